@@ -1,0 +1,109 @@
+/* A compiled plan: what plan.c makes and run.c runs.
+ *
+ * Stage s first computes shared values (its shared instructions), then runs its pass over tiles of rows, which ends in
+ * sums over rows that later stages use. A per-row value needed in several passes is computed in each: nothing per-row
+ * outlives its tile. */
+#ifndef WEIR_PLAN_H
+#define WEIR_PLAN_H
+
+#include "internal.h"
+
+/* Where an instruction finds a value: per-row at feature `at` of the tile; shared at element `at` of shared[value]. */
+typedef struct {
+    bool per_row;
+    int32_t value;
+    size_t at, size;
+    ad_shape shape;
+} ad_operand;
+
+typedef struct {
+    const ad_op *op;
+    ad_operand *in, out;
+    int n_in;
+    const double *attribute;
+    size_t n_attribute;
+    size_t scratch; /* bytes */
+    int32_t node;   /* on the tape, for people */
+    const char *scope;
+    int wave;            /* shared instructions of one wave don't depend on each other */
+    size_t lane_element; /* sums over rows: where in a lane its accumulator is, in bytes */
+} ad_instruction;
+
+typedef struct {
+    int32_t slot;  /* of plan->input */
+    ad_operand to; /* in the tile */
+} ad_load;
+
+typedef struct {
+    int output;
+    ad_operand from;
+} ad_store;
+
+typedef struct {
+    ad_instruction *shared, *row;
+    ad_load *load;
+    ad_store *store;
+    size_t n_shared, n_row, n_load, n_store;
+    size_t features;      /* height of the tile's buffer */
+    ad_instruction **sum; /* those of `row` that sum over rows */
+    size_t n_sum;
+} ad_stage;
+
+/* Storage of a shared value. */
+typedef struct {
+    size_t size;
+    size_t arena_offset; /* in elements; computed values and constants */
+    int32_t slot;        /* of plan->input when it is a parameter, else -1 */
+    bool constant;
+    void *data; /* for this run */
+} ad_shared;
+
+/* An input or parameter that the plan reads. */
+typedef struct {
+    const char *name;
+    size_t size;
+    const void *data;
+} ad_slot;
+
+typedef struct {
+    ad_operand from;
+    void *data;
+} ad_output;
+
+typedef struct {
+    char *tile; /* features * tile_rows elements */
+    char *scratch;
+    ad_tensor *in; /* of the instruction at hand */
+} ad_worker;
+
+struct ad_plan {
+    ad_dtype dtype;
+    size_t tile_rows;
+    ad_arena *arena; /* of everything the plan points to, but for the buffers below */
+    ad_stage *stage;
+    size_t n_stage;
+    int32_t *slot_of_node; /* -1: not read */
+    size_t n_node;
+    ad_slot *slot;
+    size_t n_slot;
+    ad_shared *shared;
+    size_t n_shared;
+    ad_output *output;
+    int n_output;
+    char *shared_arena;
+    size_t features, scratch; /* largest of any pass; bytes */
+    int most_in;
+    size_t lane_bytes; /* accumulators of one lane, of the stage that has most */
+    ad_worker *worker;
+    int n_worker;
+    char *lanes;
+    size_t lane_capacity; /* lanes that fit */
+};
+
+/* Rows that a tile really has are rounded up to this many, so that every loop is whole vectors. */
+enum { AD_ROW_QUANTUM = 16 };
+
+/* Sums over rows are kept in so many accumulators at most; which tile adds to which depends on nothing else. */
+size_t ad_plan_lanes(const ad_plan *plan, size_t rows);
+
+#endif

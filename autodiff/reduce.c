@@ -1,0 +1,271 @@
+/* Sums, maxima and the like along an axis of features, and the sum over rows. Sums accumulate in float64. */
+#include "vector_math.h"
+
+static axis_view view_of(const ad_tile *tile)
+{
+    return view_axis(&tile->in[0].shape, tile->attribute[0], rows_of(&tile->in[0], tile));
+}
+
+static ad_shape without_axis(ad_shape shape, int axis)
+{
+    for (int i = axis; i + 1 < shape.rank; i++) shape.dim[i] = shape.dim[i + 1];
+    shape.rank--;
+    return shape;
+}
+
+static bool reduced_shape(const ad_call *call, ad_shape *result)
+{
+    if (!check_axis(call, "reduction")) return false;
+    *result = without_axis(ad_shape_of(call->in[0]), (int)call->attribute[0]);
+    return true;
+}
+
+/* v, which lacks the reduced axis, with an extent of 1 there: so it broadcasts against the argument. */
+static ad_var restore_axis(const ad_call *call, ad_var v)
+{
+    ad_shape shape = ad_shape_of(call->in[0]);
+    shape.dim[(int)call->attribute[0]] = 1;
+    return ad_reshape(v, shape);
+}
+
+enum { CHUNK = 64 }; /* numbers of a run reduced at a time */
+
+#define AD_REDUCTION_SAMPLES                                                                                           \
+    AD_SAMPLES({.n_in = 1, .in = {{AD_DIMS(5), -2, 2}}, AD_ATTRIBUTES(0)},                                             \
+               {.n_in = 1, .in = {{AD_DIMS(3, 4), -2, 2}}, AD_ATTRIBUTES(0)},                                          \
+               {.n_in = 1, .in = {{AD_DIMS(3, 4), -2, 2}}, AD_ATTRIBUTES(1)},                                          \
+               {.n_in = 1, .in = {{AD_DIMS(2, 3, 4), -2, 2}}, AD_ATTRIBUTES(1)})
+
+/* ---- sum ----------------------------------------------------------------------------------------------------- */
+
+/* The sum of n numbers, in an order that depends on n alone. */
+static double sum_of(const real *x, size_t n)
+{
+    enum { LANES = 16 };
+    double lane[LANES] = {0}, tail = 0;
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) AD_SIMD for (size_t j = 0; j < LANES; j++) lane[j] += (double)x[i + j];
+    for (; i < n; i++) tail += (double)x[i];
+    for (size_t width = LANES / 2; width > 0; width /= 2)
+        for (size_t j = 0; j < width; j++) lane[j] += lane[j + width];
+    return lane[0] + tail;
+}
+
+static void sum_evaluate(const ad_tile *tile)
+{
+    axis_view view = view_of(tile);
+    const real *in = real_in(tile, 0);
+    real *out = tile->out.data;
+    if (view.run == 1) {
+        for (size_t i = 0; i < view.outer; i++) out[i] = (real)sum_of(in + i * view.n, view.n);
+        return;
+    }
+    for (size_t i = 0; i < view.outer; i++, in += view.n * view.run, out += view.run)
+        for (size_t begin = 0; begin < view.run; begin += CHUNK) {
+            size_t count = view.run - begin < CHUNK ? view.run - begin : CHUNK;
+            double sum[CHUNK] = {0};
+            for (size_t j = 0; j < view.n; j++) {
+                const real *x = in + j * view.run + begin;
+                AD_SIMD for (size_t r = 0; r < count; r++) sum[r] += (double)x[r];
+            }
+            for (size_t r = 0; r < count; r++) out[begin + r] = (real)sum[r];
+        }
+}
+
+static void sum_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
+{
+    (void)y;
+    gradient[0] = restore_axis(call, g);
+}
+
+AD_DEFINE_OP(sum) = {
+    .name = "sum",
+    .n_in = 1,
+    .shape = reduced_shape,
+    .evaluate[AD_DTYPE] = sum_evaluate,
+    .vjp = sum_vjp,
+    AD_REDUCTION_SAMPLES,
+};
+
+/* ---- max ----------------------------------------------------------------------------------------------------- */
+
+/* max_r = the largest of x_r, x_(run + r), … (n of them), NaN if there is one. */
+static inline void max_of(const real *x, size_t n, size_t run, size_t count, real *max)
+{
+    for (size_t r = 0; r < count; r++) max[r] = x[r];
+    for (size_t j = 1; j < n; j++) {
+        const real *next = x + j * run;
+        AD_SIMD for (size_t r = 0; r < count; r++) max[r] = next[r] > max[r] || next[r] != next[r] ? next[r] : max[r];
+    }
+}
+
+static void max_evaluate(const ad_tile *tile)
+{
+    axis_view view = view_of(tile);
+    const real *in = real_in(tile, 0);
+    real *out = tile->out.data;
+    for (size_t i = 0; i < view.outer; i++)
+        max_of(in + i * view.n * view.run, view.n, view.run, view.run, out + i * view.run);
+}
+
+static void max_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
+{
+    ad_var largest = ad_equal(call->in[0], restore_axis(call, y));
+    ad_var ties = ad_sum_axis(largest, (int)call->attribute[0]);
+    gradient[0] = ad_mul(largest, restore_axis(call, ad_div(g, ties)));
+}
+
+AD_DEFINE_OP(max) = {
+    .name = "max",
+    .n_in = 1,
+    .shape = reduced_shape,
+    .evaluate[AD_DTYPE] = max_evaluate,
+    .vjp = max_vjp,
+    AD_REDUCTION_SAMPLES,
+};
+
+/* ---- logsumexp ----------------------------------------------------------------------------------------------- */
+
+/* shift + log Σ exp(x - shift) with the maximum as shift; where that is infinite or NaN, 0 gives the right result. */
+static void logsumexp_evaluate(const ad_tile *tile)
+{
+    axis_view view = view_of(tile);
+    const real *in = real_in(tile, 0);
+    real *out = tile->out.data;
+    for (size_t i = 0; i < view.outer; i++, in += view.n * view.run, out += view.run)
+        for (size_t begin = 0; begin < view.run; begin += CHUNK) {
+            size_t count = view.run - begin < CHUNK ? view.run - begin : CHUNK;
+            real shift[CHUNK], term[CHUNK];
+            double sum[CHUNK] = {0};
+            max_of(in + begin, view.n, view.run, count, shift);
+            AD_SIMD for (size_t r = 0; r < count; r++) shift[r] = fabs(shift[r]) < (real)INFINITY ? shift[r] : (real)0;
+            for (size_t j = 0; j < view.n; j++) {
+                const real *x = in + j * view.run + begin;
+                AD_SIMD for (size_t r = 0; r < count; r++) term[r] = x[r] - shift[r];
+                vector_exp(count, term, term);
+                AD_SIMD for (size_t r = 0; r < count; r++) sum[r] += (double)term[r];
+            }
+            for (size_t r = 0; r < count; r++) term[r] = (real)sum[r];
+            vector_log(count, term, term);
+            AD_SIMD for (size_t r = 0; r < count; r++) out[begin + r] = shift[r] + term[r];
+        }
+}
+
+static void logsumexp_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
+{
+    ad_var softmax = ad_exp(ad_sub(call->in[0], restore_axis(call, y)));
+    gradient[0] = ad_mul(restore_axis(call, g), softmax);
+}
+
+AD_DEFINE_OP(logsumexp) = {
+    .name = "logsumexp",
+    .n_in = 1,
+    .shape = reduced_shape,
+    .evaluate[AD_DTYPE] = logsumexp_evaluate,
+    .vjp = logsumexp_vjp,
+    AD_REDUCTION_SAMPLES,
+};
+
+/* ---- cumsum -------------------------------------------------------------------------------------------------- */
+
+/* attribute: the axis; whether to sum from its end. */
+static bool cumsum_shape(const ad_call *call, ad_shape *result)
+{
+    *result = ad_shape_of(call->in[0]);
+    return check_axis(call, "cumsum");
+}
+
+static void cumsum_evaluate(const ad_tile *tile)
+{
+    axis_view view = view_of(tile);
+    const bool reverse = tile->attribute[1] != 0;
+    const real *in = real_in(tile, 0);
+    real *out = tile->out.data;
+    for (size_t i = 0; i < view.outer; i++, in += view.n * view.run, out += view.n * view.run)
+        for (size_t begin = 0; begin < view.run; begin += CHUNK) {
+            size_t count = view.run - begin < CHUNK ? view.run - begin : CHUNK;
+            double sum[CHUNK] = {0};
+            for (size_t j = 0; j < view.n; j++) {
+                size_t at = (reverse ? view.n - 1 - j : j) * view.run + begin;
+                AD_SIMD for (size_t r = 0; r < count; r++)
+                {
+                    sum[r] += (double)in[at + r];
+                    out[at + r] = (real)sum[r];
+                }
+            }
+        }
+}
+
+static void cumsum_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
+{
+    (void)y;
+    gradient[0] = ad_cumsum(g, (int)call->attribute[0], call->attribute[1] == 0);
+}
+
+AD_DEFINE_OP(cumsum) = {
+    .name = "cumsum",
+    .n_in = 1,
+    .shape = cumsum_shape,
+    .evaluate[AD_DTYPE] = cumsum_evaluate,
+    .vjp = cumsum_vjp,
+    AD_SAMPLES({.n_in = 1, .in = {{AD_DIMS(5), -2, 2}}, AD_ATTRIBUTES(0, 0)},
+               {.n_in = 1, .in = {{AD_DIMS(5), -2, 2}}, AD_ATTRIBUTES(0, 1)},
+               {.n_in = 1, .in = {{AD_DIMS(3, 4), -2, 2}}, AD_ATTRIBUTES(0, 0)},
+               {.n_in = 1, .in = {{AD_DIMS(2, 3, 2), -2, 2}}, AD_ATTRIBUTES(1, 1)}),
+};
+
+/* ---- Across rows --------------------------------------------------------------------------------------------- */
+
+static bool same_shape(const ad_call *call, ad_shape *result)
+{
+    *result = ad_shape_of(call->in[0]);
+    return true;
+}
+
+static void sum_rows_evaluate(const ad_tile *tile)
+{
+    const real *in = real_in(tile, 0);
+    double *out = tile->out.data;
+    for (size_t feature = 0; feature < tile->out.size; feature++) {
+        double sum = sum_of(in + feature * tile->rows, tile->valid);
+        out[feature] = tile->accumulate ? out[feature] + sum : sum;
+    }
+}
+
+static void sum_rows_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
+{
+    (void)call, (void)y;
+    gradient[0] = g;
+}
+
+AD_DEFINE_OP(sum_rows) = {
+    .name = "sum_rows",
+    .n_in = 1,
+    .flags = AD_OP_SUMS_ROWS | AD_OP_SUMS_IN_F64,
+    .shape = same_shape,
+    .evaluate[AD_DTYPE] = sum_rows_evaluate,
+    .vjp = sum_rows_vjp,
+    AD_SAMPLES({.n_in = 1, .in = {{AD_DIMS(5), -2, 2}}}, {.n_in = 1, .in = {{AD_DIMS(2, 3), -2, 2}}},
+               {.n_in = 1, .in = {{AD_NO_DIMS, -2, 2}}}),
+};
+
+static void to_rows_evaluate(const ad_tile *tile)
+{
+    elementwise(tile, copy_loop);
+}
+
+static void to_rows_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
+{
+    (void)call, (void)y;
+    gradient[0] = g;
+}
+
+AD_DEFINE_OP(to_rows) = {
+    .name = "to_rows",
+    .n_in = 1,
+    .flags = AD_OP_PER_ROW,
+    .shape = same_shape,
+    .evaluate[AD_DTYPE] = to_rows_evaluate,
+    .vjp = to_rows_vjp,
+    AD_SAMPLES({.n_in = 1, .in = {{AD_DIMS(5), -2, 2}}}, {.n_in = 1, .in = {{AD_DIMS(2, 3), -2, 2}}}),
+};

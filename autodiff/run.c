@@ -1,0 +1,338 @@
+/* Running a plan: shared stages here, passes as tiles on threads.
+ *
+ * Sums over rows are accumulated in lanes. A lane takes a fixed run of consecutive tiles, in order, on one thread; the
+ * lanes are added in order. The number of lanes follows from the number of rows alone, so the bits of a sum don't
+ * depend on the threads. */
+#include "plan.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef struct {
+    ad_plan *plan;
+    const ad_run *run;
+    const ad_stage *stage;
+    const ad_instruction *wave; /* first of the shared instructions that run at once */
+    size_t tiles, lanes;
+    ad_error *error;
+    bool failed;
+} execution;
+
+size_t ad_plan_lanes(const ad_plan *plan, size_t rows)
+{
+    enum { MOST = 16, FEWEST = 4 };
+    const size_t budget = (size_t)64 << 20;
+    size_t tiles = (rows + plan->tile_rows - 1) / plan->tile_rows, most = MOST;
+    while (most > FEWEST && most * plan->lane_bytes > budget) most /= 2;
+    return tiles < most ? tiles : most;
+}
+
+static size_t sum_size(const ad_plan *plan, const ad_instruction *sum)
+{
+    return sum->op->flags & AD_OP_SUMS_IN_F64 ? sizeof(double) : ad_dtype_size(plan->dtype);
+}
+
+/* A sum's accumulators of all lanes are neighbours: [lanes][size]. */
+static char *lane_of(const execution *e, const ad_instruction *sum, size_t lane)
+{
+    return e->plan->lanes + sum->lane_element * e->plan->lane_capacity + lane * sum->out.size * sum_size(e->plan, sum);
+}
+
+/* ---- Instructions -------------------------------------------------------------------------------------------- */
+
+static ad_tensor tensor_of(const ad_plan *plan, const ad_operand *operand, const ad_worker *worker, size_t rows)
+{
+    size_t size = ad_dtype_size(plan->dtype);
+    return (ad_tensor){.data = operand->per_row ? worker->tile + operand->at * rows * size
+                                                : plan->shared[operand->value].data,
+                       .shape = operand->shape,
+                       .size = operand->size,
+                       .per_row = operand->per_row};
+}
+
+static double element(const ad_tensor *tensor, ad_dtype dtype, size_t i)
+{
+    return dtype == AD_F32 ? (double)((const float *)tensor->data)[i] : ((const double *)tensor->data)[i];
+}
+
+/* First valid row where a tensor is not finite, or SIZE_MAX. */
+static size_t first_fault(const ad_tensor *tensor, const ad_tile *tile, ad_dtype dtype)
+{
+    size_t stride = tensor->per_row ? tile->rows : 1, rows = tensor->per_row ? tile->valid : 1;
+    for (size_t r = 0; r < rows; r++)
+        for (size_t f = 0; f < tensor->size; f++)
+            if (!isfinite(element(tensor, dtype, f * stride + r))) return r;
+    return SIZE_MAX;
+}
+
+static void look_for_nan(execution *e, const ad_instruction *instruction, const ad_tile *tile)
+{
+    ad_dtype dtype = e->plan->dtype;
+    if (e->failed || instruction->op->flags & AD_OP_SUMS_ROWS) return;
+    size_t row = first_fault(&tile->out, tile, dtype);
+    if (row == SIZE_MAX) return;
+    e->failed = true;
+    char where[64] = "a shared value";
+    if (tile->out.per_row)
+        snprintf(where, sizeof where, "row %zu", (size_t)(tile->first_row - e->run->first_row) + row);
+    ad_error_set(e->error, AD_ERROR_NUMERIC, "op '%s' (%%%d%s%s) made the first NaN or infinity, in %s",
+                 instruction->op->name, instruction->node, *instruction->scope ? ", in " : "", instruction->scope,
+                 where);
+}
+
+static void evaluate(execution *e, const ad_instruction *instruction, ad_worker *worker, ad_tile *tile)
+{
+    const ad_plan *plan = e->plan;
+    for (int j = 0; j < instruction->n_in; j++)
+        worker->in[j] = tensor_of(plan, &instruction->in[j], worker, tile->rows);
+    tile->in = worker->in;
+    tile->n_in = instruction->n_in;
+    tile->attribute = instruction->attribute;
+    tile->n_attribute = instruction->n_attribute;
+    tile->scratch = worker->scratch;
+    instruction->op->evaluate[plan->dtype](tile);
+    if (e->run->find_nan) look_for_nan(e, instruction, tile);
+}
+
+/* ---- Tiles --------------------------------------------------------------------------------------------------- */
+
+#define DEFINE_TRANSFER(real, suffix)                                                                                  \
+    /* data[row][size] to tile[size][rows], the padding copied from the last row */                                    \
+    static void load_##suffix(real *tile, const real *data, size_t size, size_t rows, size_t valid, size_t first,      \
+                              const uint32_t *index)                                                                   \
+    {                                                                                                                  \
+        for (size_t r = 0; r < rows; r++) {                                                                            \
+            size_t row = first + (r < valid ? r : valid - 1);                                                          \
+            const real *from = data + (index ? index[row] : row) * size;                                               \
+            for (size_t f = 0; f < size; f++) tile[f * rows + r] = from[f];                                            \
+        }                                                                                                              \
+    }                                                                                                                  \
+    static void store_##suffix(real *data, const real *tile, size_t size, size_t rows, size_t valid, size_t first)     \
+    {                                                                                                                  \
+        for (size_t r = 0; r < valid; r++)                                                                             \
+            for (size_t f = 0; f < size; f++) data[(first + r) * size + f] = tile[f * rows + r];                       \
+    }
+DEFINE_TRANSFER(float, f32)
+DEFINE_TRANSFER(double, f64)
+
+static void run_tile(execution *e, size_t t, size_t lane, bool accumulate, ad_worker *worker)
+{
+    const ad_plan *plan = e->plan;
+    const ad_stage *stage = e->stage;
+    size_t first = t * plan->tile_rows, valid = e->run->rows - first;
+    if (valid > plan->tile_rows) valid = plan->tile_rows;
+    size_t rows = (valid + AD_ROW_QUANTUM - 1) / AD_ROW_QUANTUM * AD_ROW_QUANTUM;
+    for (size_t i = 0; i < stage->n_load; i++) {
+        const ad_load *load = &stage->load[i];
+        const void *data = plan->slot[load->slot].data;
+        void *to = tensor_of(plan, &load->to, worker, rows).data;
+        if (plan->dtype == AD_F32)
+            load_f32(to, data, load->to.size, rows, valid, first, e->run->index);
+        else
+            load_f64(to, data, load->to.size, rows, valid, first, e->run->index);
+    }
+    ad_tile tile = {.rows = rows,
+                    .valid = valid,
+                    .seed = e->run->seed,
+                    .step = e->run->step,
+                    .first_row = e->run->first_row + first,
+                    .total_rows = e->run->rows,
+                    .accumulate = accumulate};
+    for (size_t i = 0; i < stage->n_row && !e->failed; i++) {
+        const ad_instruction *instruction = &stage->row[i];
+        tile.out = tensor_of(plan, &instruction->out, worker, rows);
+        if (instruction->op->flags & AD_OP_SUMS_ROWS) tile.out.data = lane_of(e, instruction, lane);
+        evaluate(e, instruction, worker, &tile);
+    }
+    for (size_t i = 0; i < stage->n_store; i++) {
+        const ad_store *store = &stage->store[i];
+        void *data = plan->output[store->output].data;
+        const void *from = tensor_of(plan, &store->from, worker, rows).data;
+        if (!data) continue;
+        if (plan->dtype == AD_F32)
+            store_f32(data, from, store->from.size, rows, valid, first);
+        else
+            store_f64(data, from, store->from.size, rows, valid, first);
+    }
+}
+
+static void run_lane(void *context, size_t lane, int worker)
+{
+    execution *e = context;
+    size_t begin = lane * e->tiles / e->lanes, end = (lane + 1) * e->tiles / e->lanes;
+    for (size_t t = begin; t < end; t++) run_tile(e, t, lane, t > begin, &e->plan->worker[worker]);
+}
+
+static void run_single_tile(void *context, size_t t, int worker)
+{
+    execution *e = context;
+    run_tile(e, t, 0, false, &e->plan->worker[worker]);
+}
+
+/* Add a sum's lanes, in order. */
+static void add_lanes(void *context, size_t i, int worker)
+{
+    (void)worker;
+    execution *e = context;
+    const ad_plan *plan = e->plan;
+    const ad_instruction *sum = e->stage->sum[i];
+    void *to = plan->shared[sum->out.value].data;
+    size_t size = sum->out.size;
+    if (plan->dtype == AD_F32 && sum->op->flags & AD_OP_SUMS_IN_F64) {
+        const double *from = (const double *)lane_of(e, sum, 0);
+        for (size_t k = 0; k < size; k++) {
+            double total = 0;
+            for (size_t lane = 0; lane < e->lanes; lane++) total += from[lane * size + k];
+            ((float *)to)[k] = (float)total;
+        }
+        return;
+    }
+    ad_tensor lanes = {.data = lane_of(e, sum, 0), .shape = AD_SHAPE(e->lanes, size), .size = e->lanes * size};
+    const double axis = 0;
+    ad_tile tile = {.in = &lanes,
+                    .out = {.data = to, .shape = AD_SHAPE(size), .size = size},
+                    .n_in = 1,
+                    .rows = 1,
+                    .valid = 1,
+                    .attribute = &axis,
+                    .n_attribute = 1};
+    ad_builtin(AD_OP_sum)->evaluate[plan->dtype](&tile);
+}
+
+static void run_pass(execution *e)
+{
+    const ad_stage *stage = e->stage;
+    if (stage->n_row + stage->n_store == 0) return;
+    ad_pool *pool = e->run->find_nan ? NULL : e->run->pool;
+    if (stage->n_sum == 0) {
+        ad_pool_run(pool, e->tiles, run_single_tile, e);
+        return;
+    }
+    ad_pool_run(pool, e->lanes, run_lane, e);
+    ad_pool_run(e->plan->lane_bytes > 4096 ? pool : NULL, stage->n_sum, add_lanes, e);
+}
+
+/* ---- Shared stages ------------------------------------------------------------------------------------------- */
+
+static void run_shared_instruction(void *context, size_t i, int worker)
+{
+    execution *e = context;
+    const ad_instruction *instruction = e->wave + i;
+    ad_tile tile = {.rows = 1,
+                    .valid = 1,
+                    .out = tensor_of(e->plan, &instruction->out, NULL, 1),
+                    .seed = e->run->seed,
+                    .step = e->run->step,
+                    .total_rows = e->run->rows};
+    evaluate(e, instruction, &e->plan->worker[worker], &tile);
+}
+
+static void run_shared(execution *e)
+{
+    enum { WORTH_A_THREAD = 8192 }; /* elements */
+    const ad_stage *stage = e->stage;
+    for (size_t i = 0; i < stage->n_shared && !e->failed;) {
+        size_t n = 0, work = 0;
+        for (; i + n < stage->n_shared && stage->shared[i + n].wave == stage->shared[i].wave; n++)
+            work += stage->shared[i + n].out.size;
+        e->wave = &stage->shared[i];
+        ad_pool_run(work > WORTH_A_THREAD && !e->run->find_nan ? e->run->pool : NULL, n, run_shared_instruction, e);
+        i += n;
+    }
+}
+
+/* ---- The run ------------------------------------------------------------------------------------------------- */
+
+static bool make_room(ad_plan *plan, const ad_run *run)
+{
+    int threads = ad_pool_threads(run->pool);
+    if (threads > plan->n_worker) {
+        ad_worker *worker = ad_realloc(plan->worker, (size_t)threads, sizeof *worker);
+        if (!worker) return false;
+        plan->worker = worker;
+        size_t tile = plan->features * plan->tile_rows;
+        while (plan->n_worker < threads) {
+            ad_worker new = {.tile = ad_alloc_aligned(tile, ad_dtype_size(plan->dtype)),
+                             .scratch = ad_alloc_aligned(plan->scratch, 1),
+                             .in = ad_alloc((size_t)plan->most_in, sizeof *new.in)};
+            plan->worker[plan->n_worker++] = new;
+            if (new.tile &&new.scratch &&new.in) continue;
+            ad_free_aligned(new.tile);
+            ad_free_aligned(new.scratch);
+            ad_free(new.in);
+            plan->n_worker--;
+            return false;
+        }
+    }
+    size_t lanes = ad_plan_lanes(plan, run->rows);
+    if (lanes > plan->lane_capacity) {
+        char *memory = ad_alloc_aligned(lanes, plan->lane_bytes);
+        if (!memory) return false;
+        ad_free_aligned(plan->lanes);
+        plan->lanes = memory;
+        plan->lane_capacity = lanes;
+    }
+    return true;
+}
+
+static ad_status check(const ad_plan *plan, const ad_run *run, ad_error *error)
+{
+    bool rows_wanted = false;
+    for (size_t s = 0; s < plan->n_stage; s++) rows_wanted |= plan->stage[s].n_row + plan->stage[s].n_store > 0;
+    if (rows_wanted && run->rows == 0)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "run: expected at least 1 row, got 0");
+    for (size_t i = 0; i < plan->n_slot; i++)
+        if (!plan->slot[i].data)
+            return ad_error_set(error, AD_ERROR_ARGUMENT,
+                                "run: '%s' is not bound; give its data with ad_plan_set_input()", plan->slot[i].name);
+    return AD_OK;
+}
+
+/* Point every shared value at its data for this run; a computed one goes straight to the output that wants it. */
+static void bind_shared(ad_plan *plan)
+{
+    size_t size = ad_dtype_size(plan->dtype);
+    for (size_t i = 0; i < plan->n_shared; i++) {
+        ad_shared *value = &plan->shared[i];
+        value->data = value->slot >= 0 ? (void *)(uintptr_t)plan->slot[value->slot].data /* never written */
+                                       : plan->shared_arena + value->arena_offset * size;
+    }
+    for (int i = plan->n_output; i-- > 0;) {
+        const ad_output *output = &plan->output[i];
+        if (output->from.per_row || !output->data) continue;
+        ad_shared *value = &plan->shared[output->from.value];
+        if (value->slot < 0 && !value->constant) value->data = output->data;
+    }
+}
+
+static void copy_outputs(const ad_plan *plan)
+{
+    for (int i = 0; i < plan->n_output; i++) {
+        const ad_output *output = &plan->output[i];
+        if (output->from.per_row || !output->data) continue;
+        const void *from = plan->shared[output->from.value].data;
+        if (from != output->data) memcpy(output->data, from, output->from.size * ad_dtype_size(plan->dtype));
+    }
+}
+
+ad_status ad_plan_run(ad_plan *plan, const ad_run *run, ad_error *error)
+{
+    ad_status status = check(plan, run, error);
+    if (status != AD_OK) return status;
+    if (!make_room(plan, run))
+        return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a run of %zu rows", run->rows);
+    bind_shared(plan);
+    execution e = {.plan = plan,
+                   .run = run,
+                   .tiles = (run->rows + plan->tile_rows - 1) / plan->tile_rows,
+                   .lanes = ad_plan_lanes(plan, run->rows),
+                   .error = error};
+    for (size_t s = 0; s < plan->n_stage && !e.failed; s++) {
+        e.stage = &plan->stage[s];
+        run_shared(&e);
+        if (!e.failed) run_pass(&e);
+    }
+    if (e.failed) return AD_ERROR_NUMERIC;
+    copy_outputs(plan);
+    return AD_OK;
+}

@@ -1,0 +1,111 @@
+/* What a plan does to a tape before anything else: drop what no output needs, merge equal nodes, and skip the
+ * broadcasts, ones and zeros that the gradient sweep leaves behind. */
+#include "simplify.h"
+
+#include <string.h>
+
+static bool is(const ad_node *node, ad_op_id id)
+{
+    return node->op == ad_builtin(id);
+}
+
+static bool same_kind(const ad_node *a, const ad_node *b)
+{
+    return a->per_row == b->per_row && ad_shape_equal(a->shape, b->shape);
+}
+
+static bool is_number(const ad_node *node, double value)
+{
+    return is(node, AD_OP_constant) && node->n_attribute == 1 && node->attribute[0] == value;
+}
+
+/* The argument that this node equals, or -1. */
+static int32_t equal_argument(const ad_node *node, const ad_node *all)
+{
+    if (node->n_in == 0) return -1;
+    const ad_node *a = &all[node->in[0]];
+    if (is(node, AD_OP_stop_gradient)) return node->in[0];
+    if ((is(node, AD_OP_reshape) || is(node, AD_OP_broadcast) || is(node, AD_OP_to_rows)) && same_kind(node, a))
+        return node->in[0];
+    if (node->n_in != 2) return -1;
+    const ad_node *b = &all[node->in[1]];
+    bool mul = is(node, AD_OP_mul), add = is(node, AD_OP_add);
+    bool right = (mul && is_number(b, 1)) || ((add || is(node, AD_OP_sub)) && is_number(b, 0)) ||
+                 (is(node, AD_OP_div) && is_number(b, 1));
+    bool left = (mul && is_number(a, 1)) || (add && is_number(a, 0));
+    if (right && same_kind(node, a)) return node->in[0];
+    if (left && same_kind(node, b)) return node->in[1];
+    return -1;
+}
+
+static uint64_t mix(uint64_t hash, const void *data, size_t bytes)
+{
+    const unsigned char *p = data;
+    for (size_t i = 0; i < bytes; i++) hash = (hash ^ p[i]) * 0x100000001b3u;
+    return hash;
+}
+
+static uint64_t hash_of(const ad_node *node)
+{
+    uint64_t hash = mix(0xcbf29ce484222325u, &node->op, sizeof node->op);
+    hash = mix(hash, node->in, (size_t)node->n_in * sizeof *node->in);
+    return mix(hash, node->attribute, node->n_attribute * sizeof *node->attribute);
+}
+
+static bool same_node(const ad_node *a, const ad_node *b)
+{
+    return a->op == b->op && a->n_in == b->n_in && a->n_attribute == b->n_attribute && same_kind(a, b) &&
+           (a->n_in == 0 || memcmp(a->in, b->in, (size_t)a->n_in * sizeof *a->in) == 0) &&
+           (a->n_attribute == 0 || memcmp(a->attribute, b->attribute, a->n_attribute * sizeof *a->attribute) == 0);
+}
+
+void ad_mark_needed(const ad_node *node, size_t count, bool *needed)
+{
+    for (size_t id = count; id-- > 0;)
+        for (int j = 0; needed[id] && j < node[id].n_in; j++) needed[node[id].in[j]] = true;
+}
+
+/* Point node's arguments at their representatives; an elementwise op broadcasts by itself. */
+static void redirect(ad_node *node, int32_t *in, const ad_node *all, const int32_t *same)
+{
+    for (int j = 0; j < node->n_in; j++) {
+        in[j] = same[node->in[j]];
+        while ((node->op->flags & AD_OP_ELEMENTWISE) &&
+               (is(&all[in[j]], AD_OP_broadcast) || is(&all[in[j]], AD_OP_to_rows)))
+            in[j] = all[in[j]].in[0];
+    }
+    node->in = in;
+}
+
+bool ad_simplify(ad_node *node, size_t count, const bool *needed, int32_t *same, ad_arena **arena)
+{
+    size_t buckets = 16;
+    while (buckets < 2 * count) buckets *= 2;
+    int32_t *bucket = ad_alloc(buckets, sizeof *bucket);
+    if (!bucket) return false;
+    for (size_t id = 0; id < count; id++) {
+        same[id] = (int32_t)id;
+        if (!needed[id]) continue;
+        int32_t *in = ad_arena_alloc(arena, (size_t)node[id].n_in, sizeof *in);
+        if (!in) {
+            ad_free(bucket);
+            return false;
+        }
+        redirect(&node[id], in, node, same);
+        int32_t equal = equal_argument(&node[id], node);
+        if (equal >= 0) {
+            same[id] = equal;
+            continue;
+        }
+        if (is(&node[id], AD_OP_input) || is(&node[id], AD_OP_param)) continue;
+        size_t at = hash_of(&node[id]) & (buckets - 1);
+        for (; bucket[at]; at = (at + 1) & (buckets - 1))
+            if (same_node(&node[bucket[at] - 1], &node[id])) break;
+        if (bucket[at])
+            same[id] = bucket[at] - 1;
+        else
+            bucket[at] = (int32_t)id + 1;
+    }
+    ad_free(bucket);
+    return true;
+}

@@ -1,0 +1,266 @@
+/* Instances of bijectors: arguments, parameters, children; and recording them. */
+#include "internal.h"
+
+#include <string.h>
+
+static size_t argument_count(const nf_bijector_type *type)
+{
+    size_t n = 0;
+    while (type->argument && type->argument[n].name) n++;
+    return n;
+}
+
+static nf_bijector *out_of_memory(nf_bijector *bijector, ad_error *error)
+{
+    nf_bijector_free(bijector);
+    ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a bijector");
+    return NULL;
+}
+
+nf_bijector *nf_bijector_new(const nf_bijector_type *type, size_t dim, const double *argument, const size_t *size,
+                             size_t n_size, ad_error *error)
+{
+    if (dim == 0) {
+        ad_error_set(error, AD_ERROR_ARGUMENT, "%s: an event needs at least 1 feature, got 0", type->name);
+        return NULL;
+    }
+    if (n_size == 0 && type->sizes) {
+        size = type->sizes;
+        while (size[n_size]) n_size++;
+    }
+    size_t n_argument = argument_count(type);
+    nf_bijector *self = ad_alloc(1, sizeof *self);
+    if (!self) return out_of_memory(NULL, error);
+    self->type = type;
+    self->dim = dim;
+    self->argument = ad_alloc(n_argument, sizeof *self->argument);
+    self->size = ad_alloc(n_size, sizeof *self->size);
+    if (!self->argument || !self->size) return out_of_memory(self, error);
+    for (size_t i = 0; i < n_argument; i++) self->argument[i] = argument ? argument[i] : type->argument[i].value;
+    for (size_t i = 0; i < n_size; i++) self->size[i] = size[i];
+    self->n_size = n_size;
+    if (type->build && type->build(self, error) != AD_OK) {
+        nf_bijector_free(self);
+        return NULL;
+    }
+    return self;
+}
+
+nf_bijector *nf_bijector_with_children(const nf_bijector_type *type, nf_bijector **child, size_t count, ad_error *error)
+{
+    nf_bijector *self = ad_alloc(1, sizeof *self);
+    nf_bijector **children = ad_alloc(count, sizeof *children);
+    bool good = self && children && count > 0;
+    for (size_t i = 0; i < count; i++) good = good && child[i] && child[i]->dim == child[0]->dim;
+    if (good) {
+        memcpy(children, child, count * sizeof(nf_bijector *));
+        *self = (nf_bijector){.type = type, .dim = child[0]->dim, .child = children, .n_child = count};
+        return self;
+    }
+    if (self && children)
+        ad_error_set(error, AD_ERROR_ARGUMENT, "%s: expected one or more bijectors of the same dimension", type->name);
+    else
+        out_of_memory(NULL, error);
+    for (size_t i = 0; i < count; i++) nf_bijector_free(child[i]);
+    ad_free(children);
+    ad_free(self);
+    return NULL;
+}
+
+nf_bijector *nf_bijector_copy(const nf_bijector *bijector, ad_error *error)
+{
+    if (bijector->n_child == 0)
+        return nf_bijector_new(bijector->type, bijector->dim, bijector->argument, bijector->size, bijector->n_size,
+                               error);
+    nf_bijector **child = ad_alloc(bijector->n_child, sizeof *child), *copy = NULL;
+    if (!child) return out_of_memory(NULL, error);
+    size_t n = 0;
+    while (n < bijector->n_child && (child[n] = nf_bijector_copy(bijector->child[n], error))) n++;
+    if (n == bijector->n_child)
+        copy = nf_bijector_with_children(bijector->type, child, n, error);
+    else
+        while (n > 0) nf_bijector_free(child[--n]);
+    ad_free(child);
+    return copy;
+}
+
+void nf_bijector_free(nf_bijector *bijector)
+{
+    if (!bijector) return;
+    for (size_t i = 0; i < bijector->n_child; i++) nf_bijector_free(bijector->child[i]);
+    for (size_t i = 0; i < bijector->n_parameter; i++) {
+        ad_free(bijector->parameter[i].name);
+        ad_free(bijector->parameter[i].value);
+    }
+    ad_free(bijector->parameter);
+    ad_free(bijector->child);
+    ad_free(bijector->size);
+    ad_free(bijector->argument);
+    ad_free(bijector);
+}
+
+/* ---- Parameters and arguments -------------------------------------------------------------------------------- */
+
+ad_status nf_declare(nf_bijector *self, const nf_parameter_spec *spec, ad_error *error)
+{
+    nf_parameter *grown = ad_realloc(self->parameter, self->n_parameter + 1, sizeof *grown);
+    if (grown) self->parameter = grown;
+    char *name = grown ? ad_strdup(spec->name) : NULL;
+    double *value = name ? ad_alloc(ad_shape_size(spec->shape), sizeof *value) : NULL;
+    if (!value) {
+        ad_free(name);
+        return ad_error_set(error, AD_ERROR_MEMORY, "%s: out of memory for parameter '%s'", self->type->name,
+                            spec->name);
+    }
+    nf_parameter *parameter = &self->parameter[self->n_parameter++];
+    *parameter = (nf_parameter){.name = name, .spec = *spec, .value = value, .var = {NULL, -1}};
+    parameter->spec.name = name;
+    return AD_OK;
+}
+
+static nf_parameter *find_parameter(const nf_bijector *self, const char *name)
+{
+    for (size_t i = 0; i < self->n_parameter; i++)
+        if (strcmp(self->parameter[i].name, name) == 0) return &self->parameter[i];
+    return NULL;
+}
+
+ad_var nf_param(const nf_bijector *self, const char *name)
+{
+    const nf_parameter *parameter = find_parameter(self, name);
+    return parameter ? parameter->var : (ad_var){NULL, -1};
+}
+
+double *nf_parameter_value(const nf_bijector *self, const char *name)
+{
+    nf_parameter *parameter = find_parameter(self, name);
+    return parameter ? parameter->value : NULL;
+}
+
+double nf_argument_value(const nf_bijector *self, const char *name)
+{
+    for (size_t i = 0; i < argument_count(self->type); i++)
+        if (strcmp(self->type->argument[i].name, name) == 0) return self->argument[i];
+    return 0;
+}
+
+static bool initialize_one(void *context, const char *name, nf_parameter *parameter)
+{
+    (void)name;
+    uint64_t *state = context; /* seed, number of the parameter */
+    double *value = parameter->value;
+    size_t size = ad_shape_size(parameter->spec.shape);
+    for (size_t i = 0; i < size; i++) {
+        value[i] = parameter->spec.value;
+        if (parameter->spec.init == NF_INIT_UNIFORM) value[i] *= 2 * ad_random_uniform(state[0], state[1], i) - 1;
+    }
+    state[1]++;
+    return true;
+}
+
+void nf_initialize(nf_bijector *bijector, uint64_t seed)
+{
+    uint64_t state[2] = {seed, 0};
+    nf_each_parameter(bijector, initialize_one, state);
+}
+
+typedef struct {
+    bool (*visit)(void *context, const char *name, nf_parameter *parameter);
+    void *context;
+    char name[512];
+} walk;
+
+static bool walk_parameters(nf_bijector *bijector, walk *w, size_t length)
+{
+    size_t room = sizeof w->name - length;
+    for (size_t i = 0; i < bijector->n_parameter; i++) {
+        snprintf(w->name + length, room, "%s.%s", bijector->type->name, bijector->parameter[i].name);
+        if (!w->visit(w->context, w->name, &bijector->parameter[i])) return false;
+    }
+    for (size_t i = 0; i < bijector->n_child; i++) {
+        int added = snprintf(w->name + length, room, "%zu.", i);
+        if (!walk_parameters(bijector->child[i], w, length + (size_t)added)) return false;
+    }
+    return true;
+}
+
+bool nf_each_parameter(nf_bijector *bijector, bool (*visit)(void *context, const char *name, nf_parameter *parameter),
+                       void *context)
+{
+    walk w = {.visit = visit, .context = context};
+    return walk_parameters(bijector, &w, 0);
+}
+
+/* ---- Recording ----------------------------------------------------------------------------------------------- */
+
+static bool bind_one(void *tape, const char *name, nf_parameter *parameter)
+{
+    parameter->var = ad_param(tape, name, parameter->spec.shape);
+    return true;
+}
+
+void nf_bind(nf_bijector *bijector, ad_tape *tape)
+{
+    nf_each_parameter(bijector, bind_one, tape);
+}
+
+static ad_var record(const nf_bijector *bijector, ad_var in, ad_var *log_det, const char *direction,
+                     ad_var (*map)(const nf_bijector *self, ad_var in, ad_var *log_det))
+{
+    ad_tape *tape = in.tape;
+    char got[128], expected[128];
+    ad_shape shape = AD_SHAPE(bijector->dim);
+    *log_det = (ad_var){tape, -1};
+    ad_tape_enter(tape, bijector->type->name);
+    ad_var out = {tape, -1};
+    if (ad_is_valid(in) && !ad_shape_equal(ad_shape_of(in), shape))
+        ad_tape_fail(tape, AD_ERROR_ARGUMENT, "%s: the event has shape %s, expected %s", direction,
+                     ad_shape_text(ad_shape_of(in), got), ad_shape_text(shape, expected));
+    else if (!map)
+        ad_tape_fail(tape, AD_ERROR_ARGUMENT, "this bijector has no %s", direction);
+    else
+        out = map(bijector, in, log_det);
+    if (ad_is_valid(out) && (!ad_is_valid(*log_det) || ad_shape_of(*log_det).rank != 0))
+        ad_tape_fail(tape, AD_ERROR_ARGUMENT, "%s gave no log_det of shape ()", direction);
+    ad_tape_leave(tape);
+    return out;
+}
+
+ad_var nf_forward(const nf_bijector *bijector, ad_var z, ad_var *log_det)
+{
+    return record(bijector, z, log_det, "forward", bijector->type->forward);
+}
+
+ad_var nf_inverse(const nf_bijector *bijector, ad_var x, ad_var *log_det)
+{
+    return record(bijector, x, log_det, "inverse", bijector->type->inverse);
+}
+
+static bool give_value(void *plan, const char *name, nf_parameter *parameter)
+{
+    (void)name;
+    ad_plan_set_input(plan, parameter->var, parameter->value);
+    return true;
+}
+
+ad_status nf_bijector_inverse_rows(nf_bijector *bijector, const double *x, size_t rows, double *z, ad_error *error)
+{
+    ad_tape *tape = ad_tape_new();
+    if (!tape) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a tape");
+    nf_bind(bijector, tape);
+    ad_var in = ad_input(tape, "x", AD_SHAPE(bijector->dim)), log_det, out = nf_inverse(bijector, in, &log_det);
+    ad_plan *plan = ad_plan_new(&out, 1, &(ad_plan_options){.dtype = AD_F64}, error);
+    ad_tape_free(tape);
+    if (!plan) return error ? error->status : AD_ERROR_MEMORY;
+    nf_each_parameter(bijector, give_value, plan);
+    ad_plan_set_input(plan, in, x);
+    ad_plan_set_output(plan, 0, z);
+    ad_status status = ad_plan_run(plan, &(ad_run){.rows = rows}, error);
+    ad_plan_free(plan);
+    return status;
+}
+
+ad_status nf_bijector_fit(nf_bijector *bijector, const double *x, size_t rows, ad_error *error)
+{
+    return bijector->type->fit ? bijector->type->fit(bijector, x, rows, error) : AD_OK;
+}

@@ -1,0 +1,71 @@
+/* chain: x = f_n(… f_2(f_1(z))), log|det J| = Σ_i log|det J_i|. */
+#include "internal.h"
+
+#include <string.h>
+
+nf_bijector *nf_chain(nf_bijector **child, size_t count, ad_error *error)
+{
+    return nf_bijector_with_children(&nf_type_chain, child, count, error);
+}
+
+static ad_var pass(const nf_bijector *self, ad_var v, ad_var *log_det, bool inverse)
+{
+    ad_var total = ad_scalar(v.tape, 0), one;
+    for (size_t k = 0; k < self->n_child; k++) {
+        size_t i = inverse ? self->n_child - 1 - k : k;
+        char step[32];
+        snprintf(step, sizeof step, "%zu", i);
+        ad_tape_enter(v.tape, step);
+        v = inverse ? nf_inverse(self->child[i], v, &one) : nf_forward(self->child[i], v, &one);
+        ad_tape_leave(v.tape);
+        total = ad_add(total, one);
+    }
+    *log_det = total;
+    return v;
+}
+
+static ad_var chain_forward(const nf_bijector *self, ad_var z, ad_var *log_det)
+{
+    return pass(self, z, log_det, false);
+}
+
+static ad_var chain_inverse(const nf_bijector *self, ad_var x, ad_var *log_det)
+{
+    return pass(self, x, log_det, true);
+}
+
+static bool wants_fit(const nf_bijector *bijector)
+{
+    if (bijector->n_child == 0) return bijector->type->fit != NULL;
+    for (size_t i = 0; i < bijector->n_child; i++)
+        if (wants_fit(bijector->child[i])) return true;
+    return false;
+}
+
+/* The last child sees the data; each one before it sees them pulled back through what comes after. */
+static ad_status chain_fit(nf_bijector *self, const double *x, size_t rows, ad_error *error)
+{
+    size_t first = 0;
+    while (first < self->n_child && !wants_fit(self->child[first])) first++;
+    double *seen = NULL;
+    ad_status status = AD_OK;
+    for (size_t i = self->n_child; i-- > first && status == AD_OK;) {
+        const double *data = seen ? seen : x;
+        status = nf_bijector_fit(self->child[i], data, rows, error);
+        if (i == first || status != AD_OK) break;
+        if (!seen && !(seen = ad_alloc(rows, self->dim * sizeof *seen)))
+            status = ad_error_set(error, AD_ERROR_MEMORY, "out of memory to fit the chain to %zu rows", rows);
+        else
+            status = nf_bijector_inverse_rows(self->child[i], data, rows, seen, error);
+    }
+    ad_free(seen);
+    return status;
+}
+
+const nf_bijector_type nf_type_chain = {
+    .name = "chain",
+    .help = "x = f_n(… f_1(z))",
+    .forward = chain_forward,
+    .inverse = chain_inverse,
+    .fit = chain_fit,
+};

@@ -1,0 +1,182 @@
+/* Weir flows: bijectors, chains, and a flow = base distribution + bijector.
+ *
+ * A bijector maps an event z of the base distribution to an event x of the data, both vectors of D features:
+ *
+ *     forward   z -> x  with log|det dx/dz|        (sampling)
+ *     inverse   x -> z  with log|det dz/dx|        (density)
+ *
+ * It is written for one event, as ops on a tape (autodiff.h): rows and gradients are the engine's business. All
+ * log-determinants and log-probabilities are in nats.
+ *
+ * A formula names a chain: `(maf(128,128)-flip)*3-standardize`. Terms are joined by '-', the leftmost is applied to the
+ * base sample first; `term*K` is K copies, each with parameters of its own; parentheses group; arguments are positional
+ * or named; spaces are free.
+ */
+#ifndef WEIR_FLOWS_H
+#define WEIR_FLOWS_H
+
+#include "autodiff.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct nf_bijector nf_bijector;
+
+/* ---- Parameters ---------------------------------------------------------------------------------------------- */
+
+typedef enum {
+    NF_INIT_CONSTANT, /* every element is `value` */
+    NF_INIT_UNIFORM,  /* uniform on [-value, value] */
+} nf_init;
+
+/* What a bijector declares. */
+typedef struct {
+    const char *name;
+    ad_shape shape;
+    nf_init init;
+    double value;
+    bool fixed; /* saved and loaded, but not trained: set by fit (the mean of the data) */
+} nf_parameter_spec;
+
+/* A parameter of a bijector, as a flow sees it. */
+typedef struct {
+    char *name; /* within its bijector */
+    nf_parameter_spec spec;
+    double *value; /* [size]; the bijector's own copy, float64 */
+    ad_var var;    /* on the tape being recorded */
+} nf_parameter;
+
+/* ---- The bijector contract ----------------------------------------------------------------------------------- */
+
+typedef enum { NF_COUNT, NF_NUMBER, NF_CHOICE } nf_argument_kind;
+
+/* A named argument of a bijector in formulas. */
+typedef struct {
+    const char *name;
+    nf_argument_kind kind;
+    double value;        /* default; for a choice the index of the default */
+    double low, high;    /* allowed, inclusive; unused for choices */
+    const char *choices; /* "relu|tanh|elu" */
+    const char *help;
+} nf_argument;
+
+typedef struct nf_bijector_type {
+    const char *name; /* in formulas */
+    const char *help; /* one line, with the formula of the map */
+    /* Named arguments, ended by {0}; NULL for none. */
+    const nf_argument *argument;
+    /* What positional arguments mean: NULL, the named ones in their order; else positive whole numbers of this name
+     * (hidden sizes), any number of them, `sizes` when none are given (0 ends it). */
+    const char *positional;
+    const size_t *sizes;
+    /* Declare parameters with nf_declare(); self->dim and the arguments are known. NULL: there are none. */
+    ad_status (*build)(nf_bijector *self, ad_error *error);
+    /* Record the map and, in *log_det, the log|det J| of the same pass: per-row or shared, shape (). */
+    ad_var (*forward)(const nf_bijector *self, ad_var z, ad_var *log_det);
+    ad_var (*inverse)(const nf_bijector *self, ad_var x, ad_var *log_det);
+    /* Set parameters from data (rows, dim) on the x side. NULL: nothing to set. */
+    ad_status (*fit)(nf_bijector *self, const double *x, size_t rows, ad_error *error);
+} nf_bijector_type;
+
+/* An instance. Read it; change it through the functions below only. */
+struct nf_bijector {
+    const nf_bijector_type *type;
+    size_t dim;
+    double *argument; /* one value for each of type->argument */
+    size_t *size;     /* positional sizes */
+    size_t n_size;
+    nf_parameter *parameter;
+    size_t n_parameter;
+    nf_bijector **child; /* of a chain, of invert */
+    size_t n_child;
+};
+
+/* In build: add a parameter. */
+ad_status nf_declare(nf_bijector *self, const nf_parameter_spec *spec, ad_error *error);
+/* In forward and inverse: the parameter on the tape. In build and after: the named argument's value. */
+ad_var nf_param(const nf_bijector *self, const char *name);
+double nf_argument_value(const nf_bijector *self, const char *name);
+/* Its float64 values, to read or to set in fit; NULL when there is none of this name. */
+double *nf_parameter_value(const nf_bijector *self, const char *name);
+
+/* ---- Making bijectors ---------------------------------------------------------------------------------------- */
+
+/* One bijector of a type: argument holds a value for each of type->argument (NULL: the defaults), size the positional
+ * sizes. Parameters have constant or zero values until nf_initialize(). NULL on failure. */
+nf_bijector *nf_bijector_new(const nf_bijector_type *type, size_t dim, const double *argument, const size_t *size,
+                             size_t n_size, ad_error *error);
+/* Give every parameter below its initial value, random ones as a function of seed. */
+void nf_initialize(nf_bijector *bijector, uint64_t seed);
+
+/* From a formula, for events of dim features. NULL on failure; *error then shows the formula with a caret under the
+ * fault and what would be valid there. Initial values are a function of seed. */
+nf_bijector *nf_bijector_parse(const char *formula, size_t dim, uint64_t seed, ad_error *error);
+/* A chain of bijectors, child[0] applied to z first; and the inverse of one. They own their children, also on failure.
+ */
+nf_bijector *nf_chain(nf_bijector **child, size_t count, ad_error *error);
+nf_bijector *nf_invert(nf_bijector *child, ad_error *error);
+void nf_bijector_free(nf_bijector *bijector);
+/* The shortest formula that parses to the same bijector; the caller frees it with ad_free(). NULL when memory is out.
+ */
+char *nf_formula(const nf_bijector *bijector);
+/* Types that formulas know, ended by NULL. */
+const nf_bijector_type *const *nf_bijector_types(void);
+
+/* ---- Recording ----------------------------------------------------------------------------------------------- */
+
+/* Put the parameters of a bijector and of all below it on a tape; before nf_forward and nf_inverse, once for each tape.
+ */
+void nf_bind(nf_bijector *bijector, ad_tape *tape);
+ad_var nf_forward(const nf_bijector *bijector, ad_var z, ad_var *log_det);
+ad_var nf_inverse(const nf_bijector *bijector, ad_var x, ad_var *log_det);
+/* nf_bijector_type.fit of every bijector that has one, each with the data as seen at its place in the chain. */
+ad_status nf_bijector_fit(nf_bijector *bijector, const double *x, size_t rows, ad_error *error);
+
+/* Call visit for every parameter below, with its full name: "0.maf.weight0". Stops when it returns false. */
+bool nf_each_parameter(nf_bijector *bijector, bool (*visit)(void *context, const char *name, nf_parameter *parameter),
+                       void *context);
+
+/* ---- Flows --------------------------------------------------------------------------------------------------- */
+
+/* A base distribution N(0, I) pushed through a bijector: log p(x) = log N(z; 0, I) + log|det dz/dx|. */
+typedef struct nf_flow nf_flow;
+
+/* The flow owns the bijector, also on failure. dtype is that of training and of evaluation. */
+nf_flow *nf_flow_new(nf_bijector *bijector, ad_dtype dtype, ad_error *error);
+/* nf_bijector_parse() and nf_flow_new(). */
+nf_flow *nf_flow_parse(const char *formula, size_t dim, ad_dtype dtype, uint64_t seed, ad_error *error);
+void nf_flow_free(nf_flow *flow);
+
+nf_bijector *nf_flow_bijector(const nf_flow *flow);
+size_t nf_flow_dim(const nf_flow *flow);
+ad_dtype nf_flow_dtype(const nf_flow *flow);
+/* All parameters as one array of the flow's dtype: the trained ones first, then the fixed. It is what runs use; the
+ * bijectors' own float64 copies follow it with nf_flow_pull(), and it follows them with nf_flow_push(). */
+void *nf_flow_parameters(const nf_flow *flow);
+size_t nf_flow_parameter_count(const nf_flow *flow); /* trained elements */
+size_t nf_flow_fixed_count(const nf_flow *flow);
+void nf_flow_push(nf_flow *flow);
+void nf_flow_pull(nf_flow *flow);
+
+/* Record log p(x), and the parameter vars in the order of nf_flow_parameters(): for objectives. */
+ad_var nf_flow_record_log_prob(const nf_flow *flow, ad_var x);
+/* For a plan made from a tape on which the flow was bound: bind every parameter. */
+void nf_flow_bind_plan(const nf_flow *flow, ad_plan *plan);
+/* Parameter number i of the flow on the tape last bound, trained ones first; count of trained ones. */
+ad_var nf_flow_parameter_var(const nf_flow *flow, size_t i, size_t *offset);
+size_t nf_flow_trained_parameters(const nf_flow *flow);
+
+/* log p of each row of x (rows, dim), in nats, into log_prob (rows). */
+ad_status nf_log_prob(nf_flow *flow, const double *x, size_t rows, double *log_prob, ad_pool *pool, ad_error *error);
+/* Draw x (rows, dim); sample number i is a function of (seed, i). log_prob: of each, from the same pass; or NULL. */
+ad_status nf_sample(nf_flow *flow, size_t rows, uint64_t seed, double *x, double *log_prob, ad_pool *pool,
+                    ad_error *error);
+/* x (rows, dim) from z and back, with the log-determinant of the direction taken, or NULL. */
+ad_status nf_transform(nf_flow *flow, bool inverse, const double *in, size_t rows, double *out, double *log_det,
+                       ad_pool *pool, ad_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,231 @@
+/* A bijector's canonical formula: the shortest that parses to the same one, found by dynamic programming over its
+ * steps. Of equally short ones, that with the fewest, longest repetitions. */
+#include "internal.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+/* Text that grows. */
+typedef struct {
+    char *data;
+    size_t length, capacity;
+    bool failed;
+} text;
+
+AD_PRINTF(2, 3) static void append(text *t, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int needed = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    size_t total = t->length + (size_t)(needed < 0 ? 0 : needed) + 1;
+    if (total > t->capacity) {
+        char *grown = ad_realloc(t->data, 2 * total, 1);
+        if (!grown) {
+            t->failed = true;
+            return;
+        }
+        t->data = grown;
+        t->capacity = 2 * total;
+    }
+    va_start(arguments, format);
+    t->length += (size_t)vsnprintf(t->data + t->length, t->capacity - t->length, format, arguments);
+    va_end(arguments);
+}
+
+/* Shortest decimal that reads back as the same number. */
+static void append_number(text *t, double value)
+{
+    char buffer[40];
+    for (int digits = 1; digits <= 17; digits++) {
+        double back;
+        snprintf(buffer, sizeof buffer, "%.*g", digits, value);
+        if (sscanf(buffer, "%lf", &back) == 1 && back == value) break;
+    }
+    append(t, "%s", buffer);
+}
+
+static void print_chain(text *t, const nf_bijector *const *step, size_t count);
+
+typedef struct {
+    const nf_bijector **step;
+    size_t count, capacity;
+    bool failed;
+} steps;
+
+/* Chains within chains are the same as their steps. */
+static void flatten(const nf_bijector *bijector, steps *s)
+{
+    if (bijector->type == &nf_type_chain) {
+        for (size_t i = 0; i < bijector->n_child; i++) flatten(bijector->child[i], s);
+        return;
+    }
+    if (s->count == s->capacity) {
+        size_t capacity = s->capacity ? 2 * s->capacity : 16;
+        const nf_bijector **grown = ad_realloc(s->step, capacity, sizeof *grown);
+        if (!grown) {
+            s->failed = true;
+            return;
+        }
+        s->step = grown;
+        s->capacity = capacity;
+    }
+    s->step[s->count++] = bijector;
+}
+
+static void print_flat(text *t, const nf_bijector *bijector)
+{
+    steps s = {0};
+    flatten(bijector, &s);
+    t->failed |= s.failed;
+    if (!t->failed) print_chain(t, s.step, s.count);
+    ad_free(s.step);
+}
+
+static void print_choice(text *t, const nf_argument *argument, double value)
+{
+    const char *choice = argument->choices;
+    for (size_t i = 0; i < (size_t)value; i++) choice += strcspn(choice, "|") + 1;
+    append(t, "%.*s", (int)strcspn(choice, "|"), choice);
+}
+
+static void print_step(text *t, const nf_bijector *bijector)
+{
+    const nf_bijector_type *type = bijector->type;
+    append(t, "%s", type->name);
+    if (bijector->n_child) {
+        append(t, "(");
+        print_flat(t, bijector->child[0]);
+        append(t, ")");
+        return;
+    }
+    const char *separator = "(";
+    for (size_t i = 0; i < bijector->n_size; i++, separator = ",") append(t, "%s%zu", separator, bijector->size[i]);
+    for (size_t i = 0; type->argument && type->argument[i].name; i++) {
+        if (bijector->argument[i] == type->argument[i].value) continue;
+        append(t, "%s%s=", separator, type->argument[i].name);
+        separator = ",";
+        if (type->argument[i].kind == NF_CHOICE)
+            print_choice(t, &type->argument[i], bijector->argument[i]);
+        else
+            append_number(t, bijector->argument[i]);
+    }
+    if (*separator == ',') append(t, ")");
+}
+
+static bool same_step(const nf_bijector *a, const nf_bijector *b)
+{
+    if (a->type != b->type || a->n_size != b->n_size || a->n_child != b->n_child) return false;
+    for (size_t i = 0; i < a->n_size; i++)
+        if (a->size[i] != b->size[i]) return false;
+    for (size_t i = 0; a->type->argument && a->type->argument[i].name; i++)
+        if (a->argument[i] != b->argument[i]) return false;
+    for (size_t i = 0; i < a->n_child; i++)
+        if (!same_step(a->child[i], b->child[i])) return false;
+    return true;
+}
+
+/* How steps i … i+n-1 are written best. */
+typedef struct {
+    size_t length;
+    size_t split;  /* 0: not split; else the first part's number of steps */
+    size_t period; /* 0: not a repetition; else the steps of one copy */
+} best;
+
+typedef struct {
+    size_t count, *kind, *width; /* of each step: equal steps have equal kinds; characters */
+    best *table;                 /* [count][count + 1] */
+} plan;
+
+static best *at(const plan *p, size_t i, size_t n)
+{
+    return &p->table[i * (p->count + 1) + n];
+}
+
+static size_t digits(size_t n)
+{
+    size_t d = 1;
+    while (n >= 10) n /= 10, d++;
+    return d;
+}
+
+static bool repeats(const plan *p, size_t i, size_t n, size_t period)
+{
+    for (size_t k = period; k < n; k++)
+        if (p->kind[i + k] != p->kind[i + k - period]) return false;
+    return true;
+}
+
+static void choose(const plan *p, size_t i, size_t n)
+{
+    best *b = at(p, i, n);
+    *b = (best){.length = n == 1 ? p->width[i] : SIZE_MAX};
+    for (size_t period = 1; period < n; period++) {
+        if (n % period || !repeats(p, i, n, period)) continue;
+        size_t length = at(p, i, period)->length + (period > 1 ? 2 : 0) + 1 + digits(n / period);
+        if (length < b->length) *b = (best){.length = length, .period = period};
+        break; /* a longer period is this one, repeated */
+    }
+    for (size_t split = 1; split < n; split++) {
+        size_t length = at(p, i, split)->length + 1 + at(p, i + split, n - split)->length;
+        if (length < b->length) *b = (best){.length = length, .split = split};
+    }
+}
+
+static void print_best(text *t, const plan *p, const nf_bijector *const *step, size_t i, size_t n)
+{
+    const best *b = at(p, i, n);
+    if (b->split) {
+        print_best(t, p, step, i, b->split);
+        append(t, "-");
+        print_best(t, p, step, i + b->split, n - b->split);
+    } else if (b->period) {
+        append(t, b->period > 1 ? "(" : "");
+        print_best(t, p, step, i, b->period);
+        append(t, b->period > 1 ? ")*%zu" : "*%zu", n / b->period);
+    } else {
+        print_step(t, step[i]);
+    }
+}
+
+static void print_chain(text *t, const nf_bijector *const *step, size_t count)
+{
+    enum { MOST = 400 }; /* cubic time: past this, steps are written out in runs of MOST */
+    while (count > MOST) {
+        print_chain(t, step, MOST);
+        append(t, "-");
+        step += MOST;
+        count -= MOST;
+    }
+    plan p = {.count = count,
+              .kind = ad_alloc(count, sizeof *p.kind),
+              .width = ad_alloc(count, sizeof *p.width),
+              .table = ad_alloc(count, (count + 1) * sizeof *p.table)};
+    if (p.kind && p.width && p.table) {
+        for (size_t i = 0; i < count; i++) {
+            while (!same_step(step[p.kind[i]], step[i])) p.kind[i]++;
+            text one = {0};
+            print_step(&one, step[i]);
+            p.width[i] = one.length;
+            t->failed |= one.failed;
+            ad_free(one.data);
+        }
+        for (size_t n = 1; n <= count; n++)
+            for (size_t i = 0; i + n <= count; i++) choose(&p, i, n);
+        print_best(t, &p, step, 0, count);
+    } else {
+        t->failed = true;
+    }
+    ad_free(p.table);
+    ad_free(p.width);
+    ad_free(p.kind);
+}
+
+char *nf_formula(const nf_bijector *bijector)
+{
+    text t = {0};
+    print_flat(&t, bijector);
+    if (!t.failed) return t.data;
+    ad_free(t.data);
+    return NULL;
+}

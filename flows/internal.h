@@ -1,0 +1,27 @@
+/* What the files of flows/ share. */
+#ifndef WEIR_FLOWS_INTERNAL_H
+#define WEIR_FLOWS_INTERNAL_H
+
+#include "flows.h"
+
+/* Types that only code makes, not names in formulas. */
+extern const nf_bijector_type nf_type_chain, nf_type_invert;
+
+extern const nf_bijector_type nf_type_loc, nf_type_scale, nf_type_permute, nf_type_flip, nf_type_standardize,
+    nf_type_maf;
+
+/* An instance without arguments that owns its children; frees them on failure. */
+nf_bijector *nf_bijector_with_children(const nf_bijector_type *type, nf_bijector **child, size_t count,
+                                       ad_error *error);
+/* The same types and arguments, fresh parameters. */
+nf_bijector *nf_bijector_copy(const nf_bijector *bijector, ad_error *error);
+/* NULL when there is none of this name. */
+const nf_bijector_type *nf_type_named(const char *name, size_t length);
+
+/* z = inverse(x) of each row, float64, on this thread. */
+ad_status nf_bijector_inverse_rows(nf_bijector *bijector, const double *x, size_t rows, double *z, ad_error *error);
+
+/* log N(z; 0, I), z of shape (dim). */
+ad_var nf_normal_log_prob(ad_var z);
+
+#endif

@@ -1,0 +1,167 @@
+#include "made.h"
+#include "activation.h"
+
+#include <math.h>
+
+/* A layer as the masks see it. Layer n_hidden is the last, of outputs. */
+static size_t layer_inputs(const nf_made *made, size_t layer)
+{
+    return layer == 0 ? made->dim : made->hidden[layer - 1];
+}
+
+static size_t layer_outputs(const nf_made *made, size_t layer)
+{
+    return layer == made->n_hidden ? made->dim * made->outputs : made->hidden[layer];
+}
+
+/* Of hidden unit j: 1 … D-1, sorted. */
+static size_t hidden_degree(const nf_made *made, size_t layer, size_t j)
+{
+    return 1 + j * (made->dim - 1) / made->hidden[layer];
+}
+
+/* How many units of a hidden layer (or inputs, layer -1 counted as 0 here) have a degree of at most d. */
+static size_t units_up_to(const nf_made *made, size_t layer_input, size_t d)
+{
+    if (layer_input == 0) return d;
+    size_t n = 0, units = made->hidden[layer_input - 1];
+    while (n < units && hidden_degree(made, layer_input - 1, n) <= d) n++;
+    return n;
+}
+
+/* How many of a layer's inputs its unit i may see: they are the first ones. */
+static size_t reach_of(const nf_made *made, size_t layer, size_t i)
+{
+    size_t d = layer == made->n_hidden ? i / made->outputs : hidden_degree(made, layer, i);
+    return units_up_to(made, layer, d);
+}
+
+/* D = 1 depends on nothing: biases only. */
+static size_t first_layer(const nf_made *made)
+{
+    return made->dim == 1 ? made->n_hidden : 0;
+}
+
+typedef struct {
+    char weight[24], bias[24];
+} names;
+
+static names names_of(size_t layer)
+{
+    names n;
+    snprintf(n.weight, sizeof n.weight, "weight%zu", layer);
+    snprintf(n.bias, sizeof n.bias, "bias%zu", layer);
+    return n;
+}
+
+ad_status nf_made_declare(nf_bijector *self, const nf_made *made, ad_error *error)
+{
+    if (made->n_hidden > NF_MADE_DEPTH)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "%s: at most %d hidden layers, got %zu", self->type->name,
+                            NF_MADE_DEPTH, made->n_hidden);
+    ad_status status = AD_OK;
+    for (size_t layer = first_layer(made); layer <= made->n_hidden && status == AD_OK; layer++) {
+        size_t in = layer_inputs(made, layer), out = layer_outputs(made, layer);
+        names n = names_of(layer);
+        double bound = (layer == made->n_hidden ? 0.1 : 1) / sqrt((double)in);
+        nf_parameter_spec weight = {
+            .name = n.weight, .shape = AD_SHAPE(out, in), .init = NF_INIT_UNIFORM, .value = bound};
+        nf_parameter_spec bias = {.name = n.bias, .shape = AD_SHAPE(out), .init = NF_INIT_UNIFORM, .value = bound};
+        if (made->dim > 1) status = nf_declare(self, &weight, error);
+        if (status == AD_OK) status = nf_declare(self, &bias, error);
+    }
+    return status;
+}
+
+/* ---- All at once --------------------------------------------------------------------------------------------- */
+
+/* W ⊙ mask, where mask (i,j) = j < reach_i. */
+static ad_var masked(ad_var weight, const nf_made *made, size_t layer)
+{
+    size_t in = layer_inputs(made, layer), out = layer_outputs(made, layer);
+    double *mask = ad_alloc(out, in * sizeof *mask);
+    if (!mask) {
+        ad_tape_fail(weight.tape, AD_ERROR_MEMORY, "out of memory for a mask of %zu x %zu", out, in);
+        return weight;
+    }
+    for (size_t i = 0; i < out; i++)
+        for (size_t j = 0, reach = reach_of(made, layer, i); j < reach; j++) mask[i * in + j] = 1;
+    ad_var product = ad_mul(weight, ad_constant(weight.tape, AD_SHAPE(out, in), mask));
+    ad_free(mask);
+    return product;
+}
+
+/* W x, the staircase cut into blocks. Neighbouring steps share a block while that wastes fewer products than another
+ * matrix product costs; such a block reaches past some rows' own step, and the mask makes those weights zero. */
+static ad_var product(ad_var weight, ad_var x, const nf_made *made, size_t layer)
+{
+    enum { WORTH_A_PRODUCT = 128 }; /* weights */
+    size_t out = layer_outputs(made, layer), count = 0, waste = 0, rows = 0;
+    size_t *end = ad_alloc(out, sizeof *end), *reach = ad_alloc(out, sizeof *reach),
+           *none = ad_alloc(out, sizeof *none);
+    bool exact = true;
+    ad_var y = {x.tape, -1};
+    if (end && reach && none) {
+        for (size_t i = 0; i < out; i++, rows++) {
+            size_t r = reach_of(made, layer, i);
+            bool join = count > 0 && (waste += rows * (r - reach[count - 1])) <= WORTH_A_PRODUCT;
+            if (!join) {
+                count++;
+                rows = waste = 0;
+            } else if (r != reach[count - 1]) {
+                exact = false;
+            }
+            end[count - 1] = i + 1;
+            reach[count - 1] = r;
+        }
+        ad_blocks blocks = {count, end, none, reach};
+        y = ad_matmul_blocks(exact ? weight : masked(weight, made, layer), x, &blocks);
+    } else {
+        ad_tape_fail(x.tape, AD_ERROR_MEMORY, "out of memory for the blocks of a masked layer");
+    }
+    ad_free(none);
+    ad_free(reach);
+    ad_free(end);
+    return y;
+}
+
+ad_var nf_made_all(const nf_bijector *self, const nf_made *made, ad_var x)
+{
+    for (size_t layer = first_layer(made); layer <= made->n_hidden; layer++) {
+        names n = names_of(layer);
+        ad_var bias = nf_param(self, n.bias);
+        x = made->dim == 1 ? ad_to_rows(bias) : ad_add(product(nf_param(self, n.weight), x, made, layer), bias);
+        if (layer < made->n_hidden) x = nf_activation(x, made->activation);
+    }
+    return ad_reshape(x, AD_SHAPE(made->dim, made->outputs));
+}
+
+/* ---- Feature by feature -------------------------------------------------------------------------------------- */
+
+/* Rows [begin, end) of a layer, of the first `known` inputs. */
+static ad_var part(const nf_bijector *self, size_t layer, size_t begin, size_t end, ad_var in, size_t known)
+{
+    names n = names_of(layer);
+    ad_var bias = ad_slice(nf_param(self, n.bias), 0, begin, end);
+    if (known == 0) return bias;
+    ad_var weight = ad_slice(ad_slice(nf_param(self, n.weight), 0, begin, end), 1, 0, known);
+    return ad_add(ad_matmul(weight, in), bias);
+}
+
+ad_var nf_made_next(const nf_bijector *self, const nf_made *made, nf_made_state *state, ad_var known, size_t d)
+{
+    ad_var in = known;
+    size_t n_in = d;
+    for (size_t layer = first_layer(made); layer < made->n_hidden && d > 0; layer++) {
+        size_t begin = state->count[layer], end = units_up_to(made, layer + 1, d);
+        if (end > begin) {
+            ad_var unlocked = nf_activation(part(self, layer, begin, end, in, n_in), made->activation);
+            ad_var both[] = {state->unit[layer], unlocked};
+            state->unit[layer] = begin ? ad_concat(both, 2, 0) : unlocked;
+            state->count[layer] = end;
+        }
+        in = state->unit[layer];
+        n_in = end;
+    }
+    return part(self, made->n_hidden, d * made->outputs, (d + 1) * made->outputs, in, d ? n_in : 0);
+}

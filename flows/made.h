@@ -1,0 +1,37 @@
+/* MADE: a multilayer perceptron in which output group d depends on inputs 1 … d-1 alone (Germain et al. 2015).
+ *
+ * Every unit has a degree; a connection exists where degrees allow it. Hidden degrees are 1 … D-1, spread evenly and
+ * sorted, so that the weights that may not be zero form a staircase: what lies beyond it is skipped, not multiplied by
+ * zero, and the units that feature d unlocks are neighbours, so that D steps of sampling cost about one pass. */
+#ifndef WEIR_MADE_H
+#define WEIR_MADE_H
+
+#include "flows.h"
+
+enum { NF_MADE_DEPTH = 16 };
+
+typedef struct {
+    size_t dim;     /* inputs, and groups of outputs */
+    size_t outputs; /* in a group */
+    const size_t *hidden;
+    size_t n_hidden;
+    size_t activation;
+} nf_made;
+
+/* Declare weight0, bias0 … of self. Hidden weights and biases start as PyTorch's Linear, uniform within 1/√inputs; the
+ * last layer's at a tenth of that, so that the outputs start near 0. */
+ad_status nf_made_declare(nf_bijector *self, const nf_made *made, ad_error *error);
+
+/* All outputs, (dim, outputs), from x (dim). */
+ad_var nf_made_all(const nf_bijector *self, const nf_made *made, ad_var x);
+
+/* Feature by feature: the hidden units known so far. Zero it to begin. */
+typedef struct {
+    ad_var unit[NF_MADE_DEPTH]; /* of each hidden layer: the first count[] */
+    size_t count[NF_MADE_DEPTH];
+} nf_made_state;
+
+/* Outputs (outputs) of group d = 0, 1, …, given x_1 … x_d in `known` (d); not read when d = 0. */
+ad_var nf_made_next(const nf_bijector *self, const nf_made *made, nf_made_state *state, ad_var known, size_t d);
+
+#endif

@@ -1,0 +1,345 @@
+/* Formulas, by recursive descent:
+ *
+ *     chain    = term { '-' term }
+ *     term     = factor [ '*' count ]
+ *     factor   = name [ '(' argument { ',' argument } ')' ]  |  'invert' '(' chain ')'  |  '(' chain ')'
+ *     argument = number | name '=' ( number | word )
+ */
+#include "internal.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DEEPEST = 64, MOST_STEPS = 100000, MOST_ARGUMENTS = 64 };
+
+typedef struct {
+    const char *text, *at;
+    size_t dim;
+    int depth;
+    ad_error *error;
+} parser;
+
+/* A growing list of children. */
+typedef struct {
+    nf_bijector **child;
+    size_t count, capacity;
+} list;
+
+static void free_list(list *l)
+{
+    for (size_t i = 0; i < l->count; i++) nf_bijector_free(l->child[i]);
+    ad_free(l->child);
+    *l = (list){0};
+}
+
+static bool push(parser *p, list *l, nf_bijector *child)
+{
+    if (!child) return false;
+    if (l->count == l->capacity) {
+        size_t capacity = l->capacity ? 2 * l->capacity : 8;
+        nf_bijector **grown = ad_realloc(l->child, capacity, sizeof *grown);
+        if (!grown) {
+            nf_bijector_free(child);
+            ad_error_set(p->error, AD_ERROR_MEMORY, "out of memory for a formula");
+            return false;
+        }
+        l->child = grown;
+        l->capacity = capacity;
+    }
+    l->child[l->count++] = child;
+    return true;
+}
+
+/* The formula with a caret under `where` (columns are characters, not bytes), and what would be valid there. */
+static bool fail(parser *p, const char *where, const char *what, const char *valid)
+{
+    char caret[400];
+    size_t column = 0;
+    for (const char *c = p->text; c < where && column < sizeof caret - 1; c++)
+        if (((unsigned char)*c & 0xC0) != 0x80) caret[column++] = *c == '\t' ? '\t' : ' ';
+    caret[column] = '\0';
+    ad_error_set(p->error, AD_ERROR_ARGUMENT, "formula: %s\n  %.400s\n  %s^\n  valid here: %s", what, p->text, caret,
+                 valid);
+    return false;
+}
+
+static void skip_spaces(parser *p)
+{
+    while (isspace((unsigned char)*p->at)) p->at++;
+}
+
+static bool take(parser *p, char c)
+{
+    skip_spaces(p);
+    if (*p->at != c) return false;
+    p->at++;
+    return true;
+}
+
+static size_t name_length(const char *s)
+{
+    size_t n = 0;
+    if (isalpha((unsigned char)*s) || *s == '_')
+        while (isalnum((unsigned char)s[n]) || s[n] == '_') n++;
+    return n;
+}
+
+/* "got 'x'", or "the formula ends here". */
+static const char *got(const char *at, char buffer[static 64])
+{
+    size_t n = name_length(at);
+    if (!*at) return "the formula ends here";
+    if (n == 0)
+        for (n = 1; ((unsigned char)at[n] & 0xC0) == 0x80;) n++;
+    snprintf(buffer, 64, "got '%.*s'", (int)(n < 40 ? n : 40), at);
+    return buffer;
+}
+
+static const char *type_names(char buffer[static 512])
+{
+    size_t n = 0;
+    for (const nf_bijector_type *const *t = nf_bijector_types(); *t; t++)
+        n += (size_t)snprintf(buffer + n, 512 - n, "%s, ", (*t)->name);
+    snprintf(buffer + n, 512 - n, "invert(…), or '('");
+    return buffer;
+}
+
+static bool parse_chain(parser *p, list *to);
+
+/* ---- Arguments ----------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    const nf_bijector_type *type;
+    double value[MOST_ARGUMENTS];
+    bool given[MOST_ARGUMENTS];
+    size_t n_named, positional;
+    size_t size[MOST_ARGUMENTS], n_size;
+} arguments;
+
+static const char *argument_help(const arguments *a, char buffer[static 512])
+{
+    size_t n = 0;
+    if (a->type->positional) n += (size_t)snprintf(buffer, 512, "whole numbers of %s", a->type->positional);
+    for (size_t i = 0; i < a->n_named && n < 400; i++) {
+        const nf_argument *argument = &a->type->argument[i];
+        n += (size_t)snprintf(buffer + n, 512 - n, "%s%s=%s", n ? ", " : "", argument->name,
+                              argument->kind == NF_CHOICE ? argument->choices : "number");
+    }
+    if (n == 0) snprintf(buffer, 512, "no arguments");
+    return buffer;
+}
+
+static bool parse_choice(parser *p, const nf_argument *argument, double *value)
+{
+    char what[200], given[64];
+    size_t length = name_length(p->at), index = 0;
+    const char *choice = argument->choices;
+    for (; length; index++) {
+        size_t n = strcspn(choice, "|");
+        if (n == length && memcmp(choice, p->at, n) == 0) {
+            *value = (double)index;
+            p->at += length;
+            return true;
+        }
+        if (!choice[n]) break;
+        choice += n + 1;
+    }
+    snprintf(what, sizeof what, "'%s' has no such choice, %s", argument->name, got(p->at, given));
+    return fail(p, p->at, what, argument->choices);
+}
+
+/* strtod also takes hexadecimal, "inf" and "nan": those are no numbers in a formula. */
+static bool parse_number(parser *p, double *value)
+{
+    const char *digits = p->at + (*p->at == '-' || *p->at == '+');
+    char *end;
+    if (!isdigit((unsigned char)*digits) && *digits != '.') return false;
+    *value = strtod(p->at, &end);
+    if (end == p->at || !isfinite(*value)) return false;
+    p->at = end;
+    return true;
+}
+
+static bool parse_value(parser *p, const nf_argument *argument, double *value)
+{
+    char what[200], valid[200], given[64];
+    const char *start = p->at;
+    if (argument->kind == NF_CHOICE) return parse_choice(p, argument, value);
+    bool whole = argument->kind == NF_COUNT;
+    if (parse_number(p, value) && *value >= argument->low && *value <= argument->high &&
+        (!whole || *value == floor(*value)))
+        return true;
+    snprintf(what, sizeof what, "'%s' is out of range or not a number, %s", argument->name, got(start, given));
+    snprintf(valid, sizeof valid, "a %snumber from %g to %g", whole ? "whole " : "", argument->low, argument->high);
+    return fail(p, start, what, valid);
+}
+
+static bool parse_named(parser *p, arguments *a)
+{
+    char what[200], valid[512];
+    const char *start = p->at;
+    size_t length = name_length(p->at), i = 0;
+    while (i < a->n_named &&
+           (strlen(a->type->argument[i].name) != length || memcmp(a->type->argument[i].name, start, length)))
+        i++;
+    if (i == a->n_named) {
+        snprintf(what, sizeof what, "%s has no argument '%.*s'", a->type->name, (int)(length < 40 ? length : 40),
+                 start);
+        return fail(p, start, what, argument_help(a, valid));
+    }
+    if (a->given[i]) {
+        snprintf(what, sizeof what, "argument '%s' is given twice", a->type->argument[i].name);
+        return fail(p, start, what, "each argument once");
+    }
+    p->at += length;
+    if (!take(p, '=')) return fail(p, p->at, "a name without a value", "'=' and a value");
+    skip_spaces(p);
+    a->given[i] = true;
+    return parse_value(p, &a->type->argument[i], &a->value[i]);
+}
+
+static bool parse_positional(parser *p, arguments *a)
+{
+    char what[200], valid[512], given[64];
+    const char *start = p->at;
+    double value;
+    if (!a->type->positional) {
+        if (a->positional < a->n_named) {
+            a->given[a->positional] = true;
+            a->positional++;
+            return parse_value(p, &a->type->argument[a->positional - 1], &a->value[a->positional - 1]);
+        }
+        snprintf(what, sizeof what, "%s takes no%s argument, %s", a->type->name, a->n_named ? " further" : "",
+                 got(start, given));
+        return fail(p, start, what, a->n_named ? "')'" : "the name alone");
+    }
+    if (parse_number(p, &value) && value >= 1 && value <= 65536 && value == floor(value) &&
+        a->n_size < MOST_ARGUMENTS) {
+        a->size[a->n_size++] = (size_t)value;
+        return true;
+    }
+    snprintf(what, sizeof what, "%s: expected a number of %s from 1 to 65536, %s", a->type->name, a->type->positional,
+             got(start, given));
+    return fail(p, start, what, argument_help(a, valid));
+}
+
+static bool parse_arguments(parser *p, arguments *a)
+{
+    char valid[512];
+    for (a->n_named = 0; a->type->argument && a->type->argument[a->n_named].name; a->n_named++)
+        a->value[a->n_named] = a->type->argument[a->n_named].value;
+    if (!take(p, '(')) return true;
+    bool named = false;
+    do {
+        skip_spaces(p);
+        const char *start = p->at;
+        bool word = name_length(p->at) > 0;
+        if (!word && named) return fail(p, start, "a positional argument after a named one", argument_help(a, valid));
+        if (!(word ? parse_named(p, a) : parse_positional(p, a))) return false;
+        named |= word;
+    } while (take(p, ','));
+    if (take(p, ')')) return true;
+    return fail(p, p->at, "an argument list that isn't closed", "',' or ')'");
+}
+
+/* ---- Terms --------------------------------------------------------------------------------------------------- */
+
+static bool parse_named_factor(parser *p, list *to)
+{
+    char what[200], valid[512], given[64];
+    const char *start = p->at;
+    size_t length = name_length(p->at);
+    arguments a = {.type = nf_type_named(start, length)};
+    if (!a.type) {
+        snprintf(what, sizeof what, "expected a bijector, %s", got(start, given));
+        return fail(p, start, what, type_names(valid));
+    }
+    p->at += length;
+    if (!parse_arguments(p, &a)) return false;
+    ad_error error = {AD_OK, ""};
+    nf_bijector *made = nf_bijector_new(a.type, p->dim, a.value, a.size, a.n_size, &error);
+    if (made) return push(p, to, made);
+    if (error.status == AD_ERROR_ARGUMENT) return fail(p, start, error.message, argument_help(&a, valid));
+    if (p->error) *p->error = error;
+    return false;
+}
+
+/* The children between parentheses become one bijector. */
+static bool parse_inverted(parser *p, list *to)
+{
+    list inside = {0};
+    if (!take(p, '(')) return fail(p, p->at, "invert needs what it inverts", "'(' and a formula");
+    bool good = parse_chain(p, &inside) && (take(p, ')') || fail(p, p->at, "invert( isn't closed", "'-', '*' or ')'"));
+    if (!good) {
+        free_list(&inside);
+        return false;
+    }
+    nf_bijector *child = inside.count == 1 ? inside.child[0] : nf_chain(inside.child, inside.count, p->error);
+    ad_free(inside.child);
+    return child && push(p, to, nf_invert(child, p->error));
+}
+
+static bool parse_factor(parser *p, list *to)
+{
+    skip_spaces(p);
+    size_t length = name_length(p->at);
+    if (length == 6 && memcmp(p->at, "invert", 6) == 0) {
+        p->at += length;
+        return parse_inverted(p, to);
+    }
+    const char *start = p->at;
+    if (!take(p, '(')) return parse_named_factor(p, to);
+    if (p->depth++ == DEEPEST) return fail(p, start, "parentheses are nested too deep", "at most 64 levels");
+    bool good = parse_chain(p, to) && (take(p, ')') || fail(p, p->at, "a '(' isn't closed", "'-', '*' or ')'"));
+    p->depth--;
+    return good;
+}
+
+static bool parse_term(parser *p, list *to)
+{
+    size_t first = to->count;
+    if (!parse_factor(p, to)) return false;
+    while (take(p, '*')) {
+        skip_spaces(p);
+        const char *start = p->at;
+        double times;
+        size_t length = to->count - first;
+        if (!parse_number(p, &times) || times < 1 || times != floor(times) || times * (double)to->count > MOST_STEPS)
+            return fail(p, start, "'*' needs how many copies", "a whole number, at least 1");
+        for (size_t k = 1; k < (size_t)times; k++)
+            for (size_t i = 0; i < length; i++)
+                if (!push(p, to, nf_bijector_copy(to->child[first + i], p->error))) return false;
+    }
+    return true;
+}
+
+static bool parse_chain(parser *p, list *to)
+{
+    do
+        if (!parse_term(p, to)) return false;
+    while (take(p, '-'));
+    return true;
+}
+
+nf_bijector *nf_bijector_parse(const char *formula, size_t dim, uint64_t seed, ad_error *error)
+{
+    parser p = {.text = formula, .at = formula, .dim = dim, .error = error};
+    list steps = {0};
+    bool good = parse_chain(&p, &steps);
+    skip_spaces(&p);
+    if (good && *p.at) {
+        char what[100], given[64];
+        snprintf(what, sizeof what, "expected the end, %s", got(p.at, given));
+        good = fail(&p, p.at, what, "'-' and a further bijector, or '*' and a number");
+    }
+    if (!good) {
+        free_list(&steps);
+        return NULL;
+    }
+    nf_bijector *chain = nf_chain(steps.child, steps.count, error);
+    ad_free(steps.child);
+    if (chain) nf_initialize(chain, seed);
+    return chain;
+}

@@ -1,0 +1,324 @@
+/* Training by maximum likelihood. */
+#include "optimizer.h"
+
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+typedef struct {
+    nf_fit_options o;
+    nf_flow *flow;
+    size_t dim;
+    void *data;            /* (rows, dim) in the flow's dtype */
+    uint32_t *train, *val; /* rows of each part */
+    uint32_t *order;       /* the training rows as this epoch shuffles them */
+    size_t n_train, n_val;
+    ad_plan *step_plan, *val_plan;
+    ad_var x;
+    void *gradient, *best;      /* of and like the trained parameters */
+    char *step_loss, *val_loss; /* one element each */
+    nf_optimizer_state optimizer;
+    nf_progress now;
+    nf_fit_report *report;
+    double started, first_nll;
+} training;
+
+static double seconds_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static ad_status resolve(nf_fit_options *o, size_t rows, ad_error *error)
+{
+    if (!o->epochs) o->epochs = 100;
+    if (!o->batch) o->batch = 256;
+    if (o->learning_rate == 0) o->learning_rate = 2e-3;
+    if (o->momentum == 0) o->momentum = 0.9;
+    if (o->val_fraction == 0) o->val_fraction = 0.1;
+    if (o->clip == 0) o->clip = 5;
+    if (o->clip < 0) o->clip = INFINITY;
+    if (!(o->learning_rate > 0) || !isfinite(o->learning_rate))
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "learning rate: expected a positive number, got %g",
+                            o->learning_rate);
+    if (!(o->momentum < 1))
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "momentum: expected less than 1, got %g", o->momentum);
+    if (!(o->val_fraction < 1))
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "validation fraction: expected less than 1, got %g",
+                            o->val_fraction);
+    if (!(o->weight_decay >= 0))
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "weight decay: expected 0 or more, got %g", o->weight_decay);
+    if (rows == 0 || rows >= UINT32_MAX)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "fit: expected between 1 and 2^32 rows, got %zu", rows);
+    if (o->momentum < 0) o->momentum = 0;
+    if (o->val_fraction < 0) o->val_fraction = 0;
+    return AD_OK;
+}
+
+enum { SPLIT_STREAM = 0, SHUFFLE_STREAM = 1 }; /* shuffles use SHUFFLE_STREAM + epoch */
+
+/* The split: the rows at the first places of a random permutation are for validation. */
+static ad_status split(training *t, const double *x, size_t rows, ad_error *error)
+{
+    size_t dim = t->dim, size = ad_dtype_size(nf_flow_dtype(t->flow));
+    t->n_val = (size_t)llround(t->o.val_fraction * (double)rows);
+    if (t->n_val == rows) t->n_val = rows - 1;
+    t->n_train = rows - t->n_val;
+    t->data = ad_alloc_aligned(rows, dim * size);
+    t->val = ad_alloc(t->n_val, sizeof *t->val);
+    t->train = ad_alloc(t->n_train, sizeof *t->train);
+    t->order = ad_alloc(t->n_train, sizeof *t->order);
+    if (!t->data || !t->val || !t->train || !t->order)
+        return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %zu rows of data", rows);
+    for (size_t i = 0; i < rows * dim; i++) {
+        if (!isfinite(x[i]))
+            return ad_error_set(error, AD_ERROR_ARGUMENT, "fit: row %zu, column %zu is not finite: %g", i / dim + 1,
+                                i % dim + 1, x[i]);
+        if (size == sizeof(float))
+            ((float *)t->data)[i] = (float)x[i];
+        else
+            ((double *)t->data)[i] = x[i];
+    }
+    for (size_t i = 0; i < rows; i++) {
+        uint32_t row = (uint32_t)ad_random_permutation(t->o.seed, SPLIT_STREAM, rows, i);
+        if (i < t->n_val)
+            t->val[i] = row;
+        else
+            t->train[i - t->n_val] = row;
+    }
+    return AD_OK;
+}
+
+/* Bijectors that are fitted to data see the training rows only. */
+static ad_status fit_bijector(training *t, const double *x, ad_error *error)
+{
+    size_t dim = t->dim;
+    double *seen = ad_alloc(t->n_train, dim * sizeof *seen);
+    if (!seen) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %zu rows of data", t->n_train);
+    for (size_t i = 0; i < t->n_train; i++) memcpy(seen + i * dim, x + t->train[i] * dim, dim * sizeof *seen);
+    nf_flow_pull(t->flow);
+    ad_status status = nf_bijector_fit(nf_flow_bijector(t->flow), seen, t->n_train, error);
+    nf_flow_push(t->flow);
+    ad_free(seen);
+    return status;
+}
+
+static ad_plan *plan_of(const training *t, const ad_var *outputs, size_t count, ad_error *error)
+{
+    ad_plan *plan = ad_plan_new(outputs, (int)count, &(ad_plan_options){.dtype = nf_flow_dtype(t->flow)}, error);
+    if (!plan) return NULL;
+    nf_flow_bind_plan(t->flow, plan);
+    ad_plan_set_input(plan, t->x, t->data);
+    return plan;
+}
+
+/* One tape, two plans: the mean negative log-likelihood with its gradient, and the value alone. */
+static ad_status compile(training *t, ad_error *error)
+{
+    size_t n = nf_flow_trained_parameters(t->flow), size = ad_dtype_size(nf_flow_dtype(t->flow));
+    ad_tape *tape = ad_tape_new();
+    ad_var *wrt = ad_alloc(n, sizeof *wrt), *out = ad_alloc(n + 1, sizeof *out);
+    size_t *offset = ad_alloc(n, sizeof *offset);
+    if (tape && wrt && out && offset) {
+        t->x = ad_input(tape, "x", AD_SHAPE(t->dim));
+        ad_var log_prob = nf_flow_record_log_prob(t->flow, t->x);
+        out[0] = ad_neg(ad_div(ad_sum_rows(ad_to_rows(log_prob)), ad_row_count(tape)));
+        for (size_t i = 0; i < n; i++) wrt[i] = nf_flow_parameter_var(t->flow, i, &offset[i]);
+        ad_grad(out[0], wrt, (int)n, out + 1);
+        t->step_plan = plan_of(t, out, n + 1, error);
+        t->val_plan = t->step_plan ? plan_of(t, out, 1, error) : NULL;
+    } else {
+        ad_error_set(error, AD_ERROR_MEMORY, "out of memory for the training plan");
+    }
+    if (t->val_plan) {
+        ad_plan_set_output(t->step_plan, 0, t->step_loss);
+        ad_plan_set_output(t->val_plan, 0, t->val_loss);
+        for (size_t i = 0; i < n; i++)
+            ad_plan_set_output(t->step_plan, (int)i + 1, (char *)t->gradient + offset[i] * size);
+    }
+    ad_free(offset);
+    ad_free(out);
+    ad_free(wrt);
+    ad_tape_free(tape);
+    return t->val_plan ? AD_OK : error->status;
+}
+
+static double loss_at(const training *t, const char *loss)
+{
+    return nf_flow_dtype(t->flow) == AD_F32 ? (double)*(const float *)loss : *(const double *)loss;
+}
+
+static size_t parameter_bytes(const training *t)
+{
+    return nf_flow_parameter_count(t->flow) * ad_dtype_size(nf_flow_dtype(t->flow));
+}
+
+static void keep_best(training *t, double nll)
+{
+    t->report->best_nll = nll;
+    t->report->best_epoch = t->now.best_epoch = t->now.epoch;
+    memcpy(t->best, nf_flow_parameters(t->flow), parameter_bytes(t));
+}
+
+/* Run the step again, looking for what made the first NaN. */
+static ad_status diverged(training *t, const ad_run *run, double loss, double norm, ad_error *error)
+{
+    ad_error cause = {AD_OK, ""};
+    ad_run again = *run;
+    again.find_nan = true;
+    ad_plan_run(t->step_plan, &again, &cause);
+    t->report->outcome = NF_DIVERGED;
+    t->report->diverged_step = t->now.step + 1;
+    return ad_error_set(
+        error, AD_ERROR_NUMERIC,
+        "training diverged at step %zu (epoch %zu): loss %g, gradient norm %g%s%s; the best weights so far are "
+        "kept; try a smaller learning rate (it was %g) or a smaller clip",
+        t->now.step + 1, t->now.epoch + 1, loss, norm, *cause.message ? "; " : "", cause.message, t->o.learning_rate);
+}
+
+/* One pass over the training rows. *stop: the caller wants no more. */
+static ad_status run_epoch(training *t, bool *stop, ad_error *error)
+{
+    size_t steps = (t->n_train + t->o.batch - 1) / t->o.batch;
+    double sum = 0;
+    for (size_t i = 0; i < t->n_train; i++)
+        t->order[i] = t->train[ad_random_permutation(t->o.seed, SHUFFLE_STREAM + t->now.epoch, t->n_train, i)];
+    for (size_t s = 0; s < steps && !*stop; s++) {
+        size_t first = s * t->o.batch, rows = t->n_train - first < t->o.batch ? t->n_train - first : t->o.batch;
+        ad_run run = {
+            .rows = rows, .index = t->order + first, .seed = t->o.seed, .step = t->now.step, .pool = t->o.pool};
+        ad_status status = ad_plan_run(t->step_plan, &run, error);
+        if (status != AD_OK) return status;
+        double loss = loss_at(t, t->step_loss), norm = NAN;
+        if (t->now.step == 0) t->first_nll = loss;
+        t->now.learning_rate = nf_scheduled_rate(t->o.schedule, t->o.learning_rate, t->now.step, steps * t->o.epochs);
+        /* far above where it began, clipped steps may wander on finite values for ever */
+        bool lost = !(loss < 1000 * (1 + fabs(t->first_nll)));
+        if (lost || !nf_optimizer_step(&t->optimizer, nf_flow_parameters(t->flow), t->gradient, t->now.learning_rate,
+                                       t->o.pool, &norm))
+            return diverged(t, &run, loss, norm, error);
+        sum += loss * (double)rows;
+        t->now.step++;
+        t->now.rows += rows;
+        *stop = t->o.interrupted && t->o.interrupted(t->o.context);
+    }
+    t->now.train_nll = sum / (double)t->n_train;
+    return AD_OK;
+}
+
+static ad_status validate(training *t, ad_error *error)
+{
+    t->now.val_nll = NAN;
+    if (t->n_val == 0) return AD_OK;
+    ad_run run = {.rows = t->n_val, .index = t->val, .pool = t->o.pool};
+    ad_status status = ad_plan_run(t->val_plan, &run, error);
+    t->now.val_nll = loss_at(t, t->val_loss);
+    return status;
+}
+
+static ad_status run_epochs(training *t, ad_error *error)
+{
+    nf_fit_report *report = t->report;
+    bool stop = false;
+    ad_status status = AD_OK;
+    while (t->now.epoch < t->o.epochs && !stop) {
+        status = run_epoch(t, &stop, error);
+        if (status == AD_OK && !stop) status = validate(t, error);
+        if (stop) report->outcome = NF_STOPPED_BY_CALLER;
+        if (stop || status != AD_OK) break;
+        t->now.epoch++;
+        t->now.seconds = seconds_now() - t->started;
+        double nll = t->n_val ? t->now.val_nll : t->now.train_nll;
+        if (nll < report->best_nll) keep_best(t, nll);
+        report->history[t->now.epoch - 1] = t->now;
+        if (t->o.progress && !t->o.progress(t->o.context, &t->now)) {
+            report->outcome = NF_STOPPED_BY_CALLER;
+            stop = true;
+        } else if (t->o.patience > 0 && t->now.epoch - report->best_epoch >= (size_t)t->o.patience) {
+            report->outcome = NF_STOPPED_EARLY;
+            stop = true;
+        }
+    }
+    /* stopped within the first epoch, the weights at hand are the best known */
+    if (report->best_epoch > 0 || report->outcome == NF_DIVERGED)
+        memcpy(nf_flow_parameters(t->flow), t->best, parameter_bytes(t));
+    nf_flow_pull(t->flow);
+    t->now.seconds = seconds_now() - t->started;
+    report->last = t->now;
+    return status;
+}
+
+static ad_status start(training *t, const double *x, size_t rows, ad_error *error)
+{
+    ad_status status = resolve(&t->o, rows, error);
+    if (status == AD_OK) status = split(t, x, rows, error);
+    if (status == AD_OK) status = fit_bijector(t, x, error);
+    if (status != AD_OK) return status;
+    ad_dtype dtype = nf_flow_dtype(t->flow);
+    size_t count = nf_flow_parameter_count(t->flow), size = ad_dtype_size(dtype);
+    t->gradient = ad_alloc_aligned(count, size);
+    t->best = ad_alloc_aligned(count, size);
+    t->step_loss = ad_alloc(2, sizeof(double));
+    t->report->history = ad_alloc(t->o.epochs, sizeof *t->report->history);
+    if (!t->gradient || !t->best || !t->step_loss || !t->report->history)
+        return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to train %zu parameters", count);
+    t->val_loss = t->step_loss + sizeof(double);
+    status = compile(t, error);
+    if (status != AD_OK) return status;
+    t->optimizer = (nf_optimizer_state){.kind = t->o.optimizer,
+                                        .momentum = t->o.momentum,
+                                        .weight_decay = t->o.weight_decay,
+                                        .clip = t->o.clip,
+                                        .dtype = dtype,
+                                        .count = count};
+    status = nf_optimizer_start(&t->optimizer, error);
+    t->report->train_rows = t->n_train;
+    t->report->val_rows = t->n_val;
+    t->now.epochs = t->o.epochs;
+    keep_best(t, INFINITY);
+    return status;
+}
+
+ad_status nf_fit(nf_flow *flow, const double *x, size_t rows, const nf_fit_options *options, nf_fit_report *report,
+                 ad_error *error)
+{
+    ad_error own;
+    nf_fit_report unwanted;
+    training t = {.o = options ? *options : (nf_fit_options){0},
+                  .flow = flow,
+                  .dim = nf_flow_dim(flow),
+                  .report = report ? report : &unwanted,
+                  .started = seconds_now()};
+    if (!error) error = &own;
+    *t.report = (nf_fit_report){.outcome = NF_FINISHED};
+    ad_status status = start(&t, x, rows, error);
+    if (status == AD_OK) status = run_epochs(&t, error);
+    nf_optimizer_stop(&t.optimizer);
+    ad_plan_free(t.val_plan);
+    ad_plan_free(t.step_plan);
+    ad_free(t.step_loss);
+    ad_free_aligned(t.best);
+    ad_free_aligned(t.gradient);
+    ad_free(t.order);
+    ad_free(t.train);
+    ad_free(t.val);
+    ad_free_aligned(t.data);
+    if (!report) ad_free(t.report->history);
+    return status;
+}
+
+ad_status nf_nll(nf_flow *flow, const double *x, size_t rows, double *nll, double *standard_error, ad_pool *pool,
+                 ad_error *error)
+{
+    if (rows == 0) return ad_error_set(error, AD_ERROR_ARGUMENT, "nll: expected at least 1 row, got 0");
+    double *log_prob = ad_alloc(rows, sizeof *log_prob), sum = 0, squares = 0, n = (double)rows;
+    if (!log_prob) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to score %zu rows", rows);
+    ad_status status = nf_log_prob(flow, x, rows, log_prob, pool, error);
+    for (size_t i = 0; i < rows; i++) sum += log_prob[i];
+    for (size_t i = 0; i < rows; i++) squares += (log_prob[i] - sum / n) * (log_prob[i] - sum / n);
+    *nll = -sum / n;
+    if (standard_error) *standard_error = rows > 1 ? sqrt(squares / (n - 1) / n) : NAN;
+    ad_free(log_prob);
+    return status;
+}

@@ -1,0 +1,149 @@
+/* Saving and loading a flow, as safetensors. */
+#include "models.h"
+#include "safetensors.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char format_name[] = "weir-flow-1";
+
+/* ---- Saving -------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    nf_safetensor *tensor; /* NULL while counting */
+    size_t count;
+    const nf_flow *flow;
+    size_t trained, fixed; /* offsets so far, in elements */
+} tensor_list;
+
+static bool add_tensor(void *context, const char *name, nf_parameter *parameter)
+{
+    tensor_list *list = context;
+    size_t i = list->count++;
+    if (!list->tensor) return true;
+    size_t *offset = parameter->spec.fixed ? &list->fixed : &list->trained;
+    ad_dtype dtype = nf_flow_dtype(list->flow);
+    char *copy = ad_strdup(name);
+    list->tensor[i] = (nf_safetensor){.name = copy,
+                                      .dtype = dtype,
+                                      .shape = parameter->spec.shape,
+                                      .data = (char *)nf_flow_parameters(list->flow) + *offset * ad_dtype_size(dtype)};
+    *offset += ad_shape_size(parameter->spec.shape);
+    return copy != NULL;
+}
+
+ad_status nf_save(const nf_flow *flow, const char *record, const char *path, ad_error *error)
+{
+    nf_bijector *bijector = nf_flow_bijector(flow);
+    tensor_list list = {.flow = flow, .fixed = nf_flow_parameter_count(flow)};
+    nf_each_parameter(bijector, add_tensor, &list);
+    size_t count = list.count;
+    list.count = 0;
+    list.tensor = ad_alloc(count, sizeof *list.tensor);
+    char *formula = nf_formula(bijector), dim[24];
+    snprintf(dim, sizeof dim, "%zu", nf_flow_dim(flow));
+    ad_status status;
+    if (list.tensor && formula && nf_each_parameter(bijector, add_tensor, &list)) {
+        const nf_metadata metadata[] = {{"format", format_name},
+                                        {"formula", formula},
+                                        {"dim", dim},
+                                        {"dtype", ad_dtype_name(nf_flow_dtype(flow))},
+                                        {"training", record}};
+        status = nf_safetensors_write(path, list.tensor, count, metadata, record ? 5 : 4, error);
+    } else {
+        status = ad_error_set(error, AD_ERROR_MEMORY, "%s: out of memory to save a flow", path);
+    }
+    for (size_t i = 0; list.tensor && i < list.count; i++) ad_free((char *)(uintptr_t)list.tensor[i].name);
+    ad_free(list.tensor);
+    ad_free(formula);
+    return status;
+}
+
+/* ---- Loading ------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    const nf_safetensors *file;
+    nf_flow *flow;
+    const char *path;
+    size_t trained, fixed, found;
+    ad_error *error;
+} loading;
+
+static bool load_tensor(void *context, const char *name, nf_parameter *parameter)
+{
+    loading *l = context;
+    char expected[128], got[128];
+    const nf_safetensor *tensor = nf_safetensors_find(l->file, name);
+    ad_dtype dtype = nf_flow_dtype(l->flow);
+    if (!tensor) {
+        ad_error_set(l->error, AD_ERROR_FORMAT, "%s: tensor '%s' of its formula is missing", l->path, name);
+        return false;
+    }
+    if (tensor->dtype != dtype || !ad_shape_equal(tensor->shape, parameter->spec.shape)) {
+        ad_error_set(l->error, AD_ERROR_FORMAT, "%s: tensor '%s' is %s %s, but the formula needs %s %s", l->path, name,
+                     ad_dtype_name(tensor->dtype), ad_shape_text(tensor->shape, got), ad_dtype_name(dtype),
+                     ad_shape_text(parameter->spec.shape, expected));
+        return false;
+    }
+    size_t size = ad_shape_size(parameter->spec.shape), *offset = parameter->spec.fixed ? &l->fixed : &l->trained;
+    memcpy((char *)nf_flow_parameters(l->flow) + *offset * ad_dtype_size(dtype), tensor->data,
+           size * ad_dtype_size(dtype));
+    *offset += size;
+    l->found++;
+    return true;
+}
+
+static nf_flow *flow_of(const nf_safetensors *file, const char *path, ad_error *error)
+{
+    const char *format = nf_safetensors_metadata(file, "format"), *formula = nf_safetensors_metadata(file, "formula");
+    const char *dim_text = nf_safetensors_metadata(file, "dim"), *dtype_text = nf_safetensors_metadata(file, "dtype");
+    if (!format || strcmp(format, format_name) != 0 || !formula || !dim_text || !dtype_text) {
+        ad_error_set(error, AD_ERROR_FORMAT,
+                     "%s: a safetensors file, but not one of Weir's: no formula, dim and dtype in it", path);
+        return NULL;
+    }
+    char *end;
+    unsigned long long dim = strtoull(dim_text, &end, 10);
+    bool f32 = strcmp(dtype_text, ad_dtype_name(AD_F32)) == 0, f64 = strcmp(dtype_text, ad_dtype_name(AD_F64)) == 0;
+    if (*end || end == dim_text || dim == 0 || dim > 1000000 || !(f32 || f64)) {
+        ad_error_set(error, AD_ERROR_FORMAT, "%s: bad metadata: dim '%.30s', dtype '%.30s'", path, dim_text,
+                     dtype_text);
+        return NULL;
+    }
+    ad_error cause;
+    nf_flow *flow = nf_flow_parse(formula, (size_t)dim, f32 ? AD_F32 : AD_F64, 0, &cause);
+    if (!flow) ad_error_set(error, cause.status, "%s: its formula can't be used: %.900s", path, cause.message);
+    return flow;
+}
+
+nf_flow *nf_load(const char *path, char **record, ad_error *error)
+{
+    if (record) *record = NULL;
+    nf_safetensors *file = nf_safetensors_read(path, error);
+    if (!file) return NULL;
+    nf_flow *flow = flow_of(file, path, error);
+    size_t in_file;
+    nf_safetensors_all(file, &in_file);
+    bool good = flow != NULL;
+    if (good) {
+        loading l = {.file = file, .flow = flow, .path = path, .fixed = nf_flow_parameter_count(flow), .error = error};
+        good = nf_each_parameter(nf_flow_bijector(flow), load_tensor, &l);
+        if (good && l.found != in_file) {
+            ad_error_set(error, AD_ERROR_FORMAT, "%s: %zu tensors, but its formula has %zu", path, in_file, l.found);
+            good = false;
+        }
+    }
+    const char *training = nf_safetensors_metadata(file, "training");
+    if (good && record && training && !(*record = ad_strdup(training))) {
+        ad_error_set(error, AD_ERROR_MEMORY, "%s: out of memory", path);
+        good = false;
+    }
+    if (good) {
+        nf_flow_pull(flow);
+    } else {
+        nf_flow_free(flow);
+        flow = NULL;
+    }
+    nf_safetensors_free(file);
+    return flow;
+}

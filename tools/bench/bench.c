@@ -1,0 +1,139 @@
+/* Measures one case of tools/bench/run, and prints it as a JSON object:
+ *
+ *     weir-bench train FORMULA DIM BATCH THREADS     speed of nf_fit() on random data
+ *     weir-bench memory FORMULA DIM BATCH ROWS       its peak memory */
+#include "models.h"
+#include "peak.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+enum { EPOCHS = 8 };
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static double *random_data(size_t rows, size_t dim)
+{
+    double *x = ad_alloc(rows, dim * sizeof *x);
+    for (size_t i = 0; x && i < rows * dim; i++) x[i] = ad_random_normal(1, 0, i);
+    return x;
+}
+
+/* Multiplications of weights, forward and backward, that a dense network would do for a row. */
+static bool count_products(void *context, const char *name, nf_parameter *parameter)
+{
+    (void)name;
+    double *products = context;
+    if (parameter->spec.shape.rank == 2) *products += 3 * (double)ad_shape_size(parameter->spec.shape);
+    return true;
+}
+
+/* The best over the epochs, and the best of the peaks measured between them. */
+typedef struct {
+    size_t rows; /* of an epoch */
+    int threads;
+    double epoch_began, rows_per_second, peak;
+} training;
+
+static bool epoch_done(void *context, const nf_progress *progress)
+{
+    (void)progress;
+    training *best = context;
+    best->rows_per_second = fmax(best->rows_per_second, (double)best->rows / (now() - best->epoch_began));
+    best->peak = fmax(best->peak, peak_flops(best->threads));
+    best->epoch_began = now();
+    return true;
+}
+
+static ad_status train(nf_flow *flow, size_t batch, int threads, ad_error *error)
+{
+    double products = 0;
+    nf_each_parameter(nf_flow_bijector(flow), count_products, &products);
+    double flops_per_row = 2 * products;
+    /* An epoch of about 0.2 s at 50 GFLOP/s. */
+    size_t batches = (size_t)(1e10 / flops_per_row) / batch;
+    training best = {.rows = (batches ? batches : 1) * batch, .threads = threads};
+    double *x = random_data(best.rows, nf_flow_dim(flow));
+    if (!x) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %zu rows", best.rows);
+    ad_pool *pool = ad_pool_new(threads, error);
+    ad_status status = pool ? AD_OK : AD_ERROR_MEMORY;
+    best.epoch_began = now();
+    if (pool)
+        status = nf_fit(flow, x, best.rows,
+                        &(nf_fit_options){.epochs = EPOCHS,
+                                          .batch = batch,
+                                          .learning_rate = 1e-4,
+                                          .val_fraction = -1,
+                                          .pool = pool,
+                                          .progress = epoch_done,
+                                          .context = &best},
+                        NULL, error);
+    double flops = best.rows_per_second * flops_per_row;
+    if (status == AD_OK)
+        printf("{\"rows_per_second\": %.6g, \"gflops\": %.4g, \"peak_gflops\": %.4g, \"fraction_of_peak\": %.4g, "
+               "\"isa\": \"%s\", \"gemm\": \"%s\"}\n",
+               best.rows_per_second, 1e-9 * flops, 1e-9 * best.peak, flops / best.peak, ad_isa_name(), ad_gemm_name());
+    ad_pool_free(pool);
+    ad_free(x);
+    return status;
+}
+
+static bool after_three_steps(void *context)
+{
+    int *steps = context;
+    return ++*steps >= 3;
+}
+
+static double peak_bytes(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return 1024 * (double)usage.ru_maxrss;
+}
+
+static ad_status memory(nf_flow *flow, size_t batch, size_t rows, ad_error *error)
+{
+    double *x = random_data(rows, nf_flow_dim(flow));
+    if (!x) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %zu rows", rows);
+    double before = peak_bytes();
+    int steps = 0;
+    ad_status status = nf_fit(
+        flow, x, rows,
+        &(nf_fit_options){
+            .epochs = 3, .batch = batch, .val_fraction = -1, .interrupted = after_three_steps, .context = &steps},
+        NULL, error);
+    ad_free(x);
+    if (status == AD_OK || status == AD_ERROR_INTERRUPTED) {
+        printf("{\"data_bytes\": %.0f, \"bytes_before\": %.0f, \"peak_bytes\": %.0f}\n",
+               (double)(rows * nf_flow_dim(flow) * sizeof *x), before, peak_bytes());
+        status = AD_OK;
+    }
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 6) {
+        fputs("usage: weir-bench train FORMULA DIM BATCH THREADS\n"
+              "       weir-bench memory FORMULA DIM BATCH ROWS\n",
+              stderr);
+        return 2;
+    }
+    size_t dim = strtoul(argv[3], NULL, 10), batch = strtoul(argv[4], NULL, 10), last = strtoul(argv[5], NULL, 10);
+    ad_error error = {0};
+    ad_status status = AD_ERROR_ARGUMENT;
+    nf_flow *flow = nf_flow_parse(argv[2], dim, AD_F32, 1, &error);
+    if (flow && strcmp(argv[1], "train") == 0) status = train(flow, batch, (int)last, &error);
+    if (flow && strcmp(argv[1], "memory") == 0) status = memory(flow, batch, last, &error);
+    if (status) fprintf(stderr, "weir-bench: %s\n", error.message);
+    nf_flow_free(flow);
+    return status ? EXIT_FAILURE : EXIT_SUCCESS;
+}

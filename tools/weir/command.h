@@ -1,0 +1,100 @@
+/* Commands as tables: what a command is called, its arguments and options, what runs it. Parsing, checking and help
+ * come from the tables. */
+#ifndef WEIR_COMMAND_H
+#define WEIR_COMMAND_H
+
+#include "autodiff.h"
+
+#include <jansson.h>
+
+/* ---- Tables -------------------------------------------------------------------------------------------------- */
+
+enum option_kind { OPTION_FLAG, OPTION_COUNT, OPTION_NUMBER, OPTION_TEXT, OPTION_CHOICE };
+
+struct option {
+    const char *name; /* after "--" */
+    char letter;      /* after "-"; 0: none */
+    enum option_kind kind;
+    const char *value;   /* what help calls the value: "FILE" */
+    const char *initial; /* the default, as a user would give it; NULL: none */
+    bool required;
+    double low, high;    /* of counts and numbers, inclusive; high 0: no limit */
+    bool above_low;      /* low itself is excluded */
+    const char *choices; /* "adam|sgd" */
+    const char *help;
+};
+
+#define OPTION_THREADS                                                                                                 \
+    {                                                                                                                  \
+        .name = "threads", .kind = OPTION_COUNT, .value = "N", .initial = "0", .high = 1024,                           \
+        .help = "threads to use; 0: one for each core"                                                                 \
+    }
+
+/* What stands without a name on the command line. */
+struct positional {
+    const char *name;
+    const char *choices; /* NULL: any text */
+    const char *help;
+};
+
+enum { MOST_OPTIONS = 32, MOST_POSITIONALS = 2, MOST_GROUPS = 3 };
+
+struct arguments;
+
+struct command {
+    const char *name;
+    const char *summary; /* one line */
+    const char *example;
+    struct positional positionals[MOST_POSITIONALS];
+    const struct option *groups[MOST_GROUPS]; /* each ended by {0}; --json and --help belong to all commands */
+    /* Other defaults than those of the groups: option and value by turns, ended by NULL. */
+    const char *const *defaults;
+    /* Fill result with what --json shows: when all is done, or has failed but left something to tell of. */
+    ad_status (*run)(const struct arguments *arguments, json_t *result, ad_error *error);
+    /* The same for a human reader. */
+    void (*print)(const json_t *result, FILE *to);
+};
+
+extern const struct command data_command, fit_command, sample_command, logprob_command, plot_command, info_command,
+    check_command, demo_command;
+
+/* ---- The command line ---------------------------------------------------------------------------------------- */
+
+struct option_value {
+    const char *text; /* NULL: not given, and no default */
+    double number;
+    uint64_t count;
+    size_t choice; /* index among the choices */
+    bool flag;
+};
+
+struct arguments {
+    const struct command *command;
+    const char *positionals[MOST_POSITIONALS];
+    struct option_value values[MOST_OPTIONS];
+};
+
+/* Read the words behind the command's name. Stops at --help. */
+ad_status arguments_parse(struct arguments *arguments, const struct command *command, int count, char **words,
+                          ad_error *error);
+
+/* The value of an option of the command; it must have one of this name and kind. */
+bool option_flag(const struct arguments *arguments, const char *name);
+uint64_t option_count(const struct arguments *arguments, const char *name);
+double option_number(const struct arguments *arguments, const char *name);
+const char *option_text(const struct arguments *arguments, const char *name); /* NULL: not given */
+size_t option_choice(const struct arguments *arguments, const char *name);
+/* The values of a group, by name. */
+json_t *options_json(const struct arguments *arguments, const struct option *group);
+
+/* Option number i of a command, NULL behind the last; and its default there, or NULL. */
+const struct option *command_option(const struct command *command, size_t i);
+const char *command_default(const struct command *command, const struct option *option);
+/* What values an option takes: "a whole number, 1 or more". Returns buffer. */
+const char *option_expects(const struct option *option, char buffer[static 160]);
+
+void help_print(const struct command *command, FILE *to);
+/* How formulas are written, and the bijectors that there are. */
+void help_print_formulas(FILE *to);
+
+#endif

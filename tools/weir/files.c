@@ -1,0 +1,70 @@
+/* Files that commands read and write. */
+#include "files.h"
+#include "report.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+
+ad_status read_data(const char *path, size_t columns, const char *model, nf_table *data, ad_error *error)
+{
+    ad_status status = nf_table_read(path, data, error);
+    if (!status) status = nf_table_check_finite(data, path, error);
+    if (!status && columns > 0 && data->columns != columns)
+        status = ad_error_set(error, AD_ERROR_FORMAT, "%s has %zu columns, but %s is a flow of %zu features", path,
+                              data->columns, model, columns);
+    if (status) nf_table_free(data);
+    return status;
+}
+
+nf_flow *load_model(const char *path, json_t **record, ad_error *error)
+{
+    char *text = NULL;
+    *record = NULL;
+    nf_flow *flow = nf_load(path, &text, error);
+    if (!flow) {
+        if (error->status == AD_ERROR_ARGUMENT)
+            error->status = AD_ERROR_FORMAT; /* the file's mistake, not the user's */
+        return NULL;
+    }
+    json_t *parsed = text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    ad_free(text);
+    *record = json_is_object(parsed) ? json_incref(parsed) : json_object();
+    json_decref(parsed);
+    return flow;
+}
+
+ad_status save_model(const nf_flow *flow, const json_t *record, const char *path, ad_error *error)
+{
+    char *text = json_dumps(record, JSON_COMPACT | JSON_REAL_PRECISION(15));
+    if (!text) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for the training record of '%s'", path);
+    ad_status status = nf_save(flow, text, path, error);
+    free(text);
+    return status;
+}
+
+ad_status check_output(const char *output, const char *input, ad_error *error)
+{
+    struct stat from, to;
+    bool both = input && stat(input, &from) == 0 && stat(output, &to) == 0;
+    if (both && S_ISREG(to.st_mode) && from.st_dev == to.st_dev && from.st_ino == to.st_ino)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "output '%s' is the input file; give another name", output);
+    nf_file *trial;
+    ad_status status = nf_file_create(output, &trial, error);
+    if (!status) nf_file_abort(trial);
+    return status;
+}
+
+char **column_names(const json_t *record, size_t dim)
+{
+    const json_t *columns = json_object_get(record, "columns");
+    if (json_array_size(columns) != dim) return NULL;
+    char **names = ad_alloc(dim, sizeof *names);
+    for (size_t i = 0; names && i < dim; i++) {
+        /* The record keeps the text; tables take names that they may write to. */
+        names[i] = (char *)json_string_value(json_array_get(columns, i));
+        if (names[i]) continue;
+        ad_free(names);
+        return NULL;
+    }
+    return names;
+}

@@ -1,0 +1,22 @@
+/* Files that commands read and write, checked so that a mistake shows before the work and not behind it. */
+#ifndef WEIR_FILES_H
+#define WEIR_FILES_H
+
+#include "models.h"
+
+#include <jansson.h>
+
+/* A table of finite numbers; with that many columns, which `model` needs, unless columns is 0. */
+ad_status read_data(const char *path, size_t columns, const char *model, nf_table *data, ad_error *error);
+
+/* A flow, and the record of its training as a JSON object, which is empty when there is none. */
+nf_flow *load_model(const char *path, json_t **record, ad_error *error);
+ad_status save_model(const nf_flow *flow, const json_t *record, const char *path, ad_error *error);
+
+/* Can output be written, and is it another file than input (may be NULL)? */
+ad_status check_output(const char *output, const char *input, ad_error *error);
+
+/* The names that the columns of the training data had, dim of them, or NULL; release with ad_free(). */
+char **column_names(const json_t *record, size_t dim);
+
+#endif

@@ -1,0 +1,48 @@
+/* weir fit: train a flow on the rows of a file. */
+#include "files.h"
+#include "report.h"
+#include "training.h"
+
+static const struct option options[] = {
+    {.name = "output",
+     .letter = 'o',
+     .kind = OPTION_TEXT,
+     .value = "MODEL",
+     .required = true,
+     .help = "where the trained flow goes: a safetensors file"},
+    {0},
+};
+
+static ad_status run(const struct arguments *arguments, json_t *result, ad_error *error)
+{
+    const char *input = arguments->positionals[0], *output = option_text(arguments, "output");
+    nf_table data;
+    if (read_data(input, 0, NULL, &data, error)) return error->status;
+    struct trained trained = {0};
+    ad_status status = check_output(output, input, error);
+    if (!status) status = train(arguments, input, &data, &trained, error);
+    nf_table_free(&data);
+    if (trained.flow) {
+        status = save_trained(&trained, status, output, error);
+        json_object_update(result, trained.result);
+        json_object_set_new(result, "output", report_text(output));
+    }
+    trained_free(&trained);
+    return status;
+}
+
+static void print(const json_t *result, FILE *to)
+{
+    print_training(result, to);
+    fprintf(to, "saved       %s\n", report_text_of(result, "output"));
+}
+
+const struct command fit_command = {
+    .name = "fit",
+    .summary = "Train a flow on the rows of a file, by maximum likelihood.",
+    .example = "weir fit moons.npy --flow '(maf(128,128)-flip)*3' --epochs 60 --schedule cosine -o moons.safetensors",
+    .positionals = {{"DATA", NULL, "table of numbers, a row for each event: .npy, .csv, .tsv or .txt"}},
+    .groups = {options, training_options},
+    .run = run,
+    .print = print,
+};

@@ -1,0 +1,73 @@
+/* The help of a command, from its tables; and that of formulas, from the library's. */
+#include "command.h"
+#include "flows.h"
+
+#include <string.h>
+
+enum { INDENT = 28 };
+
+static void print_option(const struct command *command, const struct option *option, FILE *to)
+{
+    char expects[160];
+    int width = option->letter ? fprintf(to, "  -%c, --%s", option->letter, option->name)
+                               : fprintf(to, "      --%s", option->name);
+    if (option->value) width += fprintf(to, " %s", option->value);
+    if (width >= INDENT - 1) width = fprintf(to, "\n") - 1;
+    fprintf(to, "%*s%s", INDENT - width, "", option->help);
+    if (option->kind == OPTION_CHOICE) fprintf(to, ": %s", option_expects(option, expects));
+    const char *initial = command_default(command, option);
+    if (option->required) fprintf(to, " (required)");
+    if (initial) fprintf(to, " [%s]", initial);
+    fprintf(to, "\n");
+}
+
+void help_print(const struct command *command, FILE *to)
+{
+    const struct option *option;
+    fprintf(to, "usage: weir %s", command->name);
+    for (size_t i = 0; i < MOST_POSITIONALS && command->positionals[i].name; i++)
+        fprintf(to, " %s", command->positionals[i].name);
+    for (size_t i = 0; (option = command_option(command, i)); i++)
+        if (option->required && option->letter)
+            fprintf(to, " -%c %s", option->letter, option->value);
+        else if (option->required)
+            fprintf(to, " --%s %s", option->name, option->value);
+    fprintf(to, " [options]\n\n%s\n\narguments:\n", command->summary);
+    for (size_t i = 0; i < MOST_POSITIONALS && command->positionals[i].name; i++)
+        fprintf(to, "  %-*s%s\n", INDENT - 2, command->positionals[i].name, command->positionals[i].help);
+    fprintf(to, "\noptions, with their defaults in brackets:\n");
+    for (size_t i = 0; (option = command_option(command, i)); i++) print_option(command, option, to);
+    fprintf(to, "\nexample:\n  %s\n", command->example);
+}
+
+/* "activation=relu|tanh", what it means, and the default. */
+static void print_argument(const nf_argument *argument, FILE *to)
+{
+    const char *choice = argument->choices;
+    int width = fprintf(to, "      %s=%s", argument->name, argument->kind == NF_CHOICE ? choice : "number");
+    fprintf(to, "%*s%s ", width < INDENT ? INDENT - width : 1, "", argument->help);
+    if (argument->kind != NF_CHOICE) {
+        fprintf(to, "[%g]\n", argument->value);
+        return;
+    }
+    for (int i = 0; i < (int)argument->value; i++) choice += strcspn(choice, "|") + 1;
+    fprintf(to, "[%.*s]\n", (int)strcspn(choice, "|"), choice);
+}
+
+void help_print_formulas(FILE *to)
+{
+    fprintf(to, "A formula is a chain of bijectors, which turns samples of a normal distribution into data:\n\n"
+                "  a-b             b after a: the first is applied to the sample first\n"
+                "  a*3             three copies, each with parameters of its own\n"
+                "  (a-b)*3         parentheses group\n"
+                "  maf(64,64)      arguments, by position or as name=value\n"
+                "  invert(a-b)     the inverse\n\nbijectors, with the defaults of their arguments in brackets:\n");
+    for (const nf_bijector_type *const *type = nf_bijector_types(); *type; type++) {
+        int width = fprintf(to, "  %s", (*type)->name);
+        if ((*type)->positional) width += fprintf(to, "(%s)", (*type)->positional);
+        fprintf(to, "%*s%s\n", width < INDENT ? INDENT - width : 1, "", (*type)->help);
+        for (const nf_argument *argument = (*type)->argument; argument && argument->name; argument++)
+            print_argument(argument, to);
+    }
+    fprintf(to, "\nexample:\n  weir check '(maf(128,128)-flip)*3' --dim 2\n");
+}

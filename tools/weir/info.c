@@ -1,0 +1,84 @@
+/* weir info: what is in a model file. */
+#include "command.h"
+#include "files.h"
+#include "report.h"
+#include "training.h"
+
+#include <math.h>
+
+static ad_status run(const struct arguments *arguments, json_t *result, ad_error *error)
+{
+    const char *model = arguments->positionals[0];
+    json_t *record;
+    nf_flow *flow = load_model(model, &record, error);
+    if (!flow) return error->status;
+    char *formula = nf_formula(nf_flow_bijector(flow));
+    json_object_set_new(result, "model", report_text(model));
+    json_object_set_new(result, "formula", json_string(formula ? formula : ""));
+    json_object_set_new(result, "dim", json_integer((json_int_t)nf_flow_dim(flow)));
+    json_object_set_new(result, "dtype", json_string(ad_dtype_name(nf_flow_dtype(flow))));
+    json_object_set_new(result, "parameters", json_integer((json_int_t)nf_flow_parameter_count(flow)));
+    json_object_set_new(result, "fixed_parameters", json_integer((json_int_t)nf_flow_fixed_count(flow)));
+    json_object_set_new(result, "training", record);
+    ad_free(formula);
+    nf_flow_free(flow);
+    return AD_OK;
+}
+
+static void print_options(const json_t *training, FILE *to)
+{
+    const char *name;
+    json_t *value;
+    fprintf(to, "options    ");
+    json_object_foreach(json_object_get(training, "options"), name, value)
+    {
+        if (json_is_false(value)) continue;
+        fprintf(to, " --%s", name);
+        if (json_is_string(value)) fprintf(to, " '%s'", json_string_value(value));
+        if (json_is_number(value)) fprintf(to, " %.10g", json_number_value(value));
+    }
+    fprintf(to, "\n");
+}
+
+/* About ten epochs of the loss curve, the last among them. */
+static void print_history(const json_t *history, FILE *to)
+{
+    const json_t *epoch = json_object_get(history, "epoch"), *train_nll = json_object_get(history, "train_nll"),
+                 *val_nll = json_object_get(history, "val_nll");
+    size_t count = json_array_size(epoch), stride = count > 10 ? (count + 9) / 10 : 1;
+    if (count == 0) return;
+    fprintf(to, "\n   epoch  train NLL    val NLL\n");
+    for (size_t i = (count - 1) % stride; i < count; i += stride) {
+        fprintf(to, "%8lld %10.4f", json_integer_value(json_array_get(epoch, i)),
+                json_number_value(json_array_get(train_nll, i)));
+        if (json_is_number(json_array_get(val_nll, i)))
+            fprintf(to, " %10.4f", json_number_value(json_array_get(val_nll, i)));
+        fprintf(to, "\n");
+    }
+}
+
+static void print(const json_t *result, FILE *to)
+{
+    fprintf(to, "model       %s\nflow        %s\nfeatures    %lld\nparameters  %lld trained, %lld fixed, %s\n",
+            report_text_of(result, "model"), report_text_of(result, "formula"), report_count_of(result, "dim"),
+            report_count_of(result, "parameters"), report_count_of(result, "fixed_parameters"),
+            report_text_of(result, "dtype"));
+    const json_t *training = json_object_get(result, "training");
+    if (!json_object_get(training, "outcome")) {
+        fprintf(to, "training    not on record\n");
+        return;
+    }
+    print_training(training, to);
+    print_options(training, to);
+    fprintf(to, "by          weir %s\n", report_text_of(training, "weir"));
+    print_history(json_object_get(training, "history"), to);
+}
+
+const struct command info_command = {
+    .name = "info",
+    .summary = "Tell what is in a model file: the flow, how it was trained, its scores.",
+    .example = "weir info moons.safetensors",
+    .positionals = {{"MODEL", NULL, "a trained flow, as 'weir fit' saves it"}},
+    .run = run,
+    .print = print,
+};

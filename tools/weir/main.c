@@ -1,0 +1,115 @@
+/* The weir command: finds the command that is asked for, runs it, prints what it tells. */
+#include "command.h"
+#include "report.h"
+#include "suggest.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const struct command *const commands[] = {
+    &data_command, &fit_command,  &sample_command, &logprob_command,
+    &plot_command, &info_command, &check_command,  &demo_command,
+};
+enum { COMMANDS = sizeof commands / sizeof *commands };
+
+enum { EXIT_FAULT = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
+
+static int exit_status(ad_status status)
+{
+    switch (status) {
+    case AD_OK:
+        return 0;
+    case AD_ERROR_ARGUMENT:
+        return EXIT_USAGE;
+    case AD_ERROR_INTERRUPTED:
+        return EXIT_INTERRUPTED;
+    default:
+        return EXIT_FAULT;
+    }
+}
+
+static const struct command *find_command(const char *name)
+{
+    const char *names[COMMANDS];
+    for (size_t i = 0; i < COMMANDS; i++) {
+        if (strcmp(commands[i]->name, name) == 0) return commands[i];
+        names[i] = commands[i]->name;
+    }
+    const char *closest = suggest(name, names, COMMANDS);
+    if (closest)
+        fprintf(stderr, "weir: unknown command '%s'; did you mean '%s'?\n", name, closest);
+    else
+        fprintf(stderr, "weir: unknown command '%s'; see 'weir --help'\n", name);
+    return NULL;
+}
+
+static void print_overview(FILE *to)
+{
+    fprintf(to, "usage: weir COMMAND [arguments] [options]\n\n"
+                "Fit normalizing flows to data, draw from them, and evaluate their densities.\n\ncommands:\n");
+    for (size_t i = 0; i < COMMANDS; i++) fprintf(to, "  %-10s%s\n", commands[i]->name, commands[i]->summary);
+    fprintf(to, "\n'weir help COMMAND' tells more of one, 'weir help formulas' how flows are written,\n'weir "
+                "--version' the version.\n"
+                "Try: weir demo moons\n");
+}
+
+/* What was buffered must have arrived before the command counts as done. */
+static int finish(int status)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout)) return status;
+    fprintf(stderr, "weir: cannot write to standard output: %s\n", strerror(errno));
+    return status ? status : EXIT_FAULT;
+}
+
+static int run_command(const struct command *command, int count, char **words)
+{
+    struct arguments arguments;
+    ad_error error = {0};
+    ad_status status = arguments_parse(&arguments, command, count, words, &error);
+    if (!status && option_flag(&arguments, "help")) {
+        help_print(command, stdout);
+        return finish(0);
+    }
+    json_t *result = json_object();
+    if (!status) status = command->run(&arguments, result, &error);
+    if (json_object_size(result) > 0) {
+        /* Where standard output takes the numbers, the report goes beside. */
+        const char *output = json_string_value(json_object_get(result, "output"));
+        FILE *to = output && strcmp(output, "/dev/stdout") == 0 ? stderr : stdout;
+        if (option_flag(&arguments, "json"))
+            report_json(result, to);
+        else
+            command->print(result, to);
+    }
+    json_decref(result);
+    int code = finish(exit_status(status));
+    if (status) fprintf(stderr, "weir %s: %s\n", command->name, error.message);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        fprintf(stderr, "weir: a command is missing; see 'weir --help'\n");
+        return EXIT_USAGE;
+    }
+    const char *word = argv[1];
+    if (strcmp(word, "--version") == 0) {
+        printf("weir %s\n", WEIR_VERSION);
+        return finish(0);
+    }
+    bool help = strcmp(word, "help") == 0;
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || (help && argc == 2)) {
+        print_overview(stdout);
+        return finish(0);
+    }
+    if (help && strcmp(argv[2], "formulas") == 0) {
+        help_print_formulas(stdout);
+        return finish(0);
+    }
+    const struct command *command = find_command(help ? argv[2] : word);
+    if (!command) return EXIT_USAGE;
+    if (!help) return run_command(command, argc - 2, argv + 2);
+    help_print(command, stdout);
+    return finish(0);
+}

@@ -1,0 +1,26 @@
+/* Showing on stderr how far a training is: a bar that is redrawn on a terminal, a line now and then elsewhere. */
+#ifndef WEIR_PROGRESS_H
+#define WEIR_PROGRESS_H
+
+#include "models.h"
+
+struct progress {
+    bool terminal;
+    size_t epochs;
+    size_t epoch_steps; /* in one epoch; an estimate before the first is over */
+    size_t step_rows;   /* in one step */
+    size_t step;        /* steps begun and not shown in `last` are within the current epoch */
+    nf_progress last;   /* epoch that is over */
+    double started;
+    double shown;     /* when the last line or bar was */
+    double announced; /* fraction at the last line */
+};
+
+/* A training of so many epochs on so many rows is about to begin. */
+struct progress progress_start(size_t epochs, size_t rows, size_t batch);
+void progress_step(struct progress *progress);
+void progress_epoch(struct progress *progress, const nf_progress *done);
+/* Takes the bar away. */
+void progress_end(struct progress *progress);
+
+#endif

@@ -1,0 +1,70 @@
+/* Results: as JSON, and in words for a human reader. */
+#include "report.h"
+
+#include <math.h>
+#include <string.h>
+
+json_t *report_number(double number)
+{
+    return isfinite(number) ? json_real(number) : json_null();
+}
+
+json_t *report_text(const char *text)
+{
+    json_t *string = json_string(text);
+    if (string) return string;
+    char ascii[4096];
+    size_t i = 0;
+    for (; text[i] && i < sizeof ascii - 1; i++) ascii[i] = (unsigned char)text[i] < 0x80 ? text[i] : '?';
+    ascii[i] = '\0';
+    return json_string(ascii);
+}
+
+void report_json(const json_t *result, FILE *to)
+{
+    json_dumpf(result, to, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
+    fprintf(to, "\n");
+}
+
+long long report_count_of(const json_t *object, const char *name)
+{
+    return json_integer_value(json_object_get(object, name));
+}
+
+const char *report_text_of(const json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+    return text ? text : "";
+}
+
+double report_number_of(const json_t *object, const char *name)
+{
+    const json_t *number = json_object_get(object, name);
+    return json_is_number(number) ? json_number_value(number) : NAN;
+}
+
+const char *report_rate(double number, char buffer[static 32])
+{
+    static const char prefixes[] = " kMGT";
+    size_t i = 0;
+    for (; fabs(number) >= 1000 && prefixes[i + 1]; i++) number /= 1000;
+    snprintf(buffer, 32, i ? "%.3g%c" : "%.3g", number, prefixes[i]);
+    return buffer;
+}
+
+const char *report_duration(double seconds, char buffer[static 32])
+{
+    long long whole = isfinite(seconds) ? llround(seconds) : 0;
+    if (whole < 3600)
+        snprintf(buffer, 32, "%lld:%02lld", whole / 60, whole % 60);
+    else
+        snprintf(buffer, 32, "%lld:%02lld:%02lld", whole / 3600, whole / 60 % 60, whole % 60);
+    return buffer;
+}
+
+const char *report_seconds(double seconds, char buffer[static 32])
+{
+    if (seconds >= 60) return report_duration(seconds, buffer);
+    snprintf(buffer, 32, "%.3g s", seconds);
+    return buffer;
+}

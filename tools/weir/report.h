@@ -1,0 +1,29 @@
+/* Results: as JSON, and in words for a human reader. */
+#ifndef WEIR_REPORT_H
+#define WEIR_REPORT_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+#ifndef WEIR_VERSION
+#define WEIR_VERSION "(unknown version)"
+#endif
+
+/* JSON has neither NaN nor infinity: null stands for them. */
+json_t *report_number(double number);
+/* A file name may be no UTF-8; JSON must be. */
+json_t *report_text(const char *text);
+
+void report_json(const json_t *result, FILE *to);
+
+/* Members of an object: 0, "" or NaN where there is none of this kind. */
+long long report_count_of(const json_t *object, const char *name);
+const char *report_text_of(const json_t *object, const char *name);
+double report_number_of(const json_t *object, const char *name);
+
+/* "1.23M"; "1:05"; "4.31 s", or "1:05" from a minute on. All return buffer. */
+const char *report_rate(double number, char buffer[static 32]);
+const char *report_duration(double seconds, char buffer[static 32]);
+const char *report_seconds(double seconds, char buffer[static 32]);
+
+#endif

@@ -1,0 +1,77 @@
+/* weir sample: draw from a trained flow. */
+#include "command.h"
+#include "files.h"
+#include "report.h"
+
+static const struct option options[] = {
+    {.name = "rows",
+     .letter = 'n',
+     .kind = OPTION_COUNT,
+     .value = "N",
+     .initial = "10000",
+     .low = 1,
+     .help = "how many to draw"},
+    {.name = "output",
+     .letter = 'o',
+     .kind = OPTION_TEXT,
+     .value = "FILE",
+     .required = true,
+     .help = "where to: .npy, .csv, .tsv or .txt"},
+    {.name = "seed", .kind = OPTION_COUNT, .value = "N", .initial = "1", .help = "of the draw"},
+    OPTION_THREADS,
+    {0},
+};
+
+/* Names and numbers as the training data had them. */
+static ad_status draw(const struct arguments *arguments, nf_flow *flow, const json_t *record, ad_error *error)
+{
+    ad_pool *pool = ad_pool_new((int)option_count(arguments, "threads"), error);
+    if (!pool) return error->status;
+    size_t rows = option_count(arguments, "rows"), dim = nf_flow_dim(flow);
+    nf_table table = {.rows = rows, .columns = dim, .names = column_names(record, dim), .dtype = nf_flow_dtype(flow)};
+    table.values = ad_alloc(rows, dim * sizeof *table.values);
+    ad_status status = table.values ? AD_OK : ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu samples", rows);
+    uint64_t seed = option_count(arguments, "seed");
+    if (!status) status = nf_sample(flow, rows, seed, table.values, NULL, pool, error);
+    if (!status) status = nf_table_write(option_text(arguments, "output"), &table, error);
+    ad_free(table.values);
+    ad_free(table.names);
+    ad_pool_free(pool);
+    return status;
+}
+
+static ad_status run(const struct arguments *arguments, json_t *result, ad_error *error)
+{
+    const char *model = arguments->positionals[0], *output = option_text(arguments, "output");
+    json_t *record;
+    nf_flow *flow = load_model(model, &record, error);
+    if (!flow) return error->status;
+    ad_status status = check_output(output, model, error);
+    if (!status) status = draw(arguments, flow, record, error);
+    if (!status) {
+        json_object_set_new(result, "model", report_text(model));
+        json_object_set_new(result, "output", report_text(output));
+        json_object_set_new(result, "rows", json_integer((json_int_t)option_count(arguments, "rows")));
+        json_object_set_new(result, "columns", json_integer((json_int_t)nf_flow_dim(flow)));
+        json_object_set_new(result, "seed", json_integer((json_int_t)option_count(arguments, "seed")));
+    }
+    json_decref(record);
+    nf_flow_free(flow);
+    return status;
+}
+
+static void print(const json_t *result, FILE *to)
+{
+    fprintf(to, "%s: %lld samples of %s, seed %lld\n", report_text_of(result, "output"),
+            report_count_of(result, "rows"), report_text_of(result, "model"), report_count_of(result, "seed"));
+}
+
+const struct command sample_command = {
+    .name = "sample",
+    .summary = "Draw samples from a trained flow.",
+    .example = "weir sample moons.safetensors -n 10000 --seed 2 -o samples.npy",
+    .positionals = {{"MODEL", NULL, "a trained flow, as 'weir fit' saves it"}},
+    .groups = {options},
+    .run = run,
+    .print = print,
+};

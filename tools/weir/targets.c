@@ -1,0 +1,18 @@
+/* Distributions to try a flow on. */
+#include "targets.h"
+
+ad_status draw_moons(size_t rows, double noise, uint64_t seed, nf_table *table, ad_error *error)
+{
+    static char x[] = "x", y[] = "y";
+    *table = (nf_table){.rows = rows, .columns = 2, .dtype = AD_F64};
+    table->values = ad_alloc(rows, 2 * sizeof *table->values);
+    table->names = ad_alloc(2, sizeof *table->names);
+    if (!table->values || !table->names) {
+        nf_table_free(table);
+        return ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu rows", rows);
+    }
+    table->names[0] = x;
+    table->names[1] = y;
+    nf_moons(rows, noise, seed, table->values, NULL);
+    return AD_OK;
+}

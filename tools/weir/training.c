@@ -1,0 +1,306 @@
+/* Training a flow as the command line says. */
+#include "training.h"
+#include "files.h"
+#include "progress.h"
+#include "report.h"
+
+#include <math.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Choices are in the order of the library's enumerations. */
+const struct option training_options[] = {
+    {.name = "flow",
+     .kind = OPTION_TEXT,
+     .value = "FORMULA",
+     .initial = "(maf(128,128)-flip)*3",
+     .help = "the chain of bijectors; see 'weir help formulas'"},
+    {.name = "no-standardize",
+     .kind = OPTION_FLAG,
+     .help = "don't append '-standardize' to a formula without that term"},
+    {.name = "epochs", .kind = OPTION_COUNT, .value = "N", .initial = "100", .low = 1, .help = "passes over the data"},
+    {.name = "batch", .kind = OPTION_COUNT, .value = "N", .initial = "256", .low = 1, .help = "rows in a mini-batch"},
+    {.name = "lr",
+     .kind = OPTION_NUMBER,
+     .value = "RATE",
+     .initial = "0.002",
+     .above_low = true,
+     .help = "learning rate, at the start"},
+    {.name = "optimizer",
+     .kind = OPTION_CHOICE,
+     .value = "NAME",
+     .initial = "adam",
+     .choices = "adam|sgd",
+     .help = "how weights are updated"},
+    {.name = "schedule",
+     .kind = OPTION_CHOICE,
+     .value = "NAME",
+     .initial = "constant",
+     .choices = "constant|cosine",
+     .help = "how the learning rate goes on"},
+    {.name = "val-fraction",
+     .kind = OPTION_NUMBER,
+     .value = "F",
+     .initial = "0.1",
+     .high = 0.9,
+     .help = "part of the rows kept for validation; 0: none"},
+    {.name = "patience",
+     .kind = OPTION_COUNT,
+     .value = "N",
+     .initial = "0",
+     .help = "stop after N epochs without a better validation loss; 0: never"},
+    {.name = "clip",
+     .kind = OPTION_NUMBER,
+     .value = "NORM",
+     .initial = "5",
+     .help = "largest norm of the gradient; 0: don't clip"},
+    {.name = "weight-decay",
+     .kind = OPTION_NUMBER,
+     .value = "W",
+     .initial = "0",
+     .help = "times the weights, added to their gradient"},
+    {.name = "dtype",
+     .kind = OPTION_CHOICE,
+     .value = "NAME",
+     .initial = "float32",
+     .choices = "float32|float64",
+     .help = "numbers to compute with"},
+    {.name = "seed",
+     .kind = OPTION_COUNT,
+     .value = "N",
+     .initial = "1",
+     .help = "of the initial weights, the validation rows and the shuffles"},
+    OPTION_THREADS,
+    {0},
+};
+
+/* ---- Ctrl-C -------------------------------------------------------------------------------------------------- */
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int signal_number)
+{
+    (void)signal_number;
+    interrupted = 1;
+}
+
+/* From here on the first ctrl-C is noted, and the second ends the process. */
+static void catch_interrupt(struct sigaction *old)
+{
+    struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND | SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    interrupted = 0;
+    sigaction(SIGINT, &action, old);
+}
+
+/* ---- The flow ------------------------------------------------------------------------------------------------ */
+
+static bool has_standardize(const nf_bijector *bijector)
+{
+    if (strcmp(bijector->type->name, "standardize") == 0) return true;
+    for (size_t i = 0; i < bijector->n_child; i++)
+        if (has_standardize(bijector->child[i])) return true;
+    return false;
+}
+
+/* The flow of the formula that was given, in data's units even where it doesn't say so. */
+static nf_flow *make_flow(const struct arguments *arguments, size_t dim, bool *appended, ad_error *error)
+{
+    *appended = false;
+    uint64_t seed = option_count(arguments, "seed");
+    ad_dtype dtype = (ad_dtype)option_choice(arguments, "dtype");
+    nf_bijector *bijector = nf_bijector_parse(option_text(arguments, "flow"), dim, seed, error);
+    if (!bijector) return NULL;
+    *appended = !option_flag(arguments, "no-standardize") && !has_standardize(bijector);
+    if (!*appended) return nf_flow_new(bijector, dtype, error);
+    char *formula = nf_formula(bijector), *complete = NULL;
+    nf_bijector_free(bijector);
+    int length = formula ? asprintf(&complete, "%s-standardize", formula) : -1;
+    ad_free(formula);
+    if (length < 0) {
+        ad_error_set(error, AD_ERROR_MEMORY, "no memory for the formula");
+        return NULL;
+    }
+    nf_flow *flow = nf_flow_parse(complete, dim, dtype, seed, error);
+    free(complete);
+    return flow;
+}
+
+/* ---- The record ---------------------------------------------------------------------------------------------- */
+
+static const char *outcome_name(nf_outcome outcome)
+{
+    static const char *const names[] = {
+        [NF_FINISHED] = "finished",
+        [NF_STOPPED_EARLY] = "stopped early",
+        [NF_STOPPED_BY_CALLER] = "interrupted",
+        [NF_DIVERGED] = "diverged",
+    };
+    return names[outcome];
+}
+
+/* {"epoch": […], "train_nll": […], "val_nll": […]} */
+static json_t *history_json(const nf_fit_report *report)
+{
+    json_t *epoch = json_array(), *train_nll = json_array(), *val_nll = json_array();
+    for (size_t i = 0; i < report->last.epoch && report->history; i++) {
+        const nf_progress *past = &report->history[i];
+        json_array_append_new(epoch, json_integer((json_int_t)past->epoch));
+        json_array_append_new(train_nll, report_number(past->train_nll));
+        json_array_append_new(val_nll, report_number(past->val_nll));
+    }
+    return json_pack("{s:o, s:o, s:o}", "epoch", epoch, "train_nll", train_nll, "val_nll", val_nll);
+}
+
+static json_t *record_json(const struct arguments *arguments, const char *data_name, const nf_table *data,
+                           const nf_fit_report *report)
+{
+    /* Of the weights that were kept; none were trained where the first epoch didn't end. */
+    size_t best = report->best_epoch;
+    const nf_progress *kept = best > 0 && report->history ? &report->history[best - 1] : NULL;
+    json_t *record = json_pack(
+        "{s:s, s:o, s:I, s:I, s:I, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "weir", WEIR_VERSION, "data",
+        report_text(data_name), "rows", (json_int_t)data->rows, "train_rows", (json_int_t)report->train_rows,
+        "val_rows", (json_int_t)report->val_rows, "outcome", outcome_name(report->outcome), "epochs",
+        (json_int_t)report->last.epoch, "steps", (json_int_t)report->last.step, "best_epoch", (json_int_t)best,
+        "train_nll", report_number(kept ? kept->train_nll : NAN), "val_nll", report_number(kept ? kept->val_nll : NAN),
+        "seconds", report_number(report->last.seconds), "options", options_json(arguments, training_options), "history",
+        history_json(report));
+    if (data->names) {
+        json_t *columns = json_array();
+        for (size_t c = 0; c < data->columns; c++) json_array_append_new(columns, report_text(data->names[c]));
+        json_object_set_new(record, "columns", columns);
+    }
+    return record;
+}
+
+/* ---- Training ------------------------------------------------------------------------------------------------ */
+
+static bool on_epoch(void *context, const nf_progress *done)
+{
+    progress_epoch(context, done);
+    return true;
+}
+
+static bool on_step(void *context)
+{
+    progress_step(context);
+    return interrupted;
+}
+
+/* What is the default, and doesn't stand for itself, is a negative number for the library. */
+static double zero_is_off(double number)
+{
+    return number > 0 ? number : -1;
+}
+
+static ad_status fit_flow(const struct arguments *arguments, nf_flow *flow, const nf_table *data, nf_fit_report *report,
+                          ad_error *error)
+{
+    ad_pool *pool = ad_pool_new((int)option_count(arguments, "threads"), error);
+    if (!pool) return error->status;
+    size_t epochs = option_count(arguments, "epochs"), batch = option_count(arguments, "batch");
+    double val_fraction = option_number(arguments, "val-fraction");
+    struct progress progress = progress_start(epochs, (size_t)((double)data->rows * (1 - val_fraction)), batch);
+    nf_fit_options options = {
+        .epochs = epochs,
+        .batch = batch,
+        .learning_rate = option_number(arguments, "lr"),
+        .optimizer = (nf_optimizer)option_choice(arguments, "optimizer"),
+        .schedule = (nf_schedule)option_choice(arguments, "schedule"),
+        .val_fraction = zero_is_off(val_fraction),
+        .patience = (long)option_count(arguments, "patience"),
+        .clip = zero_is_off(option_number(arguments, "clip")),
+        .weight_decay = option_number(arguments, "weight-decay"),
+        .seed = option_count(arguments, "seed"),
+        .pool = pool,
+        .progress = on_epoch,
+        .interrupted = on_step,
+        .context = &progress,
+    };
+    struct sigaction old;
+    catch_interrupt(&old);
+    ad_status status = nf_fit(flow, data->values, data->rows, &options, report, error);
+    sigaction(SIGINT, &old, NULL);
+    progress_end(&progress);
+    ad_pool_free(pool);
+    if (!status && report->outcome == NF_STOPPED_BY_CALLER)
+        status = ad_error_set(error, AD_ERROR_INTERRUPTED, "interrupted in epoch %zu of %zu", report->last.epoch + 1,
+                              epochs);
+    return status;
+}
+
+ad_status train(const struct arguments *arguments, const char *data_name, const nf_table *data, struct trained *trained,
+                ad_error *error)
+{
+    *trained = (struct trained){0};
+    bool appended;
+    nf_flow *flow = make_flow(arguments, data->columns, &appended, error);
+    if (!flow) return error->status;
+    nf_fit_report report = {0};
+    ad_status status = fit_flow(arguments, flow, data, &report, error);
+    if (status && report.outcome != NF_DIVERGED && report.outcome != NF_STOPPED_BY_CALLER) {
+        nf_flow_free(flow);
+        ad_free(report.history);
+        return status;
+    }
+    json_t *record = record_json(arguments, data_name, data, &report);
+    ad_free(report.history);
+    char *formula = nf_formula(nf_flow_bijector(flow));
+    double rate = (double)report.last.rows / report.last.seconds;
+    json_t *result = json_pack("{s:s, s:I, s:I, s:b, s:o}", "formula", formula ? formula : "", "dim",
+                               (json_int_t)data->columns, "parameters", (json_int_t)nf_flow_parameter_count(flow),
+                               "standardize_appended", appended, "rows_per_second", report_number(rate));
+    ad_free(formula);
+    json_object_update(result, record);
+    *trained = (struct trained){flow, record, result, report.best_epoch};
+    return status;
+}
+
+void trained_free(struct trained *trained)
+{
+    nf_flow_free(trained->flow);
+    json_decref(trained->record);
+    json_decref(trained->result);
+}
+
+ad_status save_trained(const struct trained *trained, ad_status status, const char *path, ad_error *error)
+{
+    ad_error saving;
+    ad_status saved = save_model(trained->flow, trained->record, path, &saving);
+    if (!status) {
+        *error = saving;
+        return saved;
+    }
+    char reason[sizeof error->message], kept[64];
+    snprintf(reason, sizeof reason, "%s", error->message);
+    snprintf(kept, sizeof kept, trained->best_epoch > 0 ? "the best weights, of epoch %zu," : "the initial weights",
+             trained->best_epoch);
+    if (saved) return ad_error_set(error, status, "%.500s; and %.500s", reason, saving.message);
+    return ad_error_set(error, status, "%.800s; %s are in '%s'", reason, kept, path);
+}
+
+void print_training(const json_t *result, FILE *to)
+{
+    char rate[32], seconds[32];
+    double train_nll = report_number_of(result, "train_nll"), val_nll = report_number_of(result, "val_nll"),
+           test_nll = report_number_of(result, "test_nll");
+    long long best_epoch = report_count_of(result, "best_epoch");
+    if (json_object_get(result, "formula")) fprintf(to, "flow        %s\n", report_text_of(result, "formula"));
+    if (json_is_true(json_object_get(result, "standardize_appended")))
+        fprintf(to, "            '-standardize' was appended; --no-standardize leaves it out\n");
+    fprintf(to, "data        %s: %lld rows\n", report_text_of(result, "data"), report_count_of(result, "rows"));
+    fprintf(to, "training    %s after %lld epochs, %lld steps; %s", report_text_of(result, "outcome"),
+            report_count_of(result, "epochs"), report_count_of(result, "steps"),
+            report_seconds(report_number_of(result, "seconds"), seconds));
+    if (!isnan(report_number_of(result, "rows_per_second")))
+        fprintf(to, ", %s rows/s", report_rate(report_number_of(result, "rows_per_second"), rate));
+    fprintf(to, "\n");
+    if (best_epoch > 0) fprintf(to, "best epoch  %lld\n", best_epoch);
+    if (!isnan(train_nll)) fprintf(to, "train NLL   %.4f nats per row\n", train_nll);
+    if (!isnan(val_nll)) fprintf(to, "val NLL     %.4f nats per row\n", val_nll);
+    if (!isnan(test_nll))
+        fprintf(to, "test NLL    %.4f ± %.4f nats per row, on %lld fresh rows\n", test_nll,
+                report_number_of(result, "test_nll_stderr"), report_count_of(result, "test_rows"));
+}

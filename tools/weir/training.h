@@ -1,0 +1,30 @@
+/* What fit and demo have in common: the options of a training, and the training. */
+#ifndef WEIR_TRAINING_H
+#define WEIR_TRAINING_H
+
+#include "command.h"
+#include "models.h"
+
+extern const struct option training_options[];
+
+struct trained {
+    nf_flow *flow;  /* with the best weights */
+    json_t *record; /* how they came about: to be saved with them */
+    json_t *result; /* the same, with what is in the file by itself, for --json */
+    size_t best_epoch;
+};
+
+/* Train as the options say, with progress on stderr. Ctrl-C and a divergence are errors that leave something trained;
+ * where trained->flow is NULL nothing is. */
+ad_status train(const struct arguments *arguments, const char *data_name, const nf_table *data, struct trained *trained,
+                ad_error *error);
+void trained_free(struct trained *trained);
+
+/* Save to path what there is of a training that ended with this status, and return the status of both: *error then says
+ * where the weights are. */
+ad_status save_trained(const struct trained *trained, ad_status status, const char *path, ad_error *error);
+
+/* What `result` says of the training. */
+void print_training(const json_t *result, FILE *to);
+
+#endif
