@@ -294,7 +294,8 @@ typedef struct {
     uint64_t seed, step;   /* of noise; step < 2^32 */
     uint64_t first_row;    /* number of the first row, for noise */
     ad_pool *pool;         /* NULL: this thread only */
-    bool find_nan; /* report the first NaN or infinity made from finite arguments, with op, scope and row; slow */
+    bool find_nan; /* report the first NaN or infinity that is bound, or made from finite arguments, with name or op,
+                    * scope and row; slow */
 } ad_run;
 
 /* Allocates nothing after the first run with this pool size and these rows or fewer. Results are the same bits for any

@@ -4,6 +4,7 @@
 #include <blis.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #ifdef AD_HAVE_LIBXSMM
 #include <immintrin.h>
 #include <libxsmm.h>
@@ -68,48 +69,47 @@ static size_t panel(size_t m)
     return m == PANEL + 16 ? 48 : m < PANEL ? m : PANEL;
 }
 
-static bool libxsmm_f32(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb,
-                        bool transpose_b, float beta, float *c, size_t ldc)
+static bool is_one_vector_f32(size_t m, size_t n)
 {
-    const libxsmm_blasint ild_a = (libxsmm_blasint)lda, ild_b = (libxsmm_blasint)ldb, ild_c = (libxsmm_blasint)ldc;
-    const int flags = transpose_b ? LIBXSMM_GEMM_FLAG_TRANS_B : LIBXSMM_GEMM_FLAG_NONE;
-    const float one = 1;
-    if (m == 16 && n < 16 && isa == AD_ISA_avx512) {
-        one_vector_f32(n, k, a, lda, b, ldb, transpose_b, beta, c, ldc);
-        return true;
-    }
-    libxsmm_smmfunction kernel = NULL;
-    size_t height = 0;
-    for (size_t i = 0; i < m; i += height) {
-        if (panel(m - i) != height) {
-            height = panel(m - i);
-            kernel = libxsmm_smmdispatch((libxsmm_blasint)height, (libxsmm_blasint)n, (libxsmm_blasint)k, &ild_a,
-                                         &ild_b, &ild_c, &one, &beta, &flags, NULL);
-            if (!kernel) return false;
-        }
-        kernel(a + i, b, c + i);
-    }
-    return true;
+    return m == 16 && n < 16 && isa == AD_ISA_avx512;
 }
 
-static bool libxsmm_f64(size_t m, size_t n, size_t k, const double *a, size_t lda, const double *b, size_t ldb,
+static void libxsmm_f32(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb,
+                        bool transpose_b, float beta, float *c, size_t ldc)
+{
+    const libxsmm_blasint ld[] = {(libxsmm_blasint)lda, (libxsmm_blasint)ldb, (libxsmm_blasint)ldc};
+    const int flags = transpose_b ? LIBXSMM_GEMM_FLAG_TRANS_B : LIBXSMM_GEMM_FLAG_NONE;
+    const float one = 1;
+    libxsmm_smmfunction kernel = NULL;
+    for (size_t i = 0, height, last = 0; i < m; i += height, last = height) {
+        height = panel(m - i);
+        if (height != last)
+            kernel = libxsmm_smmdispatch((libxsmm_blasint)height, (libxsmm_blasint)n, (libxsmm_blasint)k, &ld[0],
+                                         &ld[1], &ld[2], &one, &beta, &flags, NULL);
+        if (kernel)
+            kernel(a + i, b, c + i);
+        else
+            blis_f32(height, n, k, a + i, lda, b, ldb, transpose_b, beta, c + i, ldc);
+    }
+}
+
+static void libxsmm_f64(size_t m, size_t n, size_t k, const double *a, size_t lda, const double *b, size_t ldb,
                         bool transpose_b, double beta, double *c, size_t ldc)
 {
-    const libxsmm_blasint ild_a = (libxsmm_blasint)lda, ild_b = (libxsmm_blasint)ldb, ild_c = (libxsmm_blasint)ldc;
+    const libxsmm_blasint ld[] = {(libxsmm_blasint)lda, (libxsmm_blasint)ldb, (libxsmm_blasint)ldc};
     const int flags = transpose_b ? LIBXSMM_GEMM_FLAG_TRANS_B : LIBXSMM_GEMM_FLAG_NONE;
     const double one = 1;
     libxsmm_dmmfunction kernel = NULL;
-    size_t height = 0;
-    for (size_t i = 0; i < m; i += height) {
-        if (panel(m - i) != height) {
-            height = panel(m - i);
-            kernel = libxsmm_dmmdispatch((libxsmm_blasint)height, (libxsmm_blasint)n, (libxsmm_blasint)k, &ild_a,
-                                         &ild_b, &ild_c, &one, &beta, &flags, NULL);
-            if (!kernel) return false;
-        }
-        kernel(a + i, b, c + i);
+    for (size_t i = 0, height, last = 0; i < m; i += height, last = height) {
+        height = panel(m - i);
+        if (height != last)
+            kernel = libxsmm_dmmdispatch((libxsmm_blasint)height, (libxsmm_blasint)n, (libxsmm_blasint)k, &ld[0],
+                                         &ld[1], &ld[2], &one, &beta, &flags, NULL);
+        if (kernel)
+            kernel(a + i, b, c + i);
+        else
+            blis_f64(height, n, k, a + i, lda, b, ldb, transpose_b, beta, c + i, ldc);
     }
-    return true;
 }
 
 #endif
@@ -125,7 +125,14 @@ void ad_gemm_f32(size_t m, size_t n, size_t k, const float *a, size_t lda, const
         return;
     }
 #ifdef AD_HAVE_LIBXSMM
-    if (isa != AD_ISA_portable && libxsmm_f32(m, n, k, a, lda, b, ldb, transpose_b, beta, c, ldc)) return;
+    if (is_one_vector_f32(m, n)) {
+        one_vector_f32(n, k, a, lda, b, ldb, transpose_b, beta, c, ldc);
+        return;
+    }
+    if (isa != AD_ISA_portable) {
+        libxsmm_f32(m, n, k, a, lda, b, ldb, transpose_b, beta, c, ldc);
+        return;
+    }
 #endif
     blis_f32(m, n, k, a, lda, b, ldb, transpose_b, beta, c, ldc);
 }
@@ -139,7 +146,10 @@ void ad_gemm_f64(size_t m, size_t n, size_t k, const double *a, size_t lda, cons
         return;
     }
 #ifdef AD_HAVE_LIBXSMM
-    if (isa != AD_ISA_portable && libxsmm_f64(m, n, k, a, lda, b, ldb, transpose_b, beta, c, ldc)) return;
+    if (isa != AD_ISA_portable) {
+        libxsmm_f64(m, n, k, a, lda, b, ldb, transpose_b, beta, c, ldc);
+        return;
+    }
 #endif
     blis_f64(m, n, k, a, lda, b, ldb, transpose_b, beta, c, ldc);
 }
@@ -153,7 +163,8 @@ static ad_status start(ad_error *error)
     free(probe);
     isa = ad_isa_of_cpu();
 #ifdef AD_HAVE_LIBXSMM
-    if (isa != AD_ISA_portable) libxsmm_init();
+    libxsmm_init();
+    if (isa == AD_ISA_avx2) libxsmm_set_target_archid(LIBXSMM_X86_AVX2);
 #endif
     bli_init();
     const float a_f32 = 1;

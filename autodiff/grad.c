@@ -2,11 +2,11 @@
  * nodes. The one place that undoes broadcasting. */
 #include "internal.h"
 
-/* Sum g over what `shape` doesn't have, and stretch it to what it has: g of `to`'s shape and kind. */
-static ad_var fit(ad_var g, const ad_node *to_node)
+/* Sum g over what v doesn't have, and stretch it to what v has: g of v's shape and kind. */
+static ad_var fit(ad_var g, ad_var v)
 {
-    ad_shape to = to_node->shape; /* a copy: recording moves the nodes */
-    bool per_row = to_node->per_row;
+    const ad_shape to = ad_shape_of(v);
+    const bool per_row = ad_is_per_row(v);
     while (ad_shape_of(g).rank > to.rank) g = ad_sum_axis(g, 0);
     int extra = to.rank - ad_shape_of(g).rank;
     for (int i = extra; i < to.rank; i++) {
@@ -23,7 +23,7 @@ static ad_var fit(ad_var g, const ad_node *to_node)
 
 static ad_var zeros_like(ad_var v)
 {
-    return fit(ad_scalar(v.tape, 0), ad_node_of(v));
+    return fit(ad_scalar(v.tape, 0), v);
 }
 
 /* Which nodes up to y depend on a wrt. */
@@ -49,7 +49,7 @@ static void push(ad_tape *tape, int32_t id, const bool *on_path, ad_var *gradien
     for (int j = 0; j < node.n_in && tape->error.status == AD_OK; j++) {
         int32_t to = node.in[j];
         if (!on_path[to] || !ad_is_valid(push_to[j])) continue;
-        ad_var g = fit(push_to[j], &tape->node[to]);
+        ad_var g = fit(push_to[j], in[j]);
         gradient[to] = ad_is_valid(gradient[to]) ? ad_add(gradient[to], g) : g;
     }
 }
@@ -60,6 +60,10 @@ void ad_grad(ad_var y, const ad_var *wrt, int count, ad_var *gradient)
     for (int i = 0; i < count; i++) gradient[i] = (ad_var){tape, -1};
     if (tape->error.status != AD_OK) return;
     char text[128];
+    if (!ad_is_valid(y)) {
+        ad_tape_fail(tape, AD_ERROR_ARGUMENT, "grad: y is not a value of a tape");
+        return;
+    }
     if (ad_shape_of(y).rank != 0) {
         ad_tape_fail(tape, AD_ERROR_ARGUMENT, "grad: y must have shape (), got %s; sum it first",
                      ad_shape_text(ad_shape_of(y), text));
@@ -79,7 +83,7 @@ void ad_grad(ad_var y, const ad_var *wrt, int count, ad_var *gradient)
     if (sum && on_path && in && push_to) {
         for (size_t id = 0; id < nodes; id++) sum[id] = (ad_var){tape, -1};
         mark_paths(tape, y.id, wrt, count, on_path);
-        sum[y.id] = fit(ad_scalar(tape, 1), &tape->node[y.id]);
+        sum[y.id] = fit(ad_scalar(tape, 1), y);
         for (int32_t id = y.id; id >= 0 && tape->error.status == AD_OK; id--)
             if (on_path[id] && ad_is_valid(sum[id])) push(tape, id, on_path, sum, in, push_to);
         for (int i = 0; i < count && tape->error.status == AD_OK; i++)

@@ -76,7 +76,8 @@ static bool locate(checker *c, int wrt, ad_gradcheck_report *report)
     return good;
 }
 
-static ad_status compare(checker *c, int n_wrt, const ad_gradcheck_options *o, ad_gradcheck_report *report)
+static ad_status compare(checker *c, ad_var y, const ad_var *wrt, int n_wrt, const ad_gradcheck_options *o,
+                         ad_gradcheck_report *report)
 {
     enum { DIRECTIONS = 3, SHRINKS = 5 };
     report->worst = -1;
@@ -106,10 +107,13 @@ static ad_status compare(checker *c, int n_wrt, const ad_gradcheck_options *o, a
     }
     if (!(report->worst > o->tolerance)) return AD_OK;
     if (!locate(c, report->wrt, report)) return c->error->status;
-    return ad_error_set(c->error, AD_ERROR_NUMERIC,
-                        "gradient check: argument %d: the finite difference along a random direction is off by %.3g of "
-                        "Σ|g·u| (tolerance %.3g); worst at element %zu: finite difference %.12g, tape %.12g",
-                        report->wrt, report->worst, o->tolerance, report->element, report->expected, report->got);
+    return ad_error_set(
+        c->error, AD_ERROR_NUMERIC,
+        "gradient check of '%s' (%%%d) with respect to argument %d, '%s': the finite difference along a "
+        "random direction is off by %.3g of Σ|g·u| (tolerance %.3g); worst at element %zu: finite "
+        "difference %.12g, tape %.12g",
+        ad_node_of(y)->op->name, y.id, report->wrt, ad_name_of(wrt[report->wrt]), report->worst, o->tolerance,
+        report->element, report->expected, report->got);
 }
 
 /* c·y summed to a scalar per row, with random c. */
@@ -194,7 +198,7 @@ ad_status ad_gradcheck(ad_var y, const ad_var *wrt, int n_wrt, const ad_var *inp
         for (int i = 0; i < n_wrt; i++) ad_plan_set_output(c.gradient, i, c.g[i]);
         status = ad_plan_run(c.gradient, &c.run, error);
     }
-    if (status == AD_OK) status = compare(&c, n_wrt, &o, report);
+    if (status == AD_OK) status = compare(&c, y, wrt, n_wrt, &o, report);
     ad_plan_free(c.gradient);
     ad_plan_free(c.value);
     for (int i = 0; c.g && i < n_wrt; i++) ad_free(c.g[i]);

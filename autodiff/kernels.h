@@ -190,6 +190,28 @@ static inline bool check_axis(const ad_call *call, const char *op)
 
 /* ---- Matrices ------------------------------------------------------------------------------------------------ */
 
+typedef real quad __attribute__((vector_size(4 * sizeof(real))));
+
+static inline void transpose_quads(quad row[4])
+{
+    const quad low_02 = __builtin_shufflevector(row[0], row[2], 0, 4, 1, 5);
+    const quad high_02 = __builtin_shufflevector(row[0], row[2], 2, 6, 3, 7);
+    const quad low_13 = __builtin_shufflevector(row[1], row[3], 0, 4, 1, 5);
+    const quad high_13 = __builtin_shufflevector(row[1], row[3], 2, 6, 3, 7);
+    row[0] = __builtin_shufflevector(low_02, low_13, 0, 4, 1, 5);
+    row[1] = __builtin_shufflevector(low_02, low_13, 2, 6, 3, 7);
+    row[2] = __builtin_shufflevector(high_02, high_13, 0, 4, 1, 5);
+    row[3] = __builtin_shufflevector(high_02, high_13, 2, 6, 3, 7);
+}
+
+static inline void transpose_4x4(const real *in, size_t ld_in, real *out, size_t ld_out)
+{
+    quad row[4];
+    for (size_t i = 0; i < 4; i++) memcpy(&row[i], in + i * ld_in, sizeof(quad));
+    transpose_quads(row);
+    for (size_t i = 0; i < 4; i++) memcpy(out + i * ld_out, &row[i], sizeof(quad));
+}
+
 /* (n,m) out = transpose of (m,n) in, both row-major with rows ld_in and ld_out apart; by blocks, for the caches. */
 static inline void transpose_matrix(size_t m, size_t n, const real *in, size_t ld_in, real *out, size_t ld_out)
 {
@@ -197,8 +219,12 @@ static inline void transpose_matrix(size_t m, size_t n, const real *in, size_t l
     for (size_t i0 = 0; i0 < m; i0 += BLOCK)
         for (size_t j0 = 0; j0 < n; j0 += BLOCK) {
             size_t i1 = i0 + BLOCK < m ? i0 + BLOCK : m, j1 = j0 + BLOCK < n ? j0 + BLOCK : n;
+            size_t i4 = i1 - (i1 - i0) % 4, j4 = j1 - (j1 - j0) % 4;
+            for (size_t j = j0; j < j4; j += 4)
+                for (size_t i = i0; i < i4; i += 4)
+                    transpose_4x4(in + i * ld_in + j, ld_in, out + j * ld_out + i, ld_out);
             for (size_t j = j0; j < j1; j++)
-                for (size_t i = i0; i < i1; i++) out[j * ld_out + i] = in[i * ld_in + j];
+                for (size_t i = j < j4 ? i4 : i0; i < i1; i++) out[j * ld_out + i] = in[i * ld_in + j];
         }
 }
 

@@ -116,10 +116,10 @@ static void rows_times_shared(const ad_tile *tile, const product *p, part at)
 
 /* 64 bytes of neighbouring rows */
 typedef real row_vector __attribute__((vector_size(64)));
+enum { LANES = sizeof(row_vector) / sizeof(real) };
 
 static void rows_times_rows(const ad_tile *tile, const product *p, part at)
 {
-    enum { LANES = sizeof(row_vector) / sizeof(real) };
     const size_t rows = tile->rows;
     const size_t step_a = p->transpose_a ? p->m * rows : rows, step_b = p->transpose_b ? rows : p->n * rows;
     for (size_t i = at.i0; i < at.i1; i++)
@@ -167,26 +167,88 @@ static size_t matmul_scratch(const ad_call *call, size_t rows, ad_dtype dtype)
     return ad_shape_size(ad_shape_of(call->in[1])) * ad_dtype_size(dtype);
 }
 
+enum { FEW = 4 }; /* rows or columns of a product summed over rows that is done by dot products */
+
+/* Each vector's sum over its lanes. */
+static inline void sum_lanes(const row_vector vector[4], real total[4])
+{
+    quad sum[4], four;
+    for (size_t j = 0; j < 4; j++) {
+        memcpy(&sum[j], &vector[j], sizeof four);
+        for (size_t l = 4; l < LANES; l += 4) {
+            memcpy(&four, (const real *)&vector[j] + l, sizeof four);
+            sum[j] += four;
+        }
+    }
+    transpose_quads(sum);
+    sum[0] = sum[0] + sum[1] + (sum[2] + sum[3]);
+    memcpy(total, &sum[0], sizeof sum[0]);
+}
+
+/* C (m,n) = beta C + A B^T, each element as a dot product over `valid` rows, four columns at a time: for so few rows of
+ * A that a GEMM has nothing to gain. Element (i,j) of C is at c[i * step_i + j * step_j]. */
+static void multiply_by_dots(size_t m, size_t n, size_t valid, const real *a, size_t ld_a, const real *b, size_t ld_b,
+                             real beta, real *c, size_t step_i, size_t step_j)
+{
+    for (size_t j0 = 0; j0 < n; j0 += 4) {
+        const real *column[4]; /* past the last, the last one again */
+        for (size_t j = 0; j < 4; j++) column[j] = b + (j0 + j < n ? j0 + j : n - 1) * ld_b;
+        for (size_t i = 0; i < m; i++) {
+            const real *row = a + i * ld_a;
+            row_vector sum[4] = {{0}}, x, y;
+            size_t r = 0;
+            for (; r + LANES <= valid; r += LANES) {
+                memcpy(&x, row + r, sizeof x);
+                for (size_t j = 0; j < 4; j++) {
+                    memcpy(&y, column[j] + r, sizeof y);
+                    sum[j] += x * y;
+                }
+            }
+            if (r < valid) {
+                x = y = (row_vector){0};
+                memcpy(&x, row + r, (valid - r) * sizeof(real));
+                for (size_t j = 0; j < 4; j++) {
+                    memcpy(&y, column[j] + r, (valid - r) * sizeof(real));
+                    sum[j] += x * y;
+                }
+            }
+            real total[4];
+            sum_lanes(sum, total);
+            for (size_t j = 0; j < 4 && j0 + j < n; j++) {
+                real *to = &c[i * step_i + (j0 + j) * step_j];
+                *to = beta == 0 ? total[j] : *to + total[j];
+            }
+        }
+    }
+}
+
 /* C += Σ over rows and p of A_ip B_pj: for each p a GEMM whose inner dimension is the rows. B's features are transposed
  * for it, with zeros in place of padding rows. */
 static void matmul_rows_evaluate(const ad_tile *tile)
 {
     const product whole = product_of(&tile->in[0].shape, &tile->in[1].shape, tile->attribute);
     const size_t rows = tile->rows, m = whole.m, n = whole.n, k = whole.k;
-    const real *a = real_in(tile, 0), *b = real_in(tile, 1);
+    const size_t ld_a = whole.transpose_a ? rows : k * rows, ld_b = whole.transpose_b ? k * rows : rows;
+    const bool by_dots = m <= FEW || n <= FEW;
     real *c = tile->out.data, *transposed = tile->scratch;
     if (tile->attribute[BLOCKED] == BLOCKED_C && !tile->accumulate) memset(c, 0, m * n * sizeof(real));
-    memset(transposed + tile->valid * n, 0, (rows - tile->valid) * n * sizeof(real));
+    if (!by_dots) memset(transposed + tile->valid * n, 0, (rows - tile->valid) * n * sizeof(real));
     for (size_t p = 0; p < k; p++) {
-        if (whole.transpose_b)
-            transpose_matrix(n, tile->valid, b + p * rows, k * rows, transposed, n);
-        else
-            transpose_matrix(n, tile->valid, b + p * n * rows, rows, transposed, n);
+        const real *a = real_in(tile, 0) + p * (whole.transpose_a ? m * rows : rows);
+        const real *b = real_in(tile, 1) + p * (whole.transpose_b ? rows : n * rows);
+        const real beta = tile->accumulate || p > 0 ? 1 : 0;
+        if (!by_dots) transpose_matrix(n, tile->valid, b, ld_b, transposed, n);
         for (size_t i = 0; i < count_parts(tile); i++) {
             part at = part_of(tile, &whole, i);
-            const real *of_a = a + (whole.transpose_a ? p * m + at.i0 : at.i0 * k + p) * rows;
-            gemm(at.j1 - at.j0, at.i1 - at.i0, rows, transposed + at.j0, n, of_a, whole.transpose_a ? rows : k * rows,
-                 false, tile->accumulate || p > 0 ? 1 : 0, c + at.i0 * n + at.j0, n);
+            const size_t height = at.i1 - at.i0, width = at.j1 - at.j0;
+            const real *of_a = a + at.i0 * ld_a, *of_b = b + at.j0 * ld_b;
+            real *to = c + at.i0 * n + at.j0;
+            if (!by_dots)
+                gemm(width, height, rows, transposed + at.j0, n, of_a, ld_a, false, beta, to, n);
+            else if (m <= FEW)
+                multiply_by_dots(height, width, tile->valid, of_a, ld_a, of_b, ld_b, beta, to, n, 1);
+            else
+                multiply_by_dots(width, height, tile->valid, of_b, ld_b, of_a, ld_a, beta, to, 1, n);
         }
     }
 }

@@ -181,5 +181,11 @@ ad_var ad_matmul_blocks(ad_var a, ad_var b, const ad_blocks *blocks)
 ad_var ad_solve_triangular(ad_var a, ad_var b, unsigned triangle)
 {
     double attribute = triangle;
+    if (triangle > (AD_UPPER | AD_UNIT_DIAGONAL)) {
+        ad_tape_fail(a.tape, AD_ERROR_ARGUMENT,
+                     "solve_triangular: triangle %u: takes AD_LOWER or AD_UPPER, with AD_UNIT_DIAGONAL or without",
+                     triangle);
+        return (ad_var){a.tape, -1};
+    }
     return ad_apply(ad_builtin(AD_OP_solve_triangular), (ad_var[]){a, b}, 2, &attribute, 1, a.tape);
 }

@@ -315,9 +315,9 @@ static bool check(const ad_var *outputs, int count, const ad_plan_options *optio
         ad_error_set(error, AD_ERROR_ARGUMENT, "plan: dtype must be AD_F32 or AD_F64");
         return false;
     }
-    if (options->tile_rows % AD_ROW_QUANTUM != 0) {
-        ad_error_set(error, AD_ERROR_ARGUMENT, "plan: tile_rows must be a multiple of %d, got %zu", AD_ROW_QUANTUM,
-                     options->tile_rows);
+    if (options->tile_rows % AD_ROW_QUANTUM != 0 || options->tile_rows > AD_MOST_TILE_ROWS) {
+        ad_error_set(error, AD_ERROR_ARGUMENT, "plan: tile_rows must be a multiple of %d and at most %d, got %zu",
+                     AD_ROW_QUANTUM, AD_MOST_TILE_ROWS, options->tile_rows);
         return false;
     }
     return true;
@@ -363,6 +363,7 @@ void ad_plan_free(ad_plan *plan)
         ad_free_aligned(plan->worker[i].tile);
         ad_free_aligned(plan->worker[i].scratch);
         ad_free(plan->worker[i].in);
+        ad_free(plan->worker[i].finite);
     }
     ad_free(plan->worker);
     ad_free_aligned(plan->lanes);

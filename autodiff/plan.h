@@ -74,6 +74,7 @@ typedef struct {
     char *tile; /* features * tile_rows elements */
     char *scratch;
     ad_tensor *in; /* of the instruction at hand */
+    bool *finite;  /* which rows of them are, when looking for faults */
 } ad_worker;
 
 struct ad_plan {
@@ -101,7 +102,7 @@ struct ad_plan {
 };
 
 /* Rows that a tile really has are rounded up to this many, so that every loop is whole vectors. */
-enum { AD_ROW_QUANTUM = 16 };
+enum { AD_ROW_QUANTUM = 16, AD_MOST_TILE_ROWS = 1 << 20 };
 
 /* Sums over rows are kept in so many accumulators at most; which tile adds to which depends on nothing else. */
 size_t ad_plan_lanes(const ad_plan *plan, size_t rows);

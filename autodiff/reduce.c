@@ -13,9 +13,9 @@ static ad_shape without_axis(ad_shape shape, int axis)
     return shape;
 }
 
-static bool reduced_shape(const ad_call *call, ad_shape *result)
+static bool reduced_shape(const ad_call *call, const char *op, ad_shape *result)
 {
-    if (!check_axis(call, "reduction")) return false;
+    if (!check_axis(call, op)) return false;
     *result = without_axis(ad_shape_of(call->in[0]), (int)call->attribute[0]);
     return true;
 }
@@ -41,14 +41,18 @@ enum { CHUNK = 64 }; /* numbers of a run reduced at a time */
 /* The sum of n numbers, in an order that depends on n alone. */
 static double sum_of(const real *x, size_t n)
 {
-    enum { LANES = 16 };
-    double lane[LANES] = {0}, tail = 0;
+    enum { WIDTH = 16 };
+    double lane[WIDTH] = {0}, rest = 0;
     size_t i = 0;
-    for (; i + LANES <= n; i += LANES) AD_SIMD for (size_t j = 0; j < LANES; j++) lane[j] += (double)x[i + j];
-    for (; i < n; i++) tail += (double)x[i];
-    for (size_t width = LANES / 2; width > 0; width /= 2)
-        for (size_t j = 0; j < width; j++) lane[j] += lane[j + width];
-    return lane[0] + tail;
+    for (; i + WIDTH <= n; i += WIDTH) AD_SIMD for (size_t j = 0; j < WIDTH; j++) lane[j] += (double)x[i + j];
+    for (; i < n; i++) rest += (double)x[i];
+    AD_SIMD for (size_t j = 0; j < WIDTH / 2; j++) lane[j] += lane[j + WIDTH / 2];
+    return ((lane[0] + lane[1]) + (lane[2] + lane[3])) + ((lane[4] + lane[5]) + (lane[6] + lane[7])) + rest;
+}
+
+static bool sum_shape(const ad_call *call, ad_shape *result)
+{
+    return reduced_shape(call, "sum", result);
 }
 
 static void sum_evaluate(const ad_tile *tile)
@@ -81,7 +85,7 @@ static void sum_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
 AD_DEFINE_OP(sum) = {
     .name = "sum",
     .n_in = 1,
-    .shape = reduced_shape,
+    .shape = sum_shape,
     .evaluate[AD_DTYPE] = sum_evaluate,
     .vjp = sum_vjp,
     AD_REDUCTION_SAMPLES,
@@ -97,6 +101,11 @@ static inline void max_of(const real *x, size_t n, size_t run, size_t count, rea
         const real *next = x + j * run;
         AD_SIMD for (size_t r = 0; r < count; r++) max[r] = next[r] > max[r] || next[r] != next[r] ? next[r] : max[r];
     }
+}
+
+static bool max_shape(const ad_call *call, ad_shape *result)
+{
+    return reduced_shape(call, "max", result);
 }
 
 static void max_evaluate(const ad_tile *tile)
@@ -118,7 +127,7 @@ static void max_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
 AD_DEFINE_OP(max) = {
     .name = "max",
     .n_in = 1,
-    .shape = reduced_shape,
+    .shape = max_shape,
     .evaluate[AD_DTYPE] = max_evaluate,
     .vjp = max_vjp,
     AD_REDUCTION_SAMPLES,
@@ -127,6 +136,11 @@ AD_DEFINE_OP(max) = {
 /* ---- logsumexp ----------------------------------------------------------------------------------------------- */
 
 /* shift + log Σ exp(x - shift) with the maximum as shift; where that is infinite or NaN, 0 gives the right result. */
+static bool logsumexp_shape(const ad_call *call, ad_shape *result)
+{
+    return reduced_shape(call, "logsumexp", result);
+}
+
 static void logsumexp_evaluate(const ad_tile *tile)
 {
     axis_view view = view_of(tile);
@@ -160,7 +174,7 @@ static void logsumexp_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradi
 AD_DEFINE_OP(logsumexp) = {
     .name = "logsumexp",
     .n_in = 1,
-    .shape = reduced_shape,
+    .shape = logsumexp_shape,
     .evaluate[AD_DTYPE] = logsumexp_evaluate,
     .vjp = logsumexp_vjp,
     AD_REDUCTION_SAMPLES,
@@ -222,6 +236,15 @@ static bool same_shape(const ad_call *call, ad_shape *result)
     return true;
 }
 
+/* Of a shared value ad_sum_rows() records a multiple instead. */
+static bool sum_rows_shape(const ad_call *call, ad_shape *result)
+{
+    *result = ad_shape_of(call->in[0]);
+    if (ad_is_per_row(call->in[0])) return true;
+    ad_tape_fail(call->tape, AD_ERROR_ARGUMENT, "sum_rows: takes a per-row value; use ad_sum_rows() for any");
+    return false;
+}
+
 static void sum_rows_evaluate(const ad_tile *tile)
 {
     const real *in = real_in(tile, 0);
@@ -242,7 +265,7 @@ AD_DEFINE_OP(sum_rows) = {
     .name = "sum_rows",
     .n_in = 1,
     .flags = AD_OP_SUMS_ROWS | AD_OP_SUMS_IN_F64,
-    .shape = same_shape,
+    .shape = sum_rows_shape,
     .evaluate[AD_DTYPE] = sum_rows_evaluate,
     .vjp = sum_rows_vjp,
     AD_SAMPLES({.n_in = 1, .in = {{AD_DIMS(5), -2, 2}}}, {.n_in = 1, .in = {{AD_DIMS(2, 3), -2, 2}}},

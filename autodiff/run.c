@@ -16,6 +16,7 @@ typedef struct {
     size_t tiles, lanes;
     ad_error *error;
     bool failed;
+    bool sums_faults; /* a sum of this pass has arguments that are not finite */
 } execution;
 
 size_t ad_plan_lanes(const ad_plan *plan, size_t rows)
@@ -55,29 +56,81 @@ static double element(const ad_tensor *tensor, ad_dtype dtype, size_t i)
     return dtype == AD_F32 ? (double)((const float *)tensor->data)[i] : ((const double *)tensor->data)[i];
 }
 
-/* First valid row where a tensor is not finite, or SIZE_MAX. */
-static size_t first_fault(const ad_tensor *tensor, const ad_tile *tile, ad_dtype dtype)
+static bool row_is_finite(const ad_tensor *tensor, const ad_tile *tile, ad_dtype dtype, size_t row)
 {
-    size_t stride = tensor->per_row ? tile->rows : 1, rows = tensor->per_row ? tile->valid : 1;
-    for (size_t r = 0; r < rows; r++)
-        for (size_t f = 0; f < tensor->size; f++)
-            if (!isfinite(element(tensor, dtype, f * stride + r))) return r;
-    return SIZE_MAX;
+    size_t stride = tensor->per_row ? tile->rows : 1, at = tensor->per_row ? row : 0;
+    for (size_t f = 0; f < tensor->size; f++)
+        if (!isfinite(element(tensor, dtype, f * stride + at))) return false;
+    return true;
 }
 
-static void look_for_nan(execution *e, const ad_instruction *instruction, const ad_tile *tile)
+/* Which rows have finite arguments; to be found before the op runs, for it may run in place. */
+static void find_finite_rows(const execution *e, const ad_tile *tile, bool *finite)
 {
-    ad_dtype dtype = e->plan->dtype;
-    if (e->failed || instruction->op->flags & AD_OP_SUMS_ROWS) return;
-    size_t row = first_fault(&tile->out, tile, dtype);
-    if (row == SIZE_MAX) return;
+    const ad_dtype dtype = e->plan->dtype;
+    bool shared = true;
+    for (int j = 0; j < tile->n_in && shared; j++)
+        if (!tile->in[j].per_row) shared = row_is_finite(&tile->in[j], tile, dtype, 0);
+    for (size_t r = 0; r < tile->valid; r++) {
+        finite[r] = shared;
+        for (int j = 0; j < tile->n_in && finite[r]; j++)
+            if (tile->in[j].per_row) finite[r] = row_is_finite(&tile->in[j], tile, dtype, r);
+    }
+}
+
+static void report_fault(execution *e, const ad_instruction *instruction, const char *where)
+{
     e->failed = true;
-    char where[64] = "a shared value";
-    if (tile->out.per_row)
-        snprintf(where, sizeof where, "row %zu", (size_t)(tile->first_row - e->run->first_row) + row);
     ad_error_set(e->error, AD_ERROR_NUMERIC, "op '%s' (%%%d%s%s) made the first NaN or infinity, in %s",
                  instruction->op->name, instruction->node, *instruction->scope ? ", in " : "", instruction->scope,
                  where);
+}
+
+static size_t row_of_run(const execution *e, const ad_tile *tile, size_t row)
+{
+    return (size_t)(tile->first_row - e->run->first_row) + row;
+}
+
+/* Has the op made a fault? Sums show when all their rows are added. */
+static void look_for_fault(execution *e, const ad_instruction *instruction, const ad_tile *tile, const bool *finite)
+{
+    const bool sums = instruction->op->flags & AD_OP_SUMS_ROWS;
+    char where[64] = "a shared value";
+    for (size_t r = 0; r < (tile->out.per_row || sums ? tile->valid : 1) && !e->failed; r++) {
+        if (sums) e->sums_faults |= !finite[r];
+        if (sums || !finite[r] || row_is_finite(&tile->out, tile, e->plan->dtype, r)) continue;
+        if (tile->out.per_row) snprintf(where, sizeof where, "row %zu", row_of_run(e, tile, r));
+        report_fault(e, instruction, where);
+    }
+}
+
+static void look_at_sum(execution *e, const ad_instruction *sum)
+{
+    const ad_tensor total = {.data = e->plan->shared[sum->out.value].data, .size = sum->out.size};
+    if (e->failed || e->sums_faults || row_is_finite(&total, NULL, e->plan->dtype, 0)) return;
+    report_fault(e, sum, "a sum over finite rows");
+}
+
+static void look_at_load(execution *e, const ad_load *load, const ad_tensor *loaded, const ad_tile *tile)
+{
+    for (size_t r = 0; r < tile->valid && !e->failed; r++) {
+        if (row_is_finite(loaded, tile, e->plan->dtype, r)) continue;
+        e->failed = true;
+        ad_error_set(e->error, AD_ERROR_NUMERIC, "input '%s' has a NaN or infinity, in row %zu",
+                     e->plan->slot[load->slot].name, row_of_run(e, tile, r));
+    }
+}
+
+static void look_at_parameters(execution *e)
+{
+    for (size_t i = 0; i < e->plan->n_shared && !e->failed; i++) {
+        const ad_shared *value = &e->plan->shared[i];
+        const ad_tensor parameter = {.data = value->data, .size = value->size};
+        if (value->slot < 0 || row_is_finite(&parameter, NULL, e->plan->dtype, 0)) continue;
+        e->failed = true;
+        ad_error_set(e->error, AD_ERROR_NUMERIC, "parameter '%s' has a NaN or infinity",
+                     e->plan->slot[value->slot].name);
+    }
 }
 
 static void evaluate(execution *e, const ad_instruction *instruction, ad_worker *worker, ad_tile *tile)
@@ -90,8 +143,9 @@ static void evaluate(execution *e, const ad_instruction *instruction, ad_worker 
     tile->attribute = instruction->attribute;
     tile->n_attribute = instruction->n_attribute;
     tile->scratch = worker->scratch;
+    if (e->run->find_nan) find_finite_rows(e, tile, worker->finite);
     instruction->op->evaluate[plan->dtype](tile);
-    if (e->run->find_nan) look_for_nan(e, instruction, tile);
+    if (e->run->find_nan) look_for_fault(e, instruction, tile, worker->finite);
 }
 
 /* ---- Tiles --------------------------------------------------------------------------------------------------- */
@@ -122,15 +176,6 @@ static void run_tile(execution *e, size_t t, size_t lane, bool accumulate, ad_wo
     size_t first = t * plan->tile_rows, valid = e->run->rows - first;
     if (valid > plan->tile_rows) valid = plan->tile_rows;
     size_t rows = (valid + AD_ROW_QUANTUM - 1) / AD_ROW_QUANTUM * AD_ROW_QUANTUM;
-    for (size_t i = 0; i < stage->n_load; i++) {
-        const ad_load *load = &stage->load[i];
-        const void *data = plan->slot[load->slot].data;
-        void *to = tensor_of(plan, &load->to, worker, rows).data;
-        if (plan->dtype == AD_F32)
-            load_f32(to, data, load->to.size, rows, valid, first, e->run->index);
-        else
-            load_f64(to, data, load->to.size, rows, valid, first, e->run->index);
-    }
     ad_tile tile = {.rows = rows,
                     .valid = valid,
                     .seed = e->run->seed,
@@ -138,6 +183,16 @@ static void run_tile(execution *e, size_t t, size_t lane, bool accumulate, ad_wo
                     .first_row = e->run->first_row + first,
                     .total_rows = e->run->rows,
                     .accumulate = accumulate};
+    for (size_t i = 0; i < stage->n_load; i++) {
+        const ad_load *load = &stage->load[i];
+        const void *data = plan->slot[load->slot].data;
+        const ad_tensor to = tensor_of(plan, &load->to, worker, rows);
+        if (plan->dtype == AD_F32)
+            load_f32(to.data, data, to.size, rows, valid, first, e->run->index);
+        else
+            load_f64(to.data, data, to.size, rows, valid, first, e->run->index);
+        if (e->run->find_nan) look_at_load(e, load, &to, &tile);
+    }
     for (size_t i = 0; i < stage->n_row && !e->failed; i++) {
         const ad_instruction *instruction = &stage->row[i];
         tile.out = tensor_of(plan, &instruction->out, worker, rows);
@@ -208,8 +263,10 @@ static void run_pass(execution *e)
         ad_pool_run(pool, e->tiles, run_single_tile, e);
         return;
     }
+    e->sums_faults = false;
     ad_pool_run(pool, e->lanes, run_lane, e);
     ad_pool_run(e->plan->lane_bytes > 4096 ? pool : NULL, stage->n_sum, add_lanes, e);
+    for (size_t i = 0; i < stage->n_sum && e->run->find_nan; i++) look_at_sum(e, stage->sum[i]);
 }
 
 /* ---- Shared stages ------------------------------------------------------------------------------------------- */
@@ -252,14 +309,16 @@ static bool make_room(ad_plan *plan, const ad_run *run)
         plan->worker = worker;
         size_t tile = plan->features * plan->tile_rows;
         while (plan->n_worker < threads) {
-            ad_worker new = {.tile = ad_alloc_aligned(tile, ad_dtype_size(plan->dtype)),
-                             .scratch = ad_alloc_aligned(plan->scratch, 1),
-                             .in = ad_alloc((size_t)plan->most_in, sizeof *new.in)};
-            plan->worker[plan->n_worker++] = new;
-            if (new.tile &&new.scratch &&new.in) continue;
-            ad_free_aligned(new.tile);
-            ad_free_aligned(new.scratch);
-            ad_free(new.in);
+            ad_worker fresh = {.tile = ad_alloc_aligned(tile, ad_dtype_size(plan->dtype)),
+                               .scratch = ad_alloc_aligned(plan->scratch, 1),
+                               .in = ad_alloc((size_t)plan->most_in, sizeof *fresh.in),
+                               .finite = ad_alloc(plan->tile_rows, sizeof *fresh.finite)};
+            plan->worker[plan->n_worker++] = fresh;
+            if (fresh.tile && fresh.scratch && fresh.in && fresh.finite) continue;
+            ad_free_aligned(fresh.tile);
+            ad_free_aligned(fresh.scratch);
+            ad_free(fresh.in);
+            ad_free(fresh.finite);
             plan->n_worker--;
             return false;
         }
@@ -281,6 +340,9 @@ static ad_status check(const ad_plan *plan, const ad_run *run, ad_error *error)
     for (size_t s = 0; s < plan->n_stage; s++) rows_wanted |= plan->stage[s].n_row + plan->stage[s].n_store > 0;
     if (rows_wanted && run->rows == 0)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "run: expected at least 1 row, got 0");
+    if (run->step > UINT32_MAX)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "run: step must be below 2^32, got %llu",
+                            (unsigned long long)run->step);
     for (size_t i = 0; i < plan->n_slot; i++)
         if (!plan->slot[i].data)
             return ad_error_set(error, AD_ERROR_ARGUMENT,
@@ -327,6 +389,7 @@ ad_status ad_plan_run(ad_plan *plan, const ad_run *run, ad_error *error)
                    .tiles = (run->rows + plan->tile_rows - 1) / plan->tile_rows,
                    .lanes = ad_plan_lanes(plan, run->rows),
                    .error = error};
+    if (run->find_nan) look_at_parameters(&e);
     for (size_t s = 0; s < plan->n_stage && !e.failed; s++) {
         e.stage = &plan->stage[s];
         run_shared(&e);

@@ -181,7 +181,8 @@ static ad_var leaf(ad_tape *tape, ad_op_id op, const char *name, ad_shape shape,
     size_t size = shape.rank < 0 || shape.rank > AD_MAX_RANK ? 0 : ad_shape_size(shape);
     if (size == 0 || size >= INT32_MAX) {
         ad_tape_fail(tape, AD_ERROR_ARGUMENT,
-                     "%s '%s': shape %s: every extent must be at least 1, and the rank at most %d",
+                     "%s '%s': shape %s: every extent must be at least 1, the rank at most %d, and the number of "
+                     "elements below 2^31",
                      ad_builtin(op)->name, name ? name : "",
                      shape.rank > AD_MAX_RANK ? "?" : ad_shape_text(shape, text), AD_MAX_RANK);
         return (ad_var){tape, -1};

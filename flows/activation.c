@@ -15,6 +15,6 @@ static ad_var silu(ad_var x)
 
 ad_var nf_activation(ad_var x, size_t which)
 {
-    static ad_var (*const table[])(ad_var) = {ad_relu, ad_tanh, elu, silu};
+    static ad_var (*const table[])(ad_var) = {ad_tanh, ad_relu, elu, silu};
     return table[which](x);
 }

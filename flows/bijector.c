@@ -1,6 +1,7 @@
 /* Instances of bijectors: arguments, parameters, children; and recording them. */
 #include "internal.h"
 
+#include <math.h>
 #include <string.h>
 
 static size_t argument_count(const nf_bijector_type *type)
@@ -8,6 +9,31 @@ static size_t argument_count(const nf_bijector_type *type)
     size_t n = 0;
     while (type->argument && type->argument[n].name) n++;
     return n;
+}
+
+static bool is_allowed(const nf_argument *argument, double value)
+{
+    double low = argument->low, high = argument->high;
+    if (argument->kind == NF_CHOICE) {
+        low = high = 0;
+        for (const char *c = argument->choices; *c; c++) high += *c == '|';
+    }
+    return value >= low && value <= high && (argument->kind == NF_NUMBER || value == floor(value));
+}
+
+/* A formula's are checked as they are read; these may come from code. */
+static ad_status check_arguments(const nf_bijector *self, ad_error *error)
+{
+    const nf_bijector_type *type = self->type;
+    for (size_t i = 0; i < argument_count(type); i++)
+        if (!is_allowed(&type->argument[i], self->argument[i]))
+            return ad_error_set(error, AD_ERROR_ARGUMENT, "%s: argument '%s' can't be %g", type->name,
+                                type->argument[i].name, self->argument[i]);
+    for (size_t i = 0; i < self->n_size; i++)
+        if (self->size[i] == 0)
+            return ad_error_set(error, AD_ERROR_ARGUMENT, "%s: expected at least 1 of its %s, got 0", type->name,
+                                type->positional);
+    return AD_OK;
 }
 
 static nf_bijector *out_of_memory(nf_bijector *bijector, ad_error *error)
@@ -39,7 +65,7 @@ nf_bijector *nf_bijector_new(const nf_bijector_type *type, size_t dim, const dou
     for (size_t i = 0; i < n_argument; i++) self->argument[i] = argument ? argument[i] : type->argument[i].value;
     for (size_t i = 0; i < n_size; i++) self->size[i] = size[i];
     self->n_size = n_size;
-    if (type->build && type->build(self, error) != AD_OK) {
+    if (check_arguments(self, error) != AD_OK || (type->build && type->build(self, error) != AD_OK)) {
         nf_bijector_free(self);
         return NULL;
     }
@@ -115,6 +141,7 @@ ad_status nf_declare(nf_bijector *self, const nf_parameter_spec *spec, ad_error 
     nf_parameter *parameter = &self->parameter[self->n_parameter++];
     *parameter = (nf_parameter){.name = name, .spec = *spec, .value = value, .var = {NULL, -1}};
     parameter->spec.name = name;
+    for (size_t i = 0; i < ad_shape_size(spec->shape); i++) value[i] = spec->init == NF_INIT_CONSTANT ? spec->value : 0;
     return AD_OK;
 }
 
@@ -147,6 +174,7 @@ double nf_argument_value(const nf_bijector *self, const char *name)
 static bool initialize_one(void *context, const char *name, nf_parameter *parameter)
 {
     (void)name;
+    if (parameter->spec.fixed) return true;
     uint64_t *state = context; /* seed, number of the parameter */
     double *value = parameter->value;
     size_t size = ad_shape_size(parameter->spec.shape);
@@ -170,17 +198,25 @@ typedef struct {
     char name[512];
 } walk;
 
-static bool walk_parameters(nf_bijector *bijector, walk *w, size_t length)
+/* The name is that of its place in the formula, in which chains within chains are written as their steps. */
+static bool walk_parameters(nf_bijector *bijector, walk *w, size_t length, size_t *place)
 {
+    if (bijector->type == &nf_type_chain) {
+        for (size_t i = 0; i < bijector->n_child; i++)
+            if (!walk_parameters(bijector->child[i], w, length, place)) return false;
+        return true;
+    }
     size_t room = sizeof w->name - length;
+    length += (size_t)snprintf(w->name + length, room, "%zu.", (*place)++);
+    if (length >= sizeof w->name) length = sizeof w->name - 1;
+    room = sizeof w->name - length;
     for (size_t i = 0; i < bijector->n_parameter; i++) {
         snprintf(w->name + length, room, "%s.%s", bijector->type->name, bijector->parameter[i].name);
         if (!w->visit(w->context, w->name, &bijector->parameter[i])) return false;
     }
-    for (size_t i = 0; i < bijector->n_child; i++) {
-        int added = snprintf(w->name + length, room, "%zu.", i);
-        if (!walk_parameters(bijector->child[i], w, length + (size_t)added)) return false;
-    }
+    size_t inside = 0;
+    for (size_t i = 0; i < bijector->n_child; i++)
+        if (!walk_parameters(bijector->child[i], w, length, &inside)) return false;
     return true;
 }
 
@@ -188,7 +224,8 @@ bool nf_each_parameter(nf_bijector *bijector, bool (*visit)(void *context, const
                        void *context)
 {
     walk w = {.visit = visit, .context = context};
-    return walk_parameters(bijector, &w, 0);
+    size_t place = 0;
+    return walk_parameters(bijector, &w, 0, &place);
 }
 
 /* ---- Recording ----------------------------------------------------------------------------------------------- */

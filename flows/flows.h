@@ -103,10 +103,10 @@ double *nf_parameter_value(const nf_bijector *self, const char *name);
 /* ---- Making bijectors ---------------------------------------------------------------------------------------- */
 
 /* One bijector of a type: argument holds a value for each of type->argument (NULL: the defaults), size the positional
- * sizes. Parameters have constant or zero values until nf_initialize(). NULL on failure. */
+ * sizes. Random parameters are zero until nf_initialize(). NULL on failure. */
 nf_bijector *nf_bijector_new(const nf_bijector_type *type, size_t dim, const double *argument, const size_t *size,
                              size_t n_size, ad_error *error);
-/* Give every parameter below its initial value, random ones as a function of seed. */
+/* Give every trained parameter below its initial value, random ones as a function of seed. */
 void nf_initialize(nf_bijector *bijector, uint64_t seed);
 
 /* From a formula, for events of dim features. NULL on failure; *error then shows the formula with a caret under the

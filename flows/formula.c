@@ -2,6 +2,7 @@
  * steps. Of equally short ones, that with the fewest, longest repetitions. */
 #include "internal.h"
 
+#include <locale.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -133,8 +134,9 @@ typedef struct {
 } best;
 
 typedef struct {
-    size_t count, *kind, *width; /* of each step: equal steps have equal kinds; characters */
-    best *table;                 /* [count][count + 1] */
+    size_t count, *kind; /* of each step: the first one that is equal */
+    text *step;          /* what each kind looks like */
+    best *table;         /* [count][count + 1] */
 } plan;
 
 static best *at(const plan *p, size_t i, size_t n)
@@ -159,7 +161,7 @@ static bool repeats(const plan *p, size_t i, size_t n, size_t period)
 static void choose(const plan *p, size_t i, size_t n)
 {
     best *b = at(p, i, n);
-    *b = (best){.length = n == 1 ? p->width[i] : SIZE_MAX};
+    *b = (best){.length = n == 1 ? p->step[p->kind[i]].length : SIZE_MAX};
     for (size_t period = 1; period < n; period++) {
         if (n % period || !repeats(p, i, n, period)) continue;
         size_t length = at(p, i, period)->length + (period > 1 ? 2 : 0) + 1 + digits(n / period);
@@ -172,19 +174,19 @@ static void choose(const plan *p, size_t i, size_t n)
     }
 }
 
-static void print_best(text *t, const plan *p, const nf_bijector *const *step, size_t i, size_t n)
+static void print_best(text *t, const plan *p, size_t i, size_t n)
 {
     const best *b = at(p, i, n);
     if (b->split) {
-        print_best(t, p, step, i, b->split);
+        print_best(t, p, i, b->split);
         append(t, "-");
-        print_best(t, p, step, i + b->split, n - b->split);
+        print_best(t, p, i + b->split, n - b->split);
     } else if (b->period) {
         append(t, b->period > 1 ? "(" : "");
-        print_best(t, p, step, i, b->period);
+        print_best(t, p, i, b->period);
         append(t, b->period > 1 ? ")*%zu" : "*%zu", n / b->period);
     } else {
-        print_step(t, step[i]);
+        append(t, "%s", p->step[p->kind[i]].data);
     }
 }
 
@@ -199,32 +201,36 @@ static void print_chain(text *t, const nf_bijector *const *step, size_t count)
     }
     plan p = {.count = count,
               .kind = ad_alloc(count, sizeof *p.kind),
-              .width = ad_alloc(count, sizeof *p.width),
+              .step = ad_alloc(count, sizeof *p.step),
               .table = ad_alloc(count, (count + 1) * sizeof *p.table)};
-    if (p.kind && p.width && p.table) {
-        for (size_t i = 0; i < count; i++) {
-            while (!same_step(step[p.kind[i]], step[i])) p.kind[i]++;
-            text one = {0};
-            print_step(&one, step[i]);
-            p.width[i] = one.length;
-            t->failed |= one.failed;
-            ad_free(one.data);
-        }
+    bool good = p.kind && p.step && p.table;
+    for (size_t i = 0; i < count && good; i++) {
+        while (!same_step(step[p.kind[i]], step[i])) p.kind[i]++;
+        if (p.kind[i] == i) print_step(&p.step[i], step[i]);
+        good = !p.step[i].failed;
+    }
+    if (good) {
         for (size_t n = 1; n <= count; n++)
             for (size_t i = 0; i + n <= count; i++) choose(&p, i, n);
-        print_best(t, &p, step, 0, count);
+        print_best(t, &p, 0, count);
     } else {
         t->failed = true;
     }
+    for (size_t i = 0; i < count && p.step; i++) ad_free(p.step[i].data);
     ad_free(p.table);
-    ad_free(p.width);
+    ad_free(p.step);
     ad_free(p.kind);
 }
 
 char *nf_formula(const nf_bijector *bijector)
 {
     text t = {0};
+    locale_t c_locale = newlocale(LC_ALL_MASK, "C", NULL);
+    if (!c_locale) return NULL;
+    locale_t before = uselocale(c_locale); /* a number has a point, wherever we are */
     print_flat(&t, bijector);
+    uselocale(before);
+    freelocale(c_locale);
     if (!t.failed) return t.data;
     ad_free(t.data);
     return NULL;

@@ -21,6 +21,9 @@ const nf_bijector_type *nf_type_named(const char *name, size_t length);
 /* z = inverse(x) of each row, float64, on this thread. */
 ad_status nf_bijector_inverse_rows(nf_bijector *bijector, const double *x, size_t rows, double *z, ad_error *error);
 
+/* y_i = v_(D+1-i) */
+ad_var nf_reverse(ad_var v);
+
 /* log N(z; 0, I), z of shape (dim). */
 ad_var nf_normal_log_prob(ad_var z);
 

@@ -1,10 +1,11 @@
-/* maf: masked autoregressive flow (Papamakarios et al. 2017, eq. 3 and 4). With μ_d and α_d from x_1 … x_(d-1) by a
- * MADE,
+/* maf: masked autoregressive flow (Papamakarios et al. 2017, eq. 3 and 4), from the last feature to the first: with μ_d
+ * and α_d from x_(d+1) … x_D by a MADE,
  *
  *     x_d = μ_d + exp(α_d) z_d,      log|det dx/dz| = Σ α_d.
  *
- * The inverse (density) is one pass; forward (sampling) goes feature by feature. The log-scale is bounded, smoothly:
- * α = b tanh(a / b), so that no step of training can blow it up. */
+ * So a chain that ends in a flip, as `(maf-flip)*K` does, has p(x_1) p(x_2 | x_1) … in the data's own order next to the
+ * data. The inverse (density) is one pass; forward (sampling) goes feature by feature. The log-scale is bounded,
+ * smoothly: α = b tanh(a / b), so that no step of training can blow it up. */
 #include "activation.h"
 #include "internal.h"
 #include "made.h"
@@ -30,19 +31,22 @@ static ad_var bounded(const nf_bijector *self, ad_var a)
     return ad_mul_scalar(ad_tanh(ad_mul_scalar(a, 1 / bound)), bound);
 }
 
+/* The network, and what follows it, see the features in reverse. */
 static ad_var inverse(const nf_bijector *self, ad_var x, ad_var *log_det)
 {
+    x = nf_reverse(x);
     nf_made made = made_of(self);
     ad_shape features = AD_SHAPE(self->dim);
     ad_var out = nf_made_all(self, &made, x); // (dim, 2)
     ad_var shift = ad_reshape(ad_slice(out, 1, 0, 1), features);
     ad_var log_scale = bounded(self, ad_reshape(ad_slice(out, 1, 1, 2), features));
     *log_det = ad_neg(ad_sum(log_scale));
-    return ad_mul(ad_sub(x, shift), ad_exp(ad_neg(log_scale)));
+    return nf_reverse(ad_mul(ad_sub(x, shift), ad_exp(ad_neg(log_scale))));
 }
 
 static ad_var forward(const nf_bijector *self, ad_var z, ad_var *log_det)
 {
+    z = nf_reverse(z);
     nf_made made = made_of(self);
     nf_made_state state = {0};
     ad_var x = {z.tape, -1}, total = ad_scalar(z.tape, 0);
@@ -55,7 +59,7 @@ static ad_var forward(const nf_bijector *self, ad_var z, ad_var *log_det)
         total = ad_add(total, ad_sum(log_scale));
     }
     *log_det = total;
-    return x;
+    return nf_reverse(x);
 }
 
 static const nf_argument arguments[] = {
@@ -66,7 +70,7 @@ static const nf_argument arguments[] = {
 
 const nf_bijector_type nf_type_maf = {
     .name = "maf",
-    .help = "x_d = mu_d + exp(alpha_d) z_d, mu and alpha from x_1 … x_(d-1) by a masked network",
+    .help = "x_d = mu_d + exp(alpha_d) z_d, mu and alpha from x_(d+1) … x_D by a masked network",
     .argument = arguments,
     .positional = "hidden units",
     .sizes = (const size_t[]){64, 64, 0},

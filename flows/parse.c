@@ -8,6 +8,7 @@
 #include "internal.h"
 
 #include <ctype.h>
+#include <locale.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@ enum { DEEPEST = 64, MOST_STEPS = 100000, MOST_ARGUMENTS = 64 };
 typedef struct {
     const char *text, *at;
     size_t dim;
+    size_t steps; /* made so far, in all lists */
     int depth;
     ad_error *error;
 } parser;
@@ -52,16 +54,29 @@ static bool push(parser *p, list *l, nf_bijector *child)
     return true;
 }
 
-/* The formula with a caret under `where` (columns are characters, not bytes), and what would be valid there. */
+static bool inside_character(char byte)
+{
+    return ((unsigned char)byte & 0xC0) == 0x80;
+}
+
+/* The formula, or the part of a long one that is around `where`, with a caret under it (columns are characters, not
+ * bytes), and what would be valid there. */
 static bool fail(parser *p, const char *where, const char *what, const char *valid)
 {
-    char caret[400];
-    size_t column = 0;
-    for (const char *c = p->text; c < where && column < sizeof caret - 1; c++)
-        if (((unsigned char)*c & 0xC0) != 0x80) caret[column++] = *c == '\t' ? '\t' : ' ';
-    caret[column] = '\0';
-    ad_error_set(p->error, AD_ERROR_ARGUMENT, "formula: %s\n  %.400s\n  %s^\n  valid here: %s", what, p->text, caret,
-                 valid);
+    enum { AROUND = 70 };
+    char shown[2 * AROUND + 1], caret[AROUND + 1];
+    const char *from = where - p->text > AROUND ? where - AROUND : p->text, *to = where + strnlen(where, AROUND);
+    while (from < where && inside_character(*from)) from++;
+    while (to > where && inside_character(*to)) to--;
+    size_t bytes = 0, column = 0;
+    for (const char *c = from; c < to; c++) {
+        shown[bytes++] = *c != '\t' && isspace((unsigned char)*c) ? ' ' : *c;
+        if (c < where && !inside_character(*c)) caret[column++] = *c == '\t' ? '\t' : ' ';
+    }
+    shown[bytes] = caret[column] = '\0';
+    bool cut = from > p->text;
+    ad_error_set(p->error, AD_ERROR_ARGUMENT, "formula: %.300s\n  %s%s%s\n  %s%s^\n  valid here: %s", what,
+                 cut ? "…" : "", shown, *to ? "…" : "", cut ? " " : "", caret, valid);
     return false;
 }
 
@@ -92,7 +107,7 @@ static const char *got(const char *at, char buffer[static 64])
     size_t n = name_length(at);
     if (!*at) return "the formula ends here";
     if (n == 0)
-        for (n = 1; ((unsigned char)at[n] & 0xC0) == 0x80;) n++;
+        for (n = 1; inside_character(at[n]);) n++;
     snprintf(buffer, 64, "got '%.*s'", (int)(n < 40 ? n : 40), at);
     return buffer;
 }
@@ -155,7 +170,8 @@ static bool parse_number(parser *p, double *value)
 {
     const char *digits = p->at + (*p->at == '-' || *p->at == '+');
     char *end;
-    if (!isdigit((unsigned char)*digits) && *digits != '.') return false;
+    if ((!isdigit((unsigned char)*digits) && *digits != '.') || (digits[0] == '0' && (digits[1] | 0x20) == 'x'))
+        return false;
     *value = strtod(p->at, &end);
     if (end == p->at || !isfinite(*value)) return false;
     p->at = end;
@@ -260,6 +276,7 @@ static bool parse_named_factor(parser *p, list *to)
     if (!parse_arguments(p, &a)) return false;
     ad_error error = {AD_OK, ""};
     nf_bijector *made = nf_bijector_new(a.type, p->dim, a.value, a.size, a.n_size, &error);
+    p->steps++;
     if (made) return push(p, to, made);
     if (error.status == AD_ERROR_ARGUMENT) return fail(p, start, error.message, argument_help(&a, valid));
     if (p->error) *p->error = error;
@@ -289,25 +306,24 @@ static bool parse_factor(parser *p, list *to)
         p->at += length;
         return parse_inverted(p, to);
     }
-    const char *start = p->at;
     if (!take(p, '(')) return parse_named_factor(p, to);
-    if (p->depth++ == DEEPEST) return fail(p, start, "parentheses are nested too deep", "at most 64 levels");
-    bool good = parse_chain(p, to) && (take(p, ')') || fail(p, p->at, "a '(' isn't closed", "'-', '*' or ')'"));
-    p->depth--;
-    return good;
+    return parse_chain(p, to) && (take(p, ')') || fail(p, p->at, "a '(' isn't closed", "'-', '*' or ')'"));
 }
 
 static bool parse_term(parser *p, list *to)
 {
-    size_t first = to->count;
+    size_t first = to->count, steps_before = p->steps;
     if (!parse_factor(p, to)) return false;
     while (take(p, '*')) {
         skip_spaces(p);
         const char *start = p->at;
         double times;
-        size_t length = to->count - first;
-        if (!parse_number(p, &times) || times < 1 || times != floor(times) || times * (double)to->count > MOST_STEPS)
-            return fail(p, start, "'*' needs how many copies", "a whole number, at least 1");
+        size_t length = to->count - first, steps = p->steps - steps_before;
+        if (!parse_number(p, &times) || times < 1 || times != floor(times) ||
+            (double)p->steps + (times - 1) * (double)steps > MOST_STEPS)
+            return fail(p, start, "'*' needs how many copies",
+                        "a whole number, at least 1; and no more than 100000 bijectors in all");
+        p->steps += ((size_t)times - 1) * steps;
         for (size_t k = 1; k < (size_t)times; k++)
             for (size_t i = 0; i < length; i++)
                 if (!push(p, to, nf_bijector_copy(to->child[first + i], p->error))) return false;
@@ -317,13 +333,16 @@ static bool parse_term(parser *p, list *to)
 
 static bool parse_chain(parser *p, list *to)
 {
+    if (p->depth == DEEPEST + 1) return fail(p, p->at - 1, "parentheses are nested too deep", "at most 64 levels");
+    p->depth++;
     do
         if (!parse_term(p, to)) return false;
     while (take(p, '-'));
+    p->depth--;
     return true;
 }
 
-nf_bijector *nf_bijector_parse(const char *formula, size_t dim, uint64_t seed, ad_error *error)
+static nf_bijector *parse(const char *formula, size_t dim, uint64_t seed, ad_error *error)
 {
     parser p = {.text = formula, .at = formula, .dim = dim, .error = error};
     list steps = {0};
@@ -342,4 +361,18 @@ nf_bijector *nf_bijector_parse(const char *formula, size_t dim, uint64_t seed, a
     ad_free(steps.child);
     if (chain) nf_initialize(chain, seed);
     return chain;
+}
+
+nf_bijector *nf_bijector_parse(const char *formula, size_t dim, uint64_t seed, ad_error *error)
+{
+    locale_t c_locale = newlocale(LC_ALL_MASK, "C", NULL);
+    if (!c_locale) {
+        ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a formula");
+        return NULL;
+    }
+    locale_t before = uselocale(c_locale); /* a number has a point, wherever we are */
+    nf_bijector *bijector = parse(formula, dim, seed, error);
+    uselocale(before);
+    freelocale(c_locale);
+    return bijector;
 }

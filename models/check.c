@@ -247,7 +247,7 @@ ad_status nf_check(nf_bijector *bijector, uint64_t seed, nf_check_result result[
     *count = c.count;
     for (int i = 0; i < c.count && status == AD_OK; i++)
         if (!(result[i].worst <= result[i].bound))
-            status = ad_error_set(c.error, AD_ERROR_NUMERIC, "%s: off by %.3g (bound %.3g) at %s", result[i].property,
+            status = ad_error_set(c.error, AD_ERROR_NUMERIC, "%s: off by %.3g (bound %.3g): %s", result[i].property,
                                   result[i].worst, result[i].bound, result[i].at);
     return status;
 }

@@ -3,7 +3,6 @@
 #include "excerpt.h"
 
 #include <locale.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,27 +1,10 @@
 /* Training by maximum likelihood. */
-#include "optimizer.h"
+#include "fit.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 #include <time.h>
-
-typedef struct {
-    nf_fit_options o;
-    nf_flow *flow;
-    size_t dim;
-    void *data;            /* (rows, dim) in the flow's dtype */
-    uint32_t *train, *val; /* rows of each part */
-    uint32_t *order;       /* the training rows as this epoch shuffles them */
-    size_t n_train, n_val;
-    ad_plan *step_plan, *val_plan;
-    ad_var x;
-    void *gradient, *best;      /* of and like the trained parameters */
-    char *step_loss, *val_loss; /* one element each */
-    nf_optimizer_state optimizer;
-    nf_progress now;
-    nf_fit_report *report;
-    double started, first_nll;
-} training;
 
 static double seconds_now(void)
 {
@@ -33,22 +16,31 @@ static double seconds_now(void)
 static ad_status resolve(nf_fit_options *o, size_t rows, ad_error *error)
 {
     if (!o->epochs) o->epochs = 100;
-    if (!o->batch) o->batch = 256;
+    if (!o->starts) o->starts = 1;
+    if (!o->batch) o->batch = 128;
     if (o->learning_rate == 0) o->learning_rate = 2e-3;
     if (o->momentum == 0) o->momentum = 0.9;
     if (o->val_fraction == 0) o->val_fraction = 0.1;
-    if (o->clip == 0) o->clip = 5;
+    if (o->beta2 == 0) o->beta2 = 0.98;
+    if (o->clip == 0) o->clip = 1;
     if (o->clip < 0) o->clip = INFINITY;
     if (!(o->learning_rate > 0) || !isfinite(o->learning_rate))
         return ad_error_set(error, AD_ERROR_ARGUMENT, "learning rate: expected a positive number, got %g",
                             o->learning_rate);
     if (!(o->momentum < 1))
         return ad_error_set(error, AD_ERROR_ARGUMENT, "momentum: expected less than 1, got %g", o->momentum);
+    if (!(o->beta2 > 0 && o->beta2 < 1))
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "beta2: expected between 0 and 1, got %g", o->beta2);
     if (!(o->val_fraction < 1))
         return ad_error_set(error, AD_ERROR_ARGUMENT, "validation fraction: expected less than 1, got %g",
                             o->val_fraction);
-    if (!(o->weight_decay >= 0))
+    if (!(o->weight_decay >= 0) || !isfinite(o->weight_decay))
         return ad_error_set(error, AD_ERROR_ARGUMENT, "weight decay: expected 0 or more, got %g", o->weight_decay);
+    if (isnan(o->clip)) return ad_error_set(error, AD_ERROR_ARGUMENT, "clip: expected a number, got %g", o->clip);
+    if (o->optimizer != NF_ADAM && o->optimizer != NF_SGD)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "optimizer: there is no number %d", (int)o->optimizer);
+    if (o->schedule != NF_CONSTANT && o->schedule != NF_COSINE)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "schedule: there is no number %d", (int)o->schedule);
     if (rows == 0 || rows >= UINT32_MAX)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "fit: expected between 1 and 2^32 rows, got %zu", rows);
     if (o->momentum < 0) o->momentum = 0;
@@ -59,12 +51,13 @@ static ad_status resolve(nf_fit_options *o, size_t rows, ad_error *error)
 enum { SPLIT_STREAM = 0, SHUFFLE_STREAM = 1 }; /* shuffles use SHUFFLE_STREAM + epoch */
 
 /* The split: the rows at the first places of a random permutation are for validation. */
-static ad_status split(training *t, const double *x, size_t rows, ad_error *error)
+static ad_status split(nf_training *t, const double *x, size_t rows, ad_error *error)
 {
     size_t dim = t->dim, size = ad_dtype_size(nf_flow_dtype(t->flow));
     t->n_val = (size_t)llround(t->o.val_fraction * (double)rows);
     if (t->n_val == rows) t->n_val = rows - 1;
     t->n_train = rows - t->n_val;
+    if (t->o.batch > t->n_train) t->o.batch = t->n_train;
     t->data = ad_alloc_aligned(rows, dim * size);
     t->val = ad_alloc(t->n_val, sizeof *t->val);
     t->train = ad_alloc(t->n_train, sizeof *t->train);
@@ -75,10 +68,15 @@ static ad_status split(training *t, const double *x, size_t rows, ad_error *erro
         if (!isfinite(x[i]))
             return ad_error_set(error, AD_ERROR_ARGUMENT, "fit: row %zu, column %zu is not finite: %g", i / dim + 1,
                                 i % dim + 1, x[i]);
-        if (size == sizeof(float))
+        if (size == sizeof(float)) {
+            if (fabs(x[i]) > FLT_MAX)
+                return ad_error_set(error, AD_ERROR_ARGUMENT,
+                                    "fit: row %zu, column %zu is too large for float32: %g; train in float64",
+                                    i / dim + 1, i % dim + 1, x[i]);
             ((float *)t->data)[i] = (float)x[i];
-        else
+        } else {
             ((double *)t->data)[i] = x[i];
+        }
     }
     for (size_t i = 0; i < rows; i++) {
         uint32_t row = (uint32_t)ad_random_permutation(t->o.seed, SPLIT_STREAM, rows, i);
@@ -91,7 +89,7 @@ static ad_status split(training *t, const double *x, size_t rows, ad_error *erro
 }
 
 /* Bijectors that are fitted to data see the training rows only. */
-static ad_status fit_bijector(training *t, const double *x, ad_error *error)
+static ad_status fit_bijector(nf_training *t, const double *x, ad_error *error)
 {
     size_t dim = t->dim;
     double *seen = ad_alloc(t->n_train, dim * sizeof *seen);
@@ -104,7 +102,7 @@ static ad_status fit_bijector(training *t, const double *x, ad_error *error)
     return status;
 }
 
-static ad_plan *plan_of(const training *t, const ad_var *outputs, size_t count, ad_error *error)
+static ad_plan *plan_of(const nf_training *t, const ad_var *outputs, size_t count, ad_error *error)
 {
     ad_plan *plan = ad_plan_new(outputs, (int)count, &(ad_plan_options){.dtype = nf_flow_dtype(t->flow)}, error);
     if (!plan) return NULL;
@@ -114,7 +112,7 @@ static ad_plan *plan_of(const training *t, const ad_var *outputs, size_t count, 
 }
 
 /* One tape, two plans: the mean negative log-likelihood with its gradient, and the value alone. */
-static ad_status compile(training *t, ad_error *error)
+static ad_status compile(nf_training *t, ad_error *error)
 {
     size_t n = nf_flow_trained_parameters(t->flow), size = ad_dtype_size(nf_flow_dtype(t->flow));
     ad_tape *tape = ad_tape_new();
@@ -144,43 +142,65 @@ static ad_status compile(training *t, ad_error *error)
     return t->val_plan ? AD_OK : error->status;
 }
 
-static double loss_at(const training *t, const char *loss)
+static double loss_at(const nf_training *t, const char *loss)
 {
     return nf_flow_dtype(t->flow) == AD_F32 ? (double)*(const float *)loss : *(const double *)loss;
 }
 
-static size_t parameter_bytes(const training *t)
+static size_t parameter_bytes(const nf_training *t)
 {
     return nf_flow_parameter_count(t->flow) * ad_dtype_size(nf_flow_dtype(t->flow));
 }
 
-static void keep_best(training *t, double nll)
+static void keep_best(nf_training *t, double nll)
 {
     t->report->best_nll = nll;
     t->report->best_epoch = t->now.best_epoch = t->now.epoch;
     memcpy(t->best, nf_flow_parameters(t->flow), parameter_bytes(t));
 }
 
+static ad_status diverged(nf_training *t, size_t step, const char *how, ad_error *error)
+{
+    t->report->outcome = NF_DIVERGED;
+    t->report->diverged_step = step;
+    return ad_error_set(
+        error, AD_ERROR_NUMERIC,
+        "training diverged at step %zu (epoch %zu): %s; the best weights so far are kept; try a smaller "
+        "learning rate (it was %g) or a smaller clip",
+        step, t->now.epoch + 1, how, t->o.learning_rate);
+}
+
 /* Run the step again, looking for what made the first NaN. */
-static ad_status diverged(training *t, const ad_run *run, double loss, double norm, ad_error *error)
+static ad_status diverged_in(nf_training *t, const ad_run *run, double loss, double norm, ad_error *error)
 {
     ad_error cause = {AD_OK, ""};
+    char how[800];
     ad_run again = *run;
     again.find_nan = true;
     ad_plan_run(t->step_plan, &again, &cause);
-    t->report->outcome = NF_DIVERGED;
-    t->report->diverged_step = t->now.step + 1;
-    return ad_error_set(
-        error, AD_ERROR_NUMERIC,
-        "training diverged at step %zu (epoch %zu): loss %g, gradient norm %g%s%s; the best weights so far are "
-        "kept; try a smaller learning rate (it was %g) or a smaller clip",
-        t->now.step + 1, t->now.epoch + 1, loss, norm, *cause.message ? "; " : "", cause.message, t->o.learning_rate);
+    snprintf(how, sizeof how, "loss %g, gradient norm %g%s%.700s", loss, norm, *cause.message ? "; " : "",
+             cause.message);
+    return diverged(t, t->now.step + 1, how, error);
+}
+
+/* A last step whose loss no other one computes. */
+static ad_status check_epoch(nf_training *t, ad_error *error)
+{
+    size_t count = nf_flow_parameter_count(t->flow);
+    const void *w = nf_flow_parameters(t->flow);
+    bool f32 = nf_flow_dtype(t->flow) == AD_F32, finite = true;
+    for (size_t i = 0; i < count; i++)
+        finite &= f32 ? isfinite(((const float *)w)[i]) : isfinite(((const double *)w)[i]);
+    if (!finite) return diverged(t, t->now.step, "its weights are not finite", error);
+    if (t->n_val > 0 && isnan(t->now.val_nll)) return diverged(t, t->now.step, "the validation loss is NaN", error);
+    return AD_OK;
 }
 
 /* One pass over the training rows. *stop: the caller wants no more. */
-static ad_status run_epoch(training *t, bool *stop, ad_error *error)
+static ad_status run_epoch(nf_training *t, bool *stop, ad_error *error)
 {
     size_t steps = (t->n_train + t->o.batch - 1) / t->o.batch;
+    size_t seen = 0;
     double sum = 0;
     for (size_t i = 0; i < t->n_train; i++)
         t->order[i] = t->train[ad_random_permutation(t->o.seed, SHUFFLE_STREAM + t->now.epoch, t->n_train, i)];
@@ -197,17 +217,18 @@ static ad_status run_epoch(training *t, bool *stop, ad_error *error)
         bool lost = !(loss < 1000 * (1 + fabs(t->first_nll)));
         if (lost || !nf_optimizer_step(&t->optimizer, nf_flow_parameters(t->flow), t->gradient, t->now.learning_rate,
                                        t->o.pool, &norm))
-            return diverged(t, &run, loss, norm, error);
+            return diverged_in(t, &run, loss, norm, error);
         sum += loss * (double)rows;
         t->now.step++;
-        t->now.rows += rows;
+        seen += rows;
         *stop = t->o.interrupted && t->o.interrupted(t->o.context);
     }
-    t->now.train_nll = sum / (double)t->n_train;
+    t->now.rows += seen;
+    t->now.train_nll = sum / (double)seen;
     return AD_OK;
 }
 
-static ad_status validate(training *t, ad_error *error)
+static ad_status validate(nf_training *t, ad_error *error)
 {
     t->now.val_nll = NAN;
     if (t->n_val == 0) return AD_OK;
@@ -217,16 +238,16 @@ static ad_status validate(training *t, ad_error *error)
     return status;
 }
 
-static ad_status run_epochs(training *t, ad_error *error)
+ad_status nf_train_until(nf_training *t, size_t epochs, bool *stop, ad_error *error)
 {
     nf_fit_report *report = t->report;
-    bool stop = false;
     ad_status status = AD_OK;
-    while (t->now.epoch < t->o.epochs && !stop) {
-        status = run_epoch(t, &stop, error);
-        if (status == AD_OK && !stop) status = validate(t, error);
-        if (stop) report->outcome = NF_STOPPED_BY_CALLER;
-        if (stop || status != AD_OK) break;
+    while (t->now.epoch < epochs && !*stop) {
+        status = run_epoch(t, stop, error);
+        if (status == AD_OK && !*stop) status = validate(t, error);
+        if (status == AD_OK && !*stop) status = check_epoch(t, error);
+        if (*stop) report->outcome = NF_STOPPED_BY_CALLER;
+        if (*stop || status != AD_OK) break;
         t->now.epoch++;
         t->now.seconds = seconds_now() - t->started;
         double nll = t->n_val ? t->now.val_nll : t->now.train_nll;
@@ -234,12 +255,21 @@ static ad_status run_epochs(training *t, ad_error *error)
         report->history[t->now.epoch - 1] = t->now;
         if (t->o.progress && !t->o.progress(t->o.context, &t->now)) {
             report->outcome = NF_STOPPED_BY_CALLER;
-            stop = true;
+            *stop = true;
         } else if (t->o.patience > 0 && t->now.epoch - report->best_epoch >= (size_t)t->o.patience) {
             report->outcome = NF_STOPPED_EARLY;
-            stop = true;
+            *stop = true;
         }
     }
+    return status;
+}
+
+static ad_status train(nf_training *t, ad_error *error)
+{
+    nf_fit_report *report = t->report;
+    bool stop = false;
+    ad_status status = nf_choose_start(t, &stop, error);
+    if (status == AD_OK) status = nf_train_until(t, t->o.epochs, &stop, error);
     /* stopped within the first epoch, the weights at hand are the best known */
     if (report->best_epoch > 0 || report->outcome == NF_DIVERGED)
         memcpy(nf_flow_parameters(t->flow), t->best, parameter_bytes(t));
@@ -249,7 +279,7 @@ static ad_status run_epochs(training *t, ad_error *error)
     return status;
 }
 
-static ad_status start(training *t, const double *x, size_t rows, ad_error *error)
+static ad_status start(nf_training *t, const double *x, size_t rows, ad_error *error)
 {
     ad_status status = resolve(&t->o, rows, error);
     if (status == AD_OK) status = split(t, x, rows, error);
@@ -268,6 +298,7 @@ static ad_status start(training *t, const double *x, size_t rows, ad_error *erro
     if (status != AD_OK) return status;
     t->optimizer = (nf_optimizer_state){.kind = t->o.optimizer,
                                         .momentum = t->o.momentum,
+                                        .beta2 = t->o.beta2,
                                         .weight_decay = t->o.weight_decay,
                                         .clip = t->o.clip,
                                         .dtype = dtype,
@@ -276,6 +307,8 @@ static ad_status start(training *t, const double *x, size_t rows, ad_error *erro
     t->report->train_rows = t->n_train;
     t->report->val_rows = t->n_val;
     t->now.epochs = t->o.epochs;
+    t->now.starts = t->o.starts;
+    t->now.start_epochs = (t->o.epochs + 9) / 10;
     keep_best(t, INFINITY);
     return status;
 }
@@ -285,15 +318,15 @@ ad_status nf_fit(nf_flow *flow, const double *x, size_t rows, const nf_fit_optio
 {
     ad_error own;
     nf_fit_report unwanted;
-    training t = {.o = options ? *options : (nf_fit_options){0},
-                  .flow = flow,
-                  .dim = nf_flow_dim(flow),
-                  .report = report ? report : &unwanted,
-                  .started = seconds_now()};
+    nf_training t = {.o = options ? *options : (nf_fit_options){0},
+                     .flow = flow,
+                     .dim = nf_flow_dim(flow),
+                     .report = report ? report : &unwanted,
+                     .started = seconds_now()};
     if (!error) error = &own;
     *t.report = (nf_fit_report){.outcome = NF_FINISHED};
     ad_status status = start(&t, x, rows, error);
-    if (status == AD_OK) status = run_epochs(&t, error);
+    if (status == AD_OK) status = train(&t, error);
     nf_optimizer_stop(&t.optimizer);
     ad_plan_free(t.val_plan);
     ad_plan_free(t.step_plan);

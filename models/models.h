@@ -16,13 +16,13 @@ extern "C" {
 
 /* ---- Optimisers ---------------------------------------------------------------------------------------------- */
 
-/* With PyTorch's formulas and defaults; g is the gradient after clipping, plus weight_decay * w.
- *   adam  m = β1 m + (1-β1) g, v = β2 v + (1-β2) g²; w -= lr m̂ / (√v̂ + ε), β1 0.9, β2 0.999, ε 1e-8 (Kingma & Ba 2015)
+/* With PyTorch's formulas; g is the gradient after clipping, plus weight_decay * w.
+ *   adam  m = β1 m + (1-β1) g, v = β2 v + (1-β2) g²; w -= lr m̂ / (√v̂ + ε), β1 0.9, ε 1e-8 (Kingma & Ba 2015)
  *   sgd   m = momentum m + g; w -= lr m */
 typedef enum { NF_ADAM, NF_SGD } nf_optimizer;
-/* Of the learning rate over the planned steps: constant; cosine: lr (1 + cos π t) / 2, t from 0 to 1 (Loshchilov &
- * Hutter 2017, without restarts). */
-typedef enum { NF_CONSTANT, NF_COSINE } nf_schedule;
+/* Of the learning rate over the planned steps: cosine, the default: lr (1 + cos π t) / 2, t from 0 to 1 (Loshchilov &
+ * Hutter 2017, without restarts); constant. */
+typedef enum { NF_COSINE, NF_CONSTANT } nf_schedule;
 
 const char *nf_optimizer_name(nf_optimizer optimizer); /* "adam", "sgd" */
 const char *nf_schedule_name(nf_schedule schedule);    /* "constant", "cosine" */
@@ -37,7 +37,9 @@ typedef struct {
     double train_nll;     /* mean over the epoch's mini-batches, nats per row */
     double val_nll;       /* on the validation rows; NaN without any */
     double learning_rate;
-    double seconds; /* since the start */
+    size_t start, starts; /* of how many initial weights these are which, from 1 */
+    size_t start_epochs;  /* how long each is tried */
+    double seconds;       /* since the start */
     size_t best_epoch;
 } nf_progress;
 
@@ -45,14 +47,16 @@ typedef struct {
  */
 typedef struct {
     size_t epochs;        /* 100 */
-    size_t batch;         /* 256; the last batch of an epoch may be smaller */
+    size_t starts;        /* 1: initial weights tried, each for a tenth of the epochs; the best is trained on */
+    size_t batch;         /* 128; the last batch of an epoch may be smaller */
     double learning_rate; /* 2e-3 */
     nf_optimizer optimizer;
     double momentum; /* of SGD: 0.9 */
+    double beta2;    /* of Adam: 0.98; PyTorch\'s 0.999 is slow to forget the large gradients of narrow densities */
     nf_schedule schedule;
     double val_fraction; /* 0.1 of the rows, drawn at random, are kept for validation; negative: none */
     long patience;       /* stop after so many epochs without a better val_nll; negative or 0: never */
-    double clip;         /* 5: largest global norm of the gradient; negative: don't clip */
+    double clip;         /* 1: largest global norm of the gradient; negative: don't clip */
     double weight_decay; /* 0 */
     uint64_t seed;       /* of the split and the shuffles */
     ad_pool *pool;       /* NULL: this thread */

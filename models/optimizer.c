@@ -52,7 +52,7 @@ typedef struct {
     double second_correction; /* 1 / √(1 - β2^t) */
 } update;
 
-static const double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
+static const double beta1 = 0.9, epsilon = 1e-8;
 
 /* One chunk [begin, end) of each kind of work, for each dtype. */
 #define DEFINE_CHUNKS(real, suffix, square_root)                                                                       \
@@ -69,8 +69,8 @@ static const double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
         real *restrict w = u->parameters, *restrict m = u->state->first, *restrict v = u->state->second;               \
         const real *restrict gradient = u->gradient;                                                                   \
         const real factor = (real)u->clip_factor, decay = (real)u->decay, rate = (real)u->rate;                        \
-        const real correction = (real)u->second_correction, b1 = (real)beta1, b2 = (real)beta2;                        \
-        const real c1 = (real)(1 - beta1), c2 = (real)(1 - beta2), e = (real)epsilon;                                  \
+        const real correction = (real)u->second_correction, b1 = (real)beta1, b2 = (real)u->state->beta2;              \
+        const real c1 = (real)(1 - beta1), c2 = (real)(1 - u->state->beta2), e = (real)epsilon;                        \
         for (size_t i = begin; i < end; i++) {                                                                         \
             real g = factor * gradient[i] + decay * w[i];                                                              \
             m[i] = b1 * m[i] + c1 * g;                                                                                 \
@@ -157,7 +157,7 @@ bool nf_optimizer_step(nf_optimizer_state *state, void *parameters, const void *
     double t = (double)++state->steps;
     u.clip_factor = *norm > state->clip ? state->clip / *norm : 1;
     u.rate = state->kind == NF_ADAM ? learning_rate / (1 - pow(beta1, t)) : learning_rate;
-    u.second_correction = 1 / sqrt(1 - pow(beta2, t));
+    u.second_correction = 1 / sqrt(1 - pow(state->beta2, t));
     ad_pool_run(pool, chunks, update_chunk, &u);
     return true;
 }

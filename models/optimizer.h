@@ -6,7 +6,7 @@
 /* An optimiser at work on `count` parameters of a dtype. */
 typedef struct {
     nf_optimizer kind;
-    double momentum, weight_decay;
+    double momentum, beta2, weight_decay;
     double clip; /* largest global norm; infinity: none */
     ad_dtype dtype;
     size_t count;

@@ -2,8 +2,6 @@
 #include "safetensors.h"
 #include "scratch.h"
 
-#include <math.h>
-
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 static ad_error error;

@@ -33,7 +33,7 @@ static const double seconds = 0.02;
     }
 
 #ifdef AD_HAVE_X86
-DEFINE_LOOP(loop_avx512, __attribute__((target("avx512f,fma,prefer-vector-width=512"))), 16)
+DEFINE_LOOP(loop_avx512, __attribute__((target("avx512f,fma"))), 16)
 DEFINE_LOOP(loop_avx2, __attribute__((target("avx2,fma"))), 8)
 #endif
 DEFINE_LOOP(loop_portable, , 4)

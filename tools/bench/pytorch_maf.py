@@ -34,7 +34,7 @@ class Maf(torch.nn.Module):
         degrees = [features] + [1 + torch.arange(size) * (dim - 1) // size for size in hidden]
         layers = []
         for before, after in zip(degrees, degrees[1:]):
-            layers += [MaskedLinear(before, after, strict=False), torch.nn.ReLU()]
+            layers += [MaskedLinear(before, after, strict=False), torch.nn.Tanh()]
         self.network = torch.nn.Sequential(*layers, MaskedLinear(degrees[-1], features.repeat(2), strict=True))
 
     def forward(self, x):

@@ -45,7 +45,7 @@ static void print_argument(const nf_argument *argument, FILE *to)
 {
     const char *choice = argument->choices;
     int width = fprintf(to, "      %s=%s", argument->name, argument->kind == NF_CHOICE ? choice : "number");
-    fprintf(to, "%*s%s ", width < INDENT ? INDENT - width : 1, "", argument->help);
+    fprintf(to, "%*s%s ", width < INDENT ? INDENT - width : 2, "", argument->help);
     if (argument->kind != NF_CHOICE) {
         fprintf(to, "[%g]\n", argument->value);
         return;
@@ -65,7 +65,7 @@ void help_print_formulas(FILE *to)
     for (const nf_bijector_type *const *type = nf_bijector_types(); *type; type++) {
         int width = fprintf(to, "  %s", (*type)->name);
         if ((*type)->positional) width += fprintf(to, "(%s)", (*type)->positional);
-        fprintf(to, "%*s%s\n", width < INDENT ? INDENT - width : 1, "", (*type)->help);
+        fprintf(to, "%*s%s\n", width < INDENT ? INDENT - width : 2, "", (*type)->help);
         for (const nf_argument *argument = (*type)->argument; argument && argument->name; argument++)
             print_argument(argument, to);
     }

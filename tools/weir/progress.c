@@ -33,19 +33,26 @@ struct progress progress_start(size_t epochs, size_t rows, size_t batch)
     };
 }
 
+/* Each start but the one that is trained on adds its trial to the epochs. */
 static double fraction_done(const struct progress *p)
 {
     double part = p->epoch_steps ? (double)(p->step - p->last.step) / (double)p->epoch_steps : 0;
-    return ((double)p->last.epoch + fmin(part, 1)) / (double)p->epochs;
+    size_t others = p->last.starts ? p->last.starts - 1 : 0;
+    size_t before = p->last.epoch <= p->last.start_epochs && p->last.start ? p->last.start - 1 : others;
+    return ((double)(p->last.epoch + before * p->last.start_epochs) + fmin(part, 1)) /
+           (double)(p->epochs + others * p->last.start_epochs);
 }
 
-/* "epoch 12/100  1.1M rows/s  0:07 left  train 0.412  val 0.431" */
+/* "start 2/4  epoch 12/100  1.1M rows/s  0:07 left  train 0.412  val 0.431" */
 static void describe(const struct progress *p, char *text, size_t size)
 {
     double seconds = now() - p->started, fraction = fraction_done(p);
-    double rows = (double)p->last.rows + (double)((p->step - p->last.step) * p->step_rows);
-    char rate[32], left[32];
-    size_t n = (size_t)snprintf(text, size, "epoch %zu/%zu  %s rows/s  %s left", p->last.epoch, p->epochs,
+    size_t steps = p->step > p->last.step ? p->step - p->last.step : 0;
+    double rows = (double)p->last.rows + (double)(steps * p->step_rows);
+    char rate[32], left[32], start[64] = "";
+    if (p->last.starts > 1 && p->last.epoch <= p->last.start_epochs)
+        snprintf(start, sizeof start, "start %zu/%zu  ", p->last.start, p->last.starts);
+    size_t n = (size_t)snprintf(text, size, "%sepoch %zu/%zu  %s rows/s  %s left", start, p->last.epoch, p->epochs,
                                 report_rate(rows / fmax(seconds, 1e-9), rate),
                                 report_duration(seconds / fmax(fraction, 1e-9) * (1 - fraction), left));
     if (!isnan(p->last.train_nll) && n < size)

@@ -9,8 +9,8 @@ struct progress {
     size_t epochs;
     size_t epoch_steps; /* in one epoch; an estimate before the first is over */
     size_t step_rows;   /* in one step */
-    size_t step;        /* steps begun and not shown in `last` are within the current epoch */
-    nf_progress last;   /* epoch that is over */
+    size_t step;        /* done so far; those beyond last.step belong to the current epoch */
+    nf_progress last;   /* the epoch that is over */
     double started;
     double shown;     /* when the last line or bar was */
     double announced; /* fraction at the last line */

@@ -20,7 +20,13 @@ const struct option training_options[] = {
      .kind = OPTION_FLAG,
      .help = "don't append '-standardize' to a formula without that term"},
     {.name = "epochs", .kind = OPTION_COUNT, .value = "N", .initial = "100", .low = 1, .help = "passes over the data"},
-    {.name = "batch", .kind = OPTION_COUNT, .value = "N", .initial = "256", .low = 1, .help = "rows in a mini-batch"},
+    {.name = "batch", .kind = OPTION_COUNT, .value = "N", .initial = "128", .low = 1, .help = "rows in a mini-batch"},
+    {.name = "starts",
+     .kind = OPTION_COUNT,
+     .value = "N",
+     .initial = "1",
+     .low = 1,
+     .help = "initial weights tried for a tenth of the epochs; the best is trained on"},
     {.name = "lr",
      .kind = OPTION_NUMBER,
      .value = "RATE",
@@ -36,9 +42,16 @@ const struct option training_options[] = {
     {.name = "schedule",
      .kind = OPTION_CHOICE,
      .value = "NAME",
-     .initial = "constant",
-     .choices = "constant|cosine",
+     .initial = "cosine",
+     .choices = "cosine|constant",
      .help = "how the learning rate goes on"},
+    {.name = "beta2",
+     .kind = OPTION_NUMBER,
+     .value = "B",
+     .initial = "0.98",
+     .high = 1,
+     .above_low = true,
+     .help = "of Adam: how slowly it forgets the size of gradients"},
     {.name = "val-fraction",
      .kind = OPTION_NUMBER,
      .value = "F",
@@ -53,7 +66,7 @@ const struct option training_options[] = {
     {.name = "clip",
      .kind = OPTION_NUMBER,
      .value = "NORM",
-     .initial = "5",
+     .initial = "1",
      .help = "largest norm of the gradient; 0: don't clip"},
     {.name = "weight-decay",
      .kind = OPTION_NUMBER,
@@ -104,7 +117,7 @@ static bool has_standardize(const nf_bijector *bijector)
     return false;
 }
 
-/* The flow of the formula that was given, in data's units even where it doesn't say so. */
+/* The flow of the formula that was given, standardized where it doesn't say so. */
 static nf_flow *make_flow(const struct arguments *arguments, size_t dim, bool *appended, ad_error *error)
 {
     *appended = false;
@@ -189,7 +202,7 @@ static bool on_step(void *context)
     return interrupted;
 }
 
-/* What is the default, and doesn't stand for itself, is a negative number for the library. */
+/* Zero turns it off here; for the library zero is the default, and a negative number turns it off. */
 static double zero_is_off(double number)
 {
     return number > 0 ? number : -1;
@@ -205,12 +218,14 @@ static ad_status fit_flow(const struct arguments *arguments, nf_flow *flow, cons
     struct progress progress = progress_start(epochs, (size_t)((double)data->rows * (1 - val_fraction)), batch);
     nf_fit_options options = {
         .epochs = epochs,
+        .starts = option_count(arguments, "starts"),
         .batch = batch,
         .learning_rate = option_number(arguments, "lr"),
         .optimizer = (nf_optimizer)option_choice(arguments, "optimizer"),
         .schedule = (nf_schedule)option_choice(arguments, "schedule"),
         .val_fraction = zero_is_off(val_fraction),
         .patience = (long)option_count(arguments, "patience"),
+        .beta2 = option_number(arguments, "beta2"),
         .clip = zero_is_off(option_number(arguments, "clip")),
         .weight_decay = option_number(arguments, "weight-decay"),
         .seed = option_count(arguments, "seed"),
@@ -267,12 +282,9 @@ void trained_free(struct trained *trained)
 
 ad_status save_trained(const struct trained *trained, ad_status status, const char *path, ad_error *error)
 {
+    if (!status) return save_model(trained->flow, trained->record, path, error);
     ad_error saving;
     ad_status saved = save_model(trained->flow, trained->record, path, &saving);
-    if (!status) {
-        *error = saving;
-        return saved;
-    }
     char reason[sizeof error->message], kept[64];
     snprintf(reason, sizeof reason, "%s", error->message);
     snprintf(kept, sizeof kept, trained->best_epoch > 0 ? "the best weights, of epoch %zu," : "the initial weights",

@@ -10,7 +10,7 @@ extern const struct option training_options[];
 struct trained {
     nf_flow *flow;  /* with the best weights */
     json_t *record; /* how they came about: to be saved with them */
-    json_t *result; /* the same, with what is in the file by itself, for --json */
+    json_t *result; /* the same, and what the file has beside it: for --json */
     size_t best_epoch;
 };
 

@@ -1,0 +1,31 @@
+/* A training under way: what fit.c and starts.c share. */
+#ifndef WEIR_FIT_H
+#define WEIR_FIT_H
+
+#include "optimizer.h"
+
+typedef struct {
+    nf_fit_options o;
+    nf_flow *flow;
+    size_t dim;
+    void *data;            /* (rows, dim) in the flow's dtype */
+    uint32_t *train, *val; /* rows of each part */
+    uint32_t *order;       /* the training rows as this epoch shuffles them */
+    size_t n_train, n_val;
+    ad_plan *step_plan, *val_plan;
+    ad_var x;
+    void *gradient, *best;      /* of and like the trained parameters */
+    char *step_loss, *val_loss; /* one element each */
+    nf_optimizer_state optimizer;
+    nf_progress now;
+    nf_fit_report *report;
+    double started, first_nll;
+} nf_training;
+
+/* Train until so many epochs are done, or the outcome is decided. Where it fails, the report tells what came of it. */
+ad_status nf_train_until(nf_training *t, size_t epochs, bool *stop, ad_error *error);
+
+/* Train from options.starts different initial weights for a while, and leave the training where the best of them is. */
+ad_status nf_choose_start(nf_training *t, bool *stop, ad_error *error);
+
+#endif

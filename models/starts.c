@@ -1,0 +1,112 @@
+/* Several starts: the likelihood of a flow has many local optima, and which one training ends in is decided early. So
+ * train from several initial weights for a tenth of the epochs, and go on with the best. */
+#include "fit.h"
+
+#include <math.h>
+#include <string.h>
+
+/* All that training goes on from. */
+typedef struct {
+    void *parameters, *first, *second, *best;
+    nf_progress now, *history;
+    double best_nll;
+    size_t best_epoch;
+    uint64_t steps;
+} snapshot;
+
+static size_t trained_bytes(const nf_training *t)
+{
+    return nf_flow_parameter_count(t->flow) * ad_dtype_size(nf_flow_dtype(t->flow));
+}
+
+static bool open_snapshot(const nf_training *t, size_t epochs, snapshot *s)
+{
+    size_t bytes = trained_bytes(t);
+    *s = (snapshot){.parameters = ad_alloc(bytes, 1),
+                    .first = ad_alloc(bytes, 1),
+                    .second = ad_alloc(bytes, 1),
+                    .best = ad_alloc(bytes, 1),
+                    .history = ad_alloc(epochs, sizeof *s->history)};
+    return s->parameters && s->first && s->second && s->best && s->history;
+}
+
+static void close_snapshot(snapshot *s)
+{
+    ad_free(s->history);
+    ad_free(s->best);
+    ad_free(s->second);
+    ad_free(s->first);
+    ad_free(s->parameters);
+}
+
+/* Copy between the training and the snapshot, either way. */
+static void copy(nf_training *t, snapshot *s, bool back)
+{
+    const struct {
+        void *training, *kept;
+        size_t bytes;
+    } part[] = {
+        {nf_flow_parameters(t->flow), s->parameters, trained_bytes(t)},
+        {t->optimizer.first, s->first, trained_bytes(t)},
+        {t->optimizer.second, s->second, t->optimizer.kind == NF_ADAM ? trained_bytes(t) : 0},
+        {t->best, s->best, trained_bytes(t)},
+        {t->report->history, s->history, (back ? s->now.epoch : t->now.epoch) * sizeof *s->history},
+        {&t->now, &s->now, sizeof s->now},
+        {&t->report->best_nll, &s->best_nll, sizeof s->best_nll},
+        {&t->report->best_epoch, &s->best_epoch, sizeof s->best_epoch},
+        {&t->optimizer.steps, &s->steps, sizeof s->steps},
+    };
+    const size_t rows = t->now.rows; /* all starts count */
+    for (size_t i = 0; i < sizeof part / sizeof *part; i++)
+        memcpy(back ? part[i].training : part[i].kept, back ? part[i].kept : part[i].training, part[i].bytes);
+    t->now.rows = rows;
+}
+
+/* The first start is from the flow's own weights. */
+static void begin(nf_training *t, snapshot *initial, size_t start)
+{
+    copy(t, initial, true);
+    t->now.start = start + 1;
+    t->report->outcome = NF_FINISHED;
+    if (start == 0) return;
+    nf_initialize(nf_flow_bijector(t->flow), t->o.seed + start);
+    nf_flow_push(t->flow);
+}
+
+/* Mean over the second half of the epochs: single ones scatter. */
+static double score(const nf_training *t)
+{
+    double sum = 0;
+    size_t first = t->now.epoch / 2;
+    for (size_t i = first; i < t->now.epoch; i++)
+        sum += t->n_val ? t->report->history[i].val_nll : t->report->history[i].train_nll;
+    return sum / (double)(t->now.epoch - first);
+}
+
+ad_status nf_choose_start(nf_training *t, bool *stop, ad_error *error)
+{
+    if (t->o.starts == 1) return AD_OK;
+    const size_t epochs = t->now.start_epochs;
+    snapshot initial, best;
+    bool room = open_snapshot(t, epochs, &initial);
+    room &= open_snapshot(t, epochs, &best);
+    ad_status status = room ? AD_OK : ad_error_set(error, AD_ERROR_MEMORY, "out of memory for several starts");
+    double best_score = INFINITY;
+    if (room) copy(t, &initial, false);
+    for (size_t start = 0; start < t->o.starts && !*stop && (status == AD_OK || status == AD_ERROR_NUMERIC); start++) {
+        begin(t, &initial, start);
+        status = nf_train_until(t, epochs, stop, error);
+        bool complete = status == AD_OK && t->now.epoch == epochs;
+        if (!complete || !(score(t) < best_score)) continue;
+        best_score = score(t);
+        copy(t, &best, false);
+    }
+    if (best_score < INFINITY) { /* a start that diverged doesn't matter then */
+        copy(t, &best, true);
+        if (status == AD_ERROR_NUMERIC) status = AD_OK;
+        if (!*stop) t->report->outcome = NF_FINISHED;
+    }
+    close_snapshot(&best);
+    close_snapshot(&initial);
+    return status;
+}

@@ -1,0 +1,328 @@
+/* For tests: what each op makes of one row, by plain loops in long double. */
+#ifndef WEIR_TESTS_REFERENCE_H
+#define WEIR_TESTS_REFERENCE_H
+
+#include "engine.h"
+
+enum { MAX_PARTS = 3 };
+
+typedef struct {
+    const double *in[MAX_PARTS];
+    ad_shape shape[MAX_PARTS], out_shape;
+    int n_in;
+    const double *attribute;
+    size_t n_attribute;
+    long double *out;
+} row_call;
+
+#define UNARY(name, expression)                                                                                        \
+    static inline long double name##_of(long double x)                                                                 \
+    {                                                                                                                  \
+        return expression;                                                                                             \
+    }
+UNARY(neg, -x)
+UNARY(relu, x > 0 ? x : 0)
+UNARY(square, x *x)
+UNARY(sign, (x > 0) - (x < 0))
+UNARY(same, x)
+UNARY(sigmoid, 1 / (1 + expl(-x)))
+UNARY(softplus, x > 0 ? x + log1pl(expl(-x)) : log1pl(expl(x)))
+
+#define BINARY(name, expression)                                                                                       \
+    static inline long double name##_of(long double a, long double b)                                                  \
+    {                                                                                                                  \
+        return expression;                                                                                             \
+    }
+BINARY(add, a + b)
+BINARY(sub, a - b)
+BINARY(mul, a *b)
+BINARY(div, a / b)
+BINARY(greater, a > b)
+BINARY(greater_equal, a >= b)
+BINARY(equal, a == b)
+
+static inline void where_row(const row_call *c)
+{
+    for (size_t i = 0; i < ad_shape_size(c->out_shape); i++) {
+        int taken = c->in[0][broadcast_source(i, c->out_shape, c->shape[0])] != 0 ? 1 : 2;
+        c->out[i] = c->in[taken][broadcast_source(i, c->out_shape, c->shape[taken])];
+    }
+}
+
+static inline void leaky_relu_row(const row_call *c)
+{
+    for (size_t i = 0; i < ad_shape_size(c->out_shape); i++)
+        c->out[i] = c->in[0][i] > 0 ? c->in[0][i] : (long double)c->attribute[0] * c->in[0][i];
+}
+
+static inline void gate_row(const row_call *c)
+{
+    for (size_t i = 0; i < ad_shape_size(c->out_shape); i++) {
+        long double g = c->in[0][broadcast_source(i, c->out_shape, c->shape[0])];
+        bool open = c->in[1][broadcast_source(i, c->out_shape, c->shape[1])] > 0;
+        c->out[i] = open ? g : (long double)c->attribute[0] * g;
+    }
+}
+
+/* A tensor as (outer, n, inner) about the axis. */
+typedef struct {
+    size_t outer, n, inner;
+} axis_loop;
+
+static inline axis_loop loop_over(ad_shape shape, int axis)
+{
+    axis_loop loop = {1, shape.dim[axis], 1};
+    for (int i = 0; i < shape.rank; i++) *(i < axis ? &loop.outer : &loop.inner) *= i == axis ? 1 : shape.dim[i];
+    return loop;
+}
+
+static inline void reduce_row(const row_call *c, char what)
+{
+    axis_loop l = loop_over(c->shape[0], (int)c->attribute[0]);
+    for (size_t o = 0; o < l.outer; o++)
+        for (size_t i = 0; i < l.inner; i++) {
+            long double sum = 0, max = -INFINITY, exps = 0;
+            for (size_t j = 0; j < l.n; j++) {
+                double x = c->in[0][(o * l.n + j) * l.inner + i];
+                sum += x;
+                exps += expl(x);
+                max = fmaxl(max, x);
+            }
+            c->out[o * l.inner + i] = what == 's' ? sum : what == 'm' ? max : logl(exps);
+        }
+}
+
+static inline void sum_row(const row_call *c)
+{
+    reduce_row(c, 's');
+}
+static inline void max_row(const row_call *c)
+{
+    reduce_row(c, 'm');
+}
+static inline void logsumexp_row(const row_call *c)
+{
+    reduce_row(c, 'l');
+}
+
+static inline void cumsum_row(const row_call *c)
+{
+    axis_loop l = loop_over(c->shape[0], (int)c->attribute[0]);
+    for (size_t o = 0; o < l.outer; o++)
+        for (size_t i = 0; i < l.inner; i++)
+            for (size_t j = 0; j < l.n; j++) {
+                size_t begin = c->attribute[1] != 0 ? j : 0, end = c->attribute[1] != 0 ? l.n : j + 1;
+                long double sum = 0;
+                for (size_t k = begin; k < end; k++) sum += c->in[0][(o * l.n + k) * l.inner + i];
+                c->out[(o * l.n + j) * l.inner + i] = sum;
+            }
+}
+
+static inline void transpose_row(const row_call *c)
+{
+    size_t m = c->shape[0].dim[0], n = c->shape[0].dim[1];
+    for (size_t i = 0; i < m; i++)
+        for (size_t j = 0; j < n; j++) c->out[j * m + i] = c->in[0][i * n + j];
+}
+
+static inline void broadcast_row(const row_call *c)
+{
+    for (size_t i = 0; i < ad_shape_size(c->out_shape); i++)
+        c->out[i] = c->in[0][broadcast_source(i, c->out_shape, c->shape[0])];
+}
+
+static inline void reshape_row(const row_call *c)
+{
+    for (size_t i = 0; i < ad_shape_size(c->out_shape); i++) c->out[i] = c->in[0][i];
+}
+
+static inline void slice_row(const row_call *c)
+{
+    axis_loop whole = loop_over(c->shape[0], (int)c->attribute[0]), l = loop_over(c->out_shape, (int)c->attribute[0]);
+    for (size_t o = 0; o < l.outer; o++)
+        for (size_t j = 0; j < l.n; j++)
+            for (size_t i = 0; i < l.inner; i++)
+                c->out[(o * l.n + j) * l.inner + i] =
+                    c->in[0][(o * whole.n + j + (size_t)c->attribute[1]) * l.inner + i];
+}
+
+static inline void pad_row(const row_call *c)
+{
+    axis_loop part = loop_over(c->shape[0], (int)c->attribute[0]), l = loop_over(c->out_shape, (int)c->attribute[0]);
+    size_t start = (size_t)c->attribute[1];
+    for (size_t o = 0; o < l.outer; o++)
+        for (size_t j = 0; j < l.n; j++)
+            for (size_t i = 0; i < l.inner; i++)
+                c->out[(o * l.n + j) * l.inner + i] =
+                    j < start || j >= start + part.n ? 0 : c->in[0][(o * part.n + j - start) * l.inner + i];
+}
+
+static inline void concat_row(const row_call *c)
+{
+    axis_loop l = loop_over(c->out_shape, (int)c->attribute[0]);
+    size_t before = 0;
+    for (int p = 0; p < c->n_in; p++) {
+        size_t n = c->shape[p].dim[(int)c->attribute[0]];
+        for (size_t o = 0; o < l.outer; o++)
+            for (size_t j = 0; j < n; j++)
+                for (size_t i = 0; i < l.inner; i++)
+                    c->out[(o * l.n + before + j) * l.inner + i] = c->in[p][(o * n + j) * l.inner + i];
+        before += n;
+    }
+}
+
+static inline void gather_row(const row_call *c)
+{
+    axis_loop l = loop_over(c->out_shape, 0);
+    for (size_t j = 0; j < l.n; j++)
+        for (size_t i = 0; i < l.inner; i++) c->out[j * l.inner + i] = c->in[0][(size_t)c->attribute[j] * l.inner + i];
+}
+
+static inline void scatter_row(const row_call *c)
+{
+    axis_loop l = loop_over(c->shape[0], 0);
+    for (size_t j = 0; j < l.n; j++)
+        for (size_t i = 0; i < l.inner; i++)
+            c->out[(size_t)c->attribute[1 + j] * l.inner + i] += c->in[0][j * l.inner + i];
+}
+
+/* Is (i, j) within the blocks that the attributes hold from [3] on: their number, all row_end, column_begin and
+ * column_end? */
+static inline bool within_blocks(const double *attribute, size_t i, size_t j)
+{
+    size_t count = (size_t)attribute[3], b = 0;
+    const double *row_end = attribute + 4;
+    while ((double)i >= row_end[b]) b++;
+    return row_end[count + b] <= (double)j && (double)j < row_end[2 * count + b];
+}
+
+/* attribute: transpose the first, the second; whether the first (1) or the product (2) is in blocks. */
+static inline void matmul_row(const row_call *c)
+{
+    const bool ta = c->attribute[0] != 0, tb = c->attribute[1] != 0;
+    const ad_shape *a = &c->shape[0], *b = &c->shape[1];
+    size_t m = c->out_shape.dim[0], n = c->out_shape.dim[1], k = a->dim[ta ? 0 : 1];
+    for (size_t i = 0; i < m; i++)
+        for (size_t j = 0; j < n; j++) {
+            long double sum = 0;
+            for (size_t p = 0; p < k; p++)
+                if (c->attribute[2] != 1 || within_blocks(c->attribute, i, p))
+                    sum += (long double)c->in[0][ta ? p * a->dim[1] + i : i * a->dim[1] + p] *
+                           c->in[1][tb ? j * b->dim[1] + p : p * b->dim[1] + j];
+            c->out[i * n + j] = c->attribute[2] != 2 || within_blocks(c->attribute, i, j) ? sum : 0;
+        }
+}
+
+static inline void solve_triangular_row(const row_call *c)
+{
+    const unsigned triangle = (unsigned)c->attribute[0];
+    size_t n = c->shape[0].dim[0], m = ad_shape_size(c->out_shape) / n;
+    for (size_t step = 0; step < n; step++)
+        for (size_t j = 0; j < m; j++) {
+            size_t i = triangle & AD_UPPER ? n - 1 - step : step;
+            size_t begin = triangle & AD_UPPER ? i + 1 : 0, end = triangle & AD_UPPER ? n : i;
+            long double rest = c->in[1][i * m + j];
+            for (size_t k = begin; k < end; k++) rest -= c->in[0][i * n + k] * c->out[k * m + j];
+            c->out[i * m + j] = triangle & AD_UNIT_DIAGONAL ? rest : rest / c->in[0][i * n + i];
+        }
+}
+
+static const struct {
+    const char *op;
+    long double (*unary)(long double);
+    long double (*binary)(long double, long double);
+    void (*row)(const row_call *);
+} references[] = {
+    {"neg", neg_of},
+    {"exp", expl},
+    {"log", logl},
+    {"log1p", log1pl},
+    {"expm1", expm1l},
+    {"tanh", tanhl},
+    {"sigmoid", sigmoid_of},
+    {"softplus", softplus_of},
+    {"relu", relu_of},
+    {"sqrt", sqrtl},
+    {"square", square_of},
+    {"abs", fabsl},
+    {"sign", sign_of},
+    {"sin", sinl},
+    {"cos", cosl},
+    {"stop_gradient", same_of},
+    {"to_rows", same_of},
+    {"sum_rows", same_of}, /* and summed by the test */
+    {"add", .binary = add_of},
+    {"sub", .binary = sub_of},
+    {"mul", .binary = mul_of},
+    {"div", .binary = div_of},
+    {"maximum", .binary = fmaxl},
+    {"minimum", .binary = fminl},
+    {"greater", .binary = greater_of},
+    {"greater_equal", .binary = greater_equal_of},
+    {"equal", .binary = equal_of},
+    {"where", .row = where_row},
+    {"leaky_relu", .row = leaky_relu_row},
+    {"gate", .row = gate_row},
+    {"sum", .row = sum_row},
+    {"max", .row = max_row},
+    {"logsumexp", .row = logsumexp_row},
+    {"cumsum", .row = cumsum_row},
+    {"reshape", .row = reshape_row},
+    {"transpose", .row = transpose_row},
+    {"broadcast", .row = broadcast_row},
+    {"slice", .row = slice_row},
+    {"pad", .row = pad_row},
+    {"concat", .row = concat_row},
+    {"gather", .row = gather_row},
+    {"scatter", .row = scatter_row},
+    {"matmul", .row = matmul_row},
+    {"matmul_rows", .row = matmul_row}, /* and summed by the test */
+    {"solve_triangular", .row = solve_triangular_row},
+};
+
+static inline void reference_row(const ad_op *op, const row_call *call)
+{
+    for (size_t k = 0; k < COUNT(references); k++) {
+        if (strcmp(references[k].op, op->name) != 0) continue;
+        if (references[k].row) references[k].row(call);
+        for (size_t i = 0; i < ad_shape_size(call->out_shape) && !references[k].row; i++) {
+            long double a = call->in[0][broadcast_source(i, call->out_shape, call->shape[0])];
+            if (references[k].unary)
+                call->out[i] = references[k].unary(a);
+            else
+                call->out[i] =
+                    references[k].binary(a, call->in[1][broadcast_source(i, call->out_shape, call->shape[1])]);
+        }
+        return;
+    }
+    ck_abort_msg("op '%s' has no reference", op->name);
+}
+
+/* The values that y = op(in) should have, given those of in. */
+static inline double *reference_of(problem *p, const ad_op *op, const ad_var *in, const double *const *values, int n_in,
+                                   const double *attribute, size_t n_attribute, ad_var y)
+{
+    const bool sums = op->flags & AD_OP_SUMS_ROWS;
+    size_t size = size_of(y), rows = sums || ad_is_per_row(y) ? p->run.rows : 1;
+    double *expected = problem_array(p, extent_of(p, y));
+    long double *sum = calloc(size, sizeof *sum), *out = calloc(size, sizeof *out);
+    for (size_t r = 0; r < rows; r++) {
+        row_call call = {
+            .out_shape = ad_shape_of(y), .n_in = n_in, .attribute = attribute, .n_attribute = n_attribute, .out = out};
+        memset(out, 0, size * sizeof *out);
+        for (int i = 0; i < n_in; i++) {
+            call.in[i] = row_of(values[i], in[i], r);
+            call.shape[i] = ad_shape_of(in[i]);
+        }
+        reference_row(op, &call);
+        for (size_t i = 0; i < size; i++) {
+            sum[i] += out[i];
+            expected[(sums ? 0 : r * size) + i] = (double)(sums ? sum[i] : out[i]);
+        }
+    }
+    free(out);
+    free(sum);
+    return expected;
+}
+
+#endif

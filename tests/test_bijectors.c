@@ -1,0 +1,556 @@
+/* Bijectors: each map against its formula, inverses, log-dets, Jacobians; the verifier; and one from outside. */
+#include "flow_tools.h"
+#include "models.h"
+#include "scratch.h"
+
+#include <math.h>
+
+static const size_t dims[] = {1, 2, 3, 8, 33};
+
+static const char *const chains[] = {
+    "(maf(13,11,activation=relu)-flip)*2-standardize",
+    "loc-scale-maf(16,activation=tanh)-permute(seed=3)-standardize",
+    "maf(9,7,5,activation=elu)-scale-flip-maf(2,activation=silu)",
+    "invert(maf(9,activation=silu)-loc)-permute(seed=1)-invert(scale)",
+    "invert(invert(maf(4,bound=0.5)-flip)-standardize)*2",
+};
+
+static size_t n_types(void)
+{
+    size_t n = 0;
+    while (nf_bijector_types()[n]) n++;
+    return n;
+}
+
+/* Every type that formulas know, then every chain. */
+static size_t n_formulas(void)
+{
+    return n_types() + COUNT(chains);
+}
+
+static const char *formula_number(size_t i)
+{
+    return i < n_types() ? nf_bijector_types()[i]->name : chains[i - n_types()];
+}
+
+/* ---- What holds for all -------------------------------------------------------------------------------------- */
+
+START_TEST(passes_the_check)
+{
+    const char *formula = formula_number((size_t)_i % n_formulas());
+    size_t dim = dims[(size_t)_i / n_formulas()];
+    nf_bijector *bijector = parsed(formula, dim, 1);
+    nf_check_result result[NF_CHECKS];
+    int count;
+    ad_status status = nf_check(bijector, 2, result, &count, &error);
+    ck_assert_msg(status == AD_OK, "%s at D = %zu: %s", formula, dim, error.message);
+    ck_assert_int_eq(count, NF_CHECKS);
+    nf_bijector_free(bijector);
+}
+END_TEST
+
+/* There and back from `in`, in float64. */
+static void assert_inverts(nf_flow *flow, bool inverse, const double *in, size_t rows)
+{
+    size_t dim = nf_flow_dim(flow);
+    double *out = malloc(rows * dim * sizeof *out), *back = malloc(rows * dim * sizeof *back);
+    double *there = malloc(rows * sizeof *there), *again = malloc(rows * sizeof *again);
+    ASSERT_OK(nf_transform(flow, inverse, in, rows, out, there, NULL, &error));
+    ASSERT_OK(nf_transform(flow, !inverse, out, rows, back, again, NULL, &error));
+    for (size_t i = 0; i < rows * dim; i++) ck_assert_double_eq_tol(back[i], in[i], 1e-10);
+    for (size_t r = 0; r < rows; r++) ck_assert_double_eq_tol(there[r] + again[r], 0, 1e-10);
+    free(out);
+    free(back);
+    free(there);
+    free(again);
+}
+
+START_TEST(inverts)
+{
+    enum { ROWS = 300 };
+    for (size_t i = 0; i < n_formulas(); i++) {
+        size_t dim = dims[_i];
+        nf_flow *flow = moved_flow(formula_number(i), dim, AD_F64);
+        double *z = normals(ROWS * dim, 1.5, 4);
+        assert_inverts(flow, false, z, ROWS);
+        if (dim <= 8) assert_inverts(flow, true, z, ROWS);
+        free(z);
+        nf_flow_free(flow);
+    }
+}
+END_TEST
+
+/* ---- Each against its formula -------------------------------------------------------------------------------- */
+
+enum { D = 4, ROWS = 50 };
+
+/* x and log-det of a bijector with the given parameter values, from z (ROWS, D). */
+static double *forward_of(const char *formula, const char *const *name, const double (*value)[D], size_t count,
+                          const double *z, double *log_det)
+{
+    nf_bijector *bijector = parsed(formula, D, 1);
+    for (size_t i = 0; i < count; i++)
+        memcpy(nf_parameter_value(bijector->child[0], name[i]), value[i], sizeof value[i]);
+    nf_flow *flow = nf_flow_new(bijector, AD_F64, &error);
+    double *x = malloc(ROWS * D * sizeof *x);
+    ASSERT_OK(nf_transform(flow, false, z, ROWS, x, log_det, NULL, &error));
+    nf_flow_free(flow);
+    return x;
+}
+
+static const double shift[D] = {3, -0.5, 0, 1e3}, factor[D] = {0.5, 2, 1e-3, 40};
+
+#define EACH_ELEMENT                                                                                                   \
+    for (size_t r = 0, i = 0; r < ROWS; r++)                                                                           \
+        for (size_t j = 0; j < D; j++, i++)
+
+START_TEST(maps)
+{
+    double *z = normals(ROWS * D, 1.5, 5), log_det[ROWS], rho[D], sum = 0;
+    for (size_t j = 0; j < D; j++) {
+        rho[j] = log(expm1(factor[j]));
+        sum += log(factor[j]);
+    }
+
+    double *x = forward_of("loc", (const char *[]){"loc"}, &shift, 1, z, log_det);
+    EACH_ELEMENT ck_assert_double_eq_tol(x[i], z[i] + shift[j], 1e-12);
+    for (size_t r = 0; r < ROWS; r++) ck_assert_double_eq(log_det[r], 0);
+    free(x);
+
+    x = forward_of("scale", (const char *[]){"rho"}, (const double(*)[D])rho, 1, z, log_det);
+    EACH_ELEMENT ck_assert_double_eq_tol(x[i], z[i] * factor[j], 1e-12);
+    for (size_t r = 0; r < ROWS; r++) ck_assert_double_eq_tol(log_det[r], sum, 1e-12);
+    free(x);
+
+    double both[2][D];
+    memcpy(both[0], shift, sizeof shift);
+    memcpy(both[1], factor, sizeof factor);
+    x = forward_of("standardize", (const char *[]){"mean", "scale"}, (const double(*)[D])both, 2, z, log_det);
+    EACH_ELEMENT ck_assert_double_eq_tol(x[i], z[i] * factor[j] + shift[j], 1e-12);
+    for (size_t r = 0; r < ROWS; r++) ck_assert_double_eq_tol(log_det[r], sum, 1e-12);
+    free(x);
+
+    x = forward_of("flip", NULL, NULL, 0, z, log_det);
+    EACH_ELEMENT ck_assert_double_eq(x[i], z[r * D + D - 1 - j]);
+    free(x);
+
+    x = forward_of("invert(standardize)-loc", NULL, NULL, 0, z, log_det);
+    EACH_ELEMENT ck_assert_double_eq(x[i], z[i]); /* initial values are the identity */
+    free(x);
+    free(z);
+}
+END_TEST
+
+/* x_i = z_p(i) with a true permutation p, and different seeds give different ones. */
+START_TEST(permutes)
+{
+    enum { SEEDS = 6, N = 33 };
+    double z[N], x[SEEDS][N], log_det;
+    for (size_t j = 0; j < N; j++) z[j] = (double)j;
+    for (int seed = 0; seed < SEEDS; seed++) {
+        char formula[40];
+        sprintf(formula, "permute(seed=%d)", seed);
+        nf_flow *flow = nf_flow_parse(formula, N, AD_F32, 0, &error);
+        ASSERT_OK(nf_transform(flow, false, z, 1, x[seed], &log_det, NULL, &error));
+        ck_assert_double_eq(log_det, 0);
+        bool seen[N] = {false};
+        for (size_t j = 0; j < N; j++) seen[(size_t)x[seed][j]] = true;
+        for (size_t j = 0; j < N; j++) ck_assert(seen[j]);
+        for (int other = 0; other < seed; other++) ck_assert_mem_ne(x[seed], x[other], sizeof x[seed]);
+        nf_flow_free(flow);
+    }
+}
+END_TEST
+
+START_TEST(standardizes)
+{
+    /* a mean that dwarfs the spread; a constant that is no sum of powers of two; a plain one */
+    enum { N = 1000 };
+    double x[N][3], mean = 0, squares = 0;
+    for (size_t r = 0; r < N; r++) {
+        x[r][0] = 1e9 + (double)(r % 2);
+        x[r][1] = 0.1;
+        x[r][2] = 3 * ad_random_normal(1, 0, r) - 7;
+        mean += x[r][2] / N;
+    }
+    for (size_t r = 0; r < N; r++) squares += (x[r][2] - mean) * (x[r][2] - mean);
+    nf_bijector *bijector = parsed("flip-standardize", 3, 0);
+    ASSERT_OK(nf_bijector_fit(bijector, x[0], N, &error));
+    const double *got_mean = nf_parameter_value(bijector->child[1], "mean");
+    const double *got_scale = nf_parameter_value(bijector->child[1], "scale");
+    ck_assert_double_eq_tol(got_mean[0], 1e9 + 0.5, 1e-6);
+    ck_assert_double_eq_tol(got_scale[0], 2 * 0.5, 1e-6);
+    ck_assert_double_eq_tol(got_mean[1], 0.1, 1e-15);
+    ck_assert_double_eq(got_scale[1], 1);
+    ck_assert_double_eq_tol(got_mean[2], mean, 1e-12);
+    ck_assert_double_eq_tol(got_scale[2], 2 * sqrt(squares / N), 1e-12);
+    nf_bijector_free(bijector);
+
+    /* each at its place: the first of two sees data of mean 0 and standard deviation 1/2 */
+    bijector = parsed("standardize-scale-flip-standardize", 3, 0);
+    ASSERT_OK(nf_bijector_fit(bijector, x[0], N, &error));
+    for (size_t j = 0; j < 3; j++) {
+        ck_assert_double_eq_tol(nf_parameter_value(bijector->child[0], "mean")[j], 0, 1e-6);
+        ck_assert_double_eq_tol(nf_parameter_value(bijector->child[0], "scale")[j], 1, 1e-9);
+    }
+    x[5][2] = NAN;
+    ck_assert_int_eq(nf_bijector_fit(bijector, x[0], N, &error), AD_ERROR_NUMERIC);
+    ck_assert_ptr_nonnull(strstr(error.message, "column 3"));
+    nf_bijector_free(bijector);
+}
+END_TEST
+
+/* ---- MAF: which output depends on which input ------------------------------------------------------------------ */
+
+enum { FEATURES = 8 };
+
+/* paths[i][j]: output i's network sees input j. Germain et al. 2015: masks from degrees; from the last to the first. */
+static void find_paths(const size_t *hidden, size_t layers, bool paths[FEATURES][FEATURES])
+{
+    for (size_t j = 0; j < FEATURES; j++) {
+        size_t reached = j + 1; /* the lowest degree that knows input j, in each layer */
+        for (size_t layer = 0; layer < layers; layer++) {
+            size_t lowest = FEATURES;
+            for (size_t u = hidden[layer]; u-- > 0;) {
+                size_t degree = 1 + u * (FEATURES - 1) / hidden[layer];
+                if (degree >= reached) lowest = degree;
+            }
+            reached = lowest;
+        }
+        for (size_t i = 0; i < FEATURES; i++) paths[FEATURES - 1 - i][FEATURES - 1 - j] = i + 1 > reached;
+    }
+}
+
+static const struct {
+    const char *formula;
+    size_t hidden[3], layers;
+} networks[] = {
+    {"maf(1,activation=tanh)", {1}, 1},
+    {"maf(3,activation=tanh)", {3}, 1},
+    {"maf(8,activation=tanh)", {8}, 1},
+    {"maf(40,activation=tanh)", {40}, 1},
+    {"maf(13,11,activation=tanh)", {13, 11}, 2},
+    {"maf(100,5,activation=tanh)", {100, 5}, 2},
+    {"maf(3,64,activation=silu)", {3, 64}, 2},
+    {"maf(2,3,7,activation=silu)", {2, 3, 7}, 3},
+    {"maf(64,64,64,activation=elu)", {64, 64, 64}, 3},
+};
+
+/* The Jacobian at a few events, (row, i, j). */
+static void jacobian_of(nf_flow *flow, bool inverse, const double *in, size_t rows, double *jacobian)
+{
+    ad_tape *tape = ad_tape_new();
+    nf_bind(nf_flow_bijector(flow), tape);
+    ad_var v = ad_input(tape, "v", AD_SHAPE(FEATURES)), log_det, row[FEATURES];
+    ad_var out = (inverse ? nf_inverse : nf_forward)(nf_flow_bijector(flow), v, &log_det);
+    for (size_t i = 0; i < FEATURES; i++) row[i] = ad_to_rows(ad_grad1(ad_sum(ad_slice(out, 0, i, i + 1)), v));
+    ad_var all = ad_concat(row, FEATURES, 0);
+    ad_plan *plan = ad_plan_new(&all, 1, &(ad_plan_options){.dtype = AD_F64}, &error);
+    ck_assert_msg(plan != NULL, "%s", error.message);
+    nf_flow_bind_plan(flow, plan);
+    ad_plan_set_input(plan, v, in);
+    ad_plan_set_output(plan, 0, jacobian);
+    ASSERT_OK(ad_plan_run(plan, &(ad_run){.rows = rows}, &error));
+    ad_plan_free(plan);
+    ad_tape_free(tape);
+}
+
+START_TEST(jacobian_is_triangular)
+{
+    enum { EVENTS = 5 };
+    double jacobian[EVENTS][FEATURES][FEATURES], *in = normals(EVENTS * FEATURES, 1, 6);
+    bool paths[FEATURES][FEATURES];
+    find_paths(networks[_i].hidden, networks[_i].layers, paths);
+    nf_flow *flow = moved_flow(networks[_i].formula, FEATURES, AD_F64);
+    jacobian_of(flow, true, in, EVENTS, jacobian[0][0]);
+    for (size_t r = 0; r < EVENTS; r++)
+        for (size_t i = 0; i < FEATURES; i++)
+            for (size_t j = 0; j < FEATURES; j++)
+                ck_assert_msg((jacobian[r][i][j] != 0) == (i == j || paths[i][j]), "%s: dz_%zu/dx_%zu is %g",
+                              networks[_i].formula, i + 1, j + 1, jacobian[r][i][j]);
+    jacobian_of(flow, false, in, EVENTS, jacobian[0][0]);
+    for (size_t r = 0; r < EVENTS; r++)
+        for (size_t i = 0; i < FEATURES; i++)
+            for (size_t j = 0; j <= i; j++) ck_assert((jacobian[r][i][j] != 0) == (i == j));
+    nf_flow_free(flow);
+    free(in);
+}
+END_TEST
+
+/* ---- A bijector from outside, right and wrong ------------------------------------------------------------------ */
+
+/* shear, for D = 2: x_1 = eᵃ z_1, x_2 = exp(tanh z_1) z_2 + b z_1, log|det J| = a + tanh z_1. Its argument plants a
+ * fault. */
+typedef enum {
+    SOUND,
+    FORWARD_SIGN, /* of the log-det */
+    INVERSE_SIGN,
+    MISSING_TERM,  /* a, from the forward log-det */
+    MISSING_TERMS, /* a, from both log-dets, which cancel all the same */
+    WRONG_INVERSE, /* + b z_1 */
+    WRONG_FORWARD, /* a half of the shear: the map and its inverse don't fit, each Jacobian is right */
+    NO_GRADIENT,   /* for a, in the forward map */
+    NOT_A_NUMBER,
+    BAD_LOG_DET, /* not of shape () */
+    NO_LOG_DET,
+} fault;
+
+static fault fault_of(const nf_bijector *self)
+{
+    return (fault)nf_argument_value(self, "fault");
+}
+
+static ad_status shear_build(nf_bijector *self, ad_error *to)
+{
+    if (self->dim != 2) return ad_error_set(to, AD_ERROR_ARGUMENT, "shear: expected 2 features, got %zu", self->dim);
+    ad_status status = nf_declare(self, &(nf_parameter_spec){.name = "a", .shape = AD_SHAPE(1), .value = 0.3}, to);
+    nf_parameter_spec b = {.name = "b", .shape = AD_SHAPE(1), .init = NF_INIT_UNIFORM, .value = 2};
+    return status == AD_OK ? nf_declare(self, &b, to) : status;
+}
+
+static ad_var shear_log_det(ad_var a, ad_var t, bool missing)
+{
+    return ad_sum(missing ? t : ad_add(a, t));
+}
+
+static ad_var shear_forward(const nf_bijector *self, ad_var z, ad_var *log_det)
+{
+    fault f = fault_of(self);
+    ad_var a = nf_param(self, "a"), b = nf_param(self, "b");
+    ad_var z1 = ad_slice(z, 0, 0, 1), z2 = ad_slice(z, 0, 1, 2), t = ad_tanh(z1);
+    ad_var moved = ad_mul(b, z1);
+    if (f == WRONG_FORWARD) moved = ad_mul_scalar(moved, 0.5);
+    if (f == NOT_A_NUMBER) moved = ad_log(ad_sub(z1, z1)), moved = ad_sub(moved, moved);
+    ad_var grown = ad_exp(f == NO_GRADIENT ? ad_stop_gradient(a) : a);
+    *log_det = shear_log_det(a, t, f == MISSING_TERM || f == MISSING_TERMS);
+    if (f == FORWARD_SIGN) *log_det = ad_neg(*log_det);
+    if (f == BAD_LOG_DET) *log_det = t;
+    if (f == NO_LOG_DET) *log_det = (ad_var){z.tape, -1};
+    return ad_concat((ad_var[]){ad_mul(grown, z1), ad_add(ad_mul(ad_exp(t), z2), moved)}, 2, 0);
+}
+
+static ad_var shear_inverse(const nf_bijector *self, ad_var x, ad_var *log_det)
+{
+    fault f = fault_of(self);
+    ad_var a = nf_param(self, "a"), b = nf_param(self, "b");
+    ad_var z1 = ad_mul(ad_slice(x, 0, 0, 1), ad_exp(ad_neg(a))), x2 = ad_slice(x, 0, 1, 2), t = ad_tanh(z1);
+    ad_var moved = ad_mul(b, z1);
+    *log_det = shear_log_det(a, t, f == MISSING_TERMS);
+    if (f != INVERSE_SIGN) *log_det = ad_neg(*log_det);
+    ad_var z2 = ad_mul(f == WRONG_INVERSE ? ad_add(x2, moved) : ad_sub(x2, moved), ad_exp(ad_neg(t)));
+    return ad_concat((ad_var[]){z1, z2}, 2, 0);
+}
+
+static const nf_argument shear_arguments[] = {{"fault", NF_COUNT, SOUND, SOUND, NO_LOG_DET, NULL, "planted"}, {0}};
+
+static const nf_bijector_type shear = {.name = "shear",
+                                       .help = "x_1 = e^a z_1, x_2 = exp(tanh z_1) z_2 + b z_1",
+                                       .argument = shear_arguments,
+                                       .build = shear_build,
+                                       .forward = shear_forward,
+                                       .inverse = shear_inverse};
+static const nf_bijector_type one_way = {
+    .name = "one_way", .argument = shear_arguments, .build = shear_build, .forward = shear_forward};
+
+static nf_bijector *made(const nf_bijector_type *type, fault f)
+{
+    nf_bijector *bijector = nf_bijector_new(type, 2, (double[]){f}, NULL, 0, &error);
+    ck_assert_msg(bijector != NULL, "%s", error.message);
+    nf_initialize(bijector, 5);
+    return bijector;
+}
+
+enum {
+    ROUND_TRIP_Z = 1,
+    CANCEL = 2,
+    JACOBIAN_FORWARD = 4,
+    JACOBIAN_INVERSE = 8,
+    GRADIENT_FORWARD = 16,
+    GRADIENT_INVERSE = 32,
+    ROUND_TRIP_X = 64,
+    ROUND_TRIPS = ROUND_TRIP_Z | ROUND_TRIP_X,
+};
+
+/* What each fault must be found by, and by nothing else; and how the message names it. */
+static const struct {
+    fault fault;
+    unsigned found_by;
+    const char *message[2];
+} planted[] = {
+    {SOUND, 0, {"", ""}},
+    {FORWARD_SIGN, CANCEL | JACOBIAN_FORWARD, {"log-dets of both directions cancel: off by ", ": z = ("}},
+    {INVERSE_SIGN, CANCEL | JACOBIAN_INVERSE, {"log-dets of both directions cancel: off by ", ": z = ("}},
+    {MISSING_TERM, CANCEL | JACOBIAN_FORWARD, {"log-dets of both directions cancel: off by ", ": z = ("}},
+    {MISSING_TERMS, JACOBIAN_FORWARD | JACOBIAN_INVERSE, {"log-det against the Jacobian, forward", ": event = ("}},
+    {WRONG_INVERSE, ROUND_TRIPS, {"round trip z -> x -> z: off by ", ": z = ("}},
+    {WRONG_FORWARD, ROUND_TRIPS, {"round trip z -> x -> z: off by ", ": z = ("}},
+    {NO_GRADIENT,
+     GRADIENT_FORWARD,
+     {"gradients against differences, forward", ": with respect to 0.shear.a, element 0"}},
+};
+
+START_TEST(check_finds)
+{
+    nf_bijector *bijector = made(&shear, planted[_i].fault);
+    nf_check_result result[NF_CHECKS];
+    int count;
+    error = (ad_error){AD_OK, ""};
+    ad_status status = nf_check(bijector, 1, result, &count, &error);
+    ck_assert_int_eq(status, planted[_i].found_by ? AD_ERROR_NUMERIC : AD_OK);
+    ck_assert_int_eq(count, NF_CHECKS);
+    unsigned found = 0;
+    for (int i = 0; i < count; i++) found |= (unsigned)(!(result[i].worst <= result[i].bound)) << i;
+    ck_assert_uint_eq(found, planted[_i].found_by);
+    for (int i = 0; i < 2; i++)
+        ck_assert_msg(strstr(error.message, planted[_i].message[i]) != NULL, "expected %s, got %s",
+                      planted[_i].message[i], error.message);
+    nf_bijector_free(bijector);
+}
+END_TEST
+
+START_TEST(check_reports)
+{
+    static const struct {
+        const nf_bijector_type *type;
+        fault fault;
+        ad_status status;
+        const char *message;
+    } cases[] = {
+        {&shear, NOT_A_NUMBER, AD_ERROR_NUMERIC, "round trip z -> x -> z"},
+        {&shear, BAD_LOG_DET, AD_ERROR_ARGUMENT, "log_det of shape ()"},
+        {&shear, NO_LOG_DET, AD_ERROR_ARGUMENT, "log_det of shape ()"},
+        {&one_way, SOUND, AD_ERROR_ARGUMENT, "no inverse"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        nf_bijector *bijector = made(cases[i].type, cases[i].fault);
+        nf_check_result result[NF_CHECKS];
+        int count;
+        ASSERT_FAILS(nf_check(bijector, 1, result, &count, &error), cases[i].status, cases[i].message);
+        ck_assert_int_eq(nf_check(bijector, 1, result, &count, NULL), cases[i].status);
+        nf_bijector_free(bijector);
+    }
+}
+END_TEST
+
+/* loc-shear, log p by hand. */
+START_TEST(user_type_in_a_chain)
+{
+    nf_bijector *child[] = {parsed("loc", 2, 0), made(&shear, SOUND), nf_invert(made(&shear, SOUND), &error)};
+    nf_bijector *chain = nf_chain(child, COUNT(child), &error);
+    ck_assert_msg(chain != NULL, "%s", error.message);
+    char *formula = nf_formula(chain);
+    ck_assert_str_eq(formula, "loc-shear-invert(shear)");
+    ad_free(formula);
+    nf_check_result result[NF_CHECKS];
+    int count;
+    ASSERT_OK(nf_check(chain, 1, result, &count, &error));
+    nf_bijector_free(chain);
+
+    nf_bijector *bijector = made(&shear, SOUND);
+    double a = 0.3, b = *nf_parameter_value(bijector, "b");
+    ck_assert_double_eq(*nf_parameter_value(bijector, "a"), a);
+    ck_assert(b != 0 && fabs(b) <= 2);
+    nf_flow *flow = nf_flow_new(bijector, AD_F64, &error);
+    double *x = normals(2 * ROWS, 2, 8), log_prob[ROWS];
+    ASSERT_OK(nf_log_prob(flow, x, ROWS, log_prob, NULL, &error));
+    for (size_t r = 0; r < ROWS; r++) {
+        double z1 = x[2 * r] * exp(-a), z2 = (x[2 * r + 1] - b * z1) * exp(-tanh(z1));
+        double expected = -0.5 * (z1 * z1 + z2 * z2) - log(2 * acos(-1)) - a - tanh(z1);
+        ck_assert_double_eq_tol(log_prob[r], expected, 1e-12);
+    }
+    ASSERT_OK(nf_fit(flow, x, ROWS, &(nf_fit_options){.epochs = 2}, NULL, &error));
+    ck_assert_double_ne(*nf_parameter_value(bijector, "a"), a);
+    free(x);
+    nf_flow_free(flow);
+}
+END_TEST
+
+/* ---- Mistakes ------------------------------------------------------------------------------------------------ */
+
+START_TEST(mistakes)
+{
+    ck_assert_ptr_null(nf_bijector_new(&shear, 3, NULL, NULL, 0, &error));
+    ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "shear: expected 2 features, got 3");
+    ck_assert_ptr_null(nf_bijector_parse("loc", 0, 0, &error));
+    ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "at least 1 feature");
+    ck_assert_ptr_null(nf_chain((nf_bijector *[]){parsed("loc", 2, 0), parsed("loc", 3, 0)}, 2, &error));
+    ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "same dimension");
+    ck_assert_ptr_null(nf_chain(NULL, 0, &error));
+    ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "one or more");
+    ck_assert_ptr_null(nf_invert(NULL, &error));
+    ck_assert_ptr_null(nf_flow_parse("lok", 2, AD_F32, 0, &error));
+    ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "'lok'");
+
+    /* arguments that don't come from a formula */
+    const nf_bijector_type *maf = NULL;
+    for (size_t i = 0; i < n_types(); i++)
+        if (strcmp(nf_bijector_types()[i]->name, "maf") == 0) maf = nf_bijector_types()[i];
+    static const struct {
+        double argument[2];
+        size_t size;
+        const char *message;
+    } cases[] = {
+        {{4, 1}, 8, "activation"}, {{-1, 1}, 8, "activation"}, {{0.5, 1}, 8, "activation"},
+        {{0, -1}, 8, "bound"},     {{0, NAN}, 8, "bound"},     {{0, 1}, 0, "hidden units"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        ck_assert_ptr_null(nf_bijector_new(maf, 2, cases[i].argument, &cases[i].size, 1, &error));
+        ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, cases[i].message);
+    }
+
+    ad_tape *tape = ad_tape_new();
+    nf_bijector *bijector = parsed("loc-scale", 2, 0);
+    nf_bind(bijector, tape);
+    ad_var log_det;
+    ck_assert(!ad_is_valid(nf_forward(bijector, ad_input(tape, "z", AD_SHAPE(3)), &log_det)));
+    ck_assert(!ad_is_valid(log_det));
+    error = *ad_tape_error(tape);
+    ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "the event has shape (3), expected (2)");
+    nf_bijector_free(bijector);
+    ad_tape_free(tape);
+}
+END_TEST
+
+START_TEST(memory_runs_out)
+{
+    bool denied = true;
+    for (size_t allowed = 0; denied; allowed += 1 + allowed / 8) {
+        nf_check_result result[NF_CHECKS];
+        int count;
+        memory_limit(SIZE_MAX);
+        nf_bijector *bijector = parsed("maf(3)-permute(seed=1)-invert(scale-loc)", 2, 0);
+        memory_limit(allowed);
+        ad_status status = nf_check(bijector, 1, result, &count, &error);
+        denied = memory.denied;
+        ck_assert_msg(status == (denied ? AD_ERROR_MEMORY : AD_OK), "after %zu: %d: %s", allowed, status,
+                      error.message);
+        nf_bijector_free(bijector);
+    }
+}
+END_TEST
+
+Suite *bijectors_suite(void)
+{
+    Suite *suite = suite_create("bijectors");
+    TCase *all = tcase_create("all");
+    tcase_set_timeout(all, 120);
+    tcase_add_loop_test(all, passes_the_check, 0, (int)(n_formulas() * COUNT(dims)));
+    tcase_add_loop_test(all, inverts, 0, COUNT(dims));
+    suite_add_tcase(suite, all);
+    TCase *each = tcase_create("each");
+    tcase_set_timeout(each, 60);
+    tcase_add_test(each, maps);
+    tcase_add_test(each, permutes);
+    tcase_add_test(each, standardizes);
+    tcase_add_loop_test(each, jacobian_is_triangular, 0, COUNT(networks));
+    suite_add_tcase(suite, each);
+    TCase *outside = tcase_create("outside");
+    tcase_set_timeout(outside, 60);
+    tcase_add_loop_test(outside, check_finds, 0, COUNT(planted));
+    tcase_add_test(outside, check_reports);
+    tcase_add_test(outside, user_type_in_a_chain);
+    tcase_add_test(outside, mistakes);
+    tcase_add_test(outside, memory_runs_out);
+    suite_add_tcase(suite, outside);
+    return suite;
+}

@@ -1,0 +1,437 @@
+/* Formulas: what they mean, how they are printed, and what is said about bad ones. */
+#include "flow_tools.h"
+#include "scratch.h"
+
+#include <ctype.h>
+
+/* ---- Printing ------------------------------------------------------------------------------------------------ */
+
+typedef struct {
+    char *name;
+    nf_parameter *parameter;
+} named;
+
+typedef struct {
+    named item[512];
+    size_t count;
+} parameter_list;
+
+static bool collect(void *context, const char *name, nf_parameter *parameter)
+{
+    parameter_list *list = context;
+    ck_assert_uint_lt(list->count, COUNT(list->item));
+    list->item[list->count++] = (named){strdup(name), parameter};
+    return true;
+}
+
+static void list_free(parameter_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) free(list->item[i].name);
+}
+
+static void assert_same_parameters(nf_bijector *a, nf_bijector *b)
+{
+    static parameter_list in_a, in_b;
+    in_a.count = in_b.count = 0;
+    nf_each_parameter(a, collect, &in_a);
+    nf_each_parameter(b, collect, &in_b);
+    ck_assert_uint_eq(in_a.count, in_b.count);
+    for (size_t i = 0; i < in_a.count; i++) {
+        const nf_parameter *p = in_a.item[i].parameter, *q = in_b.item[i].parameter;
+        ck_assert_str_eq(in_a.item[i].name, in_b.item[i].name);
+        ck_assert(ad_shape_equal(p->spec.shape, q->spec.shape));
+        ck_assert_mem_eq(p->value, q->value, ad_shape_size(p->spec.shape) * sizeof(double));
+    }
+    list_free(&in_a);
+    list_free(&in_b);
+}
+
+/* Parse, print, parse: the same flow, and the same text. Returns the text; ad_free(). */
+static char *round_trip(const char *formula, size_t dim)
+{
+    nf_bijector *first = parsed(formula, dim, 7);
+    char *text = nf_formula(first);
+    ck_assert_ptr_nonnull(text);
+    nf_bijector *second = parsed(text, dim, 7);
+    assert_same_parameters(first, second);
+    char *again = nf_formula(second);
+    ck_assert_str_eq(text, again);
+    ad_free(again);
+    nf_bijector_free(first);
+    nf_bijector_free(second);
+    return text;
+}
+
+static const char *const canonical[][2] = {
+    {"loc", "loc"},
+    {" ( loc\t-\nscale ) * 2 ", "(loc-scale)*2"},
+    {"((flip))*1", "flip"},
+    {"loc-loc", "loc*2"},
+    {"loc-scale-loc-scale", "(loc-scale)*2"},
+    {"(loc-scale)*2-loc-scale", "(loc-scale)*3"},
+    {"loc*2*3", "loc*6"},
+    {"(loc*2)*3", "loc*6"},
+    {"(loc*2-scale)*3", "(loc*2-scale)*3"},
+    {"loc-loc-scale-loc*2-scale-(loc-loc)-scale", "(loc*2-scale)*3"},
+    {"((loc-scale)*2-flip)*3", "((loc-scale)*2-flip)*3"},
+    {"loc-scale-loc-scale-flip-loc-scale-loc-scale-flip", "((loc-scale)*2-flip)*2"},
+    {"loc*1e1", "loc*10"},
+    {"permute(seed=0)", "permute"},
+    {"permute( 7 )", "permute(seed=7)"},
+    {"permute(seed = 9007199254740992)", "permute(seed=9007199254740992)"},
+    {"maf( 8 , 9 )", "maf(8,9)"},
+    {"maf(8,bound=.25,activation=elu)", "maf(8,activation=elu,bound=0.25)"},
+    {"maf(8,activation=elu)-maf(8,activation=silu)", "maf(8,activation=elu)-maf(8,activation=silu)"},
+    {"maf(8,bound=0.1)*2", "maf(8,bound=0.1)*2"},
+    {"maf(4)-maf(4,4)-maf(4)-maf(4,4)", "(maf(4)-maf(4,4))*2"},
+    {"invert(loc)", "invert(loc)"},
+    {"invert(((loc-scale)))", "invert(loc-scale)"},
+    {"invert ( loc-loc-loc ) -invert(loc*3)", "invert(loc*3)*2"},
+    {"invert(invert(loc)-flip)*2", "invert(invert(loc)-flip)*2"},
+};
+
+START_TEST(prints_canonically)
+{
+    char *text = round_trip(canonical[_i][0], 3);
+    ck_assert_str_eq(text, canonical[_i][1]);
+    ad_free(text);
+}
+END_TEST
+
+START_TEST(defaults)
+{
+    for (const nf_bijector_type *const *type = nf_bijector_types(); *type; type++) {
+        nf_bijector *made = nf_bijector_new(*type, 3, NULL, NULL, 0, &error);
+        ck_assert_msg(made != NULL, "%s", error.message);
+        char *expected = nf_formula(made), *got = round_trip((*type)->name, 3);
+        ck_assert_str_eq(got, expected);
+        ad_free(expected);
+        ad_free(got);
+        nf_bijector_free(made);
+    }
+}
+END_TEST
+
+START_TEST(copies_have_their_own_parameters)
+{
+    nf_bijector *bijector = parsed("(maf(4)-loc)*2", 3, 1);
+    parameter_list list = {.count = 0};
+    nf_each_parameter(bijector, collect, &list);
+    static const char *const expected[] = {
+        "0.maf.weight0", "0.maf.bias0", "0.maf.weight1", "0.maf.bias1", "1.loc.loc",
+        "2.maf.weight0", "2.maf.bias0", "2.maf.weight1", "2.maf.bias1", "3.loc.loc",
+    };
+    ck_assert_uint_eq(list.count, COUNT(expected));
+    for (size_t i = 0; i < list.count; i++) ck_assert_str_eq(list.item[i].name, expected[i]);
+    ck_assert_double_ne(list.item[0].parameter->value[0], list.item[5].parameter->value[0]);
+    nf_bijector *other = parsed("(maf(4)-loc)*2", 3, 2);
+    ck_assert_double_ne(nf_parameter_value(bijector->child[0], "weight0")[0],
+                        nf_parameter_value(other->child[0], "weight0")[0]);
+    list_free(&list);
+    nf_bijector_free(other);
+    nf_bijector_free(bijector);
+}
+END_TEST
+
+/* A random number below n. */
+static unsigned below(unsigned n)
+{
+    return (unsigned)random() % n;
+}
+
+/* A random formula of the grammar that writes no default out. */
+static void append_random(char *text, int depth)
+{
+    static const char *const simple[] = {"loc", "scale", "flip", "maf(2)", "maf(3,bound=0.5)", "permute(seed=4)"};
+    for (unsigned terms = 1 + below(3); terms > 0; terms--) {
+        unsigned kind = depth > 0 ? below(5) : 0;
+        if (kind < 3) {
+            strcat(text, simple[below(COUNT(simple))]);
+        } else {
+            strcat(text, kind == 3 ? "(" : "invert(");
+            append_random(text, depth - 1);
+            strcat(text, ")");
+        }
+        if (below(3) == 0) sprintf(text + strlen(text), "*%u", 1 + below(4));
+        if (terms > 1) strcat(text, "-");
+    }
+}
+
+START_TEST(random_formulas_round_trip)
+{
+    srandom(1);
+    for (int i = 0; i < 300; i++) {
+        char formula[8192] = "";
+        append_random(formula, 2);
+        char *text = round_trip(formula, 2);
+        ck_assert_msg(strlen(text) <= strlen(formula), "%s became %s", formula, text);
+        ad_free(text);
+    }
+}
+END_TEST
+
+START_TEST(long_chains)
+{
+    static const char *const formulas[] = {"flip*1000", "(flip-permute(seed=1)*3)*200", "invert(flip*500)*2"};
+    for (size_t i = 0; i < COUNT(formulas); i++) ad_free(round_trip(formulas[i], 2));
+    char *text = round_trip("((((loc-flip)*3-scale)*2-flip)*2-loc)*4", 1);
+    ck_assert_str_eq(text, "((((loc-flip)*3-scale)*2-flip)*2-loc)*4");
+    ad_free(text);
+}
+END_TEST
+
+/* ---- Faults -------------------------------------------------------------------------------------------------- */
+
+/* Formula; the caret's line; what the first line has; what the last line has. */
+static const char *const faults[][4] = {
+    {"", "^", "expected a bijector, the formula ends here", "loc, scale"},
+    {"  ", "  ^", "the formula ends here", "maf"},
+    {"loc-scal", "    ^", "expected a bijector, got 'scal'", "loc, scale, permute, flip, standardize, maf, invert("},
+    {"loc - ", "      ^", "the formula ends here", "loc, scale"},
+    {"loc--loc", "    ^", "got '-'", "loc, scale"},
+    {"-loc", "^", "got '-'", "loc, scale"},
+    {"LOC", "^", "got 'LOC'", "loc, scale"},
+    {"chain", "^", "got 'chain'", "loc, scale"},
+    {"loc scale", "    ^", "expected the end, got 'scale'", "'-'"},
+    {"loc)", "   ^", "expected the end, got ')'", "'-'"},
+    {"loc*", "    ^", "copies", "whole number"},
+    {"loc*0", "    ^", "copies", "at least 1"},
+    {"loc*-1", "    ^", "copies", "at least 1"},
+    {"loc*1.5", "    ^", "copies", "whole number"},
+    {"loc*nan", "    ^", "copies", "whole number"},
+    {"loc*0x2", "    ^", "copies", "at least 1"},
+    {"loc*1e9", "    ^", "copies", "100000"},
+    {"(loc-scale", "          ^", "isn't closed", "')'"},
+    {"((loc)-flip", "           ^", "isn't closed", "')'"},
+    {"()", " ^", "got ')'", "loc, scale"},
+    {"flip(3)", "     ^", "flip takes no argument, got '3'", "the name alone"},
+    {"permute(1,2)", "          ^", "no further argument, got '2'", "')'"},
+    {"permute(-1)", "        ^", "'seed'", "0 to 9.0072e+15"},
+    {"permute(1.5)", "        ^", "'seed'", "whole number"},
+    {"permute(1,seed=2)", "          ^", "given twice", "once"},
+    {"maf(", "    ^", "the formula ends here", "hidden units"},
+    {"maf()", "    ^", "got ')'", "hidden units"},
+    {"maf(8", "     ^", "isn't closed", "',' or ')'"},
+    {"maf(8 9)", "      ^", "isn't closed", "',' or ')'"},
+    {"maf(8,)", "      ^", "got ')'", "hidden units"},
+    {"loc-maf(0)", "        ^", "got '0'", "hidden units"},
+    {"maf(-8)", "    ^", "1 to 65536", "hidden units"},
+    {"maf(1.5)", "    ^", "1 to 65536", "hidden units"},
+    {"maf(65537)", "    ^", "1 to 65536", "hidden units"},
+    {"maf(0x10)", "    ^", "1 to 65536", "hidden units"},
+    {"maf(1e999)", "    ^", "1 to 65536", "hidden units"},
+    {"maf(8,size=3)", "      ^", "no argument 'size'", "|elu|silu, bound=number"},
+    {"maf(8,bound)", "           ^", "without a value", "'='"},
+    {"maf(8,bound=)", "            ^", "'bound'", "a number from"},
+    {"maf(8,bound=x)", "            ^", "got 'x'", "a number from"},
+    {"maf(8,bound=-1)", "            ^", "'bound'", "a number from"},
+    {"maf(8,bound=1e9)", "            ^", "out of range", "a number from"},
+    {"maf(8,bound=inf)", "            ^", "got 'inf'", "a number from"},
+    {"maf(8,bound=nan)", "            ^", "got 'nan'", "a number from"},
+    {"maf(8,bound=1,9)", "              ^", "positional argument after a named one", "bound=number"},
+    {"maf(8,bound=1,bound=2)", "              ^", "'bound' is given twice", "once"},
+    {"maf(8,activation=gelu)", "                 ^", "got 'gelu'", "|elu|silu"},
+    {"maf(8,activation=1)", "                 ^", "got '1'", "|elu|silu"},
+    {"loc-maf(1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1)", "    ^", "at most 16 hidden layers, got 17", "hidden units"},
+    {"invert", "      ^", "invert needs what it inverts", "'('"},
+    {"invert loc", "       ^", "invert needs what it inverts", "'('"},
+    {"invert(", "       ^", "the formula ends here", "loc, scale"},
+    {"invert()", "       ^", "got ')'", "loc, scale"},
+    {"invert(loc", "          ^", "isn't closed", "')'"},
+    {"invert*2", "      ^", "invert needs what it inverts", "'('"},
+    {"flip – loc", "     ^", "got '–'", "'-'"},
+    {"flip-größe", "     ^", "got 'gr", "loc, scale"},
+    {"flip-\xff", "     ^", "got '\xff'", "loc, scale"},
+    {"\tloc\t-scal", "\t   \t ^", "got 'scal'", "loc, scale"},
+};
+
+START_TEST(shows_the_fault)
+{
+    const char *const *fault = faults[_i];
+    ck_assert_ptr_null(nf_bijector_parse(fault[0], 2, 0, &error));
+    ck_assert_int_eq(error.status, AD_ERROR_ARGUMENT);
+    char expected[256];
+    snprintf(expected, sizeof expected, "\n  %s\n  %s\n  valid here: ", fault[0], fault[1]);
+    const char *middle = strstr(error.message, expected);
+    ck_assert_msg(middle != NULL, "expected%s\ngot\n%s", expected, error.message);
+    const char *what = strstr(error.message, fault[2]), *valid = strstr(middle + strlen(expected), fault[3]);
+    ck_assert_msg(strncmp(error.message, "formula: ", 9) == 0 && what && what < middle, "expected %s, got\n%s",
+                  fault[2], error.message);
+    ck_assert_msg(valid != NULL, "expected %s, got\n%s", fault[3], error.message);
+    ck_assert_ptr_null(nf_bijector_parse(fault[0], 2, 0, NULL));
+}
+END_TEST
+
+/* The character above the caret; the message has four lines, of which the middle ones are short enough for a terminal.
+ */
+static char above_caret(void)
+{
+    const char *line[5] = {error.message};
+    for (int i = 1; i < 4; i++) {
+        line[i] = strchr(line[i - 1], '\n');
+        ck_assert_msg(line[i] != NULL, "%s", error.message);
+        line[i]++;
+    }
+    ck_assert_msg(strncmp(line[3], "  valid here: ", 14) == 0, "%s", error.message);
+    const char *shown = line[1];
+    for (size_t column = strcspn(line[2], "^"); column > 0; column--) {
+        shown++;
+        while (((unsigned char)*shown & 0xC0) == 0x80) shown++;
+    }
+    ck_assert_int_lt(line[2] - line[1], 200);
+    return *shown;
+}
+
+/* A fault far inside a long formula. */
+START_TEST(long_formulas)
+{
+    enum { TERMS = 20000 };
+    char *text = malloc(5 * TERMS + 8);
+    for (int i = 0; i < TERMS; i++) strcpy(text + 5 * i, "flip-");
+    strcpy(text + 5 * (TERMS - 1), "flip");
+    nf_bijector_free(parsed(text, 2, 0));
+    static const size_t places[] = {0, 5, 50, 100, 200, 1000, 50000, 5 * (TERMS - 1)};
+    for (size_t i = 0; i < COUNT(places); i++) {
+        text[places[i]] = '?';
+        ck_assert_ptr_null(nf_bijector_parse(text, 2, 0, &error));
+        ck_assert_msg(above_caret() == '?', "at %zu:\n%s", places[i], error.message);
+        text[places[i]] = 'f';
+    }
+    memset(text, 'a', 5 * TERMS);
+    ck_assert_ptr_null(nf_bijector_parse(text, 2, 0, &error));
+    ck_assert_int_eq(above_caret(), 'a');
+    for (int i = 0; i < TERMS; i++) memcpy(text + 2 * i, "ö", 2);
+    text[2 * TERMS] = '\0';
+    ck_assert_ptr_null(nf_bijector_parse(text, 2, 0, &error));
+    above_caret();
+    free(text);
+}
+END_TEST
+
+/* `levels` times open, "loc", and as often close. */
+static nf_bijector *parse_nested(const char *open, const char *close, int levels)
+{
+    size_t length = strlen(open);
+    char *text = malloc((size_t)levels * (length + strlen(close)) + 8), *at = text;
+    for (int i = 0; i < levels; i++) at = stpcpy(at, open);
+    at = stpcpy(at, "loc");
+    for (int i = 0; i < levels; i++) at = stpcpy(at, close);
+    nf_bijector *bijector = nf_bijector_parse(text, 1, 0, &error);
+    free(text);
+    return bijector;
+}
+
+START_TEST(deep_formulas)
+{
+    static const char *const pairs[][2] = {{"(", ")"}, {"invert(", ")"}, {"(", "-loc)"}, {"invert(flip-", ")"}};
+    for (size_t i = 0; i < COUNT(pairs); i++) {
+        nf_bijector *bijector = parse_nested(pairs[i][0], pairs[i][1], 64);
+        ck_assert_msg(bijector != NULL, "%s", error.message);
+        char *text = nf_formula(bijector);
+        ad_free(round_trip(text, 1));
+        ad_free(text);
+        nf_bijector_free(bijector);
+        ck_assert_ptr_null(parse_nested(pairs[i][0], pairs[i][1], 65));
+        ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "too deep");
+        ck_assert_ptr_null(parse_nested(pairs[i][0], pairs[i][1], 1000000));
+        ck_assert_int_eq(error.status, AD_ERROR_ARGUMENT);
+    }
+    /* repetitions multiply */
+    static const char *const bombs[] = {"((((flip*999)*999)*999)*999)", "invert(invert(invert(flip*999)*999)*999)",
+                                        "flip*99999-flip*99999"};
+    for (size_t i = 0; i < COUNT(bombs); i++) {
+        ck_assert_ptr_null(nf_bijector_parse(bombs[i], 2, 0, &error));
+        ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "copies");
+    }
+    nf_bijector_free(parsed("flip*99999-flip", 2, 0));
+}
+END_TEST
+
+/* Memory, but no large block: a formula may ask for more than there is. */
+static void *allocate_little(size_t bytes)
+{
+    return bytes > 1 << 17 ? NULL : malloc(bytes);
+}
+
+static void *reallocate_little(void *old, size_t bytes)
+{
+    return bytes > 1 << 17 ? NULL : realloc(old, bytes);
+}
+
+static void assert_parses_or_fails(const char *formula)
+{
+    error = (ad_error){AD_OK, ""};
+    nf_bijector *bijector = nf_bijector_parse(formula, 2, 0, &error);
+    if (bijector) {
+        nf_bijector_free(bijector);
+    } else if (error.status != AD_ERROR_MEMORY) {
+        ck_assert_int_eq(error.status, AD_ERROR_ARGUMENT);
+        ck_assert_msg(strncmp(error.message, "formula: ", 9) == 0 && strstr(error.message, "^\n  valid here: "), "%s",
+                      error.message);
+    }
+}
+
+START_TEST(fuzz)
+{
+    static const char *const tokens[] = {"maf",   "loc", "flip", "scale", "permute", "invert", "(", ")",    "(",  ")",
+                                         "-",     "-",   "*",    ",",     "=",       "2",      "3", "16",   "0",  "1.5",
+                                         "bound", " ",   "relu", "seed",  "\n",      "ä",      "x", "\xff", "1e5"};
+    ad_set_allocator(&(ad_allocator){allocate_little, reallocate_little, free});
+    srandom(2);
+    for (int i = 0; i < 10000; i++) {
+        char text[256] = "";
+        for (unsigned n = below(14); n > 0; n--) strcat(text, tokens[below(COUNT(tokens))]);
+        assert_parses_or_fails(text);
+    }
+    for (int i = 0; i < 10000; i++) { /* one byte of a good one changed, or gone */
+        char text[256];
+        strcpy(text, canonical[below(COUNT(canonical))][0]);
+        size_t at = below((unsigned)strlen(text));
+        if (below(3))
+            text[at] = (char)(1 + below(255));
+        else
+            memmove(text + at, text + at + 1, strlen(text + at));
+        assert_parses_or_fails(text);
+    }
+}
+END_TEST
+
+START_TEST(memory_runs_out)
+{
+    static const char formula[] = "(maf(4)-flip)*3-invert(loc-scale*2)*2-permute(seed=2)";
+    bool denied = true;
+    for (size_t allowed = 0; denied; allowed++) {
+        memory_limit(allowed);
+        nf_bijector *bijector = nf_bijector_parse(formula, 3, 0, &error);
+        char *text = bijector ? nf_formula(bijector) : NULL;
+        denied = memory.denied;
+        ck_assert(denied == !text);
+        if (!bijector) ck_assert_int_eq(error.status, AD_ERROR_MEMORY);
+        ad_free(text);
+        nf_bijector_free(bijector);
+    }
+    memory_unlimited();
+}
+END_TEST
+
+Suite *formula_suite(void)
+{
+    Suite *suite = suite_create("formula");
+    TCase *printing = tcase_create("printing");
+    tcase_set_timeout(printing, 60);
+    tcase_add_loop_test(printing, prints_canonically, 0, COUNT(canonical));
+    tcase_add_test(printing, defaults);
+    tcase_add_test(printing, copies_have_their_own_parameters);
+    tcase_add_test(printing, random_formulas_round_trip);
+    tcase_add_test(printing, long_chains);
+    suite_add_tcase(suite, printing);
+    TCase *reading = tcase_create("faults");
+    tcase_set_timeout(reading, 60);
+    tcase_add_loop_test(reading, shows_the_fault, 0, COUNT(faults));
+    tcase_add_test(reading, long_formulas);
+    tcase_add_test(reading, deep_formulas);
+    tcase_add_test(reading, fuzz);
+    tcase_add_test(reading, memory_runs_out);
+    suite_add_tcase(suite, reading);
+    return suite;
+}
