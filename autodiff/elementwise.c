@@ -432,3 +432,22 @@ AD_DEFINE_OP(gate) = {
                {.n_in = 2, .in = {{AD_DIMS(3, 1), -2, 2}, {AD_DIMS(4), -1, -0.5}}, AD_ATTRIBUTES(0.1)},
                {.n_in = 2, .in = {{AD_DIMS(4), -2, 2}, {AD_NO_DIMS, -1, -0.5}}, AD_ATTRIBUTES(0)}),
 };
+
+/* tanh_slope(g, y): g (1 - y²), the gradient of y = tanh(x), in one pass. */
+AD_BINARY(tanh_slope, a *(1 - b * b))
+
+static void tanh_slope_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
+{
+    (void)y;
+    gradient[0] = ad_tanh_slope(g, call->in[1]);
+    gradient[1] = ad_mul(ad_mul_scalar(g, -2), ad_mul(call->in[0], call->in[1]));
+}
+
+AD_DEFINE_OP(tanh_slope) = {
+    .name = "tanh_slope",
+    .n_in = 2,
+    .flags = AD_OP_ELEMENTWISE,
+    .evaluate[AD_DTYPE] = tanh_slope_evaluate,
+    .vjp = tanh_slope_vjp,
+    AD_BINARY_SAMPLES(-2, 2, -1, 1),
+};

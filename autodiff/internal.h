@@ -64,6 +64,8 @@ static inline const ad_node *ad_node_of(ad_var v)
 
 /* y > 0 ? g : slope * g, the gradient of relu and leaky_relu. */
 ad_var ad_gate(ad_var g, ad_var y, double slope);
+/* g (1 - y²): the gradient of y = tanh(x). */
+ad_var ad_tanh_slope(ad_var g, ad_var y);
 
 /* Axis ops see their argument as (outer, n, inner); slice's vjp: put x at [start, start + its extent) of `size` zeros.
  */

@@ -11,7 +11,7 @@
 
 /* X(name): two arguments that broadcast, recorded by ad_name(a, b). In elementwise.c. */
 #define AD_BINARY_OPS(X)                                                                                               \
-    X(add) X(sub) X(mul) X(div) X(maximum) X(minimum) X(greater) X(greater_equal) X(equal)
+    X(add) X(sub) X(mul) X(div) X(maximum) X(minimum) X(greater) X(greater_equal) X(equal) X(tanh_slope)
 
 /* X(name): recorded by a function of its own in record.c, leaves in tape.c. */
 #define AD_OTHER_OPS(X)                                                                                                \
@@ -20,8 +20,7 @@
     X(normal) X(uniform)                                                                /* noise.c */                  \
     X(sum) X(max) X(logsumexp) X(cumsum) X(sum_rows) X(to_rows)                         /* reduce.c */                 \
     X(reshape) X(transpose) X(broadcast) X(slice) X(pad) X(concat) X(gather) X(scatter) /* layout.c */                 \
-    X(matmul) X(matmul_rows)                                                            /* matmul.c */                 \
-    X(solve_triangular)                                                                 /* linear.c */
+    X(matmul) X(matmul_rows) X(solve_triangular)                                        /* linear.c */
 
 /* clang-format on */
 

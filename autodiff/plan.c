@@ -227,7 +227,7 @@ static bool add_pass(const compiler *c, int s, ad_stage *stage)
 /* The largest tile whose buffer takes at most half the L2 cache: the other half is for weights and the stack. */
 static size_t choose_tile(const compiler *c, size_t features)
 {
-    enum { SMALLEST = 64, LARGEST = 256 };
+    enum { SMALLEST = 128, LARGEST = 256 };
     size_t bytes = ad_dtype_size(c->plan->dtype) * (features ? features : 1), rows = LARGEST;
     while (rows > SMALLEST && rows * bytes > ad_l2_bytes() / 2) rows /= 2;
     return rows;

@@ -36,6 +36,7 @@ UNARY(softplus, x > 0 ? x + log1pl(expl(-x)) : log1pl(expl(x)))
 BINARY(add, a + b)
 BINARY(sub, a - b)
 BINARY(mul, a *b)
+BINARY(tanh_slope, a *(1 - b * b))
 BINARY(div, a / b)
 BINARY(greater, a > b)
 BINARY(greater_equal, a >= b)
@@ -254,6 +255,7 @@ static const struct {
     {"add", .binary = add_of},
     {"sub", .binary = sub_of},
     {"mul", .binary = mul_of},
+    {"tanh_slope", .binary = tanh_slope_of},
     {"div", .binary = div_of},
     {"maximum", .binary = fmaxl},
     {"minimum", .binary = fminl},

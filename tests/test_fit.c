@@ -8,6 +8,7 @@
 
 /* Plain gradient descent, and on all rows at once. */
 #define DESCENT  .optimizer = NF_SGD, .momentum = -1, .clip = -1
+#define STEADY   .schedule = NF_CONSTANT
 #define ALL_ROWS .val_fraction = -1, .batch = SIZE_MAX
 
 static double parameter_at(const nf_flow *flow, size_t i)
@@ -68,17 +69,18 @@ static void train_by_hand(const double *x, const nf_fit_options *o, double w[4])
 }
 
 static const nf_fit_options recipes[] = {
-    {DESCENT, ALL_ROWS},
-    {DESCENT, ALL_ROWS, .weight_decay = 0.1},
-    {ALL_ROWS, .optimizer = NF_SGD, .momentum = 0.9, .clip = -1},
+    {DESCENT, ALL_ROWS, STEADY},
+    {DESCENT, ALL_ROWS, STEADY, .weight_decay = 0.1},
+    {ALL_ROWS, STEADY, .optimizer = NF_SGD, .momentum = 0.9, .clip = -1},
     {ALL_ROWS, .optimizer = NF_SGD, .momentum = 0.5, .clip = -1, .schedule = NF_COSINE},
-    {ALL_ROWS, .optimizer = NF_SGD, .momentum = -1, .clip = 0.5},
-    {ALL_ROWS, .optimizer = NF_SGD, .momentum = -1, .clip = 1e6},
-    {ALL_ROWS, .optimizer = NF_SGD, .momentum = 0.9, .clip = 0.5, .weight_decay = 0.1},
-    {ALL_ROWS, .optimizer = NF_ADAM, .beta2 = 0.999, .clip = -1},
-    {ALL_ROWS, .optimizer = NF_ADAM, .beta2 = 0.999, .clip = -1, .schedule = NF_COSINE},
-    {ALL_ROWS, .optimizer = NF_ADAM, .beta2 = 0.999, .clip = 1e-7}, /* so small that epsilon counts */
-    {ALL_ROWS, .optimizer = NF_ADAM, .beta2 = 0.999, .clip = -1, .weight_decay = 0.1},
+    {ALL_ROWS, STEADY, .optimizer = NF_SGD, .momentum = -1, .clip = 0.5},
+    {ALL_ROWS, STEADY, .optimizer = NF_SGD, .momentum = -1, .clip = 1e6},
+    {ALL_ROWS, STEADY, .optimizer = NF_SGD, .momentum = 0.9, .clip = 0.5, .weight_decay = 0.1},
+    {ALL_ROWS, STEADY, .optimizer = NF_ADAM, .clip = -1, .beta2 = 0.999},
+    {ALL_ROWS, STEADY, .optimizer = NF_ADAM, .clip = -1, .beta2 = 0.5},
+    {ALL_ROWS, .optimizer = NF_ADAM, .clip = -1, .beta2 = 0.99, .schedule = NF_COSINE},
+    {ALL_ROWS, STEADY, .optimizer = NF_ADAM, .clip = 1e-7, .beta2 = 0.99}, /* so small that epsilon counts */
+    {ALL_ROWS, STEADY, .optimizer = NF_ADAM, .clip = 0.5, .beta2 = 0.99, .weight_decay = 0.1},
 };
 
 START_TEST(optimizers_follow_their_formulas)
@@ -188,8 +190,8 @@ START_TEST(every_row_is_in_one_part)
     bool in_val[N] = {false};
     for (uint64_t seed = 0; seed < 40; seed++)
         for (size_t i = 0; i < COUNT(cases); i++) {
-            nf_fit_options o = {DESCENT,      .schedule = NF_CONSTANT, .epochs = 1,
-                                .seed = seed, .val_fraction = 0.25,    .batch = cases[i].batch};
+            nf_fit_options o = {
+                DESCENT, STEADY, .epochs = 1, .seed = seed, .val_fraction = 0.25, .batch = cases[i].batch};
             double visits[N], val_nll = 0.5 * N * log(2 * acos(-1));
             nf_fit_report report = count_visits(&o, visits);
             ck_assert_uint_eq(report.train_rows, 6);
@@ -218,8 +220,7 @@ START_TEST(every_epoch_is_shuffled)
     int moved = 0;
     for (uint64_t seed = 0; seed < 20; seed++) {
         double visits[N];
-        nf_fit_options o = {DESCENT,      .schedule = NF_CONSTANT, .epochs = 2,
-                            .seed = seed, .val_fraction = -1,      .batch = 6};
+        nf_fit_options o = {DESCENT, STEADY, .epochs = 2, .seed = seed, .val_fraction = -1, .batch = 6};
         count_visits(&o, visits);
         for (int j = 0; j < N; j++) {
             ck_assert(near(visits[j], 2.0 / 6) || near(visits[j], 1) || near(visits[j], 4.0 / 6));
@@ -495,6 +496,76 @@ START_TEST(interrupted_in_the_first_epoch)
 }
 END_TEST
 
+/* ---- Several starts ---------------------------------------------------------------------------------------------- */
+
+enum { STARTS = 3, EPOCHS = 20, TRIED = 2, SEEN = STARTS * TRIED + EPOCHS - TRIED };
+
+typedef struct {
+    nf_progress seen[SEEN];
+    size_t count;
+} diary;
+
+static bool write_down(void *context, const nf_progress *progress)
+{
+    diary *d = context;
+    ck_assert_uint_lt(d->count, SEEN);
+    d->seen[d->count++] = *progress;
+    return true;
+}
+
+static nf_flow *trained_from(size_t starts, uint64_t weights, uint64_t seed, diary *d)
+{
+    enum { N_HERE = 300 };
+    nf_flow *flow = new_flow("(maf(8)-flip)*2-standardize", 2, AD_F32);
+    nf_initialize(nf_flow_bijector(flow), weights);
+    nf_flow_push(flow);
+    double *x = malloc(2 * N_HERE * sizeof *x);
+    nf_moons(N_HERE, 0.1, 1, x, NULL);
+    nf_fit_options o = {.epochs = EPOCHS, .starts = starts, .seed = seed, .progress = write_down, .context = d};
+    nf_fit_report report;
+    ASSERT_OK(nf_fit(flow, x, N_HERE, &o, &report, &error));
+    ck_assert_uint_eq(report.last.epoch, EPOCHS);
+    ck_assert_uint_eq(report.last.step, EPOCHS * ((report.train_rows + 127) / 128));
+    ck_assert_uint_eq(report.last.rows, d->count * report.train_rows);
+    for (size_t e = TRIED; e < EPOCHS; e++)
+        ck_assert_double_eq(report.history[e].val_nll, d->seen[d->count - EPOCHS + e].val_nll);
+    ad_free(report.history);
+    free(x);
+    return flow;
+}
+
+/* The best after a tenth of the epochs is trained on, as if it had been the only one. */
+START_TEST(the_best_start_wins)
+{
+    size_t won[STARTS] = {0};
+    for (uint64_t seed = 100; seed < 106; seed++) {
+        diary several = {.count = 0}, alone = {.count = 0};
+        nf_flow *flow = trained_from(STARTS, 1, seed, &several);
+        ck_assert_uint_eq(several.count, SEEN);
+        size_t best = 0;
+        for (size_t i = 0; i < SEEN; i++) {
+            const nf_progress *now = &several.seen[i];
+            size_t start = i < STARTS * TRIED ? i / TRIED : best;
+            ck_assert_uint_eq(now->start, start + 1);
+            ck_assert_uint_eq(now->starts, STARTS);
+            ck_assert_uint_eq(now->start_epochs, TRIED);
+            ck_assert_uint_eq(now->epoch, i < STARTS * TRIED ? i % TRIED + 1 : i - STARTS * TRIED + TRIED + 1);
+            bool last_of_start = i < STARTS * TRIED && i % TRIED == TRIED - 1;
+            if (last_of_start && now->val_nll < several.seen[best * TRIED + TRIED - 1].val_nll) best = start;
+        }
+        nf_flow *other = trained_from(1, best == 0 ? 1 : seed + best, seed, &alone);
+        ck_assert_uint_eq(alone.count, EPOCHS);
+        for (size_t e = 0; e < TRIED; e++)
+            ck_assert_double_eq(alone.seen[e].val_nll, several.seen[best * TRIED + e].val_nll);
+        ck_assert_mem_eq(nf_flow_parameters(flow), nf_flow_parameters(other), parameter_bytes(flow));
+        won[best]++;
+        nf_flow_free(flow);
+        nf_flow_free(other);
+    }
+    ck_assert(won[0] < 6 && won[STARTS - 1] < 6); /* no place wins always */
+}
+END_TEST
+
 /* ---- Mistakes and misfortunes ---------------------------------------------------------------------------------- */
 
 START_TEST(diverges)
@@ -579,6 +650,9 @@ START_TEST(options_are_checked)
         {{.learning_rate = INFINITY}, "learning rate"},
         {{.momentum = 1}, "momentum"},
         {{.momentum = NAN}, "momentum"},
+        {{.beta2 = 1}, "beta2"},
+        {{.beta2 = -1}, "beta2"},
+        {{.beta2 = NAN}, "beta2"},
         {{.val_fraction = 1}, "validation fraction"},
         {{.val_fraction = NAN}, "validation fraction"},
         {{.weight_decay = -0.1}, "weight decay"},
@@ -692,6 +766,7 @@ Suite *fit_suite(void)
     TCase *runs = tcase_create("runs");
     tcase_set_timeout(runs, 120);
     tcase_add_loop_test(runs, same_seed_same_weights, 0, 2);
+    tcase_add_test(runs, the_best_start_wins);
     tcase_add_test(runs, patience_runs_out);
     tcase_add_test(runs, best_weights_are_kept);
     tcase_add_test(runs, stopped_after_an_epoch);

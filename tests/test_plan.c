@@ -260,7 +260,7 @@ START_TEST(tile_rows)
     /* By itself: smaller for what is wide, so that a tile stays in the cache. */
     ad_plan *small = ad_plan_new(&y, 1, NULL, NULL), *large = ad_plan_new(&wide, 1, NULL, NULL);
     ck_assert_uint_eq(ad_plan_tile_rows(small), 256);
-    ck_assert_uint_eq(ad_plan_tile_rows(large), 64);
+    ck_assert_uint_eq(ad_plan_tile_rows(large), 128);
     ad_plan_free(large);
     ad_plan_free(small);
     problem_free(&p);
@@ -315,6 +315,25 @@ START_TEST(print_out)
     free(text);
     ad_plan_free(plan);
     ad_tape_free(tape);
+}
+END_TEST
+
+/* A weight's gradient is summed over rows by the product itself: there is no matrix for each row. */
+START_TEST(sums_of_products)
+{
+    static const size_t row_end[] = {3, 7}, begin[] = {0, 2}, end[] = {2, 5};
+    for (int blocked = 0; blocked < 2; blocked++) {
+        ad_tape *tape = ad_tape_new();
+        ad_var x = ad_input(tape, "x", AD_SHAPE(5)), w = ad_param(tape, "w", AD_SHAPE(7, 5));
+        ad_var y = blocked ? ad_matmul_blocks(w, x, &(ad_blocks){2, row_end, begin, end}) : ad_matmul(w, x);
+        ad_var gradient = ad_grad1(ad_sum(ad_tanh(y)), w);
+        ad_plan *plan = ad_plan_new(&gradient, 1, NULL, NULL);
+        char *text = print_to_string(plan);
+        ck_assert_msg(count_text(text, " += matmul_rows ") == 1 && count_text(text, "+= sum_rows") == 0, "%s", text);
+        free(text);
+        ad_plan_free(plan);
+        ad_tape_free(tape);
+    }
 }
 END_TEST
 
@@ -579,6 +598,7 @@ Suite *plan_suite(void)
     tcase_add_test(use, mistakes);
     tcase_add_test(use, tile_rows);
     tcase_add_test(use, print_out);
+    tcase_add_test(use, sums_of_products);
     tcase_add_test(use, faults_are_found);
     tcase_add_test(use, pools);
     suite_add_tcase(suite, use);

@@ -5,10 +5,6 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#ifndef WEIR_VERSION
-#define WEIR_VERSION "(unknown version)"
-#endif
-
 /* JSON has neither NaN nor infinity: null stands for them. */
 json_t *report_number(double number);
 /* A file name may be no UTF-8; JSON must be. */
