@@ -256,7 +256,8 @@ ad_status nf_train_until(nf_training *t, size_t epochs, bool *stop, ad_error *er
         if (t->o.progress && !t->o.progress(t->o.context, &t->now)) {
             report->outcome = NF_STOPPED_BY_CALLER;
             *stop = true;
-        } else if (t->o.patience > 0 && t->now.epoch - report->best_epoch >= (size_t)t->o.patience) {
+        } else if (epochs == t->o.epochs && t->o.patience > 0 &&
+                   t->now.epoch - report->best_epoch >= (size_t)t->o.patience) {
             report->outcome = NF_STOPPED_EARLY;
             *stop = true;
         }

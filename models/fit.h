@@ -22,7 +22,8 @@ typedef struct {
     double started, first_nll;
 } nf_training;
 
-/* Train until so many epochs are done, or the outcome is decided. Where it fails, the report tells what came of it. */
+/* Train until so many epochs are done, or the outcome is decided; patience counts on the way to the last one only.
+ * Where it fails, the report tells what came of it. */
 ad_status nf_train_until(nf_training *t, size_t epochs, bool *stop, ad_error *error);
 
 /* Train from options.starts different initial weights for a while, and leave the training where the best of them is. */

@@ -181,6 +181,32 @@ START_TEST(stop_gradient_stops)
 }
 END_TEST
 
+/* Of all elements, whatever the shape. */
+START_TEST(whole_reductions)
+{
+    static const ad_shape shapes[] = {{.rank = 0}, {.rank = 1, .dim = {5}}, {.rank = 3, .dim = {2, 3, 4}}};
+    for (int i = 0; i < 6; i++) {
+        problem p = problem_new(7, (uint64_t)i);
+        ad_var x = bind_random(&p, i % 2, shapes[i / 2], -2, 2),
+               y[] = {ad_sum(x), ad_mean(x), ad_max(x), ad_logsumexp(x)};
+        double *value[4];
+        evaluate(&p, y, 4, AD_F64, value);
+        for (size_t r = 0; r < extent_of(&p, y[0]); r++) {
+            double sum = 0, max = -INFINITY, exps = 0;
+            for (size_t k = 0; k < size_of(x); k++) {
+                double element = row_of(p.value[0], x, r)[k];
+                sum += element;
+                max = fmax(max, element);
+                exps += exp(element);
+            }
+            const double expected[] = {sum, sum / (double)size_of(x), max, log(exps)};
+            for (int k = 0; k < 4; k++) ck_assert_double_eq_tol(value[k][r], expected[k], 1e-14);
+        }
+        problem_free(&p);
+    }
+}
+END_TEST
+
 /* ---- Accuracy and special numbers ---------------------------------------------------------------------------- */
 
 static const struct {
@@ -719,6 +745,7 @@ Suite *ops_suite(void)
     tcase_add_loop_test(table, float32_gradients, 0, n);
     tcase_add_test(table, leaf_ops);
     tcase_add_test(table, stop_gradient_stops);
+    tcase_add_test(table, whole_reductions);
     suite_add_tcase(suite, table);
     TCase *numbers = tcase_create("numbers");
     tcase_set_timeout(numbers, 60);

@@ -145,6 +145,56 @@ START_TEST(index_of_rows)
 }
 END_TEST
 
+/* More tiles than accumulators, in sums that are exact: of values, and of products with few columns and many. */
+START_TEST(sums_over_many_tiles)
+{
+    static const size_t rows[] = {16 * 16, 16 * 17, 16 * 31 + 5, 1000};
+    static const size_t widths[] = {3, 20};
+    ad_pool *pool = ad_pool_new(3, NULL);
+    for (size_t i = 0; i < COUNT(rows) * COUNT(widths); i++) {
+        const size_t n = widths[i % COUNT(widths)];
+        problem p = problem_new(rows[i / COUNT(widths)], i);
+        ad_var x = bind_random(&p, true, AD_SHAPE(n), -3, 3), w = bind_random(&p, false, AD_SHAPE(n, n), -1, 1);
+        double *value = (double *)(uintptr_t)p.value[0], *sum[2], *expected[2];
+        for (size_t k = 0; k < p.run.rows * n; k++) value[k] = round(value[k]);
+        for (int k = 0; k < 2; k++) expected[k] = problem_array(&p, n * n);
+        for (size_t r = 0; r < p.run.rows; r++)
+            for (size_t k = 0; k < n * n; k++) {
+                expected[0][k / n] += k % n == 0 ? value[r * n + k / n] : 0;
+                expected[1][k] += value[r * n + k / n] * value[r * n + k % n];
+            }
+        ad_var y[] = {ad_sum_rows(x), ad_grad1(ad_sum(ad_mul(x, ad_matmul(w, x))), w)};
+        for (int run = 0; run < 4; run++) {
+            p.run.pool = run & 1 ? pool : NULL;
+            evaluate(&p, y, 2, run & 2 ? AD_F64 : AD_F32, sum);
+            ck_assert_mem_eq(sum[0], expected[0], n * sizeof(double));
+            ck_assert_mem_eq(sum[1], expected[1], n * n * sizeof(double));
+        }
+        problem_free(&p);
+    }
+    ad_pool_free(pool);
+}
+END_TEST
+
+/* Shared values large enough for threads, some of which need others. */
+START_TEST(shared_values_on_threads)
+{
+    problem p = problem_new(1, 0);
+    ad_var w = bind_random(&p, false, AD_SHAPE(150, 150), -0.1, 0.1), v = bind_random(&p, false, AD_SHAPE(150), -1, 1);
+    ad_var a = ad_matmul(w, w), b = ad_exp(ad_matmul(a, w)), c = ad_tanh(ad_mul(a, b));
+    const ad_var y[] = {ad_matmul(c, v), ad_sum(b), ad_transpose(c)};
+    double *alone[3], *together[3];
+    evaluate(&p, y, 3, AD_F32, alone);
+    p.run.pool = ad_pool_new(3, NULL);
+    for (int i = 0; i < 20; i++) {
+        evaluate(&p, y, 3, AD_F32, together);
+        for (int k = 0; k < 3; k++) ck_assert_mem_eq(together[k], alone[k], size_of(y[k]) * sizeof(double));
+    }
+    ad_pool_free(p.run.pool);
+    problem_free(&p);
+}
+END_TEST
+
 /* ---- Outputs, options and mistakes ---------------------------------------------------------------------------- */
 
 /* Leaves, the same value twice, a number for each row, and what is not wanted. */
@@ -182,6 +232,48 @@ START_TEST(any_value_can_be_an_output)
     for (int i = 0; i < 2; i++) ck_assert_double_eq_tol(sum[i], expected[i], 1e-14);
     ad_plan_free(plan);
     problem_free(&p);
+}
+END_TEST
+
+/* An op that may overwrite its argument, of which another argument is a part. */
+START_TEST(arguments_that_overlap)
+{
+    enum { N = 4, ROWS = 17 };
+    for (size_t part = 0; part < N; part++)
+        for (int swapped = 0; swapped < 2; swapped++) {
+            problem p = problem_new(ROWS, part);
+            ad_var x = bind_random(&p, true, AD_SHAPE(N), -1, 1), h = ad_neg(x), one = ad_slice(h, 0, part, part + 1);
+            double *value = value_of(&p, swapped ? ad_sub(one, h) : ad_sub(h, one), AD_F64);
+            for (size_t i = 0; i < ROWS * N; i++) {
+                double difference = p.value[0][i / N * N + part] - p.value[0][i];
+                ck_assert(value[i] == (swapped ? -difference : difference));
+            }
+            problem_free(&p);
+        }
+}
+END_TEST
+
+/* What numbers do on either side: those that change nothing are skipped, and only those. */
+START_TEST(numbers_on_either_side)
+{
+    ad_var (*const record[])(ad_var, ad_var) = {ad_add, ad_sub, ad_mul, ad_div};
+    static const ad_shape shapes[] = {{.rank = 0}, {.rank = 1, .dim = {1}}, {.rank = 2, .dim = {1, 1}}};
+    for (int per_row = 0; per_row < 2; per_row++)
+        for (int i = 0; i < 4 * 3 * 4; i++) {
+            problem p = problem_new(5, 0);
+            const double number = i / 4 % 3;
+            ad_var x = bind_random(&p, per_row, i / 12 == 3 ? AD_SCALAR : AD_SHAPE(3), 1, 2);
+            ad_var c = ad_constant(p.tape, shapes[i / 12 % 3], &number);
+            ad_var y[] = {record[i % 4](x, c), record[i % 4](c, x)};
+            double *value[2];
+            evaluate(&p, y, 2, AD_F64, value);
+            for (size_t k = 0; k < extent_of(&p, y[0]); k++) {
+                const double a = p.value[0][k], b = number;
+                const double forward[] = {a + b, a - b, a * b, a / b}, backward[] = {b + a, b - a, b * a, b / a};
+                ck_assert(value[0][k] == forward[i % 4] && value[1][k] == backward[i % 4]);
+            }
+            problem_free(&p);
+        }
 }
 END_TEST
 
@@ -367,6 +459,7 @@ RECORD(log_of_weights, ad_add(x, ad_log(w)))
 RECORD(masked, ad_add(x, ad_exp(ad_where(ad_greater(x, ad_scalar(tape, 0)), x, ad_scalar(tape, -INFINITY)))))
 RECORD(masked_log,
        ad_add(ad_log(x), ad_exp(ad_where(ad_greater(x, ad_scalar(tape, 0)), x, ad_scalar(tape, -INFINITY)))))
+RECORD(masked_sum, ad_sum_rows(ad_where(ad_greater(x, ad_scalar(tape, 0)), x, ad_scalar(tape, -INFINITY))))
 RECORD(sum_of_points, ad_mul(ad_sum_rows(ad_mul(x, w)), w))
 RECORD(product_of_points, ad_sum_rows(ad_matmul(ad_reshape(x, AD_SHAPE(2, 1)), ad_reshape(x, AD_SHAPE(1, 2)))))
 
@@ -385,6 +478,7 @@ START_TEST(faults_are_found)
         {log_of_points, 3e38f, 2, {"op 'mul'", "row 23"}},
         {log_of_weights, 1, 0, {"op 'log'", "in outer/inner", "a shared value"}},
         {masked, -1, 1, {NULL}}, /* an infinity that the program wants */
+        {masked_sum, -1, 1, {NULL}},
         {masked_log, -1, 1, {"op 'log'", "row 23"}},
         {sum_of_points, 1, 3e38f, {"op 'sum_rows'", "sum over finite rows"}},
         {product_of_points, 1e30f, 1, {"op 'matmul", "row"}},
@@ -591,9 +685,13 @@ Suite *plan_suite(void)
     tcase_add_test(bits, bits_depend_on_a_row_alone);
     tcase_add_test(bits, bits_of_products);
     tcase_add_test(bits, index_of_rows);
+    tcase_add_test(bits, sums_over_many_tiles);
+    tcase_add_test(bits, shared_values_on_threads);
     suite_add_tcase(suite, bits);
     TCase *use = tcase_create("use");
     tcase_add_test(use, any_value_can_be_an_output);
+    tcase_add_test(use, arguments_that_overlap);
+    tcase_add_test(use, numbers_on_either_side);
     tcase_add_test(use, shared_values_alone);
     tcase_add_test(use, mistakes);
     tcase_add_test(use, tile_rows);

@@ -221,27 +221,37 @@ static void take_step(program *g, const ad_op *op, const step *s)
     add_item(g, y, reference_of(&g->p, op, in, value, s->n_in, s->attribute, s->n_attribute, y));
 }
 
-static program program_new(uint64_t seed, bool whole, int steps)
+/* A new input, parameter or number. */
+static void add_leaf(program *g, bool whole)
+{
+    problem *p = &g->p;
+    if (p->n_leaf == MAX_LEAVES || draw(p, 0, 1) < 0.3) {
+        ad_shape shape = {.rank = (int)draw_below(p, 3), .dim = {1, 1}};
+        double *value = problem_array(p, 1);
+        *value = (double)draw_below(p, 3);
+        add_item(g, ad_constant(p->tape, shape, value), value);
+        return;
+    }
+    ad_shape shape = {.rank = (int)draw_below(p, 4)};
+    for (int axis = 0; axis < shape.rank; axis++) shape.dim[axis] = 1 + draw_below(p, 4);
+    ad_var v = bind_random(p, draw(p, 0, 1) < 0.5, shape, -3, 3);
+    double *value = (double *)(uintptr_t)p->value[p->n_leaf - 1];
+    for (size_t k = 0; k < extent_of(p, v); k++) value[k] = whole ? round(value[k]) : value[k] / 3;
+    add_item(g, v, value);
+}
+
+static program program_new(uint64_t seed, bool whole, int items)
 {
     program g = {.p = problem_new(1, seed)};
     problem *p = &g.p;
     p->run.rows = 1 + draw_below(p, whole ? 50 : 20);
-    for (int i = 0; i < 6; i++) {
-        ad_shape shape = {.rank = (int)draw_below(p, 4)};
-        for (int axis = 0; axis < shape.rank; axis++) shape.dim[axis] = 1 + draw_below(p, 4);
-        ad_var v = bind_random(p, i % 2 == 0, shape, -3, 3);
-        double *value = (double *)(uintptr_t)p->value[i];
-        for (size_t k = 0; k < extent_of(p, v); k++) value[k] = whole ? round(value[k]) : value[k] / 3;
-        add_item(&g, v, value);
-    }
-    for (int i = 0; i < 3; i++) {
-        double *value = problem_array(p, 1);
-        *value = i;
-        add_item(&g, ad_scalar(p->tape, i), value);
-    }
     const op_kind *kinds = whole ? whole_steps : smooth_steps;
     const size_t n_kinds = whole ? COUNT(whole_steps) : COUNT(smooth_steps);
-    for (int attempt = 0; attempt < 20 * steps && g.count < 9 + steps; attempt++) {
+    for (int attempt = 0; attempt < 20 * items && g.count < items; attempt++) {
+        if (g.count < 4 || draw(p, 0, 1) < 0.05) {
+            add_leaf(&g, whole);
+            continue;
+        }
         const op_kind *kind = &kinds[draw_below(p, n_kinds)];
         const ad_op *op = ad_builtin(kind->op);
         step s;
@@ -254,12 +264,12 @@ static program program_new(uint64_t seed, bool whole, int steps)
     return g;
 }
 
-/* Forty ops of whole numbers, of which some are asked for: exact in any dtype, tile and number of threads. */
+/* Fifty whole numbers, of which some are asked for: exact in any dtype, tile and number of threads. */
 START_TEST(random_programs)
 {
     ad_pool *pool = ad_pool_new(3, NULL);
-    for (uint64_t seed = 0; seed < 500; seed++) {
-        program g = program_new(seed, true, 40);
+    for (uint64_t seed = 0; seed < 1000; seed++) {
+        program g = program_new(seed, true, 50);
         g.p.run.pool = seed % 2 ? pool : NULL;
         g.p.tile_rows = seed % 3 ? 16 : 0;
         int item[10];
@@ -288,7 +298,7 @@ END_TEST
 START_TEST(gradients_of_random_programs)
 {
     for (uint64_t seed = 0; seed < 150; seed++) {
-        program g = program_new(seed, false, 15);
+        program g = program_new(seed, false, 22);
         problem *p = &g.p;
         ad_var y = ad_scalar(p->tape, 0);
         for (int i = 0; i < 3; i++) y = ad_add(y, ad_sin(project(p, g.var[i == 0 ? g.count - 1 : pick(&g)])));

@@ -3,6 +3,7 @@
 #include "peak.h"
 #include "autodiff.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <string.h>
 #include <time.h>
@@ -40,7 +41,7 @@ DEFINE_LOOP(loop_portable, , 4)
 
 typedef struct {
     pthread_t thread;
-    double flops; /* per second */
+    double begin, end, operations;
 } worker;
 
 typedef float loop_function(float factor);
@@ -61,29 +62,29 @@ static void *run(void *argument)
     int lanes;
     loop_function *loop = loop_of_isa(&lanes);
     volatile float sink;
-    size_t loops = 0;
-    double begin = now(), end;
+    self->begin = now();
     do {
         sink = loop(0.5f);
-        loops++;
-        end = now();
-    } while (end - begin < seconds);
+        self->operations += 2.0 * CHAINS * ROUNDS * lanes;
+        self->end = now();
+    } while (self->end - self->begin < seconds);
     (void)sink;
-    self->flops = 2.0 * CHAINS * ROUNDS * lanes * (double)loops / (end - begin);
     return NULL;
 }
 
 double peak_flops(int threads)
 {
-    worker workers[MAX_THREADS];
+    worker workers[MAX_THREADS] = {0};
     int started = 0;
     while (started < threads && started < MAX_THREADS &&
            pthread_create(&workers[started].thread, NULL, run, &workers[started]) == 0)
         started++;
-    double flops = 0;
+    double begin = INFINITY, end = 0, operations = 0;
     for (int i = 0; i < started; i++) {
         pthread_join(workers[i].thread, NULL);
-        flops += workers[i].flops;
+        begin = fmin(begin, workers[i].begin);
+        end = fmax(end, workers[i].end);
+        operations += workers[i].operations;
     }
-    return flops;
+    return operations / (end - begin);
 }
