@@ -395,6 +395,9 @@ START_TEST(print_out)
                  {"stage 1", 1},
                  {"rows of 'points'", 2}, /* once in each pass */
                  {"1 loads", 2},
+                 {"0 stores", 1},
+                 {"1 stores", 1},
+                 {" = cos ", 1},   /* shared: once for all passes */
                  {" = exp ", 2},   /* equal nodes are one */
                  {" = sin ", 0},   /* what isn't needed is gone */
                  {" = slice ", 0}, /* a view */
