@@ -43,8 +43,8 @@ static nf_bijector *out_of_memory(nf_bijector *bijector, ad_error *error)
     return NULL;
 }
 
-nf_bijector *nf_bijector_new(const nf_bijector_type *type, size_t dim, const double *argument, const size_t *size,
-                             size_t n_size, ad_error *error)
+nf_bijector *nf_bijector_new(const nf_bijector_type *type, size_t dim, size_t context, const double *argument,
+                             const size_t *size, size_t n_size, ad_error *error)
 {
     if (dim == 0) {
         ad_error_set(error, AD_ERROR_ARGUMENT, "%s: an event needs at least 1 feature, got 0", type->name);
@@ -59,6 +59,7 @@ nf_bijector *nf_bijector_new(const nf_bijector_type *type, size_t dim, const dou
     if (!self) return out_of_memory(NULL, error);
     self->type = type;
     self->dim = dim;
+    self->context = context;
     self->argument = ad_alloc(n_argument, sizeof *self->argument);
     self->size = ad_alloc(n_size, sizeof *self->size);
     if (!self->argument || !self->size) return out_of_memory(self, error);
@@ -77,14 +78,17 @@ nf_bijector *nf_bijector_with_children(const nf_bijector_type *type, nf_bijector
     nf_bijector *self = ad_alloc(1, sizeof *self);
     nf_bijector **children = ad_alloc(count, sizeof *children);
     bool good = self && children && count > 0;
-    for (size_t i = 0; i < count; i++) good = good && child[i] && child[i]->dim == child[0]->dim;
+    for (size_t i = 0; i < count; i++)
+        good = good && child[i] && child[i]->dim == child[0]->dim && child[i]->context == child[0]->context;
     if (good) {
         memcpy(children, child, count * sizeof(nf_bijector *));
-        *self = (nf_bijector){.type = type, .dim = child[0]->dim, .child = children, .n_child = count};
+        *self = (nf_bijector){
+            .type = type, .dim = child[0]->dim, .context = child[0]->context, .child = children, .n_child = count};
         return self;
     }
     if (self && children)
-        ad_error_set(error, AD_ERROR_ARGUMENT, "%s: expected one or more bijectors of the same dimension", type->name);
+        ad_error_set(error, AD_ERROR_ARGUMENT, "%s: expected one or more bijectors of the same dimension and context",
+                     type->name);
     else
         out_of_memory(NULL, error);
     for (size_t i = 0; i < count; i++) nf_bijector_free(child[i]);
@@ -96,8 +100,8 @@ nf_bijector *nf_bijector_with_children(const nf_bijector_type *type, nf_bijector
 nf_bijector *nf_bijector_copy(const nf_bijector *bijector, ad_error *error)
 {
     if (bijector->n_child == 0)
-        return nf_bijector_new(bijector->type, bijector->dim, bijector->argument, bijector->size, bijector->n_size,
-                               error);
+        return nf_bijector_new(bijector->type, bijector->dim, bijector->context, bijector->argument, bijector->size,
+                               bijector->n_size, error);
     nf_bijector **child = ad_alloc(bijector->n_child, sizeof *child), *copy = NULL;
     if (!child) return out_of_memory(NULL, error);
     size_t n = 0;
@@ -113,7 +117,7 @@ nf_bijector *nf_bijector_copy(const nf_bijector *bijector, ad_error *error)
 void nf_bijector_free(nf_bijector *bijector)
 {
     if (!bijector) return;
-    for (size_t i = 0; i < bijector->n_child; i++) nf_bijector_free(bijector->child[i]);
+    for (size_t i = 0; i < bijector->n_child && !bijector->borrows; i++) nf_bijector_free(bijector->child[i]);
     for (size_t i = 0; i < bijector->n_parameter; i++) {
         ad_free(bijector->parameter[i].name);
         ad_free(bijector->parameter[i].value);
@@ -127,8 +131,44 @@ void nf_bijector_free(nf_bijector *bijector)
 
 /* ---- Parameters and arguments -------------------------------------------------------------------------------- */
 
+static bool is_triangular(nf_constraint constraint)
+{
+    return constraint == NF_LOWER_TRIANGULAR || constraint == NF_UNIT_LOWER_TRIANGULAR;
+}
+
+/* Of ρ, element i; drawn: a uniform on (-1, 1) or a normal, or 0. */
+static double initial_value(const nf_parameter_spec *spec, double drawn, size_t i)
+{
+    if (is_triangular(spec->constraint)) {
+        size_t row = i / spec->shape.dim[1], column = i % spec->shape.dim[1];
+        if (row == column) return nf_unconstrain(spec, 1, i);
+        if (row < column) return 0;
+        return spec->init == NF_INIT_CONSTANT ? spec->value : spec->value * drawn;
+    }
+    return spec->init == NF_INIT_CONSTANT ? nf_unconstrain(spec, spec->value, i) : spec->value * drawn;
+}
+
+static ad_status check_spec(const nf_bijector *self, const nf_parameter_spec *spec, ad_error *error)
+{
+    bool square = spec->shape.rank == 2 && spec->shape.dim[0] == spec->shape.dim[1];
+    char shape[128];
+    if (is_triangular(spec->constraint) && !square)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "%s: parameter '%s' is triangular, so (n,n), and not %s",
+                            self->type->name, spec->name, ad_shape_text(spec->shape, shape));
+    if (spec->constraint == NF_INTERVAL && !(spec->low < spec->high))
+        return ad_error_set(error, AD_ERROR_ARGUMENT,
+                            "%s: parameter '%s' is in the interval from %g to %g, which is empty", self->type->name,
+                            spec->name, spec->low, spec->high);
+    bool constant = spec->init == NF_INIT_CONSTANT && !is_triangular(spec->constraint);
+    if (constant && !isfinite(nf_unconstrain(spec, spec->value, 0)))
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "%s: parameter '%s' can't start at %g, its constraint forbids it",
+                            self->type->name, spec->name, spec->value);
+    return AD_OK;
+}
+
 ad_status nf_declare(nf_bijector *self, const nf_parameter_spec *spec, ad_error *error)
 {
+    if (check_spec(self, spec, error) != AD_OK) return AD_ERROR_ARGUMENT;
     nf_parameter *grown = ad_realloc(self->parameter, self->n_parameter + 1, sizeof *grown);
     if (grown) self->parameter = grown;
     char *name = grown ? ad_strdup(spec->name) : NULL;
@@ -139,9 +179,9 @@ ad_status nf_declare(nf_bijector *self, const nf_parameter_spec *spec, ad_error 
                             spec->name);
     }
     nf_parameter *parameter = &self->parameter[self->n_parameter++];
-    *parameter = (nf_parameter){.name = name, .spec = *spec, .value = value, .var = {NULL, -1}};
+    *parameter = (nf_parameter){.name = name, .spec = *spec, .value = value, .var = {NULL, -1}, .update = {NULL, -1}};
     parameter->spec.name = name;
-    for (size_t i = 0; i < ad_shape_size(spec->shape); i++) value[i] = spec->init == NF_INIT_CONSTANT ? spec->value : 0;
+    for (size_t i = 0; i < ad_shape_size(spec->shape); i++) value[i] = initial_value(spec, 0, i);
     return AD_OK;
 }
 
@@ -155,13 +195,37 @@ static nf_parameter *find_parameter(const nf_bijector *self, const char *name)
 ad_var nf_param(const nf_bijector *self, const char *name)
 {
     const nf_parameter *parameter = find_parameter(self, name);
-    return parameter ? parameter->var : (ad_var){NULL, -1};
+    return parameter ? nf_constrain(&parameter->spec, parameter->var) : (ad_var){NULL, -1};
+}
+
+ad_var nf_context(const nf_bijector *self)
+{
+    return self->context_var;
+}
+
+void nf_update(const nf_bijector *self, const char *name, ad_var value)
+{
+    nf_parameter *parameter = find_parameter(self, name);
+    if (parameter && parameter->spec.fixed)
+        parameter->update = value;
+    else
+        ad_tape_fail(value.tape, AD_ERROR_ARGUMENT, "nf_update: %s has no fixed parameter '%s'", self->type->name,
+                     name);
 }
 
 double *nf_parameter_value(const nf_bijector *self, const char *name)
 {
     nf_parameter *parameter = find_parameter(self, name);
     return parameter ? parameter->value : NULL;
+}
+
+bool nf_parameter_set(nf_bijector *self, const char *name, const double *value)
+{
+    nf_parameter *parameter = find_parameter(self, name);
+    if (!parameter) return false;
+    for (size_t i = 0; i < ad_shape_size(parameter->spec.shape); i++)
+        parameter->value[i] = nf_unconstrain(&parameter->spec, value[i], i);
+    return true;
 }
 
 double nf_argument_value(const nf_bijector *self, const char *name)
@@ -176,11 +240,11 @@ static bool initialize_one(void *context, const char *name, nf_parameter *parame
     (void)name;
     if (parameter->spec.fixed) return true;
     uint64_t *state = context; /* seed, number of the parameter */
-    double *value = parameter->value;
-    size_t size = ad_shape_size(parameter->spec.shape);
-    for (size_t i = 0; i < size; i++) {
-        value[i] = parameter->spec.value;
-        if (parameter->spec.init == NF_INIT_UNIFORM) value[i] *= 2 * ad_random_uniform(state[0], state[1], i) - 1;
+    const nf_parameter_spec *spec = &parameter->spec;
+    for (size_t i = 0; i < ad_shape_size(spec->shape); i++) {
+        double drawn = spec->init == NF_INIT_NORMAL ? ad_random_normal(state[0], state[1], i)
+                                                    : 2 * ad_random_uniform(state[0], state[1], i) - 1;
+        parameter->value[i] = initial_value(spec, drawn, i);
     }
     state[1]++;
     return true;
@@ -233,16 +297,37 @@ bool nf_each_parameter(nf_bijector *bijector, bool (*visit)(void *context, const
 static bool bind_one(void *tape, const char *name, nf_parameter *parameter)
 {
     parameter->var = ad_param(tape, name, parameter->spec.shape);
+    parameter->update = (ad_var){tape, -1};
     return true;
+}
+
+static void set_training(nf_bijector *bijector, bool training)
+{
+    bijector->training = training;
+    for (size_t i = 0; i < bijector->n_child; i++) set_training(bijector->child[i], training);
+}
+
+void nf_set_training(nf_bijector *bijector)
+{
+    set_training(bijector, true);
+}
+
+void nf_set_context(nf_bijector *bijector, ad_var context)
+{
+    bijector->context_var = context;
+    for (size_t i = 0; i < bijector->n_child; i++) nf_set_context(bijector->child[i], context);
 }
 
 void nf_bind(nf_bijector *bijector, ad_tape *tape)
 {
     nf_each_parameter(bijector, bind_one, tape);
+    nf_set_context(bijector,
+                   bijector->context ? ad_input(tape, "context", AD_SHAPE(bijector->context)) : (ad_var){tape, -1});
+    set_training(bijector, false);
 }
 
-static ad_var record(const nf_bijector *bijector, ad_var in, ad_var *log_det, const char *direction,
-                     ad_var (*map)(const nf_bijector *self, ad_var in, ad_var *log_det))
+static ad_var record(const nf_bijector *bijector, ad_var in, ad_var *log_det, const char *direction, nf_map *map,
+                     nf_map *opposite)
 {
     ad_tape *tape = in.tape;
     char got[128], expected[128];
@@ -253,24 +338,30 @@ static ad_var record(const nf_bijector *bijector, ad_var in, ad_var *log_det, co
     if (ad_is_valid(in) && !ad_shape_equal(ad_shape_of(in), shape))
         ad_tape_fail(tape, AD_ERROR_ARGUMENT, "%s: the event has shape %s, expected %s", direction,
                      ad_shape_text(ad_shape_of(in), got), ad_shape_text(shape, expected));
-    else if (!map)
-        ad_tape_fail(tape, AD_ERROR_ARGUMENT, "this bijector has no %s", direction);
-    else
+    else if (map)
         out = map(bijector, in, log_det);
-    if (ad_is_valid(out) && (!ad_is_valid(*log_det) || ad_shape_of(*log_det).rank != 0))
-        ad_tape_fail(tape, AD_ERROR_ARGUMENT, "%s gave no log_det of shape ()", direction);
+    else
+        out = nf_derive_inverse(bijector, opposite, in, log_det);
+    if (ad_is_valid(out) && !ad_shape_equal(ad_shape_of(out), shape))
+        ad_tape_fail(tape, AD_ERROR_ARGUMENT, "%s gave shape %s, expected %s", direction,
+                     ad_shape_text(ad_shape_of(out), got), ad_shape_text(shape, expected));
+    else if (ad_is_valid(out) && !ad_is_valid(*log_det))
+        *log_det = nf_derive_log_det(out, in);
+    if (ad_is_valid(*log_det) && ad_shape_of(*log_det).rank != 0)
+        ad_tape_fail(tape, AD_ERROR_ARGUMENT, "%s gave a log_det of shape %s, expected ()", direction,
+                     ad_shape_text(ad_shape_of(*log_det), got));
     ad_tape_leave(tape);
     return out;
 }
 
 ad_var nf_forward(const nf_bijector *bijector, ad_var z, ad_var *log_det)
 {
-    return record(bijector, z, log_det, "forward", bijector->type->forward);
+    return record(bijector, z, log_det, "forward", bijector->type->forward, bijector->type->inverse);
 }
 
 ad_var nf_inverse(const nf_bijector *bijector, ad_var x, ad_var *log_det)
 {
-    return record(bijector, x, log_det, "inverse", bijector->type->inverse);
+    return record(bijector, x, log_det, "inverse", bijector->type->inverse, bijector->type->forward);
 }
 
 static bool give_value(void *plan, const char *name, nf_parameter *parameter)

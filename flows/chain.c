@@ -8,6 +8,51 @@ nf_bijector *nf_chain(nf_bijector **child, size_t count, ad_error *error)
     return nf_bijector_with_children(&nf_type_chain, child, count, error);
 }
 
+size_t nf_chain_steps(const nf_bijector *chain)
+{
+    if (chain->type != &nf_type_chain) return 1;
+    size_t steps = 0;
+    for (size_t i = 0; i < chain->n_child; i++) steps += nf_chain_steps(chain->child[i]);
+    return steps;
+}
+
+/* Steps that are left after `skip`, until there are `count` of them. */
+static void collect_steps(nf_bijector *bijector, size_t *skip, nf_bijector **step, size_t count, size_t *found)
+{
+    if (*found == count) return;
+    if (bijector->type == &nf_type_chain)
+        for (size_t i = 0; i < bijector->n_child; i++) collect_steps(bijector->child[i], skip, step, count, found);
+    else if (*skip > 0)
+        --*skip;
+    else
+        step[(*found)++] = bijector;
+}
+
+nf_bijector *nf_chain_slice(const nf_bijector *chain, size_t first, size_t last, ad_error *error)
+{
+    size_t steps = nf_chain_steps(chain), count = last - first, found = 0;
+    if (first >= last || last > steps) {
+        ad_error_set(error, AD_ERROR_ARGUMENT, "chain slice: expected steps of 0 … %zu, at least one, got %zu … %zu",
+                     steps, first, last);
+        return NULL;
+    }
+    nf_bijector *slice = ad_alloc(1, sizeof *slice), **step = ad_alloc(count, sizeof *step);
+    if (!slice || !step) {
+        ad_free(slice);
+        ad_free(step);
+        ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a slice of %zu steps", count);
+        return NULL;
+    }
+    collect_steps((nf_bijector *)(uintptr_t)chain, &first, step, count, &found);
+    *slice = (nf_bijector){.type = &nf_type_chain,
+                           .dim = chain->dim,
+                           .context = chain->context,
+                           .child = step,
+                           .n_child = count,
+                           .borrows = true};
+    return slice;
+}
+
 static ad_var pass(const nf_bijector *self, ad_var v, ad_var *log_det, bool inverse)
 {
     ad_var total = ad_scalar(v.tape, 0), one;

@@ -11,7 +11,7 @@ typedef struct {
 /* A plan that is made when it is first used, and its free ends. */
 typedef struct {
     ad_plan *plan;
-    ad_var in;
+    ad_var in, context;
 } evaluation;
 
 enum { LOG_PROB, SAMPLE, FORWARD, INVERSE, EVALUATIONS };
@@ -76,9 +76,9 @@ nf_flow *nf_flow_new(nf_bijector *bijector, ad_dtype dtype, ad_error *error)
     return flow;
 }
 
-nf_flow *nf_flow_parse(const char *formula, size_t dim, ad_dtype dtype, uint64_t seed, ad_error *error)
+nf_flow *nf_flow_parse(const char *formula, size_t dim, size_t context, ad_dtype dtype, uint64_t seed, ad_error *error)
 {
-    return nf_flow_new(nf_bijector_parse(formula, dim, seed, error), dtype, error);
+    return nf_flow_new(nf_bijector_parse(formula, dim, context, seed, error), dtype, error);
 }
 
 void nf_flow_free(nf_flow *flow)
@@ -99,6 +99,11 @@ nf_bijector *nf_flow_bijector(const nf_flow *flow)
 size_t nf_flow_dim(const nf_flow *flow)
 {
     return flow->bijector->dim;
+}
+
+size_t nf_flow_context(const nf_flow *flow)
+{
+    return flow->bijector->context;
 }
 
 ad_dtype nf_flow_dtype(const nf_flow *flow)
@@ -218,6 +223,7 @@ static evaluation *evaluation_of(nf_flow *flow, int which, ad_error *error)
     }
     ad_var out[2];
     int outputs = record[which](flow, tape, &e->in, out);
+    e->context = nf_context(flow->bijector);
     for (int i = 0; i < outputs; i++) out[i] = ad_to_rows(out[i]);
     e->plan = ad_plan_new(out, outputs, &(ad_plan_options){.dtype = flow->dtype}, error);
     if (e->plan) nf_flow_bind_plan(flow, e->plan);
@@ -242,47 +248,65 @@ static void from_dtype(ad_dtype dtype, const void *from, double *to, size_t coun
         to[i] = dtype == AD_F32 ? (double)((const float *)from)[i] : ((const double *)from)[i];
 }
 
+/* The arrays of an evaluation, float64, one row after the other; those that aren't wanted or needed are NULL. */
+typedef struct {
+    const double *in, *context;
+    size_t rows;
+    uint64_t seed;
+    double *vector, *scalar;
+} arrays;
+
 /* Arrays of float64 outside, of the flow's dtype inside: converted a chunk of rows at a time, so that memory stays
- * bounded. A row's result doesn't depend on its chunk. Either output may be NULL. */
-static ad_status evaluate(nf_flow *flow, int which, const double *in, size_t rows, uint64_t seed, double *vector,
-                          double *scalar, ad_pool *pool, ad_error *error)
+ * bounded. A row's result doesn't depend on its chunk. */
+static ad_status evaluate(nf_flow *flow, int which, const arrays *a, ad_pool *pool, ad_error *error)
 {
     enum { CHUNK = 65536 };
+    size_t dim = nf_flow_dim(flow), context = nf_flow_context(flow), size = ad_dtype_size(flow->dtype);
+    if (context && !a->context)
+        return ad_error_set(error, AD_ERROR_ARGUMENT,
+                            "this flow is conditional: expected a context of %zu numbers a row", context);
     evaluation *e = evaluation_of(flow, which, error);
     if (!e) return error ? error->status : AD_ERROR_MEMORY;
-    size_t dim = nf_flow_dim(flow), size = ad_dtype_size(flow->dtype), most = rows < CHUNK ? rows : CHUNK;
-    char *buffer = ad_alloc_aligned(most, (2 * dim + 1) * size);
-    if (!buffer) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to evaluate %zu rows", rows);
-    char *vector_buffer = buffer + most * dim * size, *scalar_buffer = vector_buffer + most * dim * size;
+    size_t most = a->rows < CHUNK ? a->rows : CHUNK;
+    char *buffer = ad_alloc_aligned(most, (2 * dim + context + 1) * size);
+    if (!buffer) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to evaluate %zu rows", a->rows);
+    char *vector_buffer = buffer + most * dim * size, *context_buffer = vector_buffer + most * dim * size;
+    char *scalar_buffer = context_buffer + most * context * size;
     ad_plan_set_input(e->plan, e->in, buffer);
+    ad_plan_set_input(e->plan, e->context, context_buffer);
     ad_plan_set_output(e->plan, 0, which == LOG_PROB ? scalar_buffer : vector_buffer);
-    ad_plan_set_output(e->plan, 1, scalar ? scalar_buffer : NULL);
+    ad_plan_set_output(e->plan, 1, a->scalar ? scalar_buffer : NULL);
     ad_status status = AD_OK;
-    for (size_t first = 0; first < rows && status == AD_OK; first += CHUNK) {
-        size_t n = rows - first < CHUNK ? rows - first : CHUNK;
-        if (in) to_dtype(flow->dtype, in + first * dim, buffer, n * dim);
-        ad_run run = {.rows = n, .seed = seed, .first_row = first, .pool = pool};
+    for (size_t first = 0; first < a->rows && status == AD_OK; first += CHUNK) {
+        size_t n = a->rows - first < CHUNK ? a->rows - first : CHUNK;
+        if (a->in) to_dtype(flow->dtype, a->in + first * dim, buffer, n * dim);
+        if (context) to_dtype(flow->dtype, a->context + first * context, context_buffer, n * context);
+        ad_run run = {.rows = n, .seed = a->seed, .first_row = first, .pool = pool};
         status = ad_plan_run(e->plan, &run, error);
-        if (status == AD_OK && vector) from_dtype(flow->dtype, vector_buffer, vector + first * dim, n * dim);
-        if (status == AD_OK && scalar) from_dtype(flow->dtype, scalar_buffer, scalar + first, n);
+        if (status == AD_OK && a->vector) from_dtype(flow->dtype, vector_buffer, a->vector + first * dim, n * dim);
+        if (status == AD_OK && a->scalar) from_dtype(flow->dtype, scalar_buffer, a->scalar + first, n);
     }
     ad_free_aligned(buffer);
     return status;
 }
 
-ad_status nf_log_prob(nf_flow *flow, const double *x, size_t rows, double *log_prob, ad_pool *pool, ad_error *error)
+ad_status nf_log_prob(nf_flow *flow, const double *x, const double *context, size_t rows, double *log_prob,
+                      ad_pool *pool, ad_error *error)
 {
-    return evaluate(flow, LOG_PROB, x, rows, 0, NULL, log_prob, pool, error);
+    arrays a = {.in = x, .context = context, .rows = rows, .scalar = log_prob};
+    return evaluate(flow, LOG_PROB, &a, pool, error);
 }
 
-ad_status nf_sample(nf_flow *flow, size_t rows, uint64_t seed, double *x, double *log_prob, ad_pool *pool,
-                    ad_error *error)
+ad_status nf_sample(nf_flow *flow, const double *context, size_t rows, uint64_t seed, double *x, double *log_prob,
+                    ad_pool *pool, ad_error *error)
 {
-    return evaluate(flow, SAMPLE, NULL, rows, seed, x, log_prob, pool, error);
+    arrays a = {.context = context, .rows = rows, .seed = seed, .vector = x, .scalar = log_prob};
+    return evaluate(flow, SAMPLE, &a, pool, error);
 }
 
-ad_status nf_transform(nf_flow *flow, bool inverse, const double *in, size_t rows, double *out, double *log_det,
-                       ad_pool *pool, ad_error *error)
+ad_status nf_transform(nf_flow *flow, bool inverse, const double *in, const double *context, size_t rows, double *out,
+                       double *log_det, ad_pool *pool, ad_error *error)
 {
-    return evaluate(flow, inverse ? INVERSE : FORWARD, in, rows, 0, out, log_det, pool, error);
+    arrays a = {.in = in, .context = context, .rows = rows, .vector = out, .scalar = log_det};
+    return evaluate(flow, inverse ? INVERSE : FORWARD, &a, pool, error);
 }

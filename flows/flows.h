@@ -28,23 +28,38 @@ typedef struct nf_bijector nf_bijector;
 typedef enum {
     NF_INIT_CONSTANT, /* every element is `value` */
     NF_INIT_UNIFORM,  /* uniform on [-value, value] */
+    NF_INIT_NORMAL,   /* normal with standard deviation `value` */
 } nf_init;
+
+/* Where a parameter may be. What is stored and trained is a real number ρ; nf_param() records the value that obeys. */
+typedef enum {
+    NF_REAL,                  /* ρ */
+    NF_POSITIVE,              /* softplus(ρ) */
+    NF_UNIT_INTERVAL,         /* sigmoid(ρ), in (0, 1) */
+    NF_INTERVAL,              /* low + (high - low) sigmoid(ρ) */
+    NF_LOWER_TRIANGULAR,      /* (n,n): ρ below the diagonal, softplus(ρ) on it, 0 above */
+    NF_UNIT_LOWER_TRIANGULAR, /* (n,n): ρ below the diagonal, 1 on it, 0 above */
+} nf_constraint;
 
 /* What a bijector declares. */
 typedef struct {
     const char *name;
     ad_shape shape;
     nf_init init;
-    double value;
-    bool fixed; /* saved and loaded, but not trained: set by fit (the mean of the data) */
+    double value; /* a constant is that of the parameter, a width that of ρ; a triangular one starts so below the
+                   * diagonal, and with 1 on it */
+    nf_constraint constraint;
+    double low, high; /* of NF_INTERVAL */
+    bool fixed;       /* saved and loaded, but not trained: set by fit (the mean of the data) or nf_update() */
 } nf_parameter_spec;
 
 /* A parameter of a bijector, as a flow sees it. */
 typedef struct {
     char *name; /* within its bijector */
     nf_parameter_spec spec;
-    double *value; /* [size]; the bijector's own copy, float64 */
-    ad_var var;    /* on the tape being recorded */
+    double *value; /* [size] of ρ; the bijector's own copy, float64 */
+    ad_var var;    /* ρ on the tape being recorded */
+    ad_var update; /* what nf_update() recorded, or invalid */
 } nf_parameter;
 
 /* ---- The bijector contract ----------------------------------------------------------------------------------- */
@@ -72,7 +87,11 @@ typedef struct nf_bijector_type {
     const size_t *sizes;
     /* Declare parameters with nf_declare(); self->dim and the arguments are known. NULL: there are none. */
     ad_status (*build)(nf_bijector *self, ad_error *error);
-    /* Record the map and, in *log_det, the log|det J| of the same pass: per-row or shared, shape (). */
+    /* Record the map and, in *log_det, the log|det J| of the same pass: per-row or shared, shape (). Both may be left
+     * to the engine. *log_det left alone: taken from the Jacobian on the tape, whose diagonal or triangular structure
+     * is seen from what depends on what; a dense one goes through LU. One of the two functions NULL: the other is
+     * solved by Newton's method to the precision of the dtype and differentiated implicitly (once: second derivatives
+     * of a numerical inverse are not exact); the map must then be defined on all reals, and smooth. */
     ad_var (*forward)(const nf_bijector *self, ad_var z, ad_var *log_det);
     ad_var (*inverse)(const nf_bijector *self, ad_var x, ad_var *log_det);
     /* Set parameters from data (rows, dim) on the x side. NULL: nothing to set. */
@@ -83,6 +102,7 @@ typedef struct nf_bijector_type {
 struct nf_bijector {
     const nf_bijector_type *type;
     size_t dim;
+    size_t context;   /* numbers in the context vector; 0: unconditional */
     double *argument; /* one value for each of type->argument */
     size_t *size;     /* positional sizes */
     size_t n_size;
@@ -90,6 +110,9 @@ struct nf_bijector {
     size_t n_parameter;
     nf_bijector **child; /* of a chain, of invert */
     size_t n_child;
+    bool borrows;       /* the children belong to another: a slice of a chain */
+    ad_var context_var; /* on the tape being recorded; nf_context() */
+    bool training;      /* nf_set_training() */
 };
 
 /* In build: add a parameter. */
@@ -97,25 +120,41 @@ ad_status nf_declare(nf_bijector *self, const nf_parameter_spec *spec, ad_error 
 /* In forward and inverse: the parameter on the tape. In build and after: the named argument's value. */
 ad_var nf_param(const nf_bijector *self, const char *name);
 double nf_argument_value(const nf_bijector *self, const char *name);
-/* Its float64 values, to read or to set in fit; NULL when there is none of this name. */
+/* Its float64 values (of ρ), to read or to set in fit; NULL when there is none of this name. */
 double *nf_parameter_value(const nf_bijector *self, const char *name);
+/* Set ρ so that the parameter has these values; false when there is none of this name. */
+bool nf_parameter_set(nf_bijector *self, const char *name, const double *value);
+/* In forward and inverse: the context vector of the row, shape (self->context); invalid when there is none. */
+ad_var nf_context(const nf_bijector *self);
+/* In forward and inverse while self->training: a fixed parameter's value after this training step. */
+void nf_update(const nf_bijector *self, const char *name, ad_var value);
+
+/* Make a type of your own known to formulas, at the start of the program, before other threads. The type must outlive
+ * all use. AD_ERROR_ARGUMENT: its name is taken or isn't a name, or it has neither forward nor inverse. */
+ad_status nf_register(const nf_bijector_type *type, ad_error *error);
 
 /* ---- Making bijectors ---------------------------------------------------------------------------------------- */
 
 /* One bijector of a type: argument holds a value for each of type->argument (NULL: the defaults), size the positional
- * sizes. Random parameters are zero until nf_initialize(). NULL on failure. */
-nf_bijector *nf_bijector_new(const nf_bijector_type *type, size_t dim, const double *argument, const size_t *size,
-                             size_t n_size, ad_error *error);
+ * sizes; context is the length of the context vector, 0 for none. Random parameters are zero until nf_initialize().
+ * NULL on failure. */
+nf_bijector *nf_bijector_new(const nf_bijector_type *type, size_t dim, size_t context, const double *argument,
+                             const size_t *size, size_t n_size, ad_error *error);
 /* Give every trained parameter below its initial value, random ones as a function of seed. */
 void nf_initialize(nf_bijector *bijector, uint64_t seed);
 
-/* From a formula, for events of dim features. NULL on failure; *error then shows the formula with a caret under the
- * fault and what would be valid there. Initial values are a function of seed. */
-nf_bijector *nf_bijector_parse(const char *formula, size_t dim, uint64_t seed, ad_error *error);
+/* From a formula, for events of dim features, and a context vector of `context` numbers (0: none). NULL on failure;
+ * *error then shows the formula with a caret under the fault and what would be valid there. Initial values are a
+ * function of seed. */
+nf_bijector *nf_bijector_parse(const char *formula, size_t dim, size_t context, uint64_t seed, ad_error *error);
 /* A chain of bijectors, child[0] applied to z first; and the inverse of one. They own their children, also on failure.
  */
 nf_bijector *nf_chain(nf_bijector **child, size_t count, ad_error *error);
 nf_bijector *nf_invert(nf_bijector *child, ad_error *error);
+/* Steps first … last-1 of a chain, counted as its formula has them (chains within it are their steps): the samples
+ * after each step are those of (0, n). It shares the chain's parameters and must not outlive it. */
+nf_bijector *nf_chain_slice(const nf_bijector *chain, size_t first, size_t last, ad_error *error);
+size_t nf_chain_steps(const nf_bijector *chain); /* 1 for what isn't a chain */
 void nf_bijector_free(nf_bijector *bijector);
 /* The shortest formula that parses to the same bijector; the caller frees it with ad_free(). NULL when memory is out.
  */
@@ -125,9 +164,13 @@ const nf_bijector_type *const *nf_bijector_types(void);
 
 /* ---- Recording ----------------------------------------------------------------------------------------------- */
 
-/* Put the parameters of a bijector and of all below it on a tape; before nf_forward and nf_inverse, once for each tape.
- */
+/* Put the parameters of a bijector and of all below it on a tape, and its context vector, if it has one, as an input;
+ * before nf_forward and nf_inverse, once for each tape. */
 void nf_bind(nf_bijector *bijector, ad_tape *tape);
+/* After nf_bind: another value as the context vector (an embedding recorded on the tape), for all below. */
+void nf_set_context(nf_bijector *bijector, ad_var context);
+/* After nf_bind: record the training step's form, for bijectors that see the batch (batchnorm), for all below. */
+void nf_set_training(nf_bijector *bijector);
 ad_var nf_forward(const nf_bijector *bijector, ad_var z, ad_var *log_det);
 ad_var nf_inverse(const nf_bijector *bijector, ad_var x, ad_var *log_det);
 /* nf_bijector_type.fit of every bijector that has one, each with the data as seen at its place in the chain. */
@@ -145,11 +188,12 @@ typedef struct nf_flow nf_flow;
 /* The flow owns the bijector, also on failure. dtype is that of training and of evaluation. */
 nf_flow *nf_flow_new(nf_bijector *bijector, ad_dtype dtype, ad_error *error);
 /* nf_bijector_parse() and nf_flow_new(). */
-nf_flow *nf_flow_parse(const char *formula, size_t dim, ad_dtype dtype, uint64_t seed, ad_error *error);
+nf_flow *nf_flow_parse(const char *formula, size_t dim, size_t context, ad_dtype dtype, uint64_t seed, ad_error *error);
 void nf_flow_free(nf_flow *flow);
 
 nf_bijector *nf_flow_bijector(const nf_flow *flow);
 size_t nf_flow_dim(const nf_flow *flow);
+size_t nf_flow_context(const nf_flow *flow); /* length of the context vector; 0: unconditional */
 ad_dtype nf_flow_dtype(const nf_flow *flow);
 /* All parameters as one array of the flow's dtype: the trained ones first, then the fixed. It is what runs use; the
  * bijectors' own float64 copies follow it with nf_flow_pull(), and it follows them with nf_flow_push(). */
@@ -167,14 +211,17 @@ void nf_flow_bind_plan(const nf_flow *flow, ad_plan *plan);
 ad_var nf_flow_parameter_var(const nf_flow *flow, size_t i, size_t *offset);
 size_t nf_flow_trained_parameters(const nf_flow *flow);
 
+/* In the next three, context is (rows, nf_flow_context()): what each row is conditioned on; NULL when that is 0. */
+
 /* log p of each row of x (rows, dim), in nats, into log_prob (rows). */
-ad_status nf_log_prob(nf_flow *flow, const double *x, size_t rows, double *log_prob, ad_pool *pool, ad_error *error);
+ad_status nf_log_prob(nf_flow *flow, const double *x, const double *context, size_t rows, double *log_prob,
+                      ad_pool *pool, ad_error *error);
 /* Draw x (rows, dim); sample number i is a function of (seed, i). log_prob: of each, from the same pass; or NULL. */
-ad_status nf_sample(nf_flow *flow, size_t rows, uint64_t seed, double *x, double *log_prob, ad_pool *pool,
-                    ad_error *error);
+ad_status nf_sample(nf_flow *flow, const double *context, size_t rows, uint64_t seed, double *x, double *log_prob,
+                    ad_pool *pool, ad_error *error);
 /* x (rows, dim) from z and back, with the log-determinant of the direction taken, or NULL. */
-ad_status nf_transform(nf_flow *flow, bool inverse, const double *in, size_t rows, double *out, double *log_det,
-                       ad_pool *pool, ad_error *error);
+ad_status nf_transform(nf_flow *flow, bool inverse, const double *in, const double *context, size_t rows, double *out,
+                       double *log_det, ad_pool *pool, ad_error *error);
 
 #ifdef __cplusplus
 }

@@ -13,6 +13,16 @@ extern const nf_bijector_type nf_type_loc, nf_type_scale, nf_type_permute, nf_ty
 /* An instance without arguments that owns its children; frees them on failure. */
 nf_bijector *nf_bijector_with_children(const nf_bijector_type *type, nf_bijector **child, size_t count,
                                        ad_error *error);
+/* ρ of a constrained value, element i of shape; and the value of a ρ on a tape. */
+double nf_unconstrain(const nf_parameter_spec *spec, double value, size_t i);
+ad_var nf_constrain(const nf_parameter_spec *spec, ad_var rho);
+
+/* What an author leaves out (derive.c). log|det d out / d in|, both of shape (dim): */
+ad_var nf_derive_log_det(ad_var out, ad_var in);
+/* The u with map(u) = v, by Newton's method, and the log-det of that direction. */
+typedef ad_var nf_map(const nf_bijector *self, ad_var in, ad_var *log_det);
+ad_var nf_derive_inverse(const nf_bijector *self, nf_map *map, ad_var v, ad_var *log_det);
+
 /* The same types and arguments, fresh parameters. */
 nf_bijector *nf_bijector_copy(const nf_bijector *bijector, ad_error *error);
 /* NULL when there is none of this name. */

@@ -17,7 +17,7 @@ enum { DEEPEST = 64, MOST_STEPS = 100000, MOST_ARGUMENTS = 64 };
 
 typedef struct {
     const char *text, *at;
-    size_t dim;
+    size_t dim, context;
     size_t steps; /* made so far, in all lists */
     int depth;
     ad_error *error;
@@ -275,7 +275,7 @@ static bool parse_named_factor(parser *p, list *to)
     p->at += length;
     if (!parse_arguments(p, &a)) return false;
     ad_error error = {AD_OK, ""};
-    nf_bijector *made = nf_bijector_new(a.type, p->dim, a.value, a.size, a.n_size, &error);
+    nf_bijector *made = nf_bijector_new(a.type, p->dim, p->context, a.value, a.size, a.n_size, &error);
     p->steps++;
     if (made) return push(p, to, made);
     if (error.status == AD_ERROR_ARGUMENT) return fail(p, start, error.message, argument_help(&a, valid));
@@ -342,9 +342,9 @@ static bool parse_chain(parser *p, list *to)
     return true;
 }
 
-static nf_bijector *parse(const char *formula, size_t dim, uint64_t seed, ad_error *error)
+static nf_bijector *parse(const char *formula, size_t dim, size_t context, uint64_t seed, ad_error *error)
 {
-    parser p = {.text = formula, .at = formula, .dim = dim, .error = error};
+    parser p = {.text = formula, .at = formula, .dim = dim, .context = context, .error = error};
     list steps = {0};
     bool good = parse_chain(&p, &steps);
     skip_spaces(&p);
@@ -363,7 +363,7 @@ static nf_bijector *parse(const char *formula, size_t dim, uint64_t seed, ad_err
     return chain;
 }
 
-nf_bijector *nf_bijector_parse(const char *formula, size_t dim, uint64_t seed, ad_error *error)
+nf_bijector *nf_bijector_parse(const char *formula, size_t dim, size_t context, uint64_t seed, ad_error *error)
 {
     locale_t c_locale = newlocale(LC_ALL_MASK, "C", NULL);
     if (!c_locale) {
@@ -371,7 +371,7 @@ nf_bijector *nf_bijector_parse(const char *formula, size_t dim, uint64_t seed, a
         return NULL;
     }
     locale_t before = uselocale(c_locale); /* a number has a point, wherever we are */
-    nf_bijector *bijector = parse(formula, dim, seed, error);
+    nf_bijector *bijector = parse(formula, dim, context, seed, error);
     uselocale(before);
     freelocale(c_locale);
     return bijector;

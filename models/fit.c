@@ -348,7 +348,7 @@ ad_status nf_nll(nf_flow *flow, const double *x, size_t rows, double *nll, doubl
     if (rows == 0) return ad_error_set(error, AD_ERROR_ARGUMENT, "nll: expected at least 1 row, got 0");
     double *log_prob = ad_alloc(rows, sizeof *log_prob), sum = 0, squares = 0, n = (double)rows;
     if (!log_prob) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to score %zu rows", rows);
-    ad_status status = nf_log_prob(flow, x, rows, log_prob, pool, error);
+    ad_status status = nf_log_prob(flow, x, NULL, rows, log_prob, pool, error);
     for (size_t i = 0; i < rows; i++) sum += log_prob[i];
     for (size_t i = 0; i < rows; i++) squares += (log_prob[i] - sum / n) * (log_prob[i] - sum / n);
     *nll = -sum / n;

@@ -1,6 +1,6 @@
 /* Weir models: what turns a flow into a fitted model. Objectives, optimisers, the training loop, saving and loading.
  *
- *     nf_flow *flow = nf_flow_parse("(maf(128,128)-flip)*3-standardize", 2, AD_F32, 1, &error);
+ *     nf_flow *flow = nf_flow_parse("(maf(128,128)-flip)*3-standardize", 2, 0, AD_F32, 1, &error);
  *     nf_fit(flow, x, rows, &(nf_fit_options){.epochs = 100}, NULL, &error);
  *     nf_save(flow, NULL, "moons.safetensors", &error);
  */

@@ -111,7 +111,7 @@ static nf_flow *flow_of(const nf_safetensors *file, const char *path, ad_error *
         return NULL;
     }
     ad_error cause;
-    nf_flow *flow = nf_flow_parse(formula, (size_t)dim, f32 ? AD_F32 : AD_F64, 0, &cause);
+    nf_flow *flow = nf_flow_parse(formula, (size_t)dim, 0, f32 ? AD_F32 : AD_F64, 0, &cause);
     if (!flow)
         ad_error_set(error, cause.status == AD_ERROR_MEMORY ? AD_ERROR_MEMORY : AD_ERROR_FORMAT,
                      "%s: its formula can't be used: %.900s", path, cause.message);

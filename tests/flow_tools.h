@@ -22,7 +22,7 @@ static ad_error error;
 
 static inline nf_bijector *parsed(const char *formula, size_t dim, uint64_t seed)
 {
-    nf_bijector *bijector = nf_bijector_parse(formula, dim, seed, &error);
+    nf_bijector *bijector = nf_bijector_parse(formula, dim, 0, seed, &error);
     ck_assert_msg(bijector != NULL, "%s: %s", formula, error.message);
     return bijector;
 }

@@ -55,8 +55,8 @@ static void assert_inverts(nf_flow *flow, bool inverse, const double *in, size_t
     size_t dim = nf_flow_dim(flow);
     double *out = malloc(rows * dim * sizeof *out), *back = malloc(rows * dim * sizeof *back);
     double *there = malloc(rows * sizeof *there), *again = malloc(rows * sizeof *again);
-    ASSERT_OK(nf_transform(flow, inverse, in, rows, out, there, NULL, &error));
-    ASSERT_OK(nf_transform(flow, !inverse, out, rows, back, again, NULL, &error));
+    ASSERT_OK(nf_transform(flow, inverse, in, NULL, rows, out, there, NULL, &error));
+    ASSERT_OK(nf_transform(flow, !inverse, out, NULL, rows, back, again, NULL, &error));
     for (size_t i = 0; i < rows * dim; i++) ck_assert_double_eq_tol(back[i], in[i], 1e-10);
     for (size_t r = 0; r < rows; r++) ck_assert_double_eq_tol(there[r] + again[r], 0, 1e-10);
     free(out);
@@ -93,7 +93,7 @@ static double *forward_of(const char *formula, const char *const *name, const do
         memcpy(nf_parameter_value(bijector->child[0], name[i]), value[i], sizeof value[i]);
     nf_flow *flow = nf_flow_new(bijector, AD_F64, &error);
     double *x = malloc(ROWS * D * sizeof *x);
-    ASSERT_OK(nf_transform(flow, false, z, ROWS, x, log_det, NULL, &error));
+    ASSERT_OK(nf_transform(flow, false, z, NULL, ROWS, x, log_det, NULL, &error));
     nf_flow_free(flow);
     return x;
 }
@@ -150,8 +150,8 @@ START_TEST(permutes)
     for (int seed = 0; seed < SEEDS; seed++) {
         char formula[40];
         sprintf(formula, "permute(seed=%d)", seed);
-        nf_flow *flow = nf_flow_parse(formula, N, AD_F32, 0, &error);
-        ASSERT_OK(nf_transform(flow, false, z, 1, x[seed], &log_det, NULL, &error));
+        nf_flow *flow = nf_flow_parse(formula, N, 0, AD_F32, 0, &error);
+        ASSERT_OK(nf_transform(flow, false, z, NULL, 1, x[seed], &log_det, NULL, &error));
         ck_assert_double_eq(log_det, 0);
         bool seen[N] = {false};
         for (size_t j = 0; j < N; j++) seen[(size_t)x[seed][j]] = true;
@@ -354,7 +354,7 @@ static const nf_bijector_type one_way = {
 
 static nf_bijector *made(const nf_bijector_type *type, fault f)
 {
-    nf_bijector *bijector = nf_bijector_new(type, 2, (double[]){f}, NULL, 0, &error);
+    nf_bijector *bijector = nf_bijector_new(type, 2, 0, (double[]){f}, NULL, 0, &error);
     ck_assert_msg(bijector != NULL, "%s", error.message);
     nf_initialize(bijector, 5);
     return bijector;
@@ -452,7 +452,7 @@ START_TEST(user_type_in_a_chain)
     ck_assert(b != 0 && fabs(b) <= 2);
     nf_flow *flow = nf_flow_new(bijector, AD_F64, &error);
     double *x = normals(2 * ROWS, 2, 8), log_prob[ROWS];
-    ASSERT_OK(nf_log_prob(flow, x, ROWS, log_prob, NULL, &error));
+    ASSERT_OK(nf_log_prob(flow, x, NULL, ROWS, log_prob, NULL, &error));
     for (size_t r = 0; r < ROWS; r++) {
         double z1 = x[2 * r] * exp(-a), z2 = (x[2 * r + 1] - b * z1) * exp(-tanh(z1));
         double expected = -0.5 * (z1 * z1 + z2 * z2) - log(2 * acos(-1)) - a - tanh(z1);
@@ -469,16 +469,16 @@ END_TEST
 
 START_TEST(mistakes)
 {
-    ck_assert_ptr_null(nf_bijector_new(&shear, 3, NULL, NULL, 0, &error));
+    ck_assert_ptr_null(nf_bijector_new(&shear, 3, 0, NULL, NULL, 0, &error));
     ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "shear: expected 2 features, got 3");
-    ck_assert_ptr_null(nf_bijector_parse("loc", 0, 0, &error));
+    ck_assert_ptr_null(nf_bijector_parse("loc", 0, 0, 0, &error));
     ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "at least 1 feature");
     ck_assert_ptr_null(nf_chain((nf_bijector *[]){parsed("loc", 2, 0), parsed("loc", 3, 0)}, 2, &error));
     ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "same dimension");
     ck_assert_ptr_null(nf_chain(NULL, 0, &error));
     ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "one or more");
     ck_assert_ptr_null(nf_invert(NULL, &error));
-    ck_assert_ptr_null(nf_flow_parse("lok", 2, AD_F32, 0, &error));
+    ck_assert_ptr_null(nf_flow_parse("lok", 2, 0, AD_F32, 0, &error));
     ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "'lok'");
 
     /* arguments that don't come from a formula */
@@ -494,7 +494,7 @@ START_TEST(mistakes)
         {{0, -1}, 8, "bound"},     {{0, NAN}, 8, "bound"},     {{0, 1}, 0, "hidden units"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
-        ck_assert_ptr_null(nf_bijector_new(maf, 2, cases[i].argument, &cases[i].size, 1, &error));
+        ck_assert_ptr_null(nf_bijector_new(maf, 2, 0, cases[i].argument, &cases[i].size, 1, &error));
         ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, cases[i].message);
     }
 

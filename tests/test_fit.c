@@ -24,7 +24,7 @@ static size_t parameter_bytes(const nf_flow *flow)
 
 static nf_flow *new_flow(const char *formula, size_t dim, ad_dtype dtype)
 {
-    nf_flow *flow = nf_flow_parse(formula, dim, dtype, 1, &error);
+    nf_flow *flow = nf_flow_parse(formula, dim, 0, dtype, 1, &error);
     ck_assert_msg(flow != NULL, "%s", error.message);
     return flow;
 }

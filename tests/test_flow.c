@@ -26,7 +26,7 @@ START_TEST(log_prob_equals_numpy)
         snprintf(name, sizeof name, "maf_%s.safetensors", expected.names[c]);
         nf_flow *flow = nf_load(golden_path(name).text, NULL, &error);
         ck_assert_msg(flow != NULL, "%s", error.message);
-        ASSERT_OK(nf_log_prob(flow, points.values, points.rows, log_prob, NULL, &error));
+        ASSERT_OK(nf_log_prob(flow, points.values, NULL, points.rows, log_prob, NULL, &error));
         for (size_t r = 0; r < points.rows; r++)
             ck_assert_double_eq_tol(log_prob[r], expected.values[r * expected.columns + c], 1e-10);
         nf_flow_free(flow);
@@ -55,7 +55,7 @@ static nf_flow *flow_of(const target *t)
 {
     enum { N = 4000 };
     if (!t->moons) return moved_flow(t->formula, 2, t->dtype);
-    nf_flow *flow = nf_flow_parse(t->formula, 2, t->dtype, 1, &error);
+    nf_flow *flow = nf_flow_parse(t->formula, 2, 0, t->dtype, 1, &error);
     double *x = malloc(2 * N * sizeof *x);
     nf_moons(N, 0.1, 1, x, NULL);
     ASSERT_OK(nf_fit(flow, x, N, &(nf_fit_options){.epochs = 12, .batch = 64}, NULL, &error));
@@ -82,7 +82,7 @@ static void integrate(nf_flow *flow, const target *t, grid *g)
             x[j][0] = t->low + (i + 0.5) * g->width;
             x[j][1] = t->low + (j + 0.5) * g->width;
         }
-        ASSERT_OK(nf_log_prob(flow, x[0], CELLS, log_prob, NULL, &error));
+        ASSERT_OK(nf_log_prob(flow, x[0], NULL, CELLS, log_prob, NULL, &error));
         for (int j = 0; j < CELLS; j++) {
             double p = exp(log_prob[j]) * g->width * g->width;
             g->total += p;
@@ -156,10 +156,10 @@ START_TEST(samples_follow_the_density)
     ck_assert_double_eq_tol(g.total, 1, 1e-3);
 
     double(*x)[2] = malloc(N * sizeof *x), *with = malloc(N * sizeof *with), *of = malloc(N * sizeof *of);
-    ASSERT_OK(nf_sample(flow, N, 5, x[0], with, NULL, &error));
+    ASSERT_OK(nf_sample(flow, NULL, N, 5, x[0], with, NULL, &error));
     assert_moments(&g, (const double(*)[2])x, N);
     assert_histogram(&g, t, (const double(*)[2])x, N);
-    ASSERT_OK(nf_log_prob(flow, x[0], N, of, NULL, &error));
+    ASSERT_OK(nf_log_prob(flow, x[0], NULL, N, of, NULL, &error));
     double bound = t->dtype == AD_F32 ? 1e-4 : 1e-10;
     for (size_t r = 0; r < N; r++) ck_assert_double_eq_tol(with[r], of[r], bound);
     free(x);
@@ -191,12 +191,12 @@ static results evaluate(nf_flow *flow, const double *x, size_t rows, ad_pool *po
     results all = {.log_prob = malloc(rows * sizeof(double)),
                    .sample = malloc(rows * dim * sizeof(double)),
                    .sample_log_prob = malloc(rows * sizeof(double))};
-    ASSERT_OK(nf_log_prob(flow, x, rows, all.log_prob, pool, &error));
-    ASSERT_OK(nf_sample(flow, rows, 3, all.sample, all.sample_log_prob, pool, &error));
+    ASSERT_OK(nf_log_prob(flow, x, NULL, rows, all.log_prob, pool, &error));
+    ASSERT_OK(nf_sample(flow, NULL, rows, 3, all.sample, all.sample_log_prob, pool, &error));
     for (int inverse = 0; inverse < 2; inverse++) {
         all.image[inverse] = malloc(rows * dim * sizeof(double));
         all.log_det[inverse] = malloc(rows * sizeof(double));
-        ASSERT_OK(nf_transform(flow, inverse, x, rows, all.image[inverse], all.log_det[inverse], pool, &error));
+        ASSERT_OK(nf_transform(flow, inverse, x, NULL, rows, all.image[inverse], all.log_det[inverse], pool, &error));
     }
     return all;
 }
@@ -302,10 +302,10 @@ START_TEST(seeds)
 {
     nf_flow *flow = moved_flow("maf(4)", 2, AD_F64);
     double a[20], b[20];
-    ASSERT_OK(nf_sample(flow, 10, 1, a, NULL, NULL, &error));
-    ASSERT_OK(nf_sample(flow, 10, 1, b, NULL, NULL, &error));
+    ASSERT_OK(nf_sample(flow, NULL, 10, 1, a, NULL, NULL, &error));
+    ASSERT_OK(nf_sample(flow, NULL, 10, 1, b, NULL, NULL, &error));
     ck_assert_mem_eq(a, b, sizeof a);
-    ASSERT_OK(nf_sample(flow, 10, (uint64_t)1 << 32 | 1, b, NULL, NULL, &error));
+    ASSERT_OK(nf_sample(flow, NULL, 10, (uint64_t)1 << 32 | 1, b, NULL, NULL, &error));
     for (int i = 0; i < 20; i++) ck_assert_double_ne(a[i], b[i]);
     nf_flow_free(flow);
 }
@@ -315,13 +315,13 @@ END_TEST
 START_TEST(parameters)
 {
     for (ad_dtype dtype = AD_F32; dtype <= AD_F64; dtype++) {
-        nf_flow *flow = nf_flow_parse("standardize-loc", 2, dtype, 0, &error);
+        nf_flow *flow = nf_flow_parse("standardize-loc", 2, 0, dtype, 0, &error);
         ck_assert_uint_eq(nf_flow_parameter_count(flow), 2);
         ck_assert_uint_eq(nf_flow_fixed_count(flow), 4);
         ck_assert_uint_eq(nf_flow_trained_parameters(flow), 1);
         ck_assert_int_eq(nf_flow_dtype(flow), dtype);
         double x[2] = {0.25, 0}, log_prob, z[2];
-        ASSERT_OK(nf_log_prob(flow, x, 1, &log_prob, NULL, &error));
+        ASSERT_OK(nf_log_prob(flow, x, NULL, 1, &log_prob, NULL, &error));
         ck_assert_double_eq_tol(log_prob, -0.5 * 0.0625 - log(2 * acos(-1)), 1e-6);
         void *all = nf_flow_parameters(flow); /* loc, mean, scale */
         for (int i = 0; i < 6; i++)
@@ -329,7 +329,7 @@ START_TEST(parameters)
                 ((float *)all)[i] = (float)(i + 1);
             else
                 ((double *)all)[i] = i + 1;
-        ASSERT_OK(nf_transform(flow, true, x, 1, z, NULL, NULL, &error));
+        ASSERT_OK(nf_transform(flow, true, x, NULL, 1, z, NULL, NULL, &error));
         for (int j = 0; j < 2; j++) ck_assert_double_eq_tol(z[j], (x[j] - (1 + j) - (3 + j)) / (5 + j), 1e-6);
         const nf_bijector *const *child = (const nf_bijector *const *)nf_flow_bijector(flow)->child;
         ck_assert_double_eq(nf_parameter_value(child[0], "scale")[1], 1);
@@ -338,7 +338,7 @@ START_TEST(parameters)
         ck_assert_double_eq(nf_parameter_value(child[1], "loc")[0], 1);
         nf_parameter_value(child[1], "loc")[0] = -1;
         nf_flow_push(flow);
-        ASSERT_OK(nf_transform(flow, true, x, 1, z, NULL, NULL, &error));
+        ASSERT_OK(nf_transform(flow, true, x, NULL, 1, z, NULL, NULL, &error));
         ck_assert_double_eq_tol(z[0], (0.25 + 1 - 3) / 5, 1e-6);
         nf_flow_free(flow);
     }
@@ -350,13 +350,13 @@ START_TEST(extremes)
 {
     nf_flow *flow = moved_flow("maf(4)-standardize", 2, AD_F32);
     double x[][2] = {{1e30, 0}, {INFINITY, 0}, {NAN, 0}, {0, 0}}, log_prob[4], nll, standard_error;
-    ASSERT_OK(nf_log_prob(flow, x[0], 4, log_prob, NULL, &error));
+    ASSERT_OK(nf_log_prob(flow, x[0], NULL, 4, log_prob, NULL, &error));
     ck_assert_double_eq(log_prob[0], -INFINITY);
     ck_assert(!(log_prob[1] > -1e30)); /* -infinity, or NaN from ∞ - ∞ */
     ck_assert_double_nan(log_prob[2]);
     ck_assert(isfinite(log_prob[3]));
-    ASSERT_OK(nf_log_prob(flow, NULL, 0, NULL, NULL, &error));
-    ASSERT_OK(nf_sample(flow, 0, 1, NULL, NULL, NULL, &error));
+    ASSERT_OK(nf_log_prob(flow, NULL, NULL, 0, NULL, NULL, &error));
+    ASSERT_OK(nf_sample(flow, NULL, 0, 1, NULL, NULL, NULL, &error));
     ASSERT_OK(nf_nll(flow, x[3], 1, &nll, &standard_error, NULL, &error));
     ck_assert_double_eq(nll, -log_prob[3]);
     ck_assert_double_nan(standard_error);
@@ -370,7 +370,7 @@ START_TEST(nll)
     enum { ROWS = 500 };
     nf_flow *flow = moved_flow("maf(4)-loc", 2, AD_F64);
     double *x = normals(2 * ROWS, 1, 12), log_prob[ROWS], got, got_error, mean = 0, squares = 0;
-    ASSERT_OK(nf_log_prob(flow, x, ROWS, log_prob, NULL, &error));
+    ASSERT_OK(nf_log_prob(flow, x, NULL, ROWS, log_prob, NULL, &error));
     for (int r = 0; r < ROWS; r++) mean -= log_prob[r] / ROWS;
     for (int r = 0; r < ROWS; r++) squares += (log_prob[r] + mean) * (log_prob[r] + mean);
     ASSERT_OK(nf_nll(flow, x, ROWS, &got, &got_error, NULL, &error));
@@ -387,9 +387,9 @@ START_TEST(memory_runs_out)
     bool denied = true;
     for (size_t allowed = 0; denied; allowed++) {
         memory_limit(allowed);
-        nf_flow *flow = nf_flow_parse("maf(3)-permute(seed=1)-scale", 2, AD_F32, 0, &error);
-        ad_status status = flow ? nf_log_prob(flow, x, 2, log_prob, NULL, &error) : error.status;
-        if (status == AD_OK) status = nf_sample(flow, 2, 0, sample, NULL, NULL, &error);
+        nf_flow *flow = nf_flow_parse("maf(3)-permute(seed=1)-scale", 2, 0, AD_F32, 0, &error);
+        ad_status status = flow ? nf_log_prob(flow, x, NULL, 2, log_prob, NULL, &error) : error.status;
+        if (status == AD_OK) status = nf_sample(flow, NULL, 2, 0, sample, NULL, NULL, &error);
         denied = memory.denied;
         ck_assert_msg(status == (denied ? AD_ERROR_MEMORY : AD_OK), "after %zu: %d: %s", allowed, status,
                       error.message);

@@ -101,7 +101,7 @@ END_TEST
 START_TEST(defaults)
 {
     for (const nf_bijector_type *const *type = nf_bijector_types(); *type; type++) {
-        nf_bijector *made = nf_bijector_new(*type, 3, NULL, NULL, 0, &error);
+        nf_bijector *made = nf_bijector_new(*type, 3, 0, NULL, NULL, 0, &error);
         ck_assert_msg(made != NULL, "%s", error.message);
         char *expected = nf_formula(made), *got = round_trip((*type)->name, 3);
         ck_assert_str_eq(got, expected);
@@ -248,7 +248,7 @@ static const char *const faults[][4] = {
 START_TEST(shows_the_fault)
 {
     const char *const *fault = faults[_i];
-    ck_assert_ptr_null(nf_bijector_parse(fault[0], 2, 0, &error));
+    ck_assert_ptr_null(nf_bijector_parse(fault[0], 2, 0, 0, &error));
     ck_assert_int_eq(error.status, AD_ERROR_ARGUMENT);
     char expected[256];
     snprintf(expected, sizeof expected, "\n  %s\n  %s\n  valid here: ", fault[0], fault[1]);
@@ -258,7 +258,7 @@ START_TEST(shows_the_fault)
     ck_assert_msg(strncmp(error.message, "formula: ", 9) == 0 && what && what < middle, "expected %s, got\n%s",
                   fault[2], error.message);
     ck_assert_msg(valid != NULL, "expected %s, got\n%s", fault[3], error.message);
-    ck_assert_ptr_null(nf_bijector_parse(fault[0], 2, 0, NULL));
+    ck_assert_ptr_null(nf_bijector_parse(fault[0], 2, 0, 0, NULL));
 }
 END_TEST
 
@@ -293,16 +293,16 @@ START_TEST(long_formulas)
     static const size_t places[] = {0, 5, 50, 100, 200, 1000, 50000, 5 * (TERMS - 1)};
     for (size_t i = 0; i < COUNT(places); i++) {
         text[places[i]] = '?';
-        ck_assert_ptr_null(nf_bijector_parse(text, 2, 0, &error));
+        ck_assert_ptr_null(nf_bijector_parse(text, 2, 0, 0, &error));
         ck_assert_msg(above_caret() == '?', "at %zu:\n%s", places[i], error.message);
         text[places[i]] = 'f';
     }
     memset(text, 'a', 5 * TERMS);
-    ck_assert_ptr_null(nf_bijector_parse(text, 2, 0, &error));
+    ck_assert_ptr_null(nf_bijector_parse(text, 2, 0, 0, &error));
     ck_assert_int_eq(above_caret(), 'a');
     for (int i = 0; i < TERMS; i++) memcpy(text + 2 * i, "ö", 2);
     text[2 * TERMS] = '\0';
-    ck_assert_ptr_null(nf_bijector_parse(text, 2, 0, &error));
+    ck_assert_ptr_null(nf_bijector_parse(text, 2, 0, 0, &error));
     above_caret();
     free(text);
 }
@@ -316,7 +316,7 @@ static nf_bijector *parse_nested(const char *open, const char *close, int levels
     for (int i = 0; i < levels; i++) at = stpcpy(at, open);
     at = stpcpy(at, "loc");
     for (int i = 0; i < levels; i++) at = stpcpy(at, close);
-    nf_bijector *bijector = nf_bijector_parse(text, 1, 0, &error);
+    nf_bijector *bijector = nf_bijector_parse(text, 1, 0, 0, &error);
     free(text);
     return bijector;
 }
@@ -340,7 +340,7 @@ START_TEST(deep_formulas)
     static const char *const bombs[] = {"((((flip*999)*999)*999)*999)", "invert(invert(invert(flip*999)*999)*999)",
                                         "flip*99999-flip*99999"};
     for (size_t i = 0; i < COUNT(bombs); i++) {
-        ck_assert_ptr_null(nf_bijector_parse(bombs[i], 2, 0, &error));
+        ck_assert_ptr_null(nf_bijector_parse(bombs[i], 2, 0, 0, &error));
         ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "copies");
     }
     nf_bijector_free(parsed("flip*99999-flip", 2, 0));
@@ -361,7 +361,7 @@ static void *reallocate_little(void *old, size_t bytes)
 static void assert_parses_or_fails(const char *formula)
 {
     error = (ad_error){AD_OK, ""};
-    nf_bijector *bijector = nf_bijector_parse(formula, 2, 0, &error);
+    nf_bijector *bijector = nf_bijector_parse(formula, 2, 0, 0, &error);
     if (bijector) {
         nf_bijector_free(bijector);
     } else if (error.status != AD_ERROR_MEMORY) {
@@ -402,7 +402,7 @@ START_TEST(memory_runs_out)
     bool denied = true;
     for (size_t allowed = 0; denied; allowed++) {
         memory_limit(allowed);
-        nf_bijector *bijector = nf_bijector_parse(formula, 3, 0, &error);
+        nf_bijector *bijector = nf_bijector_parse(formula, 3, 0, 0, &error);
         char *text = bijector ? nf_formula(bijector) : NULL;
         denied = memory.denied;
         ck_assert(denied == !text);

@@ -28,8 +28,8 @@ static bool same_flow(nf_flow *a, nf_flow *b)
     if (nf_flow_dim(b) != dim || nf_flow_dtype(a) != nf_flow_dtype(b)) return false;
     char *formula[] = {nf_formula(nf_flow_bijector(a)), nf_formula(nf_flow_bijector(b))};
     double *x = normals(ROWS * dim, 1, 1), log_prob[2][ROWS];
-    ASSERT_OK(nf_log_prob(a, x, ROWS, log_prob[0], NULL, &error));
-    ASSERT_OK(nf_log_prob(b, x, ROWS, log_prob[1], NULL, &error));
+    ASSERT_OK(nf_log_prob(a, x, NULL, ROWS, log_prob[0], NULL, &error));
+    ASSERT_OK(nf_log_prob(b, x, NULL, ROWS, log_prob[1], NULL, &error));
     bool same = strcmp(formula[0], formula[1]) == 0 && memcmp(log_prob[0], log_prob[1], sizeof log_prob[0]) == 0;
     ad_free(formula[0]);
     ad_free(formula[1]);
@@ -76,7 +76,7 @@ END_TEST
 START_TEST(a_trained_flow_comes_back)
 {
     enum { N = 1000 };
-    nf_flow *flow = nf_flow_parse("(maf(16)-flip)*2-standardize", 2, AD_F32, 1, &error);
+    nf_flow *flow = nf_flow_parse("(maf(16)-flip)*2-standardize", 2, 0, AD_F32, 1, &error);
     double *x = malloc(2 * N * sizeof *x);
     nf_moons(N, 0.1, 1, x, NULL);
     ASSERT_OK(nf_fit(flow, x, N, &(nf_fit_options){.epochs = 2}, NULL, &error));
@@ -106,7 +106,7 @@ START_TEST(made_by_calls)
         nf_flow_free(back);
     }
     const nf_bijector_type *loc = nf_bijector_types()[0];
-    nf_flow *flow = nf_flow_new(nf_bijector_new(loc, 2, NULL, NULL, 0, &error), AD_F32, &error);
+    nf_flow *flow = nf_flow_new(nf_bijector_new(loc, 2, 0, NULL, NULL, 0, &error), AD_F32, &error);
     nf_flow *back = loaded(saved(flow, NULL).text, NULL);
     ck_assert(same_flow(flow, back));
     nf_flow_free(flow);

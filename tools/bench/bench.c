@@ -130,7 +130,7 @@ int main(int argc, char **argv)
     size_t dim = strtoul(argv[3], NULL, 10), batch = strtoul(argv[4], NULL, 10), last = strtoul(argv[5], NULL, 10);
     ad_error error = {0};
     ad_status status = AD_ERROR_ARGUMENT;
-    nf_flow *flow = nf_flow_parse(argv[2], dim, AD_F32, 1, &error);
+    nf_flow *flow = nf_flow_parse(argv[2], dim, 0, AD_F32, 1, &error);
     if (flow && strcmp(argv[1], "train") == 0) status = train(flow, batch, (int)last, &error);
     if (flow && strcmp(argv[1], "memory") == 0) status = memory(flow, batch, last, &error);
     if (status) fprintf(stderr, "weir-bench: %s\n", error.message);

@@ -23,7 +23,7 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
 {
     size_t dim = option_count(arguments, "dim");
     uint64_t seed = option_count(arguments, "seed");
-    nf_bijector *bijector = nf_bijector_parse(arguments->positionals[0], dim, seed, error);
+    nf_bijector *bijector = nf_bijector_parse(arguments->positionals[0], dim, 0, seed, error);
     if (!bijector) return error->status;
     nf_check_result checks[NF_CHECKS];
     int count = 0;

@@ -74,7 +74,7 @@ static ad_status show(const struct trained *trained, const nf_table *data, const
     samples.values = ad_alloc(samples.rows, 2 * sizeof *samples.values);
     if (!samples.values) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu samples", samples.rows);
     struct picture picture = {trained->flow, trained->record, data, &samples, pool};
-    ad_status status = nf_sample(trained->flow, samples.rows, seed, samples.values, NULL, pool, error);
+    ad_status status = nf_sample(trained->flow, NULL, samples.rows, seed, samples.values, NULL, pool, error);
     if (!status) status = nf_table_write(paths->samples, &samples, error);
     if (!status) json_object_set_new(result, "samples", report_text(paths->samples));
     if (!status) status = picture_draw(&picture, paths->picture, error);

@@ -25,7 +25,7 @@ static ad_status evaluate(const struct arguments *arguments, nf_flow *flow, cons
         table.values = ad_alloc(points->rows, sizeof *table.values);
         if (!table.values)
             status = ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu log-densities", points->rows);
-        if (!status) status = nf_log_prob(flow, points->values, points->rows, table.values, pool, error);
+        if (!status) status = nf_log_prob(flow, points->values, NULL, points->rows, table.values, pool, error);
         if (!status) status = nf_table_write(output, &table, error);
         ad_free(table.values);
     }

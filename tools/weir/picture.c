@@ -70,7 +70,7 @@ static ad_status write_density(FILE *script, const struct picture *picture, stru
         points[2 * i] = x.low + (x.high - x.low) * ((double)(i % GRID) + 0.5) / GRID;
         points[2 * i + 1] = y.low + (y.high - y.low) * ((double)(i / GRID) + 0.5) / GRID;
     }
-    ad_status status = nf_log_prob(picture->flow, points, cells, log_prob, picture->pool, error);
+    ad_status status = nf_log_prob(picture->flow, points, NULL, cells, log_prob, picture->pool, error);
     fprintf(script, "$density << EOD\n");
     for (size_t i = 0; i < cells; i++) fprintf(script, "%.5g%c", exp(log_prob[i]), (i + 1) % GRID ? ' ' : '\n');
     fprintf(script, "EOD\n");

@@ -36,7 +36,7 @@ static ad_status draw(const struct arguments *arguments, struct picture *picture
     picture->samples = &samples;
     uint64_t seed = option_count(arguments, "seed");
     ad_status status = samples.values ? AD_OK : ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu samples", rows);
-    if (!status) status = nf_sample(picture->flow, rows, seed, samples.values, NULL, picture->pool, error);
+    if (!status) status = nf_sample(picture->flow, NULL, rows, seed, samples.values, NULL, picture->pool, error);
     if (!status) status = picture_draw(picture, option_text(arguments, "output"), error);
     ad_free(samples.values);
     ad_pool_free(picture->pool);

@@ -32,7 +32,7 @@ static ad_status draw(const struct arguments *arguments, nf_flow *flow, const js
     table.values = ad_alloc(rows, dim * sizeof *table.values);
     ad_status status = table.values ? AD_OK : ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu samples", rows);
     uint64_t seed = option_count(arguments, "seed");
-    if (!status) status = nf_sample(flow, rows, seed, table.values, NULL, pool, error);
+    if (!status) status = nf_sample(flow, NULL, rows, seed, table.values, NULL, pool, error);
     if (!status) status = nf_table_write(option_text(arguments, "output"), &table, error);
     ad_free(table.values);
     ad_free(table.names);

@@ -123,7 +123,7 @@ static nf_flow *make_flow(const struct arguments *arguments, size_t dim, bool *a
     *appended = false;
     uint64_t seed = option_count(arguments, "seed");
     ad_dtype dtype = (ad_dtype)option_choice(arguments, "dtype");
-    nf_bijector *bijector = nf_bijector_parse(option_text(arguments, "flow"), dim, seed, error);
+    nf_bijector *bijector = nf_bijector_parse(option_text(arguments, "flow"), dim, 0, seed, error);
     if (!bijector) return NULL;
     *appended = !option_flag(arguments, "no-standardize") && !has_standardize(bijector);
     if (!*appended) return nf_flow_new(bijector, dtype, error);
@@ -135,7 +135,7 @@ static nf_flow *make_flow(const struct arguments *arguments, size_t dim, bool *a
         ad_error_set(error, AD_ERROR_MEMORY, "no memory for the formula");
         return NULL;
     }
-    nf_flow *flow = nf_flow_parse(complete, dim, dtype, seed, error);
+    nf_flow *flow = nf_flow_parse(complete, dim, 0, dtype, seed, error);
     free(complete);
     return flow;
 }
