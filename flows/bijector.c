@@ -292,6 +292,14 @@ bool nf_each_parameter(nf_bijector *bijector, bool (*visit)(void *context, const
     return walk_parameters(bijector, &w, 0, &place);
 }
 
+bool nf_each_base_parameter(nf_bijector *base, bool (*visit)(void *context, const char *name, nf_parameter *parameter),
+                            void *context)
+{
+    walk w = {.visit = visit, .context = context, .name = "base."};
+    size_t place = 0;
+    return walk_parameters(base, &w, strlen(w.name), &place);
+}
+
 /* ---- Recording ----------------------------------------------------------------------------------------------- */
 
 static bool bind_one(void *tape, const char *name, nf_parameter *parameter)

@@ -1,4 +1,5 @@
-/* A flow: N(0, I) pushed through a bijector, with its parameters in one array, and plans that evaluate it. */
+/* A flow: a base distribution pushed through a bijector, with its parameters in one array, and plans that evaluate it.
+ */
 #include "internal.h"
 
 #include <string.h>
@@ -17,7 +18,7 @@ typedef struct {
 enum { LOG_PROB, SAMPLE, FORWARD, INVERSE, EVALUATIONS };
 
 struct nf_flow {
-    nf_bijector *bijector;
+    nf_bijector *base, *bijector;
     ad_dtype dtype;
     entry *entry; /* trained ones first */
     size_t n_entry, n_trained;
@@ -47,28 +48,47 @@ static bool collect(void *context, const char *name, nf_parameter *parameter)
     return true;
 }
 
+bool nf_flow_each_parameter(const nf_flow *flow,
+                            bool (*visit)(void *context, const char *name, nf_parameter *parameter), void *context)
+{
+    return nf_each_parameter(flow->bijector, visit, context) && nf_each_base_parameter(flow->base, visit, context);
+}
+
 static bool collect_parameters(nf_flow *flow)
 {
-    nf_each_parameter(flow->bijector, collect, &(collect_state){.flow = flow, .count_only = true});
+    nf_flow_each_parameter(flow, collect, &(collect_state){.flow = flow, .count_only = true});
     flow->entry = ad_alloc(flow->n_entry, sizeof *flow->entry);
     if (!flow->entry) return false;
     flow->n_entry = 0;
-    nf_each_parameter(flow->bijector, collect, &(collect_state){.flow = flow});
+    nf_flow_each_parameter(flow, collect, &(collect_state){.flow = flow});
     flow->n_trained = flow->n_entry;
     flow->trained_elements = flow->elements;
-    nf_each_parameter(flow->bijector, collect, &(collect_state){.flow = flow, .fixed = true});
+    nf_flow_each_parameter(flow, collect, &(collect_state){.flow = flow, .fixed = true});
     flow->data = ad_alloc_aligned(flow->elements, ad_dtype_size(flow->dtype));
     return flow->data != NULL;
 }
 
-nf_flow *nf_flow_new(nf_bijector *bijector, ad_dtype dtype, ad_error *error)
+nf_flow *nf_flow_new(nf_bijector *base, nf_bijector *bijector, ad_dtype dtype, ad_error *error)
 {
-    if (!bijector) return NULL;
-    nf_flow *flow = ad_alloc(1, sizeof *flow);
-    if (flow) *flow = (nf_flow){.bijector = bijector, .dtype = dtype};
-    if (!flow || !collect_parameters(flow)) {
+    if (bijector && !base)
+        base = nf_bijector_new(&nf_type_normal, bijector->dim, bijector->context, NULL, NULL, 0, error);
+    bool good = base && bijector;
+    if (good && (!base->type->log_prob || !base->type->sample || base->dim != bijector->dim)) {
+        ad_error_set(error, AD_ERROR_ARGUMENT,
+                     "flow: '%s' of dimension %zu can't be the base distribution of dimension %zu", base->type->name,
+                     base->dim, bijector->dim);
+        good = false;
+    }
+    nf_flow *flow = good ? ad_alloc(1, sizeof *flow) : NULL;
+    if (!flow) {
+        if (good) ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a flow");
+        nf_bijector_free(base);
+        nf_bijector_free(bijector);
+        return NULL;
+    }
+    *flow = (nf_flow){.base = base, .bijector = bijector, .dtype = dtype};
+    if (!collect_parameters(flow)) {
         ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a flow");
-        if (!flow) nf_bijector_free(bijector);
         nf_flow_free(flow);
         return NULL;
     }
@@ -78,7 +98,8 @@ nf_flow *nf_flow_new(nf_bijector *bijector, ad_dtype dtype, ad_error *error)
 
 nf_flow *nf_flow_parse(const char *formula, size_t dim, size_t context, ad_dtype dtype, uint64_t seed, ad_error *error)
 {
-    return nf_flow_new(nf_bijector_parse(formula, dim, context, seed, error), dtype, error);
+    nf_bijector *base, *bijector = nf_parse_flow(formula, dim, context, seed, &base, error);
+    return bijector ? nf_flow_new(base, bijector, dtype, error) : NULL;
 }
 
 void nf_flow_free(nf_flow *flow)
@@ -88,12 +109,18 @@ void nf_flow_free(nf_flow *flow)
     ad_free_aligned(flow->data);
     ad_free(flow->entry);
     nf_bijector_free(flow->bijector);
+    nf_bijector_free(flow->base);
     ad_free(flow);
 }
 
 nf_bijector *nf_flow_bijector(const nf_flow *flow)
 {
     return flow->bijector;
+}
+
+nf_bijector *nf_flow_base(const nf_flow *flow)
+{
+    return flow->base;
 }
 
 size_t nf_flow_dim(const nf_flow *flow)
@@ -170,11 +197,35 @@ void nf_flow_bind_plan(const nf_flow *flow, ad_plan *plan)
 
 /* ---- Recording ----------------------------------------------------------------------------------------------- */
 
+void nf_flow_bind(const nf_flow *flow, ad_tape *tape)
+{
+    nf_bind(flow->bijector, tape);
+    nf_bind(flow->base, tape);
+    nf_set_context(flow->base, nf_context(flow->bijector));
+}
+
+static ad_var base_log_prob(const nf_flow *flow, ad_var z)
+{
+    ad_tape_enter(z.tape, flow->base->type->name);
+    ad_var log_prob = flow->base->type->log_prob(flow->base, z);
+    ad_tape_leave(z.tape);
+    return log_prob;
+}
+
 ad_var nf_flow_record_log_prob(const nf_flow *flow, ad_var x)
 {
-    nf_bind(flow->bijector, x.tape);
     ad_var log_det, z = nf_inverse(flow->bijector, x, &log_det);
-    return ad_add(nf_normal_log_prob(z), log_det);
+    return ad_add(base_log_prob(flow, z), log_det);
+}
+
+ad_var nf_flow_record_sample(const nf_flow *flow, ad_tape *tape, ad_var *log_prob)
+{
+    ad_tape_enter(tape, flow->base->type->name);
+    ad_var z = flow->base->type->sample(flow->base, tape);
+    ad_tape_leave(tape);
+    ad_var log_det, x = nf_forward(flow->bijector, z, &log_det);
+    *log_prob = ad_sub(base_log_prob(flow, z), log_det);
+    return x;
 }
 
 static int record_log_prob(const nf_flow *flow, ad_tape *tape, ad_var *in, ad_var out[2])
@@ -187,17 +238,13 @@ static int record_log_prob(const nf_flow *flow, ad_tape *tape, ad_var *in, ad_va
 static int record_sample(const nf_flow *flow, ad_tape *tape, ad_var *in, ad_var out[2])
 {
     *in = (ad_var){tape, -1};
-    nf_bind(flow->bijector, tape);
-    ad_var log_det, z = ad_normal(tape, AD_SHAPE(nf_flow_dim(flow)), 0);
-    out[0] = nf_forward(flow->bijector, z, &log_det);
-    out[1] = ad_sub(nf_normal_log_prob(z), log_det);
+    out[0] = nf_flow_record_sample(flow, tape, &out[1]);
     return 2;
 }
 
 static int record_forward(const nf_flow *flow, ad_tape *tape, ad_var *in, ad_var out[2])
 {
     *in = ad_input(tape, "z", AD_SHAPE(nf_flow_dim(flow)));
-    nf_bind(flow->bijector, tape);
     out[0] = nf_forward(flow->bijector, *in, &out[1]);
     return 2;
 }
@@ -205,7 +252,6 @@ static int record_forward(const nf_flow *flow, ad_tape *tape, ad_var *in, ad_var
 static int record_inverse(const nf_flow *flow, ad_tape *tape, ad_var *in, ad_var out[2])
 {
     *in = ad_input(tape, "x", AD_SHAPE(nf_flow_dim(flow)));
-    nf_bind(flow->bijector, tape);
     out[0] = nf_inverse(flow->bijector, *in, &out[1]);
     return 2;
 }
@@ -221,6 +267,7 @@ static evaluation *evaluation_of(nf_flow *flow, int which, ad_error *error)
         ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a tape");
         return NULL;
     }
+    nf_flow_bind(flow, tape);
     ad_var out[2];
     int outputs = record[which](flow, tape, &e->in, out);
     e->context = nf_context(flow->bijector);

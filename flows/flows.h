@@ -10,7 +10,8 @@
  *
  * A formula names a chain: `(maf(128,128)-flip)*3-standardize`. Terms are joined by '-', the leftmost is applied to the
  * base sample first; `term*K` is K copies, each with parameters of its own; parentheses group; arguments are positional
- * or named; spaces are free.
+ * or named; spaces are free. A flow's formula may name its base distribution first: `student(df=5):maf-flip`; without,
+ * it is N(0, I).
  */
 #ifndef WEIR_FLOWS_H
 #define WEIR_FLOWS_H
@@ -96,6 +97,10 @@ typedef struct nf_bijector_type {
     ad_var (*inverse)(const nf_bijector *self, ad_var x, ad_var *log_det);
     /* Set parameters from data (rows, dim) on the x side. NULL: nothing to set. */
     ad_status (*fit)(nf_bijector *self, const double *x, size_t rows, ad_error *error);
+    /* A base distribution has these two in place of forward and inverse: log p(z), per-row, shape (); and a draw,
+     * per-row, shape (dim), from ad_normal and ad_uniform. */
+    ad_var (*log_prob)(const nf_bijector *self, ad_var z);
+    ad_var (*sample)(const nf_bijector *self, ad_tape *tape);
 } nf_bijector_type;
 
 /* An instance. Read it; change it through the functions below only. */
@@ -159,8 +164,9 @@ void nf_bijector_free(nf_bijector *bijector);
 /* The shortest formula that parses to the same bijector; the caller frees it with ad_free(). NULL when memory is out.
  */
 char *nf_formula(const nf_bijector *bijector);
-/* Types that formulas know, ended by NULL. */
+/* Bijectors and base distributions that formulas know, ended by NULL. */
 const nf_bijector_type *const *nf_bijector_types(void);
+const nf_bijector_type *const *nf_distribution_types(void);
 
 /* ---- Recording ----------------------------------------------------------------------------------------------- */
 
@@ -182,16 +188,23 @@ bool nf_each_parameter(nf_bijector *bijector, bool (*visit)(void *context, const
 
 /* ---- Flows --------------------------------------------------------------------------------------------------- */
 
-/* A base distribution N(0, I) pushed through a bijector: log p(x) = log N(z; 0, I) + log|det dz/dx|. */
+/* A base distribution pushed through a bijector: log p(x) = log p_base(z) + log|det dz/dx|. */
 typedef struct nf_flow nf_flow;
 
-/* The flow owns the bijector, also on failure. dtype is that of training and of evaluation. */
-nf_flow *nf_flow_new(nf_bijector *bijector, ad_dtype dtype, ad_error *error);
-/* nf_bijector_parse() and nf_flow_new(). */
+/* The flow owns both, also on failure; base NULL: N(0, I). dtype is that of training and of evaluation. */
+nf_flow *nf_flow_new(nf_bijector *base, nf_bijector *bijector, ad_dtype dtype, ad_error *error);
+/* From a formula, with or without a base distribution; see nf_bijector_parse(). */
 nf_flow *nf_flow_parse(const char *formula, size_t dim, size_t context, ad_dtype dtype, uint64_t seed, ad_error *error);
 void nf_flow_free(nf_flow *flow);
 
 nf_bijector *nf_flow_bijector(const nf_flow *flow);
+nf_bijector *nf_flow_base(const nf_flow *flow);
+/* As nf_formula(), with the base distribution where it isn't N(0, I). explicit: with every default written out, so that
+ * it means the same when they change. */
+char *nf_flow_formula(const nf_flow *flow, bool explicit);
+/* nf_each_parameter() of the bijector and, named "base.", of the base distribution. */
+bool nf_flow_each_parameter(const nf_flow *flow,
+                            bool (*visit)(void *context, const char *name, nf_parameter *parameter), void *context);
 size_t nf_flow_dim(const nf_flow *flow);
 size_t nf_flow_context(const nf_flow *flow); /* length of the context vector; 0: unconditional */
 ad_dtype nf_flow_dtype(const nf_flow *flow);
@@ -203,8 +216,11 @@ size_t nf_flow_fixed_count(const nf_flow *flow);
 void nf_flow_push(nf_flow *flow);
 void nf_flow_pull(nf_flow *flow);
 
-/* Record log p(x), and the parameter vars in the order of nf_flow_parameters(): for objectives. */
+/* Put the flow's parameters, and its context vector, on a tape: once for each, before the two below. */
+void nf_flow_bind(const nf_flow *flow, ad_tape *tape);
+/* Record log p(x); and a draw x with its log p(x) from the same pass. */
 ad_var nf_flow_record_log_prob(const nf_flow *flow, ad_var x);
+ad_var nf_flow_record_sample(const nf_flow *flow, ad_tape *tape, ad_var *log_prob);
 /* For a plan made from a tape on which the flow was bound: bind every parameter. */
 void nf_flow_bind_plan(const nf_flow *flow, ad_plan *plan);
 /* Parameter number i of the flow on the tape last bound, trained ones first; count of trained ones. */

@@ -10,6 +10,7 @@
 typedef struct {
     char *data;
     size_t length, capacity;
+    bool explicit; /* defaults too */
     bool failed;
 } text;
 
@@ -103,7 +104,7 @@ static void print_step(text *t, const nf_bijector *bijector)
     const char *separator = "(";
     for (size_t i = 0; i < bijector->n_size; i++, separator = ",") append(t, "%s%zu", separator, bijector->size[i]);
     for (size_t i = 0; type->argument && type->argument[i].name; i++) {
-        if (bijector->argument[i] == type->argument[i].value) continue;
+        if (!t->explicit && bijector->argument[i] == type->argument[i].value) continue;
         append(t, "%s%s=", separator, type->argument[i].name);
         separator = ",";
         if (type->argument[i].kind == NF_CHOICE)
@@ -206,6 +207,7 @@ static void print_chain(text *t, const nf_bijector *const *step, size_t count)
     bool good = p.kind && p.step && p.table;
     for (size_t i = 0; i < count && good; i++) {
         while (!same_step(step[p.kind[i]], step[i])) p.kind[i]++;
+        p.step[i].explicit = t->explicit;
         if (p.kind[i] == i) print_step(&p.step[i], step[i]);
         good = !p.step[i].failed;
     }
@@ -222,16 +224,30 @@ static void print_chain(text *t, const nf_bijector *const *step, size_t count)
     ad_free(p.kind);
 }
 
-char *nf_formula(const nf_bijector *bijector)
+static char *print_formula(const nf_bijector *base, const nf_bijector *bijector, bool explicit)
 {
-    text t = {0};
+    text t = {.explicit = explicit};
     locale_t c_locale = newlocale(LC_ALL_MASK, "C", NULL);
     if (!c_locale) return NULL;
     locale_t before = uselocale(c_locale); /* a number has a point, wherever we are */
+    if (base && (explicit || base->type != &nf_type_normal)) {
+        print_step(&t, base);
+        append(&t, ":");
+    }
     print_flat(&t, bijector);
     uselocale(before);
     freelocale(c_locale);
     if (!t.failed) return t.data;
     ad_free(t.data);
     return NULL;
+}
+
+char *nf_formula(const nf_bijector *bijector)
+{
+    return print_formula(NULL, bijector, false);
+}
+
+char *nf_flow_formula(const nf_flow *flow, bool explicit)
+{
+    return print_formula(nf_flow_base(flow), nf_flow_bijector(flow), explicit);
 }

@@ -10,6 +10,10 @@ extern const nf_bijector_type nf_type_chain, nf_type_invert;
 extern const nf_bijector_type nf_type_loc, nf_type_scale, nf_type_permute, nf_type_flip, nf_type_standardize,
     nf_type_maf;
 
+/* Base distributions. */
+extern const nf_bijector_type nf_type_normal, nf_type_diagonal_normal, nf_type_uniform, nf_type_student,
+    nf_type_mixture;
+
 /* An instance without arguments that owns its children; frees them on failure. */
 nf_bijector *nf_bijector_with_children(const nf_bijector_type *type, nf_bijector **child, size_t count,
                                        ad_error *error);
@@ -23,10 +27,15 @@ ad_var nf_derive_log_det(ad_var out, ad_var in);
 typedef ad_var nf_map(const nf_bijector *self, ad_var in, ad_var *log_det);
 ad_var nf_derive_inverse(const nf_bijector *self, nf_map *map, ad_var v, ad_var *log_det);
 
+/* nf_each_parameter() of a base distribution. */
+bool nf_each_base_parameter(nf_bijector *base, bool (*visit)(void *context, const char *name, nf_parameter *parameter),
+                            void *context);
+
 /* The same types and arguments, fresh parameters. */
 nf_bijector *nf_bijector_copy(const nf_bijector *bijector, ad_error *error);
 /* NULL when there is none of this name. */
-const nf_bijector_type *nf_type_named(const char *name, size_t length);
+const nf_bijector_type *nf_bijector_named(const char *name, size_t length);
+const nf_bijector_type *nf_distribution_named(const char *name, size_t length);
 
 /* z = inverse(x) of each row, float64, on this thread. */
 ad_status nf_bijector_inverse_rows(nf_bijector *bijector, const double *x, size_t rows, double *z, ad_error *error);
@@ -34,7 +43,8 @@ ad_status nf_bijector_inverse_rows(nf_bijector *bijector, const double *x, size_
 /* y_i = v_(D+1-i) */
 ad_var nf_reverse(ad_var v);
 
-/* log N(z; 0, I), z of shape (dim). */
-ad_var nf_normal_log_prob(ad_var z);
+/* Base distribution and bijector of a flow's formula; *base NULL when it names none. */
+nf_bijector *nf_parse_flow(const char *formula, size_t dim, size_t context, uint64_t seed, nf_bijector **base,
+                           ad_error *error);
 
 #endif

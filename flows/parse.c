@@ -1,8 +1,10 @@
 /* Formulas, by recursive descent:
  *
+ *     flow     = [ distribution ':' ] chain
  *     chain    = term { '-' term }
  *     term     = factor [ '*' count ]
  *     factor   = name [ '(' argument { ',' argument } ')' ]  |  'invert' '(' chain ')'  |  '(' chain ')'
+ *     distribution = name [ '(' argument { ',' argument } ')' ]
  *     argument = number | name '=' ( number | word )
  */
 #include "internal.h"
@@ -115,7 +117,7 @@ static const char *got(const char *at, char buffer[static 64])
 static const char *type_names(char buffer[static 512])
 {
     size_t n = 0;
-    for (const nf_bijector_type *const *t = nf_bijector_types(); *t; t++)
+    for (const nf_bijector_type *const *t = nf_bijector_types(); *t && n < 400; t++)
         n += (size_t)snprintf(buffer + n, 512 - n, "%s, ", (*t)->name);
     snprintf(buffer + n, 512 - n, "invert(…), or '('");
     return buffer;
@@ -262,25 +264,50 @@ static bool parse_arguments(parser *p, arguments *a)
 
 /* ---- Terms --------------------------------------------------------------------------------------------------- */
 
+/* A name that is known, with its arguments. */
+static nf_bijector *parse_instance(parser *p, const nf_bijector_type *type, size_t length)
+{
+    char valid[512];
+    const char *start = p->at;
+    arguments a = {.type = type};
+    p->at += length;
+    if (!parse_arguments(p, &a)) return NULL;
+    ad_error error = {AD_OK, ""};
+    nf_bijector *made = nf_bijector_new(type, p->dim, p->context, a.value, a.size, a.n_size, &error);
+    if (made) return made;
+    if (error.status == AD_ERROR_ARGUMENT)
+        fail(p, start, error.message, argument_help(&a, valid));
+    else if (p->error)
+        *p->error = error;
+    return NULL;
+}
+
 static bool parse_named_factor(parser *p, list *to)
 {
     char what[200], valid[512], given[64];
     const char *start = p->at;
-    size_t length = name_length(p->at);
-    arguments a = {.type = nf_type_named(start, length)};
-    if (!a.type) {
-        snprintf(what, sizeof what, "expected a bijector, %s", got(start, given));
+    size_t length = name_length(start);
+    const nf_bijector_type *type = nf_bijector_named(start, length);
+    if (!type) {
+        snprintf(what, sizeof what, "expected a bijector, %s%s", got(start, given),
+                 nf_distribution_named(start, length)
+                     ? ", a base distribution: it goes first in a flow's formula, before a ':'"
+                     : "");
         return fail(p, start, what, type_names(valid));
     }
-    p->at += length;
-    if (!parse_arguments(p, &a)) return false;
-    ad_error error = {AD_OK, ""};
-    nf_bijector *made = nf_bijector_new(a.type, p->dim, p->context, a.value, a.size, a.n_size, &error);
     p->steps++;
-    if (made) return push(p, to, made);
-    if (error.status == AD_ERROR_ARGUMENT) return fail(p, start, error.message, argument_help(&a, valid));
-    if (p->error) *p->error = error;
-    return false;
+    return push(p, to, parse_instance(p, type, length));
+}
+
+/* False on failure only: a formula needs no base distribution. */
+static bool parse_base(parser *p, nf_bijector **base)
+{
+    skip_spaces(p);
+    size_t length = name_length(p->at);
+    const nf_bijector_type *type = nf_distribution_named(p->at, length);
+    if (!type) return true;
+    *base = parse_instance(p, type, length);
+    return *base && (take(p, ':') || fail(p, p->at, "a base distribution without a bijector", "':' and a formula"));
 }
 
 /* The children between parentheses become one bijector. */
@@ -342,11 +369,12 @@ static bool parse_chain(parser *p, list *to)
     return true;
 }
 
-static nf_bijector *parse(const char *formula, size_t dim, size_t context, uint64_t seed, ad_error *error)
+static nf_bijector *parse(const char *formula, size_t dim, size_t context, uint64_t seed, nf_bijector **base,
+                          ad_error *error)
 {
     parser p = {.text = formula, .at = formula, .dim = dim, .context = context, .error = error};
     list steps = {0};
-    bool good = parse_chain(&p, &steps);
+    bool good = (!base || parse_base(&p, base)) && parse_chain(&p, &steps);
     skip_spaces(&p);
     if (good && *p.at) {
         char what[100], given[64];
@@ -360,19 +388,31 @@ static nf_bijector *parse(const char *formula, size_t dim, size_t context, uint6
     nf_bijector *chain = nf_chain(steps.child, steps.count, error);
     ad_free(steps.child);
     if (chain) nf_initialize(chain, seed);
+    if (base && *base) nf_initialize(*base, ~seed);
     return chain;
 }
 
-nf_bijector *nf_bijector_parse(const char *formula, size_t dim, size_t context, uint64_t seed, ad_error *error)
+nf_bijector *nf_parse_flow(const char *formula, size_t dim, size_t context, uint64_t seed, nf_bijector **base,
+                           ad_error *error)
 {
+    if (base) *base = NULL;
     locale_t c_locale = newlocale(LC_ALL_MASK, "C", NULL);
     if (!c_locale) {
         ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a formula");
         return NULL;
     }
     locale_t before = uselocale(c_locale); /* a number has a point, wherever we are */
-    nf_bijector *bijector = parse(formula, dim, context, seed, error);
+    nf_bijector *bijector = parse(formula, dim, context, seed, base, error);
     uselocale(before);
     freelocale(c_locale);
+    if (!bijector && base) {
+        nf_bijector_free(*base);
+        *base = NULL;
+    }
     return bijector;
+}
+
+nf_bijector *nf_bijector_parse(const char *formula, size_t dim, size_t context, uint64_t seed, ad_error *error)
+{
+    return nf_parse_flow(formula, dim, context, seed, NULL, error);
 }

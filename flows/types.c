@@ -1,4 +1,4 @@
-/* The table of bijectors that formulas know: Weir's own, and those registered from outside. */
+/* The tables of what formulas know: Weir's own bijectors and base distributions, and those registered from outside. */
 #include "internal.h"
 
 #include <ctype.h>
@@ -6,20 +6,39 @@
 
 enum { MOST_TYPES = 256 };
 
-static const nf_bijector_type *types[MOST_TYPES + 1] = {
+static const nf_bijector_type *bijectors[MOST_TYPES + 1] = {
     &nf_type_loc, &nf_type_scale, &nf_type_permute, &nf_type_flip, &nf_type_standardize, &nf_type_maf,
+};
+
+static const nf_bijector_type *distributions[MOST_TYPES + 1] = {
+    &nf_type_normal, &nf_type_diagonal_normal, &nf_type_uniform, &nf_type_student, &nf_type_mixture,
 };
 
 const nf_bijector_type *const *nf_bijector_types(void)
 {
-    return types;
+    return bijectors;
 }
 
-const nf_bijector_type *nf_type_named(const char *name, size_t length)
+const nf_bijector_type *const *nf_distribution_types(void)
+{
+    return distributions;
+}
+
+static const nf_bijector_type *named(const nf_bijector_type *const *types, const char *name, size_t length)
 {
     for (size_t i = 0; types[i]; i++)
         if (strlen(types[i]->name) == length && memcmp(types[i]->name, name, length) == 0) return types[i];
     return NULL;
+}
+
+const nf_bijector_type *nf_bijector_named(const char *name, size_t length)
+{
+    return named(bijectors, name, length);
+}
+
+const nf_bijector_type *nf_distribution_named(const char *name, size_t length)
+{
+    return named(distributions, name, length);
 }
 
 static bool is_name(const char *name)
@@ -35,15 +54,17 @@ ad_status nf_register(const nf_bijector_type *type, ad_error *error)
         return ad_error_set(error, AD_ERROR_ARGUMENT,
                             "nf_register: '%.60s' isn't a name: letters, digits and '_', a digit not first",
                             type->name ? type->name : "");
-    if (strcmp(type->name, "invert") == 0 || nf_type_named(type->name, strlen(type->name)))
-        return ad_error_set(error, AD_ERROR_ARGUMENT, "nf_register: there is a bijector '%.60s' already", type->name);
-    if (!type->forward && !type->inverse)
-        return ad_error_set(error, AD_ERROR_ARGUMENT, "nf_register: '%.60s' has neither forward nor inverse",
+    if (strcmp(type->name, "invert") == 0 || named(bijectors, type->name, strlen(type->name)) ||
+        named(distributions, type->name, strlen(type->name)))
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "nf_register: the name '%.60s' is taken", type->name);
+    if (!type->forward && !type->inverse && !(type->log_prob && type->sample))
+        return ad_error_set(error, AD_ERROR_ARGUMENT,
+                            "nf_register: '%.60s' has neither forward nor inverse, nor log_prob and sample",
                             type->name);
+    const nf_bijector_type **types = type->log_prob ? distributions : bijectors;
     size_t count = 0;
     while (types[count]) count++;
-    if (count == MOST_TYPES)
-        return ad_error_set(error, AD_ERROR_ARGUMENT, "nf_register: at most %d bijectors", MOST_TYPES);
+    if (count == MOST_TYPES) return ad_error_set(error, AD_ERROR_ARGUMENT, "nf_register: at most %d types", MOST_TYPES);
     types[count] = type;
     return AD_OK;
 }

@@ -120,6 +120,7 @@ static ad_status compile(nf_training *t, ad_error *error)
     size_t *offset = ad_alloc(n, sizeof *offset);
     if (tape && wrt && out && offset) {
         t->x = ad_input(tape, "x", AD_SHAPE(t->dim));
+        nf_flow_bind(t->flow, tape);
         ad_var log_prob = nf_flow_record_log_prob(t->flow, t->x);
         out[0] = ad_neg(ad_div(ad_sum_rows(ad_to_rows(log_prob)), ad_row_count(tape)));
         for (size_t i = 0; i < n; i++) wrt[i] = nf_flow_parameter_var(t->flow, i, &offset[i]);

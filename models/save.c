@@ -7,6 +7,26 @@
 
 static const char format_name[] = "weir-flow-1";
 
+/* ---- The checksum --------------------------------------------------------------------------------------------- */
+
+/* FNV-1a, 64 bits. A flipped bit in the formula may give another valid formula: only this tells. */
+static uint64_t hash(uint64_t state, const void *data, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++) state = (state ^ ((const unsigned char *)data)[i]) * 0x100000001b3;
+    return state;
+}
+
+/* Of the metadata's values, each with the zero that ends it, and of the parameters; sixteen hexadecimal digits. */
+static void checksum(const char *const *value, size_t count, const nf_flow *flow, char digits[17])
+{
+    uint64_t state = 0xcbf29ce484222325;
+    size_t elements = nf_flow_parameter_count(flow) + nf_flow_fixed_count(flow);
+    for (size_t i = 0; i < count; i++)
+        state = hash(state, value[i] ? value[i] : "", value[i] ? strlen(value[i]) + 1 : 1);
+    state = hash(state, nf_flow_parameters(flow), elements * ad_dtype_size(nf_flow_dtype(flow)));
+    snprintf(digits, 17, "%016llx", (unsigned long long)state);
+}
+
 /* ---- Saving -------------------------------------------------------------------------------------------------- */
 
 typedef struct {
@@ -34,22 +54,23 @@ static bool add_tensor(void *context, const char *name, nf_parameter *parameter)
 
 ad_status nf_save(const nf_flow *flow, const char *record, const char *path, ad_error *error)
 {
-    nf_bijector *bijector = nf_flow_bijector(flow);
     tensor_list list = {.flow = flow, .fixed = nf_flow_parameter_count(flow)};
-    nf_each_parameter(bijector, add_tensor, &list);
+    nf_flow_each_parameter(flow, add_tensor, &list);
     size_t count = list.count;
     list.count = 0;
     list.tensor = ad_alloc(count, sizeof *list.tensor);
-    char *formula = nf_formula(bijector), dim[24];
+    char *formula = nf_flow_formula(flow, true), dim[24], context[24];
     snprintf(dim, sizeof dim, "%zu", nf_flow_dim(flow));
+    snprintf(context, sizeof context, "%zu", nf_flow_context(flow));
     ad_status status;
-    if (list.tensor && formula && nf_each_parameter(bijector, add_tensor, &list)) {
-        const nf_metadata metadata[] = {{"format", format_name},
-                                        {"formula", formula},
-                                        {"dim", dim},
-                                        {"dtype", ad_dtype_name(nf_flow_dtype(flow))},
+    if (list.tensor && formula && nf_flow_each_parameter(flow, add_tensor, &list)) {
+        const char *dtype = ad_dtype_name(nf_flow_dtype(flow));
+        char digits[17];
+        checksum((const char *[]){formula, dim, context, dtype, record}, 5, flow, digits);
+        const nf_metadata metadata[] = {{"format", format_name}, {"formula", formula}, {"dim", dim},
+                                        {"context", context},    {"dtype", dtype},     {"checksum", digits},
                                         {"training", record}};
-        status = nf_safetensors_write(path, list.tensor, count, metadata, record ? 5 : 4, error);
+        status = nf_safetensors_write(path, list.tensor, count, metadata, record ? 7 : 6, error);
     } else {
         status = ad_error_set(error, AD_ERROR_MEMORY, "%s: out of memory to save a flow", path);
     }
@@ -93,25 +114,49 @@ static bool load_tensor(void *context, const char *name, nf_parameter *parameter
     return true;
 }
 
+/* Whole numbers up to a million. */
+static bool read_size(const char *text, size_t *size)
+{
+    char *end;
+    unsigned long long value = strtoull(text, &end, 10);
+    *size = (size_t)value;
+    return end != text && !*end && value <= 1000000;
+}
+
+/* A file without a checksum is one that was written elsewhere. */
+static bool agrees(const nf_safetensors *file, const nf_flow *flow, const char *path, ad_error *error)
+{
+    static const char *const key[] = {"formula", "dim", "context", "dtype", "training"};
+    const char *value[5], *expected = nf_safetensors_metadata(file, "checksum");
+    char digits[17];
+    for (int i = 0; i < 5; i++) value[i] = nf_safetensors_metadata(file, key[i]);
+    checksum(value, 5, flow, digits);
+    if (!expected || strcmp(expected, digits) == 0) return true;
+    ad_error_set(error, AD_ERROR_FORMAT, "%s: damaged: its checksum is %.30s, but its content's is %s", path, expected,
+                 digits);
+    return false;
+}
+
 static nf_flow *flow_of(const nf_safetensors *file, const char *path, ad_error *error)
 {
     const char *format = nf_safetensors_metadata(file, "format"), *formula = nf_safetensors_metadata(file, "formula");
+    const char *context_text = nf_safetensors_metadata(file, "context");
     const char *dim_text = nf_safetensors_metadata(file, "dim"), *dtype_text = nf_safetensors_metadata(file, "dtype");
     if (!format || strcmp(format, format_name) != 0 || !formula || !dim_text || !dtype_text) {
         ad_error_set(error, AD_ERROR_FORMAT,
                      "%s: a safetensors file, but not one of Weir's: no formula, dim and dtype in it", path);
         return NULL;
     }
-    char *end;
-    unsigned long long dim = strtoull(dim_text, &end, 10);
+    size_t dim, context = 0;
     bool f32 = strcmp(dtype_text, ad_dtype_name(AD_F32)) == 0, f64 = strcmp(dtype_text, ad_dtype_name(AD_F64)) == 0;
-    if (*end || end == dim_text || dim == 0 || dim > 1000000 || !(f32 || f64)) {
+    if (!read_size(dim_text, &dim) || dim == 0 || (context_text && !read_size(context_text, &context)) ||
+        !(f32 || f64)) {
         ad_error_set(error, AD_ERROR_FORMAT, "%s: bad metadata: dim '%.30s', dtype '%.30s'", path, dim_text,
                      dtype_text);
         return NULL;
     }
     ad_error cause;
-    nf_flow *flow = nf_flow_parse(formula, (size_t)dim, 0, f32 ? AD_F32 : AD_F64, 0, &cause);
+    nf_flow *flow = nf_flow_parse(formula, dim, context, f32 ? AD_F32 : AD_F64, 0, &cause);
     if (!flow)
         ad_error_set(error, cause.status == AD_ERROR_MEMORY ? AD_ERROR_MEMORY : AD_ERROR_FORMAT,
                      "%s: its formula can't be used: %.900s", path, cause.message);
@@ -129,12 +174,13 @@ nf_flow *nf_load(const char *path, char **record, ad_error *error)
     bool good = flow != NULL;
     if (good) {
         loading l = {.file = file, .flow = flow, .path = path, .fixed = nf_flow_parameter_count(flow), .error = error};
-        good = nf_each_parameter(nf_flow_bijector(flow), load_tensor, &l);
+        good = nf_flow_each_parameter(flow, load_tensor, &l);
         if (good && l.found != in_file) {
             ad_error_set(error, AD_ERROR_FORMAT, "%s: %zu tensors, but its formula has %zu", path, in_file, l.found);
             good = false;
         }
     }
+    good = good && agrees(file, flow, path, error);
     const char *training = nf_safetensors_metadata(file, "training");
     if (good && record && training && !(*record = ad_strdup(training))) {
         ad_error_set(error, AD_ERROR_MEMORY, "%s: out of memory", path);

@@ -42,7 +42,7 @@ static inline nf_flow *moved_flow(const char *formula, size_t dim, ad_dtype dtyp
 {
     nf_bijector *bijector = parsed(formula, dim, 1);
     nf_each_parameter(bijector, move_parameter, &(uint64_t){0});
-    nf_flow *flow = nf_flow_new(bijector, dtype, &error);
+    nf_flow *flow = nf_flow_new(NULL, bijector, dtype, &error);
     ck_assert_msg(flow != NULL, "%s", error.message);
     return flow;
 }

@@ -91,7 +91,7 @@ static double *forward_of(const char *formula, const char *const *name, const do
     nf_bijector *bijector = parsed(formula, D, 1);
     for (size_t i = 0; i < count; i++)
         memcpy(nf_parameter_value(bijector->child[0], name[i]), value[i], sizeof value[i]);
-    nf_flow *flow = nf_flow_new(bijector, AD_F64, &error);
+    nf_flow *flow = nf_flow_new(NULL, bijector, AD_F64, &error);
     double *x = malloc(ROWS * D * sizeof *x);
     ASSERT_OK(nf_transform(flow, false, z, NULL, ROWS, x, log_det, NULL, &error));
     nf_flow_free(flow);
@@ -450,7 +450,7 @@ START_TEST(user_type_in_a_chain)
     double a = 0.3, b = *nf_parameter_value(bijector, "b");
     ck_assert_double_eq(*nf_parameter_value(bijector, "a"), a);
     ck_assert(b != 0 && fabs(b) <= 2);
-    nf_flow *flow = nf_flow_new(bijector, AD_F64, &error);
+    nf_flow *flow = nf_flow_new(NULL, bijector, AD_F64, &error);
     double *x = normals(2 * ROWS, 2, 8), log_prob[ROWS];
     ASSERT_OK(nf_log_prob(flow, x, NULL, ROWS, log_prob, NULL, &error));
     for (size_t r = 0; r < ROWS; r++) {

@@ -26,7 +26,7 @@ static bool same_flow(nf_flow *a, nf_flow *b)
     enum { ROWS = 20 };
     size_t dim = nf_flow_dim(a);
     if (nf_flow_dim(b) != dim || nf_flow_dtype(a) != nf_flow_dtype(b)) return false;
-    char *formula[] = {nf_formula(nf_flow_bijector(a)), nf_formula(nf_flow_bijector(b))};
+    char *formula[] = {nf_flow_formula(a, true), nf_flow_formula(b, true)};
     double *x = normals(ROWS * dim, 1, 1), log_prob[2][ROWS];
     ASSERT_OK(nf_log_prob(a, x, NULL, ROWS, log_prob[0], NULL, &error));
     ASSERT_OK(nf_log_prob(b, x, NULL, ROWS, log_prob[1], NULL, &error));
@@ -100,13 +100,13 @@ START_TEST(made_by_calls)
         if (i == 2) made = nf_chain((nf_bijector *[]){nf_invert(nf_chain(&made, 1, &error), &error)}, 1, &error);
         if (i == 3) made = nf_invert(nf_invert(made, &error), &error);
         ck_assert_ptr_nonnull(made);
-        nf_flow *flow = nf_flow_new(made, AD_F64, &error), *back = loaded(saved(flow, NULL).text, NULL);
+        nf_flow *flow = nf_flow_new(NULL, made, AD_F64, &error), *back = loaded(saved(flow, NULL).text, NULL);
         ck_assert(same_flow(flow, back));
         nf_flow_free(flow);
         nf_flow_free(back);
     }
     const nf_bijector_type *loc = nf_bijector_types()[0];
-    nf_flow *flow = nf_flow_new(nf_bijector_new(loc, 2, 0, NULL, NULL, 0, &error), AD_F32, &error);
+    nf_flow *flow = nf_flow_new(NULL, nf_bijector_new(loc, 2, 0, NULL, NULL, 0, &error), AD_F32, &error);
     nf_flow *back = loaded(saved(flow, NULL).text, NULL);
     ck_assert(same_flow(flow, back));
     nf_flow_free(flow);
@@ -120,8 +120,9 @@ START_TEST(what_is_in_the_file)
     nf_safetensors *file = nf_safetensors_read(saved(flow, "{}").text, &error);
     ck_assert_msg(file != NULL, "%s", error.message);
     ck_assert_str_eq(nf_safetensors_metadata(file, "format"), "weir-flow-1");
-    ck_assert_str_eq(nf_safetensors_metadata(file, "formula"), "(maf(3)-standardize)*2");
+    ck_assert_str_eq(nf_safetensors_metadata(file, "formula"), "normal:(maf(3,activation=tanh,bound=3)-standardize)*2");
     ck_assert_str_eq(nf_safetensors_metadata(file, "dim"), "2");
+    ck_assert_str_eq(nf_safetensors_metadata(file, "context"), "0");
     ck_assert_str_eq(nf_safetensors_metadata(file, "dtype"), "float32");
     ck_assert_str_eq(nf_safetensors_metadata(file, "training"), "{}");
     size_t count;

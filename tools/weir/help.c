@@ -54,20 +54,29 @@ static void print_argument(const nf_argument *argument, FILE *to)
     fprintf(to, "[%.*s]\n", (int)strcspn(choice, "|"), choice);
 }
 
-void help_print_formulas(FILE *to)
+static void print_types(const nf_bijector_type *const *type, FILE *to)
 {
-    fprintf(to, "A formula is a chain of bijectors, which turns samples of a normal distribution into data:\n\n"
-                "  a-b             b after a: the first is applied to the sample first\n"
-                "  a*3             three copies, each with parameters of its own\n"
-                "  (a-b)*3         parentheses group\n"
-                "  maf(64,64)      arguments, by position or as name=value\n"
-                "  invert(a-b)     the inverse\n\nbijectors, with the defaults of their arguments in brackets:\n");
-    for (const nf_bijector_type *const *type = nf_bijector_types(); *type; type++) {
+    for (; *type; type++) {
         int width = fprintf(to, "  %s", (*type)->name);
         if ((*type)->positional) width += fprintf(to, "(%s)", (*type)->positional);
         fprintf(to, "%*s%s\n", width < INDENT ? INDENT - width : 2, "", (*type)->help);
         for (const nf_argument *argument = (*type)->argument; argument && argument->name; argument++)
             print_argument(argument, to);
     }
+}
+
+void help_print_formulas(FILE *to)
+{
+    fprintf(to, "A formula is a chain of bijectors, which turns samples of a base distribution into data:\n\n"
+                "  a-b             b after a: the first is applied to the sample first\n"
+                "  a*3             three copies, each with parameters of its own\n"
+                "  (a-b)*3         parentheses group\n"
+                "  maf(64,64)      arguments, by position or as name=value\n"
+                "  invert(a-b)     the inverse\n"
+                "  student:a-b     a base distribution other than N(0, I)\n\nbijectors, with the defaults of their "
+                "arguments in brackets:\n");
+    print_types(nf_bijector_types(), to);
+    fprintf(to, "\nbase distributions:\n");
+    print_types(nf_distribution_types(), to);
     fprintf(to, "\nexample:\n  weir check '(maf(128,128)-flip)*3' --dim 2\n");
 }

@@ -12,7 +12,7 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     json_t *record;
     nf_flow *flow = load_model(model, &record, error);
     if (!flow) return error->status;
-    char *formula = nf_formula(nf_flow_bijector(flow));
+    char *formula = nf_flow_formula(flow, false);
     json_object_set_new(result, "model", report_text(model));
     json_object_set_new(result, "formula", json_string(formula ? formula : ""));
     json_object_set_new(result, "dim", json_integer((json_int_t)nf_flow_dim(flow)));

@@ -340,7 +340,7 @@ ad_status picture_draw(const struct picture *picture, const char *path, ad_error
     if (!script) return error->status;
     begin_picture(script, is_svg(path), picture->samples->columns);
     char **names = column_names(picture->record, picture->samples->columns);
-    char *formula = nf_formula(nf_flow_bijector(picture->flow));
+    char *formula = nf_flow_formula(picture->flow, false);
     fprintf(script, "formula = ");
     gnuplot_quote(script, formula ? formula : "");
     fprintf(script, "\n");

@@ -123,12 +123,12 @@ static nf_flow *make_flow(const struct arguments *arguments, size_t dim, bool *a
     *appended = false;
     uint64_t seed = option_count(arguments, "seed");
     ad_dtype dtype = (ad_dtype)option_choice(arguments, "dtype");
-    nf_bijector *bijector = nf_bijector_parse(option_text(arguments, "flow"), dim, 0, seed, error);
-    if (!bijector) return NULL;
-    *appended = !option_flag(arguments, "no-standardize") && !has_standardize(bijector);
-    if (!*appended) return nf_flow_new(bijector, dtype, error);
-    char *formula = nf_formula(bijector), *complete = NULL;
-    nf_bijector_free(bijector);
+    nf_flow *given = nf_flow_parse(option_text(arguments, "flow"), dim, 0, dtype, seed, error);
+    if (!given) return NULL;
+    *appended = !option_flag(arguments, "no-standardize") && !has_standardize(nf_flow_bijector(given));
+    if (!*appended) return given;
+    char *formula = nf_flow_formula(given, false), *complete = NULL;
+    nf_flow_free(given);
     int length = formula ? asprintf(&complete, "%s-standardize", formula) : -1;
     ad_free(formula);
     if (length < 0) {
@@ -262,7 +262,7 @@ ad_status train(const struct arguments *arguments, const char *data_name, const 
     }
     json_t *record = record_json(arguments, data_name, data, &report);
     ad_free(report.history);
-    char *formula = nf_formula(nf_flow_bijector(flow));
+    char *formula = nf_flow_formula(flow, false);
     double rate = (double)report.last.rows / report.last.seconds;
     json_t *result = json_pack("{s:s, s:I, s:I, s:b, s:o}", "formula", formula ? formula : "", "dim",
                                (json_int_t)data->columns, "parameters", (json_int_t)nf_flow_parameter_count(flow),
