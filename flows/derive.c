@@ -11,6 +11,6 @@ ad_var nf_derive_log_det(ad_var out, ad_var in)
 ad_var nf_derive_inverse(const nf_bijector *self, nf_map *map, ad_var v, ad_var *log_det)
 {
     (void)self, (void)map, (void)log_det;
-    ad_tape_fail(v.tape, AD_ERROR_ARGUMENT, "this bijector has no such direction");
+    ad_tape_fail(v.tape, AD_ERROR_ARGUMENT, "this bijector has no inverse");
     return (ad_var){v.tape, -1};
 }

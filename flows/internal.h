@@ -8,7 +8,7 @@
 extern const nf_bijector_type nf_type_chain, nf_type_invert;
 
 extern const nf_bijector_type nf_type_loc, nf_type_scale, nf_type_permute, nf_type_flip, nf_type_standardize,
-    nf_type_maf;
+    nf_type_maf, nf_type_actnorm, nf_type_batchnorm;
 
 /* Base distributions. */
 extern const nf_bijector_type nf_type_normal, nf_type_diagonal_normal, nf_type_uniform, nf_type_student,
@@ -39,6 +39,10 @@ const nf_bijector_type *nf_distribution_named(const char *name, size_t length);
 
 /* z = inverse(x) of each row, float64, on this thread. */
 ad_status nf_bijector_inverse_rows(nf_bijector *bijector, const double *x, size_t rows, double *z, ad_error *error);
+
+/* Mean and standard deviation (over n) of a column of x (rows, columns), in two passes, so that a large mean doesn't
+ * cancel. False when they aren't finite. */
+bool nf_column_moments(const double *x, size_t rows, size_t columns, size_t column, double *mean, double *sd);
 
 /* y_i = v_(D+1-i) */
 ad_var nf_reverse(ad_var v);

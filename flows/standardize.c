@@ -6,8 +6,6 @@
  * `(maf(128,128)-flip)*3` reach 0.35 nats, and with once the standard deviation most end at 0.41. */
 #include "internal.h"
 
-#include <math.h>
-
 static ad_status build(nf_bijector *self, ad_error *error)
 {
     nf_parameter_spec mean = {.name = "mean", .shape = AD_SHAPE(self->dim), .fixed = true};
@@ -28,22 +26,16 @@ static ad_var inverse(const nf_bijector *self, ad_var x, ad_var *log_det)
     return ad_div(ad_sub(x, nf_param(self, "mean")), nf_param(self, "scale"));
 }
 
-/* Two passes, so that a large mean doesn't cancel. A constant feature keeps its scale: 1. */
+/* A constant feature keeps its scale: 1. */
 static ad_status fit(nf_bijector *self, const double *x, size_t rows, ad_error *error)
 {
     double *mean = nf_parameter_value(self, "mean"), *scale = nf_parameter_value(self, "scale");
     for (size_t j = 0; j < self->dim; j++) {
-        const double first = rows ? x[j] : NAN;
-        double sum = 0, squares = 0; /* of x - first: both are 0 without rounding where all are equal */
-        for (size_t r = 0; r < rows; r++) sum += x[r * self->dim + j] - first;
-        mean[j] = first + sum / (double)rows;
-        for (size_t r = 0; r < rows; r++)
-            squares += (x[r * self->dim + j] - mean[j]) * (x[r * self->dim + j] - mean[j]);
-        scale[j] = 2 * sqrt(squares / (double)rows);
-        if (!isfinite(scale[j]))
+        double sd;
+        if (!nf_column_moments(x, rows, self->dim, j, &mean[j], &sd))
             return ad_error_set(error, AD_ERROR_NUMERIC, "standardize: column %zu has no finite mean and variance",
                                 j + 1);
-        if (scale[j] == 0) scale[j] = 1;
+        scale[j] = sd > 0 ? 2 * sd : 1;
     }
     return AD_OK;
 }

@@ -186,7 +186,7 @@ END_TEST
 static const char *const faults[][4] = {
     {"", "^", "expected a bijector, the formula ends here", "loc, scale"},
     {"  ", "  ^", "the formula ends here", "maf"},
-    {"loc-scal", "    ^", "expected a bijector, got 'scal'", "loc, scale, permute, flip, standardize, maf, invert("},
+    {"loc-scal", "    ^", "expected a bijector, got 'scal'", "loc, scale, "},
     {"loc - ", "      ^", "the formula ends here", "loc, scale"},
     {"loc--loc", "    ^", "got '-'", "loc, scale"},
     {"-loc", "^", "got '-'", "loc, scale"},

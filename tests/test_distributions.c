@@ -1,0 +1,184 @@
+/* Base distributions: log p against SciPy, draws against the density, and their place in formulas. */
+#include "flow_tools.h"
+#include "models.h"
+#include "scratch.h"
+
+#include <math.h>
+
+static const char *const names[] = {"normal", "diagonal_normal", "uniform(-2,3)", "student(df=3.5)",
+                                    "mixture(components=4)"};
+
+/* As golden/distributions.py has them. */
+static void set_parameters(nf_flow *flow)
+{
+    nf_bijector *base = nf_flow_base(flow);
+    size_t dim = base->dim;
+    bool mixture = strcmp(base->type->name, "mixture") == 0;
+    double logit[4], loc[16], scale[16];
+    for (size_t k = 0; k < 4; k++) {
+        logit[k] = 0.7 * (double)k;
+        for (size_t d = 0; d < dim; d++) {
+            double of = (double)d, component = (double)k;
+            loc[k * dim + d] = mixture ? component - 0.4 * of : 0.3 * of - 0.5;
+            scale[k * dim + d] = mixture ? 0.4 + 0.1 * component + 0.2 * of : 0.5 + 0.25 * of;
+        }
+    }
+    nf_parameter_set(base, "logit", logit);
+    nf_parameter_set(base, "loc", loc);
+    nf_parameter_set(base, "scale", scale);
+    nf_flow_push(flow);
+}
+
+static nf_flow *flow_of(int i, size_t dim)
+{
+    char formula[64];
+    snprintf(formula, sizeof formula, "%s:loc", names[i]);
+    nf_flow *flow = nf_flow_parse(formula, dim, 0, AD_F64, 1, &error);
+    ck_assert_msg(flow != NULL, "%s", error.message);
+    set_parameters(flow);
+    return flow;
+}
+
+START_TEST(log_prob_equals_scipy)
+{
+    nf_table table;
+    ASSERT_OK(nf_table_read(golden_path("distributions.csv").text, &table, &error));
+    ck_assert_uint_eq(table.columns, 3 + COUNT(names));
+    nf_flow *flow = flow_of(_i, 3);
+    size_t column = 3 + (size_t)_i;
+    ck_assert_int_eq(strncmp(table.names[column], names[_i], strlen(table.names[column])), 0);
+    for (size_t r = 0; r < table.rows; r++) {
+        const double *row = table.values + r * table.columns;
+        double log_prob;
+        ASSERT_OK(nf_log_prob(flow, row, NULL, 1, &log_prob, NULL, &error));
+        if (isinf(row[column]))
+            ck_assert_double_eq(log_prob, row[column]);
+        else
+            ck_assert_double_eq_tol(log_prob, row[column], 1e-12 * fmax(1, fabs(row[column])));
+    }
+    nf_flow_free(flow);
+    nf_table_free(&table);
+}
+END_TEST
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Kolmogorov and Smirnov, against the integral of the density by the trapezoidal rule. */
+START_TEST(draws_follow_the_density)
+{
+    enum { N = 100000, CELLS = 400000 };
+    const double low = -200, width = 400.0 / CELLS;
+    nf_flow *flow = flow_of(_i, 1);
+    double *x = malloc(N * sizeof *x), *with = malloc(N * sizeof *with), *again = malloc(N * sizeof *again);
+    double *grid = malloc((CELLS + 1) * sizeof *grid), *log_prob = malloc((CELLS + 1) * sizeof *log_prob);
+    ASSERT_OK(nf_sample(flow, NULL, N, 1, x, with, NULL, &error));
+    ASSERT_OK(nf_log_prob(flow, x, NULL, N, again, NULL, &error));
+    for (size_t i = 0; i < N; i++) ck_assert_double_eq_tol(with[i], again[i], 1e-12);
+    for (size_t i = 0; i <= CELLS; i++) grid[i] = low + width * (double)i;
+    ASSERT_OK(nf_log_prob(flow, grid, NULL, CELLS + 1, log_prob, NULL, &error));
+    qsort(x, N, sizeof *x, compare);
+    double below = 0, worst = 0;
+    size_t seen = 0;
+    for (size_t i = 0; i < CELLS; i++) {
+        below += 0.5 * width * (exp(log_prob[i]) + exp(log_prob[i + 1]));
+        while (seen < N && x[seen] <= grid[i + 1]) seen++;
+        worst = fmax(worst, fabs((double)seen / N - below));
+    }
+    ck_assert_double_eq_tol(below, 1, 1e-3);
+    ck_assert_double_lt(worst, 1.95 / sqrt(N)); /* one in a thousand is above */
+    free(log_prob);
+    free(grid);
+    free(again);
+    free(with);
+    free(x);
+    nf_flow_free(flow);
+}
+END_TEST
+
+/* Of log p with respect to z and every parameter; and of the draw, where it is differentiable. */
+START_TEST(gradients)
+{
+    nf_flow *flow = flow_of(_i, 2);
+    nf_bijector *base = nf_flow_base(flow);
+    ad_tape *tape = ad_tape_new();
+    nf_flow_bind(flow, tape);
+    ad_var x = ad_input(tape, "x", AD_SHAPE(2)), input[4] = {x};
+    const double point[] = {0.3, -0.8, 1.2, 2.4, -1.5, 0.1}, *value[4] = {point};
+    int count = 1;
+    for (size_t p = 0; p < base->n_parameter; p++) {
+        input[count] = base->parameter[p].var;
+        value[count++] = base->parameter[p].value;
+    }
+    ad_var loc = nf_param(nf_flow_bijector(flow)->child[0], "loc"), log_prob = nf_flow_record_log_prob(flow, x);
+    input[count] = loc;
+    value[count++] = (const double[]){0.1, -0.2};
+    ad_gradcheck_report report;
+    ASSERT_OK(ad_gradcheck(log_prob, input, count, input, value, count, NULL, &report, &error));
+    ad_tape_free(tape);
+    nf_flow_free(flow);
+}
+END_TEST
+
+START_TEST(in_formulas)
+{
+    static const char *const same[][2] = {{" student ( df = 3.5 ) : loc - maf(4)", "student(df=3.5):loc-maf(4)"},
+                                          {"normal:loc", "loc"},
+                                          {"uniform(0,1):loc*2", "uniform:loc*2"}};
+    for (size_t i = 0; i < COUNT(same); i++) {
+        nf_flow *flow = nf_flow_parse(same[i][0], 2, 0, AD_F32, 1, &error);
+        ck_assert_msg(flow != NULL, "%s", error.message);
+        char *formula = nf_flow_formula(flow, false);
+        ck_assert_str_eq(formula, same[i][1]);
+        ad_free(formula);
+        nf_flow_free(flow);
+    }
+    static const char *const bad[][2] = {{"loc-student", "goes first in a flow's formula"},
+                                         {"student", "':' and a formula"},
+                                         {"student:", "expected a bijector"},
+                                         {"loc:loc", "expected the end"},
+                                         {"uniform(2,1):loc", "low < high"},
+                                         {"student(df=0):loc", "out of range"},
+                                         {"student:normal:loc", "goes first"}};
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        ck_assert_ptr_null(nf_flow_parse(bad[i][0], 2, 0, AD_F32, 1, &error));
+        ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, bad[i][1]);
+    }
+    ck_assert_ptr_null(nf_flow_new(parsed("loc", 2, 1), parsed("loc", 2, 1), AD_F32, &error));
+    ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "can't be the base distribution");
+}
+END_TEST
+
+START_TEST(saves_and_loads)
+{
+    nf_flow *flow = flow_of(_i, 2);
+    file_path path = scratch_path("base.safetensors");
+    ASSERT_OK(nf_save(flow, NULL, path.text, &error));
+    nf_flow *back = nf_load(path.text, NULL, &error);
+    ck_assert_msg(back != NULL, "%s", error.message);
+    const double x[] = {0.25, -0.5};
+    double a, b;
+    ASSERT_OK(nf_log_prob(flow, x, NULL, 1, &a, NULL, &error));
+    ASSERT_OK(nf_log_prob(back, x, NULL, 1, &b, NULL, &error));
+    ck_assert_double_eq(a, b);
+    nf_flow_free(flow);
+    nf_flow_free(back);
+}
+END_TEST
+
+Suite *distributions_suite(void)
+{
+    Suite *suite = suite_create("distributions");
+    TCase *all = tcase_create("all");
+    tcase_add_checked_fixture(all, scratch_begin, scratch_end);
+    tcase_add_loop_test(all, log_prob_equals_scipy, 0, COUNT(names));
+    tcase_add_loop_test(all, draws_follow_the_density, 0, COUNT(names));
+    tcase_add_loop_test(all, gradients, 0, COUNT(names));
+    tcase_add_loop_test(all, saves_and_loads, 0, COUNT(names));
+    tcase_add_test(all, in_formulas);
+    suite_add_tcase(suite, all);
+    return suite;
+}
