@@ -252,6 +252,15 @@ ad_var ad_solve_triangular(ad_var a, ad_var b, unsigned triangle);
 void ad_grad(ad_var y, const ad_var *wrt, int count, ad_var *gradient);
 ad_var ad_grad1(ad_var y, ad_var wrt);
 
+/* ---- Structure ----------------------------------------------------------------------------------------------- */
+
+/* Which elements of y depend on which of x, as far as the tape shows it for any values of its inputs and parameters:
+ * depends[i * size(x) + j] says whether element i of y may depend on element j of x (of the same row). Never false
+ * where it does. Zeros of constants count, so a product with W * mask, or one by ad_matmul_blocks(), depends on what
+ * the mask leaves alone; constants are taken in float64. Where ops from outside don't say more by their flags, each
+ * element of the result depends on all arguments. depends holds size(y) * size(x). */
+ad_status ad_dependence(ad_var y, ad_var x, bool *depends, ad_error *error);
+
 /* ---- Threads ------------------------------------------------------------------------------------------------- */
 
 typedef struct ad_pool ad_pool;
@@ -343,6 +352,13 @@ enum {
     AD_OP_SUMS_ROWS = 2,   /* shared result from per-row arguments */
     AD_OP_PER_ROW = 4,     /* per-row result whatever the arguments (noise) */
     AD_OP_SUMS_IN_F64 = 8, /* with AD_OP_SUMS_ROWS: out.data is double[] in a float32 plan too */
+
+    /* For ad_dependence(), at most one: */
+    AD_OP_LINEAR = 16,          /* in all arguments together; unless elementwise, with no coefficient below 0 */
+    AD_OP_BILINEAR = 32,        /* in each of two arguments, with no coefficient below 0 */
+    AD_OP_LINEAR_IN_FIRST = 64, /* elementwise ops, as a / b in a */
+    AD_OP_SELECTS = 128,        /* elementwise: the first argument alone says which of the others is taken */
+    AD_OP_INCREASING = 256,     /* an element grows if one of the elements that it depends on grows from 0 to 1 */
 };
 
 /* Arguments for an op's tests: drawn uniformly from [low, high]. */

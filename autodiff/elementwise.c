@@ -72,7 +72,7 @@ static void add_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
 AD_DEFINE_OP(add) = {
     .name = "add",
     .n_in = 2,
-    .flags = AD_OP_ELEMENTWISE,
+    .flags = AD_OP_ELEMENTWISE | AD_OP_LINEAR,
     .evaluate[AD_DTYPE] = add_evaluate,
     .vjp = add_vjp,
     AD_BINARY_SAMPLES(-2, 2, -2, 2),
@@ -90,7 +90,7 @@ static void sub_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
 AD_DEFINE_OP(sub) = {
     .name = "sub",
     .n_in = 2,
-    .flags = AD_OP_ELEMENTWISE,
+    .flags = AD_OP_ELEMENTWISE | AD_OP_LINEAR,
     .evaluate[AD_DTYPE] = sub_evaluate,
     .vjp = sub_vjp,
     AD_BINARY_SAMPLES(-2, 2, -2, 2),
@@ -108,7 +108,7 @@ static void mul_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
 AD_DEFINE_OP(mul) = {
     .name = "mul",
     .n_in = 2,
-    .flags = AD_OP_ELEMENTWISE,
+    .flags = AD_OP_ELEMENTWISE | AD_OP_BILINEAR,
     .evaluate[AD_DTYPE] = mul_evaluate,
     .vjp = mul_vjp,
     AD_BINARY_SAMPLES(-2, 2, -2, 2),
@@ -125,7 +125,7 @@ static void div_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
 AD_DEFINE_OP(div) = {
     .name = "div",
     .n_in = 2,
-    .flags = AD_OP_ELEMENTWISE,
+    .flags = AD_OP_ELEMENTWISE | AD_OP_LINEAR_IN_FIRST,
     .evaluate[AD_DTYPE] = div_evaluate,
     .vjp = div_vjp,
     AD_BINARY_SAMPLES(-2, 2, 0.5, 2),
@@ -142,7 +142,7 @@ static void neg_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
 AD_DEFINE_OP(neg) = {
     .name = "neg",
     .n_in = 1,
-    .flags = AD_OP_ELEMENTWISE,
+    .flags = AD_OP_ELEMENTWISE | AD_OP_LINEAR,
     .evaluate[AD_DTYPE] = neg_evaluate,
     .vjp = neg_vjp,
     AD_SAMPLES(AD_UNARY_SAMPLES(-2, 2)),
@@ -337,7 +337,7 @@ static void where_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
 AD_DEFINE_OP(where) = {
     .name = "where",
     .n_in = 3,
-    .flags = AD_OP_ELEMENTWISE,
+    .flags = AD_OP_ELEMENTWISE | AD_OP_SELECTS,
     .evaluate[AD_DTYPE] = where_evaluate,
     .vjp = where_vjp,
     AD_SAMPLES({.n_in = 3, .in = {{AD_DIMS(4), 0.5, 1}, {AD_DIMS(4), -2, 2}, {AD_DIMS(4), -2, 2}}},
@@ -425,7 +425,7 @@ static void gate_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
 AD_DEFINE_OP(gate) = {
     .name = "gate",
     .n_in = 2,
-    .flags = AD_OP_ELEMENTWISE,
+    .flags = AD_OP_ELEMENTWISE | AD_OP_LINEAR_IN_FIRST,
     .evaluate[AD_DTYPE] = gate_evaluate,
     .vjp = gate_vjp,
     AD_SAMPLES({.n_in = 2, .in = {{AD_DIMS(4), -2, 2}, {AD_DIMS(4), 0.5, 1}}, AD_ATTRIBUTES(0.1)},
@@ -446,7 +446,7 @@ static void tanh_slope_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *grad
 AD_DEFINE_OP(tanh_slope) = {
     .name = "tanh_slope",
     .n_in = 2,
-    .flags = AD_OP_ELEMENTWISE,
+    .flags = AD_OP_ELEMENTWISE | AD_OP_LINEAR_IN_FIRST,
     .evaluate[AD_DTYPE] = tanh_slope_evaluate,
     .vjp = tanh_slope_vjp,
     AD_BINARY_SAMPLES(-2, 2, -1, 1),

@@ -49,6 +49,7 @@ static void reshape_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradien
 AD_DEFINE_OP(reshape) = {
     .name = "reshape",
     .n_in = 1,
+    .flags = AD_OP_LINEAR,
     .shape = reshape_shape,
     .evaluate[AD_DTYPE] = copy_evaluate,
     .vjp = reshape_vjp,
@@ -60,6 +61,7 @@ AD_DEFINE_OP(reshape) = {
 AD_DEFINE_OP(stop_gradient) = {
     .name = "stop_gradient",
     .n_in = 1,
+    .flags = AD_OP_LINEAR,
     .shape = same_shape,
     .evaluate[AD_DTYPE] = copy_evaluate,
     .view = view_of_all,
@@ -101,6 +103,7 @@ static void transpose_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradi
 AD_DEFINE_OP(transpose) = {
     .name = "transpose",
     .n_in = 1,
+    .flags = AD_OP_LINEAR,
     .shape = transpose_shape,
     .evaluate[AD_DTYPE] = transpose_evaluate,
     .vjp = transpose_vjp,
@@ -137,6 +140,7 @@ static void broadcast_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradi
 AD_DEFINE_OP(broadcast) = {
     .name = "broadcast",
     .n_in = 1,
+    .flags = AD_OP_LINEAR,
     .shape = broadcast_shape,
     .evaluate[AD_DTYPE] = broadcast_evaluate,
     .vjp = broadcast_vjp,
@@ -192,6 +196,7 @@ static bool slice_view(const ad_call *call, size_t *offset)
 AD_DEFINE_OP(slice) = {
     .name = "slice",
     .n_in = 1,
+    .flags = AD_OP_LINEAR,
     .shape = slice_shape,
     .evaluate[AD_DTYPE] = slice_evaluate,
     .vjp = slice_vjp,
@@ -242,6 +247,7 @@ static void pad_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
 AD_DEFINE_OP(pad) = {
     .name = "pad",
     .n_in = 1,
+    .flags = AD_OP_LINEAR,
     .shape = pad_shape,
     .evaluate[AD_DTYPE] = pad_evaluate,
     .vjp = pad_vjp,
@@ -319,6 +325,7 @@ static void concat_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient
 AD_DEFINE_OP(concat) = {
     .name = "concat",
     .n_in = -1,
+    .flags = AD_OP_LINEAR,
     .shape = concat_shape,
     .evaluate[AD_DTYPE] = concat_evaluate,
     .vjp = concat_vjp,
@@ -388,6 +395,7 @@ static void gather_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient
 AD_DEFINE_OP(gather) = {
     .name = "gather",
     .n_in = 1,
+    .flags = AD_OP_LINEAR,
     .shape = gather_shape,
     .evaluate[AD_DTYPE] = gather_evaluate,
     .vjp = gather_vjp,
@@ -437,6 +445,7 @@ static void scatter_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradien
 AD_DEFINE_OP(scatter) = {
     .name = "scatter",
     .n_in = 1,
+    .flags = AD_OP_LINEAR,
     .shape = scatter_shape,
     .evaluate[AD_DTYPE] = scatter_evaluate,
     .vjp = scatter_vjp,

@@ -325,6 +325,7 @@ static void matmul_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient
 AD_DEFINE_OP(matmul) = {
     .name = "matmul",
     .n_in = 2,
+    .flags = AD_OP_BILINEAR,
     .shape = matmul_shape,
     .evaluate[AD_DTYPE] = matmul_evaluate,
     .vjp = matmul_vjp,

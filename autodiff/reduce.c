@@ -85,6 +85,7 @@ static void sum_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
 AD_DEFINE_OP(sum) = {
     .name = "sum",
     .n_in = 1,
+    .flags = AD_OP_LINEAR,
     .shape = sum_shape,
     .evaluate[AD_DTYPE] = sum_evaluate,
     .vjp = sum_vjp,
@@ -127,6 +128,7 @@ static void max_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
 AD_DEFINE_OP(max) = {
     .name = "max",
     .n_in = 1,
+    .flags = AD_OP_INCREASING,
     .shape = max_shape,
     .evaluate[AD_DTYPE] = max_evaluate,
     .vjp = max_vjp,
@@ -174,6 +176,7 @@ static void logsumexp_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradi
 AD_DEFINE_OP(logsumexp) = {
     .name = "logsumexp",
     .n_in = 1,
+    .flags = AD_OP_INCREASING,
     .shape = logsumexp_shape,
     .evaluate[AD_DTYPE] = logsumexp_evaluate,
     .vjp = logsumexp_vjp,
@@ -219,6 +222,7 @@ static void cumsum_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient
 AD_DEFINE_OP(cumsum) = {
     .name = "cumsum",
     .n_in = 1,
+    .flags = AD_OP_LINEAR,
     .shape = cumsum_shape,
     .evaluate[AD_DTYPE] = cumsum_evaluate,
     .vjp = cumsum_vjp,
@@ -286,7 +290,7 @@ static void to_rows_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradien
 AD_DEFINE_OP(to_rows) = {
     .name = "to_rows",
     .n_in = 1,
-    .flags = AD_OP_PER_ROW,
+    .flags = AD_OP_PER_ROW | AD_OP_LINEAR,
     .shape = same_shape,
     .evaluate[AD_DTYPE] = to_rows_evaluate,
     .vjp = to_rows_vjp,
