@@ -23,7 +23,8 @@
  *     ad_plan_run(plan, &(ad_run){.rows = 1000}, &error);
  *
  * No function here aborts, exits or prints. Recording never fails visibly: the first mistake sticks to the tape, later
- * ops on it do nothing, and ad_plan_new() reports it (or ad_tape_error(), at any time).
+ * ops on it do nothing, and ad_plan_new() reports it (or ad_tape_error(), at any time). The same goes for what is
+ * recorded on NULL, a tape that could not be made.
  */
 #ifndef WEIR_AUTODIFF_H
 #define WEIR_AUTODIFF_H
@@ -106,8 +107,8 @@ const char *ad_dtype_name(ad_dtype dtype); /* "float32", "float64" */
 /* Number of elements; 1 for a scalar. SIZE_MAX if the product overflows. */
 size_t ad_shape_size(ad_shape shape);
 bool ad_shape_equal(ad_shape a, ad_shape b);
-/* "()" "(3)" "(3,4)"; returns buffer. */
-const char *ad_shape_text(ad_shape shape, char buffer[static 128]);
+/* "()" "(3)" "(3,4)" into 128 bytes of buffer; returns it. */
+const char *ad_shape_text(ad_shape shape, char *buffer);
 
 /* ---- The tape ------------------------------------------------------------------------------------------------ */
 
@@ -197,7 +198,7 @@ ad_var ad_mul_scalar(ad_var x, double c);
 ad_var ad_sum(ad_var x);
 ad_var ad_mean(ad_var x);
 ad_var ad_max(ad_var x); /* gradient shared equally among ties */
-ad_var ad_logsumexp(ad_var x);
+ad_var ad_logsumexp(ad_var x); /* gradient 0 where all are -inf */
 ad_var ad_sum_axis(ad_var x, int axis);
 ad_var ad_max_axis(ad_var x, int axis);
 ad_var ad_logsumexp_axis(ad_var x, int axis);

@@ -57,8 +57,9 @@ static void push(ad_tape *tape, int32_t id, const bool *on_path, ad_var *gradien
 void ad_grad(ad_var y, const ad_var *wrt, int count, ad_var *gradient)
 {
     ad_tape *tape = y.tape;
+    for (int i = 0; i < count && !tape; i++) tape = wrt[i].tape;
     for (int i = 0; i < count; i++) gradient[i] = (ad_var){tape, -1};
-    if (tape->error.status != AD_OK) return;
+    if (!tape || tape->error.status != AD_OK) return;
     char text[128];
     if (!ad_is_valid(y)) {
         ad_tape_fail(tape, AD_ERROR_ARGUMENT, "grad: y is not a value of a tape");

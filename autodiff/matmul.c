@@ -131,16 +131,17 @@ ad_var ad_matmul_general(ad_var a, ad_var b, bool transpose_a, bool transpose_b,
 /* a times b, a matrix or a vector. */
 static ad_var multiply(ad_var a, ad_var b, const ad_blocks *blocks)
 {
+    if (!ad_is_valid(a) || !ad_is_valid(b))
+        return ad_apply(ad_builtin(AD_OP_matmul), (ad_var[]){a, b}, 2, NULL, 0, a.tape); /* says which */
     ad_shape shape_a = ad_shape_of(a), shape_b = ad_shape_of(b);
-    if (ad_is_valid(b) && shape_b.rank == 1) {
+    if (shape_b.rank == 1) {
         ad_var column = ad_reshape(b, AD_SHAPE(shape_b.dim[0], 1));
         return ad_reshape(multiply(a, column, blocks), AD_SHAPE(shape_a.dim[0]));
     }
     if (shape_a.rank == 2 && shape_b.rank == 2) return ad_matmul_general(a, b, false, false, 'a', blocks, false);
     char text_a[128], text_b[128];
-    if (ad_is_valid(a) && ad_is_valid(b))
-        ad_tape_fail(a.tape, AD_ERROR_ARGUMENT, "matmul: %s times %s: takes (m,k) and (k,n) or (k)",
-                     ad_shape_text(shape_a, text_a), ad_shape_text(shape_b, text_b));
+    ad_tape_fail(a.tape, AD_ERROR_ARGUMENT, "matmul: %s times %s: takes (m,k) and (k,n) or (k)",
+                 ad_shape_text(shape_a, text_a), ad_shape_text(shape_b, text_b));
     return (ad_var){a.tape, -1};
 }
 
@@ -151,6 +152,12 @@ ad_var ad_matmul(ad_var a, ad_var b)
 
 static bool check_blocks(ad_var a, const ad_blocks *blocks)
 {
+    if (!blocks || !blocks->row_end || !blocks->column_begin || !blocks->column_end) {
+        ad_tape_fail(a.tape, AD_ERROR_ARGUMENT,
+                     "matmul_blocks: expected blocks with row_end, column_begin and column_end, got NULL; without "
+                     "known zeros use ad_matmul()");
+        return false;
+    }
     ad_shape shape = ad_shape_of(a);
     if (shape.rank != 2) return true; /* reported with the product */
     size_t row = 0;
@@ -174,7 +181,7 @@ static bool check_blocks(ad_var a, const ad_blocks *blocks)
 
 ad_var ad_matmul_blocks(ad_var a, ad_var b, const ad_blocks *blocks)
 {
-    if (!ad_is_valid(a) || !check_blocks(a, blocks)) return (ad_var){a.tape, -1};
+    if (ad_is_valid(a) && !check_blocks(a, blocks)) return (ad_var){a.tape, -1};
     return multiply(a, b, blocks);
 }
 

@@ -195,6 +195,7 @@ ad_var ad_pad(ad_var x, int axis, size_t start, size_t size)
 ad_var ad_concat(const ad_var *parts, int count, int axis)
 {
     double attribute = axis;
+    if (!parts || count < 1) return (ad_var){NULL, -1}; /* there is no tape to say so */
     if (count == 1 && axis >= 0 && axis < ad_shape_of(parts[0]).rank) return parts[0];
     return ad_apply(ad_builtin(AD_OP_concat), parts, count, &attribute, 1, parts[0].tape);
 }
@@ -202,6 +203,10 @@ ad_var ad_concat(const ad_var *parts, int count, int axis)
 /* An op of x with `head` and the indices as attributes. */
 static ad_var apply_index(ad_op_id op, ad_var x, const double *head, size_t n_head, const size_t *index, size_t count)
 {
+    if (!index) {
+        ad_tape_fail(x.tape, AD_ERROR_ARGUMENT, "%s: index is NULL", ad_builtin(op)->name);
+        return (ad_var){x.tape, -1};
+    }
     double *attribute = count < SIZE_MAX / 2 ? ad_alloc(n_head + count, sizeof *attribute) : NULL;
     if (!attribute) {
         ad_tape_fail(x.tape, AD_ERROR_MEMORY, "out of memory for %zu indices", count);

@@ -169,7 +169,9 @@ static void logsumexp_evaluate(const ad_tile *tile)
 
 static void logsumexp_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
 {
-    ad_var softmax = ad_exp(ad_sub(call->in[0], restore_axis(call, y)));
+    ad_var lowest = ad_scalar(call->tape, -INFINITY), zero = ad_scalar(call->tape, 0);
+    ad_var shift = ad_where(ad_equal(y, lowest), zero, y); /* -inf - -inf would be NaN */
+    ad_var softmax = ad_exp(ad_sub(call->in[0], restore_axis(call, shift)));
     gradient[0] = ad_mul(restore_axis(call, g), softmax);
 }
 

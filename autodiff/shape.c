@@ -27,7 +27,7 @@ bool ad_shape_equal(ad_shape a, ad_shape b)
     return true;
 }
 
-const char *ad_shape_text(ad_shape shape, char buffer[static 128])
+const char *ad_shape_text(ad_shape shape, char *buffer)
 {
     int at = snprintf(buffer, 128, "(");
     for (int i = 0; i < shape.rank; i++)

@@ -19,12 +19,14 @@ void ad_tape_free(ad_tape *tape)
 
 const ad_error *ad_tape_error(const ad_tape *tape)
 {
+    static const ad_error none = {AD_ERROR_MEMORY, "there is no tape: out of memory when it was to be made"};
+    if (!tape) return &none;
     return tape->error.status == AD_OK ? NULL : &tape->error;
 }
 
 void ad_tape_fail(ad_tape *tape, ad_status status, const char *format, ...)
 {
-    if (tape->error.status != AD_OK) return;
+    if (!tape || tape->error.status != AD_OK) return;
     char message[sizeof tape->error.message];
     va_list arguments;
     va_start(arguments, format);
@@ -38,6 +40,7 @@ void ad_tape_fail(ad_tape *tape, ad_status status, const char *format, ...)
 
 void ad_tape_enter(ad_tape *tape, const char *name)
 {
+    if (!tape) return;
     size_t length = strlen(tape->scope), room = sizeof tape->scope - length;
     int wanted = snprintf(tape->scope + length, room, "%s%s", length ? "/" : "", name);
     if (wanted < 0 || (size_t)wanted >= room) {
@@ -49,6 +52,7 @@ void ad_tape_enter(ad_tape *tape, const char *name)
 
 void ad_tape_leave(ad_tape *tape)
 {
+    if (!tape) return;
     char *slash = strrchr(tape->scope, '/');
     *(slash ? slash : tape->scope) = '\0';
 }
@@ -135,8 +139,9 @@ static bool broadcast_shape(const ad_call *call, const ad_op *op, ad_shape *resu
 ad_var ad_apply(const ad_op *op, const ad_var *in, int n_in, const double *attribute, size_t n_attribute, ad_tape *tape)
 {
     enum { FEW = 8 };
+    for (int i = 0; i < n_in && !tape; i++) tape = in[i].tape;
     const ad_var failed = {tape, -1};
-    if (tape->error.status != AD_OK) return failed;
+    if (!tape || tape->error.status != AD_OK) return failed;
     if (op->n_in >= 0 && n_in != op->n_in) {
         ad_tape_fail(tape, AD_ERROR_ARGUMENT, "%s takes %d arguments, got %d", op->name, op->n_in, n_in);
         return failed;
@@ -177,7 +182,7 @@ ad_var ad_apply(const ad_op *op, const ad_var *in, int n_in, const double *attri
 static ad_var leaf(ad_tape *tape, ad_op_id op, const char *name, ad_shape shape, const double *values)
 {
     char text[128];
-    if (tape->error.status != AD_OK) return (ad_var){tape, -1};
+    if (!tape || tape->error.status != AD_OK) return (ad_var){tape, -1};
     size_t size = shape.rank < 0 || shape.rank > AD_MAX_RANK ? 0 : ad_shape_size(shape);
     if (size == 0 || size >= INT32_MAX) {
         ad_tape_fail(tape, AD_ERROR_ARGUMENT,
@@ -207,6 +212,7 @@ ad_var ad_param(ad_tape *tape, const char *name, ad_shape shape)
 
 ad_var ad_constant(ad_tape *tape, ad_shape shape, const double *values)
 {
+    if (!values) ad_tape_fail(tape, AD_ERROR_ARGUMENT, "constant: values is NULL");
     return leaf(tape, AD_OP_constant, NULL, shape, values);
 }
 

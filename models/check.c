@@ -232,7 +232,7 @@ static ad_status check_both(checker *c, double *buffer)
     return status;
 }
 
-ad_status nf_check(nf_bijector *bijector, uint64_t seed, nf_check_result result[static NF_CHECKS], int *count,
+ad_status nf_check(nf_bijector *bijector, uint64_t seed, nf_check_result *result, int *count,
                    ad_error *error)
 {
     ad_error own = {AD_OK, ""};

@@ -116,7 +116,7 @@ enum { NF_CHECKS = 7 };
  * both ways, log-dets that cancel, log-det against the LU determinant of the Jacobian from the tape, gradients of value
  * and log-det with respect to input and parameters against finite differences. Fills result[0 … *count-1];
  * AD_ERROR_NUMERIC when one exceeds its bound. */
-ad_status nf_check(nf_bijector *bijector, uint64_t seed, nf_check_result result[static NF_CHECKS], int *count,
+ad_status nf_check(nf_bijector *bijector, uint64_t seed, nf_check_result *result, int *count,
                    ad_error *error);
 
 #ifdef __cplusplus

@@ -460,6 +460,27 @@ START_TEST(gradients_at_kinks)
 }
 END_TEST
 
+/* Nothing weighs anything where all are -inf; elsewhere -inf alone weighs nothing. */
+START_TEST(logsumexp_of_nothing)
+{
+    static const double x[] = {-INFINITY, -INFINITY, -INFINITY, 0, 1, 1};
+    static const double expected[] = {0, 0, 0, 1, 0.5, 0.5};
+    problem p = problem_new(3, 0);
+    ad_var v = bind(&p, true, AD_SHAPE(2), x), y[2];
+    y[0] = ad_grad1(ad_logsumexp(v), v);
+    y[1] = ad_grad1(ad_sum(ad_square(y[0])), v);
+    for (ad_dtype dtype = AD_F32; dtype <= AD_F64; dtype++) {
+        double *value[2];
+        evaluate(&p, y, 2, dtype, value);
+        for (int i = 0; i < 6; i++) {
+            ck_assert_double_eq_tol(value[0][i], expected[i], 1e-6);
+            ck_assert(isfinite(value[1][i]));
+        }
+    }
+    problem_free(&p);
+}
+END_TEST
+
 /* ---- Broadcasting -------------------------------------------------------------------------------------------- */
 
 static ad_shape random_shape(problem *p, int max_rank, size_t max_extent)
@@ -752,6 +773,7 @@ Suite *ops_suite(void)
     tcase_add_loop_test(numbers, accuracy, 0, COUNT(functions));
     tcase_add_loop_test(numbers, special_numbers, 0, COUNT(exact_ops));
     tcase_add_test(numbers, gradients_at_kinks);
+    tcase_add_test(numbers, logsumexp_of_nothing);
     tcase_add_test(numbers, broadcasting);
     suite_add_tcase(suite, numbers);
     TCase *matrices = tcase_create("matrices");

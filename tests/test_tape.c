@@ -108,6 +108,13 @@ MISTAKE(noise_zero, ad_normal(v.tape, AD_SHAPE(0), 0))
 MISTAKE(grad_shape, ad_grad1(v.x, v.x))
 MISTAKE(grad_foreign, ad_grad1(ad_sum(v.x), v.foreign))
 MISTAKE(grad_invalid, ad_grad1((ad_var){v.tape, -1}, v.x))
+MISTAKE(nothing_first, ad_mul((ad_var){0}, v.x))
+MISTAKE(matmul_nothing_first, ad_matmul((ad_var){0}, v.x))
+MISTAKE(grad_nothing, ad_grad1((ad_var){0}, v.x))
+MISTAKE(blocks_null, ad_matmul_blocks(v.m, v.x, NULL))
+MISTAKE(blocks_without_ends, ad_matmul_blocks(v.m, v.x, &(ad_blocks){1, outside, none, NULL}))
+MISTAKE(constant_null, ad_constant(v.tape, AD_SHAPE(3), NULL))
+MISTAKE(gather_null, ad_gather(v.x, NULL, 2))
 
 static const struct {
     const char *name;
@@ -161,6 +168,13 @@ static const struct {
     {"grad: shape", grad_shape, {"grad", "(3)", "()", "sum it"}},
     {"grad: another tape", grad_foreign, {"grad", "wrt[0]", "y's tape"}},
     {"grad: invalid", grad_invalid, {"grad", "not a value"}},
+    {"mul: nothing", nothing_first, {"mul", "argument 1", "not a value of this tape"}},
+    {"matmul: nothing", matmul_nothing_first, {"matmul", "argument 1", "not a value of this tape"}},
+    {"grad: nothing", grad_nothing, {"grad", "not a value"}},
+    {"blocks: NULL", blocks_null, {"matmul_blocks", "got NULL", "ad_matmul()"}},
+    {"blocks: no ends", blocks_without_ends, {"matmul_blocks", "column_end", "got NULL"}},
+    {"constant: NULL", constant_null, {"constant", "values is NULL"}},
+    {"gather: NULL", gather_null, {"gather", "index is NULL"}},
 };
 
 /* Every public op on values that failed to record, and on good ones of a tape that failed. */
@@ -246,6 +260,23 @@ START_TEST(mistakes_stick)
     ck_assert_ptr_null(ad_plan_new(&bad, 1, NULL, NULL));
     ad_tape_free(v.tape);
     ad_tape_free(other);
+}
+END_TEST
+
+/* Where memory was out for the tape itself. */
+START_TEST(no_tape)
+{
+    ck_assert_int_eq(ad_tape_error(NULL)->status, AD_ERROR_MEMORY);
+    ad_tape_enter(NULL, "scope");
+    ad_tape_leave(NULL);
+    ad_tape_fail(NULL, AD_ERROR_NUMERIC, "later");
+    ad_var nothing = ad_input(NULL, "x", AD_SHAPE(3));
+    values v = {.x = nothing, .m = ad_param(NULL, "m", AD_SHAPE(2, 3)), .s = ad_scalar(NULL, 2)};
+    ck_assert(!ad_is_valid(v.x) && !ad_is_valid(v.m) && !ad_is_valid(v.s));
+    record_everything(v, nothing);
+    ck_assert(!ad_is_valid(ad_concat(NULL, 0, 0)) && !ad_is_valid(ad_concat(&nothing, 0, 0)));
+    ck_assert_ptr_null(ad_plan_new(&nothing, 1, NULL, NULL));
+    ck_assert_int_eq(ad_dependence(nothing, nothing, NULL, NULL), AD_ERROR_ARGUMENT);
 }
 END_TEST
 
@@ -530,6 +561,7 @@ Suite *tape_suite(void)
     tcase_add_test(recording, kinds_and_names);
     tcase_add_loop_test(recording, mistakes_stick, 0, COUNT(mistakes));
     tcase_add_test(recording, own_errors);
+    tcase_add_test(recording, no_tape);
     tcase_add_test(recording, scopes_too_deep);
     tcase_add_test(recording, print_out);
     suite_add_tcase(suite, recording);

@@ -1,0 +1,17 @@
+#!/bin/sh
+# Compiles each public header by itself as C++: headers.sh HEADER …
+set -eu
+
+if ! command -v "${CXX:-c++}" >/dev/null; then
+    echo "skipped: there is no C++ compiler"
+    echo "headers: 0 passed, 0 failed"
+    exit 77
+fi
+passed=0
+for header; do
+    "${CXX:-c++}" -std=c++17 -Wall -Wextra -Werror -I"$(dirname "$0")"/../autodiff -I"$(dirname "$0")"/../flows \
+        -I"$(dirname "$0")"/../models -fsyntax-only -x c++ "$header" || break
+    passed=$((passed + 1))
+done
+echo "headers: $passed passed, $(($# - passed)) failed"
+[ $passed -eq $# ]
