@@ -11,6 +11,13 @@ static const struct option options[] = {
      .low = 1,
      .high = 65536,
      .help = "features of an event"},
+    {.name = "context",
+     .kind = OPTION_COUNT,
+     .value = "N",
+     .initial = "0",
+     .low = 0,
+     .high = 65536,
+     .help = "numbers in the context vector"},
     {.name = "seed",
      .kind = OPTION_COUNT,
      .value = "N",
@@ -23,11 +30,12 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
 {
     size_t dim = option_count(arguments, "dim");
     uint64_t seed = option_count(arguments, "seed");
-    nf_bijector *bijector = nf_bijector_parse(arguments->positionals[0], dim, 0, seed, error);
+    nf_bijector *bijector =
+        nf_bijector_parse(arguments->positionals[0], dim, option_count(arguments, "context"), seed, error);
     if (!bijector) return error->status;
-    nf_check_result checks[NF_CHECKS];
+    nf_check_result checks[NF_MOST_CHECKS];
     int count = 0;
-    ad_status status = nf_check(bijector, seed, checks, &count, error);
+    ad_status status = nf_check_bijector(bijector, seed, checks, &count, error);
     char *formula = nf_formula(bijector);
     if (count > 0) {
         json_t *list = json_array();
