@@ -312,6 +312,30 @@ START_TEST(accuracy)
 }
 END_TEST
 
+/* Every thousandth float against the C library's tanh of doubles; and 1 - y² never turns negative. */
+START_TEST(tanh_of_floats)
+{
+    enum { STEP = 1009, CHUNK = 4096 };
+    double *point = ad_alloc(CHUNK, sizeof *point);
+    for (uint64_t bits = 0; bits < 0x7f800000;) {
+        for (size_t i = 0; i < CHUNK; i++, bits += STEP) {
+            const uint32_t pattern = bits < 0x7f800000 ? (uint32_t)bits : 0x7f7fffff;
+            float x;
+            memcpy(&x, &pattern, sizeof x);
+            point[i] = i % 2 ? (double)x : -(double)x;
+        }
+        problem p = problem_new(CHUNK, 0);
+        double *value = value_of(&p, ad_tanh(bind(&p, true, AD_SCALAR, point)), AD_F32);
+        for (size_t i = 0; i < CHUNK; i++) {
+            double off = error_in_ulps(value[i], tanh(point[i]), AD_F32);
+            ck_assert_msg(off <= 2.6 && fabs(value[i]) <= 1, "tanh(%a) is %a: off by %g ulp", point[i], value[i], off);
+        }
+        problem_free(&p);
+    }
+    ad_free(point);
+}
+END_TEST
+
 /* An op of numbers a and b, and what C makes of them. */
 #define EXACT(name, recorded, expected)                                                                                \
     static ad_var name##_record(ad_var a, ad_var b)                                                                    \
@@ -771,6 +795,7 @@ Suite *ops_suite(void)
     TCase *numbers = tcase_create("numbers");
     tcase_set_timeout(numbers, 60);
     tcase_add_loop_test(numbers, accuracy, 0, COUNT(functions));
+    tcase_add_test(numbers, tanh_of_floats);
     tcase_add_loop_test(numbers, special_numbers, 0, COUNT(exact_ops));
     tcase_add_test(numbers, gradients_at_kinks);
     tcase_add_test(numbers, logsumexp_of_nothing);
