@@ -1,9 +1,11 @@
 /* Measures one case of tools/bench/run, and prints it as a JSON object:
  *
  *     weir-bench train FORMULA DIM BATCH THREADS     speed of nf_fit() on random data
- *     weir-bench memory FORMULA DIM BATCH ROWS       its peak memory */
+ *     weir-bench memory FORMULA DIM BATCH ROWS       its peak memory
+ *     weir-bench planar LAYERS ROWS THREADS          variational inference of small ops, see planar.c */
 #include "models.h"
 #include "peak.h"
+#include "planar.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -119,21 +121,38 @@ static ad_status memory(nf_flow *flow, size_t batch, size_t rows, ad_error *erro
     return status;
 }
 
+static ad_status planar(int layers, size_t rows, int threads, ad_error *error)
+{
+    double rate;
+    ad_status status = planar_benchmark(layers, rows, threads, &rate, error);
+    if (status == AD_OK) printf("{\"steps_per_second\": %.6g, \"microseconds\": %.4g}\n", rate, 1e6 / rate);
+    return status;
+}
+
+static size_t number(const char *text)
+{
+    return strtoul(text, NULL, 10);
+}
+
 int main(int argc, char **argv)
 {
-    if (argc != 6) {
+    ad_error error = {0};
+    ad_status status;
+    if (argc == 5 && strcmp(argv[1], "planar") == 0) {
+        status = planar((int)number(argv[2]), number(argv[3]), (int)number(argv[4]), &error);
+    } else if (argc == 6 && (strcmp(argv[1], "train") == 0 || strcmp(argv[1], "memory") == 0)) {
+        nf_flow *flow = nf_flow_parse(argv[2], number(argv[3]), 0, AD_F32, 1, &error);
+        status = flow ? AD_OK : error.status;
+        if (flow && *argv[1] == 't') status = train(flow, number(argv[4]), (int)number(argv[5]), &error);
+        if (flow && *argv[1] == 'm') status = memory(flow, number(argv[4]), number(argv[5]), &error);
+        nf_flow_free(flow);
+    } else {
         fputs("usage: weir-bench train FORMULA DIM BATCH THREADS\n"
-              "       weir-bench memory FORMULA DIM BATCH ROWS\n",
+              "       weir-bench memory FORMULA DIM BATCH ROWS\n"
+              "       weir-bench planar LAYERS ROWS THREADS\n",
               stderr);
         return 2;
     }
-    size_t dim = strtoul(argv[3], NULL, 10), batch = strtoul(argv[4], NULL, 10), last = strtoul(argv[5], NULL, 10);
-    ad_error error = {0};
-    ad_status status = AD_ERROR_ARGUMENT;
-    nf_flow *flow = nf_flow_parse(argv[2], dim, 0, AD_F32, 1, &error);
-    if (flow && strcmp(argv[1], "train") == 0) status = train(flow, batch, (int)last, &error);
-    if (flow && strcmp(argv[1], "memory") == 0) status = memory(flow, batch, last, &error);
     if (status) fprintf(stderr, "weir-bench: %s\n", error.message);
-    nf_flow_free(flow);
     return status ? EXIT_FAILURE : EXIT_SUCCESS;
 }
