@@ -116,28 +116,18 @@ static inline loop_nest nest_of(const ad_tile *tile)
     return nest;
 }
 
-/* Call `loop` on the longest runs over which every argument is either contiguous or constant. */
-static inline void elementwise(const ad_tile *tile, inner_loop *loop)
+/* Shapes that broadcast against each other in any way. */
+static inline void elementwise_nest(const ad_tile *tile, inner_loop *loop)
 {
-    assert(tile->n_in <= AD_MAX_ELEMENTWISE);
+    const loop_nest nest = nest_of(tile);
+    const int inner = nest.axes - 1;
     const real *in[AD_MAX_ELEMENTWISE];
     size_t stride[AD_MAX_ELEMENTWISE];
-    bool flat = true;
-    for (int i = 0; i < tile->n_in; i++) {
-        const ad_tensor *argument = &tile->in[i];
-        in[i] = argument->data;
-        bool same = argument->size == tile->out.size && argument->per_row == tile->out.per_row;
-        stride[i] = same ? 1 : 0;
-        flat = flat && (same || (argument->size == 1 && !argument->per_row));
-    }
     real *out = tile->out.data;
-    if (flat) {
-        run_inner(loop, tile->out.size * rows_of(&tile->out, tile), in, stride, tile->n_in, out, tile->attribute);
-        return;
+    for (int i = 0; i < tile->n_in; i++) {
+        in[i] = real_in(tile, i);
+        stride[i] = nest.stride[i][inner];
     }
-    loop_nest nest = nest_of(tile);
-    int inner = nest.axes - 1;
-    for (int i = 0; i < tile->n_in; i++) stride[i] = nest.stride[i][inner];
     size_t counter[AD_MAX_RANK + 1] = {0};
     for (;;) {
         run_inner(loop, nest.extent[inner], in, stride, tile->n_in, out, tile->attribute);
@@ -150,6 +140,37 @@ static inline void elementwise(const ad_tile *tile, inner_loop *loop)
             counter[axis] = 0;
         }
         if (axis < 0) return;
+    }
+}
+
+/* Call `loop` on the longest runs over which every argument is either contiguous or constant. Nearly always arguments
+ * have the result's size or a single element: then that is all of it, or a feature at a time. */
+static inline void elementwise(const ad_tile *tile, inner_loop *loop)
+{
+    assert(tile->n_in <= AD_MAX_ELEMENTWISE);
+    const size_t size = tile->out.size, rows = rows_of(&tile->out, tile);
+    const real *in[AD_MAX_ELEMENTWISE];
+    size_t stride[AD_MAX_ELEMENTWISE], step[AD_MAX_ELEMENTWISE];
+    bool flat = true, simple = true;
+    for (int i = 0; i < tile->n_in; i++) {
+        const ad_tensor *argument = &tile->in[i];
+        const bool whole = argument->size == size, alike = argument->per_row == tile->out.per_row;
+        in[i] = argument->data;
+        stride[i] = alike && (whole || tile->out.per_row) ? 1 : 0;
+        step[i] = !whole ? 0 : argument->per_row ? rows : 1;
+        simple &= whole || argument->size == 1;
+        flat &= whole ? alike || size == 1 : !argument->per_row;
+    }
+    real *out = tile->out.data;
+    if (simple && flat) {
+        run_inner(loop, size * rows, in, stride, tile->n_in, out, tile->attribute);
+    } else if (simple && tile->out.per_row) {
+        for (size_t feature = 0; feature < size; feature++, out += rows) {
+            run_inner(loop, rows, in, stride, tile->n_in, out, tile->attribute);
+            for (int i = 0; i < tile->n_in; i++) in[i] += step[i];
+        }
+    } else {
+        elementwise_nest(tile, loop);
     }
 }
 

@@ -126,12 +126,15 @@ static bool fill_instruction(const compiler *c, int32_t id, ad_instruction *to)
         var[j] = (ad_var){c->tape, node->in[j]};
     }
     if (node->n_attribute) memcpy(attribute, node->attribute, node->n_attribute * sizeof *attribute);
-    *to = (ad_instruction){.op = node->op,
-                           .in = in,
-                           .out = operand_of(c, id),
-                           .n_in = node->n_in,
+    *to = (ad_instruction){.evaluate = node->op->evaluate[plan->dtype],
                            .attribute = attribute,
                            .n_attribute = node->n_attribute,
+                           .n_in = node->n_in,
+                           .sums_rows = sums_rows(node),
+                           .tensor = plan->n_tensor,
+                           .op = node->op,
+                           .in = in,
+                           .out = operand_of(c, id),
                            .node = id,
                            .scope = memcpy(scope, node->scope, length)};
     if (node->op->scratch) {
@@ -140,9 +143,19 @@ static bool fill_instruction(const compiler *c, int32_t id, ad_instruction *to)
         to->scratch = node->op->scratch(&call, tiled ? plan->tile_rows : 1, plan->dtype);
         if (to->scratch > plan->scratch) plan->scratch = to->scratch;
     }
-    if (node->n_in > plan->most_in) plan->most_in = node->n_in;
+    plan->n_tensor += 1 + (size_t)node->n_in;
     ad_free(var);
     return true;
+}
+
+/* Does some wave compute so much that several threads are worth it? */
+static bool shared_is_work(const ad_stage *stage)
+{
+    enum { WORTH_A_THREAD = 8192 }; /* elements */
+    size_t work = 0;
+    for (size_t i = 0; i < stage->n_shared && work <= WORTH_A_THREAD; i++)
+        work = (i > 0 && stage->shared[i].wave == stage->shared[i - 1].wave ? work : 0) + stage->shared[i].out.size;
+    return work > WORTH_A_THREAD;
 }
 
 static bool add_shared(const compiler *c, int s, ad_stage *stage)
@@ -170,6 +183,7 @@ static bool add_shared(const compiler *c, int s, ad_stage *stage)
             stage->shared[n++].wave = w;
         }
     ad_free(wave);
+    stage->shared_is_work = good && shared_is_work(stage);
     return good;
 }
 
@@ -336,6 +350,7 @@ ad_plan *ad_plan_new(const ad_var *outputs, int count, const ad_plan_options *op
         c.plan->dtype = options->dtype;
         c.plan->n_node = c.count;
         c.plan->n_output = count;
+        c.plan->bindings = 1;
         memcpy(c.node, tape->node, c.count * sizeof *c.node);
         memset(c.plan->slot_of_node, -1, c.count * sizeof *c.plan->slot_of_node);
         for (int i = 0; i < count; i++) c.needed[outputs[i].id] = true;
@@ -362,7 +377,7 @@ void ad_plan_free(ad_plan *plan)
     for (int i = 0; i < plan->n_worker; i++) {
         ad_free_aligned(plan->worker[i].tile);
         ad_free_aligned(plan->worker[i].scratch);
-        ad_free(plan->worker[i].in);
+        ad_free(plan->worker[i].tensor);
         ad_free(plan->worker[i].finite);
     }
     ad_free(plan->worker);
@@ -380,12 +395,16 @@ size_t ad_plan_tile_rows(const ad_plan *plan)
 void ad_plan_set_input(ad_plan *plan, ad_var input, const void *data)
 {
     if (input.id < 0 || (size_t)input.id >= plan->n_node || plan->slot_of_node[input.id] < 0) return;
-    plan->slot[plan->slot_of_node[input.id]].data = data;
+    ad_slot *slot = &plan->slot[plan->slot_of_node[input.id]];
+    if (slot->data != data) plan->bindings++;
+    slot->data = data;
 }
 
 void ad_plan_set_output(ad_plan *plan, int i, void *data)
 {
-    if (i >= 0 && i < plan->n_output) plan->output[i].data = data;
+    if (i < 0 || i >= plan->n_output) return;
+    if (plan->output[i].data != data) plan->bindings++;
+    plan->output[i].data = data;
 }
 
 /* ---- Print-out ----------------------------------------------------------------------------------------------- */

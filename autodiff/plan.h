@@ -17,11 +17,14 @@ typedef struct {
 } ad_operand;
 
 typedef struct {
-    const ad_op *op;
-    ad_operand *in, out;
-    int n_in;
+    void (*evaluate)(const ad_tile *tile); /* op's, for the plan's dtype */
     const double *attribute;
     size_t n_attribute;
+    int n_in;
+    bool sums_rows;
+    size_t tensor; /* of ad_worker.tensor: the result's, then the arguments' */
+    const ad_op *op;
+    ad_operand *in, out;
     size_t scratch; /* bytes */
     int32_t node;   /* on the tape, for people */
     const char *scope;
@@ -44,6 +47,7 @@ typedef struct {
     ad_load *load;
     ad_store *store;
     size_t n_shared, n_row, n_load, n_store;
+    bool shared_is_work;  /* some wave is worth several threads */
     size_t features;      /* height of the tile's buffer */
     ad_instruction **sum; /* those of `row` that sum over rows */
     size_t n_sum;
@@ -73,8 +77,10 @@ typedef struct {
 typedef struct {
     char *tile; /* features * tile_rows elements */
     char *scratch;
-    ad_tensor *in; /* of the instruction at hand */
-    bool *finite;  /* which rows of them are, when looking for faults */
+    ad_tensor *tensor; /* of all instructions, set up for tiles of `rows` rows and for these `bindings` */
+    size_t rows;
+    unsigned bindings;
+    bool *finite; /* which rows of the arguments are, when looking for faults */
 } ad_worker;
 
 struct ad_plan {
@@ -93,8 +99,10 @@ struct ad_plan {
     int n_output;
     char *shared_arena;
     size_t features, scratch; /* largest of any pass; bytes */
-    int most_in;
-    size_t lane_bytes; /* accumulators of one lane, of the stage that has most */
+    size_t n_tensor;          /* of all instructions together */
+    unsigned bindings;        /* counts changes of what is bound */
+    unsigned bound;           /* the count when shared[].data were set */
+    size_t lane_bytes;        /* accumulators of one lane, of the stage that has most */
     ad_worker *worker;
     int n_worker;
     char *lanes;

@@ -133,19 +133,41 @@ static void look_at_parameters(execution *e)
     }
 }
 
-static void evaluate(execution *e, const ad_instruction *instruction, ad_worker *worker, ad_tile *tile)
+/* Set up the worker's tensors, unless they are so already. */
+static void bind(const ad_plan *plan, ad_worker *worker, size_t rows)
 {
-    const ad_plan *plan = e->plan;
-    for (int j = 0; j < instruction->n_in; j++)
-        worker->in[j] = tensor_of(plan, &instruction->in[j], worker, tile->rows);
-    tile->in = worker->in;
+    if (worker->rows == rows && worker->bindings == plan->bindings) return;
+    for (size_t s = 0; s < plan->n_stage; s++) {
+        const ad_stage *stage = &plan->stage[s];
+        for (size_t i = 0; i < stage->n_shared + stage->n_row; i++) {
+            const ad_instruction *instruction =
+                i < stage->n_shared ? &stage->shared[i] : &stage->row[i - stage->n_shared];
+            ad_tensor *tensor = &worker->tensor[instruction->tensor];
+            if (!instruction->sums_rows) tensor[0] = tensor_of(plan, &instruction->out, worker, rows);
+            for (int j = 0; j < instruction->n_in; j++)
+                tensor[1 + j] = tensor_of(plan, &instruction->in[j], worker, rows);
+        }
+    }
+    worker->rows = rows;
+    worker->bindings = plan->bindings;
+}
+
+/* The tile's instruction-independent members are set; and `out`, for sums over rows. */
+static void evaluate(execution *e, const ad_instruction *instruction, const ad_worker *worker, ad_tile *tile)
+{
+    const ad_tensor *tensor = &worker->tensor[instruction->tensor];
+    tile->in = tensor + 1;
+    if (!instruction->sums_rows) tile->out = *tensor;
     tile->n_in = instruction->n_in;
     tile->attribute = instruction->attribute;
     tile->n_attribute = instruction->n_attribute;
-    tile->scratch = worker->scratch;
-    if (e->run->find_nan) find_finite_rows(e, tile, worker->finite);
-    instruction->op->evaluate[plan->dtype](tile);
-    if (e->run->find_nan) look_for_fault(e, instruction, tile, worker->finite);
+    if (!e->run->find_nan) {
+        instruction->evaluate(tile);
+        return;
+    }
+    find_finite_rows(e, tile, worker->finite);
+    instruction->evaluate(tile);
+    look_for_fault(e, instruction, tile, worker->finite);
 }
 
 /* ---- Tiles --------------------------------------------------------------------------------------------------- */
@@ -176,8 +198,10 @@ static void run_tile(execution *e, size_t t, size_t lane, bool accumulate, ad_wo
     size_t first = t * plan->tile_rows, valid = e->run->rows - first;
     if (valid > plan->tile_rows) valid = plan->tile_rows;
     size_t rows = (valid + AD_ROW_QUANTUM - 1) / AD_ROW_QUANTUM * AD_ROW_QUANTUM;
+    bind(plan, worker, rows);
     ad_tile tile = {.rows = rows,
                     .valid = valid,
+                    .scratch = worker->scratch,
                     .seed = e->run->seed,
                     .step = e->run->step,
                     .first_row = e->run->first_row + first,
@@ -195,8 +219,9 @@ static void run_tile(execution *e, size_t t, size_t lane, bool accumulate, ad_wo
     }
     for (size_t i = 0; i < stage->n_row && !e->failed; i++) {
         const ad_instruction *instruction = &stage->row[i];
-        tile.out = tensor_of(plan, &instruction->out, worker, rows);
-        if (instruction->op->flags & AD_OP_SUMS_ROWS) tile.out.data = lane_of(e, instruction, lane);
+        if (instruction->sums_rows)
+            tile.out = (ad_tensor){
+                .data = lane_of(e, instruction, lane), .shape = instruction->out.shape, .size = instruction->out.size};
         evaluate(e, instruction, worker, &tile);
     }
     for (size_t i = 0; i < stage->n_store; i++) {
@@ -271,30 +296,35 @@ static void run_pass(execution *e)
 
 /* ---- Shared stages ------------------------------------------------------------------------------------------- */
 
-static void run_shared_instruction(void *context, size_t i, int worker)
+static void run_shared_instructions(execution *e, const ad_instruction *first, size_t count, ad_worker *worker)
 {
-    execution *e = context;
-    const ad_instruction *instruction = e->wave + i;
+    bind(e->plan, worker, worker->rows);
     ad_tile tile = {.rows = 1,
                     .valid = 1,
-                    .out = tensor_of(e->plan, &instruction->out, NULL, 1),
+                    .scratch = worker->scratch,
                     .seed = e->run->seed,
                     .step = e->run->step,
                     .total_rows = e->run->rows};
-    evaluate(e, instruction, &e->plan->worker[worker], &tile);
+    for (size_t i = 0; i < count && !e->failed; i++) evaluate(e, &first[i], worker, &tile);
+}
+
+static void run_of_wave(void *context, size_t i, int worker)
+{
+    execution *e = context;
+    run_shared_instructions(e, e->wave + i, 1, &e->plan->worker[worker]);
 }
 
 static void run_shared(execution *e)
 {
-    enum { WORTH_A_THREAD = 8192 }; /* elements */
     const ad_stage *stage = e->stage;
-    for (size_t i = 0; i < stage->n_shared && !e->failed;) {
-        size_t n = 0, work = 0;
-        for (; i + n < stage->n_shared && stage->shared[i + n].wave == stage->shared[i].wave; n++)
-            work += stage->shared[i + n].out.size;
+    if (!stage->shared_is_work || !e->run->pool || e->run->find_nan) {
+        run_shared_instructions(e, stage->shared, stage->n_shared, &e->plan->worker[0]);
+        return;
+    }
+    for (size_t i = 0, n; i < stage->n_shared; i += n) {
+        for (n = 1; i + n < stage->n_shared && stage->shared[i + n].wave == stage->shared[i].wave;) n++;
         e->wave = &stage->shared[i];
-        ad_pool_run(work > WORTH_A_THREAD && !e->run->find_nan ? e->run->pool : NULL, n, run_shared_instruction, e);
-        i += n;
+        ad_pool_run(e->run->pool, n, run_of_wave, e);
     }
 }
 
@@ -311,13 +341,14 @@ static bool make_room(ad_plan *plan, const ad_run *run)
         while (plan->n_worker < threads) {
             ad_worker fresh = {.tile = ad_alloc_aligned(tile, ad_dtype_size(plan->dtype)),
                                .scratch = ad_alloc_aligned(plan->scratch, 1),
-                               .in = ad_alloc((size_t)plan->most_in, sizeof *fresh.in),
+                               .tensor = ad_alloc(plan->n_tensor, sizeof *fresh.tensor),
+                               .rows = plan->tile_rows,
                                .finite = ad_alloc(plan->tile_rows, sizeof *fresh.finite)};
             plan->worker[plan->n_worker++] = fresh;
-            if (fresh.tile && fresh.scratch && fresh.in && fresh.finite) continue;
+            if (fresh.tile && fresh.scratch && fresh.tensor && fresh.finite) continue;
             ad_free_aligned(fresh.tile);
             ad_free_aligned(fresh.scratch);
-            ad_free(fresh.in);
+            ad_free(fresh.tensor);
             ad_free(fresh.finite);
             plan->n_worker--;
             return false;
@@ -350,9 +381,11 @@ static ad_status check(const ad_plan *plan, const ad_run *run, ad_error *error)
     return AD_OK;
 }
 
-/* Point every shared value at its data for this run; a computed one goes straight to the output that wants it. */
+/* Point every shared value at its data; a computed one goes straight to the output that wants it. */
 static void bind_shared(ad_plan *plan)
 {
+    if (plan->bound == plan->bindings) return;
+    plan->bound = plan->bindings;
     size_t size = ad_dtype_size(plan->dtype);
     for (size_t i = 0; i < plan->n_shared; i++) {
         ad_shared *value = &plan->shared[i];

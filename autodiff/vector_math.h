@@ -1,6 +1,6 @@
 /* exp, log and the like on arrays, by SLEEF for the instruction set this is compiled for. Errors are at most 1 ulp;
- * tanh: 3.5 ulp (2.6 in float32), at a quarter of the price. NaN, infinities and signed zeros come out as from libm, but
- * log1p is infinite from 1e38 on (1e307 in float64). A number's result doesn't depend on its place in the array. */
+ * tanh: 3.5 ulp (2.6 in float32), at a quarter of the price. NaN, infinities and signed zeros come out as from libm,
+ * but log1p is infinite from 1e38 on (1e307 in float64). A number's result doesn't depend on its place in the array. */
 #ifndef WEIR_VECTOR_MATH_H
 #define WEIR_VECTOR_MATH_H
 
@@ -79,8 +79,9 @@ static inline float multiply_add(float a, float b, float c)
 #endif
 }
 
-/* e / (e + 2) with e = expm1(2|x|) = 2ⁿ expm1(r) + 2ⁿ - 1, r = 2|x| - n log 2, and the sign of x. expm1 on |r| <= log(2)/2
- * is a minimax polynomial (relative error 1.3e-8). Off by 2.6 ulp at most, tried on every float; never beyond ±1. */
+/* e / (e + 2) with e = expm1(2|x|) = 2ⁿ expm1(r) + 2ⁿ - 1, r = 2|x| - n log 2, and the sign of x. expm1 on |r| <=
+ * log(2)/2 is a minimax polynomial (relative error 1.3e-8). Off by 2.6 ulp at most, tried on every float; never beyond
+ * ±1. */
 static inline float tanh_of(float x)
 {
     const float round = 0x1.8p23f, most = 18.04f; /* from there on, 1 */

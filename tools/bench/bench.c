@@ -13,7 +13,8 @@
 #include <sys/resource.h>
 #include <time.h>
 
-/* Epochs are short, so that some of them have the cores to themselves on a busy machine: about 0.03 s at 100 GFLOP/s. */
+/* Epochs are short, so that some of them have the cores to themselves on a busy machine: about 0.03 s at 100 GFLOP/s.
+ */
 static const double epoch_flops = 3e9, seconds = 2;
 enum { FEWEST_EPOCHS = 4, MOST_EPOCHS = 1000 };
 

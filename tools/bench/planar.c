@@ -115,7 +115,8 @@ ad_status planar_benchmark(int layers, size_t rows, int threads, double *steps_p
         size_t steps = 0;
         double trial_began = at;
         for (; status == AD_OK && at < trial_began + trial; steps++, at = now()) {
-            status = ad_plan_run(forward_backward, &(ad_run){.rows = rows, .seed = 1, .step = step++, .pool = pool}, error);
+            status =
+                ad_plan_run(forward_backward, &(ad_run){.rows = rows, .seed = 1, .step = step++, .pool = pool}, error);
             if (status == AD_OK) status = ad_plan_run(update, &(ad_run){.rows = count}, error);
         }
         *steps_per_second = fmax(*steps_per_second, (double)steps / (at - trial_began));
