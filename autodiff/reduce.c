@@ -38,16 +38,59 @@ enum { CHUNK = 64 }; /* numbers of a run reduced at a time */
 
 /* ---- sum ----------------------------------------------------------------------------------------------------- */
 
+typedef real eight_reals __attribute__((vector_size(8 * sizeof(real))));
+typedef double eight_doubles __attribute__((vector_size(8 * sizeof(double))));
+
+#if defined __AVX512F__ && AD_REAL_BITS == 32 /* where GCC would convert by halves */
+#define widen  (eight_doubles) _mm512_cvtps_pd
+#define narrow (eight_reals) _mm512_cvtpd_ps
+#else
+#define widen(eight)  __builtin_convertvector(eight, eight_doubles)
+#define narrow(eight) __builtin_convertvector(eight, eight_reals)
+#endif
+
+static inline eight_doubles load_eight(const real *x)
+{
+    eight_reals eight;
+    memcpy(&eight, x, sizeof eight);
+    return widen(eight);
+}
+
 /* The sum of n numbers, in an order that depends on n alone. */
 static double sum_of(const real *x, size_t n)
 {
-    enum { WIDTH = 16 };
-    double lane[WIDTH] = {0}, rest = 0;
+    enum { VECTORS = 4 };
+    eight_doubles sum[VECTORS] = {{0}};
+    double rest = 0;
     size_t i = 0;
-    for (; i + WIDTH <= n; i += WIDTH) AD_SIMD for (size_t j = 0; j < WIDTH; j++) lane[j] += (double)x[i + j];
+    for (; i + 8 * VECTORS <= n; i += 8 * VECTORS)
+        for (size_t v = 0; v < VECTORS; v++) sum[v] += load_eight(x + i + 8 * v);
+    for (; i + 8 <= n; i += 8) sum[0] += load_eight(x + i);
     for (; i < n; i++) rest += (double)x[i];
-    AD_SIMD for (size_t j = 0; j < WIDTH / 2; j++) lane[j] += lane[j + WIDTH / 2];
+    sum[0] = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+    const double *lane = (const double *)&sum[0];
     return ((lane[0] + lane[1]) + (lane[2] + lane[3])) + ((lane[4] + lane[5]) + (lane[6] + lane[7])) + rest;
+}
+
+/* out_r = x_r + x_(run + r) + … (n of them), for r = 0 … run-1 */
+static void sum_runs(const real *x, size_t n, size_t run, real *out)
+{
+    enum { VECTORS = 2 };
+    size_t r = 0;
+    for (; r + 8 * VECTORS <= run; r += 8 * VECTORS) {
+        eight_doubles sum[VECTORS] = {{0}};
+        for (size_t j = 0; j < n; j++)
+            for (size_t v = 0; v < VECTORS; v++) sum[v] += load_eight(x + j * run + r + 8 * v);
+        for (size_t v = 0; v < VECTORS; v++) {
+            const eight_reals eight = narrow(sum[v]);
+            memcpy(out + r + 8 * v, &eight, sizeof eight);
+        }
+    }
+    for (; r < run; r++) {
+        double sum = 0;
+        for (size_t j = 0; j < n; j++) sum += (double)x[j * run + r];
+        out[r] = (real)sum;
+    }
 }
 
 static bool sum_shape(const ad_call *call, ad_shape *result)
@@ -60,20 +103,11 @@ static void sum_evaluate(const ad_tile *tile)
     axis_view view = view_of(tile);
     const real *in = real_in(tile, 0);
     real *out = tile->out.data;
-    if (view.run == 1) {
-        for (size_t i = 0; i < view.outer; i++) out[i] = (real)sum_of(in + i * view.n, view.n);
-        return;
-    }
     for (size_t i = 0; i < view.outer; i++, in += view.n * view.run, out += view.run)
-        for (size_t begin = 0; begin < view.run; begin += CHUNK) {
-            size_t count = view.run - begin < CHUNK ? view.run - begin : CHUNK;
-            double sum[CHUNK] = {0};
-            for (size_t j = 0; j < view.n; j++) {
-                const real *x = in + j * view.run + begin;
-                AD_SIMD for (size_t r = 0; r < count; r++) sum[r] += (double)x[r];
-            }
-            for (size_t r = 0; r < count; r++) out[begin + r] = (real)sum[r];
-        }
+        if (view.run == 1)
+            *out = (real)sum_of(in, view.n);
+        else
+            sum_runs(in, view.n, view.run, out);
 }
 
 static void sum_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
