@@ -245,6 +245,11 @@ ad_var ad_matmul_blocks(ad_var a, ad_var b, const ad_blocks *blocks);
 typedef enum { AD_LOWER = 0, AD_UPPER = 1, AD_UNIT_DIAGONAL = 2 } ad_triangle; /* or-ed: AD_UPPER | AD_UNIT_DIAGONAL */
 ad_var ad_solve_triangular(ad_var a, ad_var b, unsigned triangle);
 
+/* By LU factorisation with partial pivoting, either argument shared or per-row: solve A x = b for A (n,n), b (n) or
+ * (n,m), not finite where A is singular; and log|det A| for A (n,n), -inf where it is singular. */
+ad_var ad_solve(ad_var a, ad_var b);
+ad_var ad_log_abs_det(ad_var a);
+
 /* ---- Gradients ----------------------------------------------------------------------------------------------- */
 
 /* d y / d wrt[i] into gradient[i], as nodes on the same tape, of wrt[i]'s shape and kind. y has shape (). A per-row y
@@ -362,12 +367,12 @@ enum {
     AD_OP_INCREASING = 256,     /* an element grows if one of the elements that it depends on grows from 0 to 1 */
 };
 
-/* Arguments for an op's tests: drawn uniformly from [low, high]. */
+/* Arguments for an op's tests: drawn uniformly from [low, high]; of a matrix, with a number added to its diagonal. */
 typedef struct {
     int n_in;
     struct {
         ad_shape shape;
-        double low, high;
+        double low, high, diagonal;
     } in[3];
     const double *attribute;
     size_t n_attribute;

@@ -249,4 +249,37 @@ static inline void transpose_matrix(size_t m, size_t n, const real *in, size_t l
         }
 }
 
+/* The shape of A^-1 b. */
+static inline bool system_shape(const ad_call *call, const char *op, ad_shape *result)
+{
+    ad_shape a = ad_shape_of(call->in[0]), b = ad_shape_of(call->in[1]);
+    *result = b;
+    if (a.rank == 2 && a.dim[0] == a.dim[1] && b.rank >= 1 && b.rank <= 2 && b.dim[0] == a.dim[0]) return true;
+    char a_text[128], b_text[128];
+    ad_tape_fail(call->tape, AD_ERROR_ARGUMENT, "%s: matrix %s, right-hand side %s: takes (n,n) and (n) or (n,m)", op,
+                 ad_shape_text(a, a_text), ad_shape_text(b, b_text));
+    return false;
+}
+
+/* y (columns, rows) -= a x, where a is one number or one for each row. */
+static inline void subtract_product(size_t columns, size_t rows, const real *a, bool a_per_row, const real *x, real *y)
+{
+    const real one_a = *a;
+    if (a_per_row)
+        for (size_t c = 0; c < columns; c++)
+            AD_SIMD for (size_t r = 0; r < rows; r++) y[c * rows + r] -= a[r] * x[c * rows + r];
+    else
+        AD_SIMD for (size_t r = 0; r < columns * rows; r++) y[r] -= one_a * x[r];
+}
+
+/* y (columns, rows) /= a */
+static inline void divide(size_t columns, size_t rows, const real *a, bool a_per_row, real *y)
+{
+    const real one_a = *a;
+    if (a_per_row)
+        for (size_t c = 0; c < columns; c++) AD_SIMD for (size_t r = 0; r < rows; r++) y[c * rows + r] /= a[r];
+    else
+        AD_SIMD for (size_t r = 0; r < columns * rows; r++) y[r] /= one_a;
+}
+
 #endif

@@ -367,37 +367,9 @@ AD_DEFINE_OP(matmul_rows) = {
 /* ---- solve_triangular ---------------------------------------------------------------------------------------- */
 
 /* attribute: ad_triangle bits. */
-static bool solve_shape(const ad_call *call, ad_shape *result)
+static bool solve_triangular_shape(const ad_call *call, ad_shape *result)
 {
-    ad_shape a = ad_shape_of(call->in[0]), b = ad_shape_of(call->in[1]);
-    *result = b;
-    if (a.rank == 2 && a.dim[0] == a.dim[1] && b.rank >= 1 && b.rank <= 2 && b.dim[0] == a.dim[0]) return true;
-    char a_text[128], b_text[128];
-    ad_tape_fail(call->tape, AD_ERROR_ARGUMENT,
-                 "solve_triangular: matrix %s, right-hand side %s: takes (n,n) and (n) or (n,m)",
-                 ad_shape_text(a, a_text), ad_shape_text(b, b_text));
-    return false;
-}
-
-/* y (columns, rows) -= a x, where a is one number or one for each row. */
-static void subtract_product(size_t columns, size_t rows, const real *a, bool a_per_row, const real *x, real *y)
-{
-    const real one_a = *a;
-    if (a_per_row)
-        for (size_t c = 0; c < columns; c++)
-            AD_SIMD for (size_t r = 0; r < rows; r++) y[c * rows + r] -= a[r] * x[c * rows + r];
-    else
-        AD_SIMD for (size_t r = 0; r < columns * rows; r++) y[r] -= one_a * x[r];
-}
-
-/* y (columns, rows) /= a */
-static void divide(size_t columns, size_t rows, const real *a, bool a_per_row, real *y)
-{
-    const real one_a = *a;
-    if (a_per_row)
-        for (size_t c = 0; c < columns; c++) AD_SIMD for (size_t r = 0; r < rows; r++) y[c * rows + r] /= a[r];
-    else
-        AD_SIMD for (size_t r = 0; r < columns * rows; r++) y[r] /= one_a;
+    return system_shape(call, "solve_triangular", result);
 }
 
 static void solve_triangular_evaluate(const ad_tile *tile)
@@ -464,7 +436,7 @@ static void solve_triangular_vjp(const ad_call *call, ad_var y, ad_var g, ad_var
 AD_DEFINE_OP(solve_triangular) = {
     .name = "solve_triangular",
     .n_in = 2,
-    .shape = solve_shape,
+    .shape = solve_triangular_shape,
     .evaluate[AD_DTYPE] = solve_triangular_evaluate,
     .vjp = solve_triangular_vjp,
     AD_SAMPLES({.n_in = 2, .in = {{AD_DIMS(3, 3), 0.5, 1.5}, {AD_DIMS(3), -2, 2}}, AD_ATTRIBUTES(AD_LOWER)},

@@ -185,6 +185,16 @@ ad_var ad_matmul_blocks(ad_var a, ad_var b, const ad_blocks *blocks)
     return multiply(a, b, blocks);
 }
 
+ad_var ad_solve(ad_var a, ad_var b)
+{
+    return ad_apply(ad_builtin(AD_OP_solve), (ad_var[]){a, b}, 2, NULL, 0, a.tape);
+}
+
+ad_var ad_log_abs_det(ad_var a)
+{
+    return ad_apply(ad_builtin(AD_OP_log_abs_det), &a, 1, NULL, 0, a.tape);
+}
+
 ad_var ad_solve_triangular(ad_var a, ad_var b, unsigned triangle)
 {
     double attribute = triangle;

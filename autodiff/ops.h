@@ -20,7 +20,8 @@
     X(normal) X(uniform)                                                                /* noise.c */                  \
     X(sum) X(max) X(logsumexp) X(cumsum) X(sum_rows) X(to_rows)                         /* reduce.c */                 \
     X(reshape) X(transpose) X(broadcast) X(slice) X(pad) X(concat) X(gather) X(scatter) /* layout.c */                 \
-    X(matmul) X(matmul_rows) X(solve_triangular)                                        /* linear.c */
+    X(matmul) X(matmul_rows) X(solve_triangular)                                        /* linear.c */                 \
+    X(solve) X(log_abs_det)                                                             /* lu.c */
 
 /* clang-format on */
 

@@ -97,6 +97,17 @@ static inline ad_var bind_random(problem *p, bool per_row, ad_shape shape, doubl
     return bind(p, per_row, shape, values);
 }
 
+/* Random values as an op's sample wants them for its argument i. */
+static inline ad_var bind_sample(problem *p, bool per_row, const ad_sample *sample, int i)
+{
+    const ad_shape shape = sample->in[i].shape;
+    ad_var v = bind_random(p, per_row, shape, sample->in[i].low, sample->in[i].high);
+    double *value = (double *)(uintptr_t)p->value[p->n_leaf - 1];
+    for (size_t k = 0; k < ad_shape_size(shape) * (per_row ? p->run.rows : 1) && sample->in[i].diagonal != 0; k++)
+        if (k % ad_shape_size(shape) % (shape.dim[1] + 1) == 0) value[k] += sample->in[i].diagonal;
+    return v;
+}
+
 /* Rows of its inputs that a run reads. */
 static inline size_t rows_read(const ad_run *run)
 {

@@ -228,6 +228,37 @@ static inline void solve_triangular_row(const row_call *c)
         }
 }
 
+/* Of the matrix (n,n) without its first `skip` rows and the columns in `gone`: along its first row. */
+static inline long double determinant(const double *a, size_t n, size_t skip, unsigned gone)
+{
+    long double sum = 0;
+    int sign = 1;
+    if (skip == n) return 1;
+    for (size_t j = 0; j < n; j++) {
+        if (gone >> j & 1) continue;
+        sum += sign * (long double)a[skip * n + j] * determinant(a, n, skip + 1, gone | 1u << j);
+        sign = -sign;
+    }
+    return sum;
+}
+
+/* By Cramer's rule. */
+static inline void solve_row(const row_call *c)
+{
+    size_t n = c->shape[0].dim[0], m = ad_shape_size(c->out_shape) / n;
+    double changed[64];
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < m; j++) {
+            for (size_t k = 0; k < n * n; k++) changed[k] = k % n == i ? c->in[1][k / n * m + j] : c->in[0][k];
+            c->out[i * m + j] = determinant(changed, n, 0, 0) / determinant(c->in[0], n, 0, 0);
+        }
+}
+
+static inline void log_abs_det_row(const row_call *c)
+{
+    *c->out = logl(fabsl(determinant(c->in[0], c->shape[0].dim[0], 0, 0)));
+}
+
 static const struct {
     const char *op;
     long double (*unary)(long double);
@@ -280,6 +311,8 @@ static const struct {
     {"matmul", .row = matmul_row},
     {"matmul_rows", .row = matmul_row}, /* and summed by the test */
     {"solve_triangular", .row = solve_triangular_row},
+    {"solve", .row = solve_row},
+    {"log_abs_det", .row = log_abs_det_row},
 };
 
 static inline void reference_row(const ad_op *op, const row_call *call)

@@ -47,8 +47,7 @@ static void check_sample(const ad_op *op, const ad_sample *sample, unsigned per_
 {
     static bool depends[MOST], changes[MOST];
     problem p = problem_new(5, per_row);
-    for (int i = 0; i < sample->n_in; i++)
-        bind_random(&p, per_row >> i & 1, sample->in[i].shape, sample->in[i].low, sample->in[i].high);
+    for (int i = 0; i < sample->n_in; i++) bind_sample(&p, per_row >> i & 1, sample, i);
     ad_var y = ad_apply(op, p.leaf, p.n_leaf, sample->attribute, sample->n_attribute, p.tape);
     for (int k = 0; k < p.n_leaf; k++) {
         const size_t n = size_of(y) * size_of(p.leaf[k]);

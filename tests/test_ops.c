@@ -35,8 +35,7 @@ static bool sample_problem(const ad_op *op, const ad_sample *sample, unsigned pe
 {
     if (op->flags & AD_OP_SUMS_ROWS && per_row + 1 != 1u << sample->n_in) return false;
     *p = problem_new(rows, 1000 * per_row + (uint64_t)(sample - op->sample));
-    for (int i = 0; i < sample->n_in; i++)
-        bind_random(p, per_row >> i & 1, sample->in[i].shape, sample->in[i].low, sample->in[i].high);
+    for (int i = 0; i < sample->n_in; i++) bind_sample(p, per_row >> i & 1, sample, i);
     *y = ad_apply(op, p->leaf, p->n_leaf, sample->attribute, sample->n_attribute, p->tape);
     ck_assert_msg(ad_is_valid(*y), "%s", ad_tape_error(p->tape)->message);
     return true;
@@ -734,6 +733,107 @@ START_TEST(triangular_systems)
 }
 END_TEST
 
+/* ---- General systems ----------------------------------------------------------------------------------------- */
+
+/* a (n,n) = P L U for a random permutation, unit triangular L and U; returns log|det a|. */
+static double draw_matrix(problem *p, size_t n, double *a)
+{
+    double lower[20][20] = {{0}}, upper[20][20] = {{0}}, log_det = 0;
+    size_t row[20];
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = 0; j < n; j++) *(j < i ? &lower[i][j] : &upper[i][j]) = draw(p, -0.5, 0.5);
+        lower[i][i] = 1;
+        upper[i][i] = draw(p, 0.5, 2) * (draw(p, 0, 1) < 0.5 ? -1 : 1);
+        log_det += log(fabs(upper[i][i]));
+        row[i] = i;
+    }
+    for (size_t i = n; i-- > 1;) {
+        size_t j = draw_below(p, i + 1), saved = row[i];
+        row[i] = row[j];
+        row[j] = saved;
+    }
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < n; j++) {
+            long double sum = 0;
+            for (size_t k = 0; k < n; k++) sum += (long double)lower[i][k] * upper[k][j];
+            a[row[i] * n + j] = (double)sum;
+        }
+    return log_det;
+}
+
+/* A x gives b again, the determinant is that of the factors, and a row's bits are its own, whatever pivots others want.
+ */
+START_TEST(general_systems)
+{
+    const bool a_per_row = _i & 1, b_per_row = _i & 2;
+    for (uint64_t seed = 0; seed < 12; seed++) {
+        problem p = problem_new(1 + 7 * seed, seed);
+        size_t n = 1 + draw_below(&p, 20), m = 1 + draw_below(&p, 5);
+        ad_var a = bind_random(&p, a_per_row, AD_SHAPE(n, n), 0, 1);
+        ad_var b = bind_random(&p, b_per_row, m == 1 ? AD_SHAPE(n) : AD_SHAPE(n, m), -2, 2);
+        ad_var y[] = {ad_solve(a, b), ad_log_abs_det(a)};
+        double *matrix = (double *)(uintptr_t)p.value[0], *log_det = problem_array(&p, p.run.rows), *x[2];
+        for (size_t r = 0; r < (a_per_row ? p.run.rows : 1); r++) log_det[r] = draw_matrix(&p, n, matrix + r * n * n);
+        evaluate(&p, y, 2, AD_F64, x);
+        for (size_t r = 0; r < extent_of(&p, y[1]); r++) ck_assert_double_eq_tol(x[1][r], log_det[r], 1e-12);
+        for (size_t r = 0; r < (ad_is_per_row(y[0]) ? p.run.rows : 1); r++)
+            for (size_t i = 0; i < n; i++)
+                for (size_t c = 0; c < m; c++) {
+                    const double *of_a = row_of(matrix, a, r), *of_x = row_of(x[0], y[0], r);
+                    double sum = 0, scale = 1;
+                    for (size_t j = 0; j < n; j++) {
+                        sum += of_a[i * n + j] * of_x[j * m + c];
+                        scale += fabs(of_a[i * n + j] * of_x[j * m + c]);
+                    }
+                    ck_assert_double_lt(fabs(sum - row_of(p.value[1], b, r)[i * m + c]), 1e-14 * scale);
+                }
+        for (ad_dtype dtype = AD_F32; dtype <= AD_F64; dtype++) {
+            double *all[2], *alone[2];
+            const double *of_a = p.value[0], *of_b = p.value[1];
+            const size_t rows = p.run.rows, last = rows - 1;
+            evaluate(&p, y, 2, dtype, all);
+            p.value[0] = row_of(of_a, a, last);
+            p.value[1] = row_of(of_b, b, last);
+            p.run.rows = 1;
+            evaluate(&p, y, 2, dtype, alone);
+            for (int i = 0; i < 2; i++)
+                ck_assert_mem_eq(alone[i], row_of(all[i], y[i], last), size_of(y[i]) * sizeof(double));
+            p.run.rows = rows;
+            p.value[0] = of_a;
+            p.value[1] = of_b;
+        }
+        problem_free(&p);
+    }
+}
+END_TEST
+
+START_TEST(singular_systems)
+{
+    static const double a[][9] = {{0},
+                                  {1, 2, 3, 2, 4, 6, 0, 1, 1},
+                                  {0, 1, 2, 0, 3, 4, 0, 5, 7},
+                                  {1, 2, 3, 4, 5, 6, 2, 4, 6},
+                                  {2, 0, 0, 0, 0, 3, 0, 4, 0},
+                                  {1, 0, 0, 0, NAN, 0, 0, 0, 1}};
+    static const double b[] = {1, 2, 3};
+    problem p = problem_new(COUNT(a), 0);
+    ad_var matrix = bind(&p, true, AD_SHAPE(3, 3), *a), right = bind(&p, false, AD_SHAPE(3), b);
+    ad_var y[] = {ad_log_abs_det(matrix), ad_solve(matrix, right)};
+    for (ad_dtype dtype = AD_F32; dtype <= AD_F64; dtype++) {
+        double *value[2];
+        evaluate(&p, y, 2, dtype, value);
+        for (size_t r = 0; r < 4; r++) {
+            ck_assert(value[0][r] == -INFINITY);
+            ck_assert(!isfinite(value[1][3 * r]) || !isfinite(value[1][3 * r + 1]) || !isfinite(value[1][3 * r + 2]));
+        }
+        ck_assert_double_eq_tol(value[0][4], log(24), 1e-6);
+        for (int i = 0; i < 3; i++) ck_assert_double_eq_tol(value[1][12 + i], ((double[]){0.5, 0.75, 2. / 3})[i], 1e-7);
+        ck_assert(isnan(value[0][5]));
+    }
+    problem_free(&p);
+}
+END_TEST
+
 /* ---- Ops from outside ---------------------------------------------------------------------------------------- */
 
 #define DEFINE_CUBE(real, suffix)                                                                                      \
@@ -807,6 +907,8 @@ Suite *ops_suite(void)
     tcase_add_loop_test(matrices, product_gradients, 0, 4);
     tcase_add_test(matrices, blocks_hide_what_is_outside);
     tcase_add_loop_test(matrices, triangular_systems, 0, 16);
+    tcase_add_loop_test(matrices, general_systems, 0, 4);
+    tcase_add_test(matrices, singular_systems);
     suite_add_tcase(suite, matrices);
     TCase *outside = tcase_create("outside");
     tcase_add_test(outside, op_from_outside);

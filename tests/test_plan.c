@@ -613,6 +613,8 @@ static ad_status do_everything(ad_error *error)
     ad_var v[] = {ad_input(tape, "x", AD_SHAPE(3)), ad_param(tape, "w", AD_SHAPE(3, 3))}, g[2];
     ad_var h = ad_matmul_blocks(v[1], v[0], &(ad_blocks){2, row_end, begin, end});
     h = ad_add(h, ad_solve_triangular(v[1], ad_normal(tape, AD_SHAPE(3), 1), AD_UPPER));
+    h = ad_mul(h, ad_log_abs_det(v[1]));
+    h = ad_add(h, ad_solve(v[1], h));
     h = ad_add(h, ad_matmul(ad_transpose(v[1]), ad_leaky_relu(v[0], 0.1)));
     h = ad_slice(ad_concat((ad_var[]){ad_gather(h, index, 4), ad_scatter(h, index, 3, 4)}, 2, 0), 0, 2, 5);
     h = ad_sub(h, ad_div(ad_sum_rows(h), ad_row_count(tape)));

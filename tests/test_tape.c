@@ -76,6 +76,8 @@ MISTAKE(blocks_end, ad_matmul_blocks(v.m, v.x, &(ad_blocks){1, few_rows, none, n
 MISTAKE(blocks_outside, ad_matmul_blocks(v.m, v.x, &(ad_blocks){1, backwards, none, outside}))
 MISTAKE(blocks_backwards, ad_matmul_blocks(v.m, v.x, &(ad_blocks){1, backwards, backwards, few_rows}))
 MISTAKE(solve_shapes, ad_solve_triangular(v.m, v.x, AD_LOWER))
+MISTAKE(general_solve_shapes, ad_solve(ad_matmul(v.m, ad_transpose(v.m)), v.x))
+MISTAKE(det_shape, ad_log_abs_det(v.m))
 MISTAKE(solve_triangle, ad_solve_triangular(ad_matmul(v.m, ad_transpose(v.m)), v.s, 4))
 MISTAKE(transpose_vector, ad_transpose(v.x))
 MISTAKE(reshape_size, ad_reshape(v.x, AD_SHAPE(2, 2)))
@@ -136,6 +138,8 @@ static const struct {
     {"blocks: outside", blocks_outside, {"matmul_blocks", "block 0", "columns 0 to 9", "(2,3)"}},
     {"blocks: backwards", blocks_backwards, {"matmul_blocks", "block 0", "columns 2 to 1"}},
     {"solve: shapes", solve_shapes, {"solve_triangular", "(2,3)", "(3)", "(n,n)"}},
+    {"solve: general", general_solve_shapes, {"solve:", "(2,2)", "(3)", "(n,n)"}},
+    {"log_abs_det", det_shape, {"log_abs_det", "(2,3)", "(n,n)"}},
     {"solve: triangle", solve_triangle, {"solve_triangular", "triangle 4", "AD_LOWER or AD_UPPER"}},
     {"transpose", transpose_vector, {"transpose", "(3)", "takes a matrix", "reshape"}},
     {"reshape: size", reshape_size, {"reshape", "(3) has 3", "(2,2) has 4"}},
@@ -213,6 +217,9 @@ static void record_everything(values v, ad_var bad)
         ad_matmul_blocks(a, v.x, &(ad_blocks){1, row_end, index, end});
         ad_matmul_blocks(v.m, a, &(ad_blocks){1, row_end, index, end});
         ad_solve_triangular(a, v.x, AD_UPPER);
+        ad_solve(a, v.x);
+        ad_solve(v.x, a);
+        ad_log_abs_det(a);
         ck_assert(!ad_is_valid(ad_grad1(a, v.x)));
         ck_assert(!ad_is_valid(ad_grad1(v.s, a)));
     }
