@@ -1,7 +1,16 @@
 #include "made.h"
 #include "activation.h"
+#include "layer.h"
 
-#include <math.h>
+nf_made nf_made_of(const nf_bijector *self, size_t outputs)
+{
+    return (nf_made){.dim = self->dim,
+                     .outputs = outputs,
+                     .hidden = self->size,
+                     .n_hidden = self->n_size,
+                     .lowest = self->context ? 0 : 1,
+                     .activation = (size_t)nf_argument_value(self, "activation")};
+}
 
 /* A layer as the masks see it. Layer n_hidden is the last, of outputs. */
 static size_t layer_inputs(const nf_made *made, size_t layer)
@@ -14,44 +23,37 @@ static size_t layer_outputs(const nf_made *made, size_t layer)
     return layer == made->n_hidden ? made->dim * made->outputs : made->hidden[layer];
 }
 
-/* Of hidden unit j: 1 … D-1, sorted. */
+/* Of hidden unit j, sorted. */
 static size_t hidden_degree(const nf_made *made, size_t layer, size_t j)
 {
-    return 1 + j * (made->dim - 1) / made->hidden[layer];
+    return made->lowest + j * (made->dim - made->lowest) / made->hidden[layer];
 }
 
-/* How many units of a hidden layer (or inputs, layer -1 counted as 0 here) have a degree of at most d. */
-static size_t units_up_to(const nf_made *made, size_t layer_input, size_t d)
+/* How many inputs of a layer have a degree of at most d: they are the first ones. */
+static size_t inputs_up_to(const nf_made *made, size_t layer, size_t d)
 {
-    if (layer_input == 0) return d;
-    size_t n = 0, units = made->hidden[layer_input - 1];
-    while (n < units && hidden_degree(made, layer_input - 1, n) <= d) n++;
+    if (layer == 0) return d;
+    size_t n = 0, units = made->hidden[layer - 1];
+    while (n < units && hidden_degree(made, layer - 1, n) <= d) n++;
     return n;
 }
 
-/* How many of a layer's inputs its unit i may see: they are the first ones. */
+/* How many of a layer's inputs its unit i may see. */
 static size_t reach_of(const nf_made *made, size_t layer, size_t i)
 {
     size_t d = layer == made->n_hidden ? i / made->outputs : hidden_degree(made, layer, i);
-    return units_up_to(made, layer, d);
+    return inputs_up_to(made, layer, d);
 }
 
-/* D = 1 depends on nothing: biases only. */
+/* With D = 1 and without a context there are no hidden units: they would see nothing. */
 static size_t first_layer(const nf_made *made)
 {
-    return made->dim == 1 ? made->n_hidden : 0;
+    return made->dim == made->lowest ? made->n_hidden : 0;
 }
 
-typedef struct {
-    char weight[24], bias[24];
-} names;
-
-static names names_of(size_t layer)
+static bool has_weight(const nf_made *made, size_t layer)
 {
-    names n;
-    snprintf(n.weight, sizeof n.weight, "weight%zu", layer);
-    snprintf(n.bias, sizeof n.bias, "bias%zu", layer);
-    return n;
+    return made->dim > 1 || layer > first_layer(made);
 }
 
 ad_status nf_made_declare(nf_bijector *self, const nf_made *made, ad_error *error)
@@ -60,16 +62,9 @@ ad_status nf_made_declare(nf_bijector *self, const nf_made *made, ad_error *erro
         return ad_error_set(error, AD_ERROR_ARGUMENT, "%s: at most %d hidden layers, got %zu", self->type->name,
                             NF_MADE_DEPTH, made->n_hidden);
     ad_status status = AD_OK;
-    for (size_t layer = first_layer(made); layer <= made->n_hidden && status == AD_OK; layer++) {
-        size_t in = layer_inputs(made, layer), out = layer_outputs(made, layer);
-        names n = names_of(layer);
-        double bound = (layer == made->n_hidden ? 0.1 : 1) / sqrt((double)in);
-        nf_parameter_spec weight = {
-            .name = n.weight, .shape = AD_SHAPE(out, in), .init = NF_INIT_UNIFORM, .value = bound};
-        nf_parameter_spec bias = {.name = n.bias, .shape = AD_SHAPE(out), .init = NF_INIT_UNIFORM, .value = bound};
-        if (made->dim > 1) status = nf_declare(self, &weight, error);
-        if (status == AD_OK) status = nf_declare(self, &bias, error);
-    }
+    for (size_t layer = first_layer(made); layer <= made->n_hidden && status == AD_OK; layer++)
+        status = nf_layer_declare(self, layer, has_weight(made, layer) ? layer_inputs(made, layer) : 0,
+                                  layer_outputs(made, layer), layer == made->n_hidden ? 0.1 : 1, error);
     return status;
 }
 
@@ -128,9 +123,9 @@ static ad_var product(ad_var weight, ad_var x, const nf_made *made, size_t layer
 ad_var nf_made_all(const nf_bijector *self, const nf_made *made, ad_var x)
 {
     for (size_t layer = first_layer(made); layer <= made->n_hidden; layer++) {
-        names n = names_of(layer);
-        ad_var bias = nf_param(self, n.bias);
-        x = made->dim == 1 ? ad_to_rows(bias) : ad_add(product(nf_param(self, n.weight), x, made, layer), bias);
+        ad_var bias = nf_layer_bias(self, layer);
+        x = has_weight(made, layer) ? ad_add(product(nf_layer_weight(self, layer), x, made, layer), bias)
+                                    : ad_to_rows(bias);
         if (layer < made->n_hidden) x = nf_activation(x, made->activation);
     }
     return ad_reshape(x, AD_SHAPE(made->dim, made->outputs));
@@ -141,10 +136,9 @@ ad_var nf_made_all(const nf_bijector *self, const nf_made *made, ad_var x)
 /* Rows [begin, end) of a layer, of the first `known` inputs. */
 static ad_var part(const nf_bijector *self, size_t layer, size_t begin, size_t end, ad_var in, size_t known)
 {
-    names n = names_of(layer);
-    ad_var bias = ad_slice(nf_param(self, n.bias), 0, begin, end);
+    ad_var bias = ad_slice(nf_layer_bias(self, layer), 0, begin, end);
     if (known == 0) return bias;
-    ad_var weight = ad_slice(ad_slice(nf_param(self, n.weight), 0, begin, end), 1, 0, known);
+    ad_var weight = ad_slice(ad_slice(nf_layer_weight(self, layer), 0, begin, end), 1, 0, known);
     return ad_add(ad_matmul(weight, in), bias);
 }
 
@@ -152,8 +146,8 @@ ad_var nf_made_next(const nf_bijector *self, const nf_made *made, nf_made_state 
 {
     ad_var in = known;
     size_t n_in = d;
-    for (size_t layer = first_layer(made); layer < made->n_hidden && d > 0; layer++) {
-        size_t begin = state->count[layer], end = units_up_to(made, layer + 1, d);
+    for (size_t layer = first_layer(made); layer < made->n_hidden; layer++) {
+        size_t begin = state->count[layer], end = inputs_up_to(made, layer + 1, d);
         if (end > begin) {
             ad_var unlocked = nf_activation(part(self, layer, begin, end, in, n_in), made->activation);
             ad_var both[] = {state->unit[layer], unlocked};
@@ -163,5 +157,6 @@ ad_var nf_made_next(const nf_bijector *self, const nf_made *made, nf_made_state 
         in = state->unit[layer];
         n_in = end;
     }
-    return part(self, made->n_hidden, d * made->outputs, (d + 1) * made->outputs, in, d ? n_in : 0);
+    if (first_layer(made) == made->n_hidden) n_in = 0;
+    return part(self, made->n_hidden, d * made->outputs, (d + 1) * made->outputs, in, n_in);
 }

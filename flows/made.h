@@ -1,8 +1,9 @@
 /* MADE: a multilayer perceptron in which output group d depends on inputs 1 … d-1 alone (Germain et al. 2015).
  *
- * Every unit has a degree; a connection exists where degrees allow it. Hidden degrees are 1 … D-1, spread evenly and
- * sorted, so that the weights that may not be zero form a staircase: what lies beyond it is skipped, not multiplied by
- * zero, and the units that feature d unlocks are neighbours, so that D steps of sampling cost about one pass. */
+ * Every unit has a degree; a connection exists where degrees allow it. Hidden degrees are 1 … D-1, or 0 … D-1 when
+ * there is a context (units of degree 0 see it alone, so that the first feature does, too), spread evenly and sorted,
+ * so that the weights that may not be zero form a staircase: what lies beyond it is skipped, not multiplied by zero,
+ * and the units that feature d unlocks are neighbours, so that D steps of sampling cost about one pass. */
 #ifndef WEIR_MADE_H
 #define WEIR_MADE_H
 
@@ -15,11 +16,15 @@ typedef struct {
     size_t outputs; /* in a group */
     const size_t *hidden;
     size_t n_hidden;
+    size_t lowest; /* degree of a hidden unit: 0 or 1 */
     size_t activation;
 } nf_made;
 
-/* Declare weight0, bias0 … of self. Hidden weights and biases start as PyTorch's Linear, uniform within 1/√inputs; the
- * last layer's at a tenth of that, so that the outputs start near 0. */
+/* Hidden sizes and activation are arguments of self. */
+nf_made nf_made_of(const nf_bijector *self, size_t outputs);
+
+/* Declare the layers (layer.h). The last one starts at a tenth of the others' size, so that the outputs start near 0.
+ */
 ad_status nf_made_declare(nf_bijector *self, const nf_made *made, ad_error *error);
 
 /* All outputs, (dim, outputs), from x (dim). */

@@ -13,6 +13,10 @@ static const char *const chains[] = {
     "maf(9,7,5,activation=elu)-scale-flip-maf(2,activation=silu)",
     "invert(maf(9,activation=silu)-loc)-permute(seed=1)-invert(scale)",
     "invert(invert(maf(4,bound=0.5)-flip)-standardize)*2",
+    "(realnvp(9,7,mask=alternating,activation=gelu)-realnvp(9,mask=alternating,flipped=1,activation=silu))*2",
+    "realnvp(6,6,network=residual)-flip-realnvp(6,mask=random,seed=4,activation=elu,bound=1)",
+    "(rqs(7,bins=3,tail=2)-flip)*2-rqs(6,network=residual,activation=gelu,mask=random,seed=1)",
+    "rqsar(9,8,bins=5,tail=2)-flip-iaf(7,activation=silu)-invert(rqsar(8,bins=2,activation=elu))",
 };
 
 static size_t n_types(void)
@@ -487,7 +491,7 @@ START_TEST(mistakes)
         size_t size;
         const char *message;
     } cases[] = {
-        {{4, 1}, 8, "activation"}, {{-1, 1}, 8, "activation"}, {{0.5, 1}, 8, "activation"},
+        {{5, 1}, 8, "activation"}, {{-1, 1}, 8, "activation"}, {{0.5, 1}, 8, "activation"},
         {{0, -1}, 8, "bound"},     {{0, NAN}, 8, "bound"},     {{0, 1}, 0, "hidden units"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {

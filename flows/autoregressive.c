@@ -1,0 +1,39 @@
+#include "autoregressive.h"
+#include "internal.h"
+#include "made.h"
+
+ad_status nf_autoregressive_declare(nf_bijector *self, const nf_transformer *transformer, ad_error *error)
+{
+    nf_made made = nf_made_of(self, transformer->parameters(self));
+    return nf_made_declare(self, &made, error);
+}
+
+/* The network, and what follows it, see the features in reverse. */
+ad_var nf_autoregressive_at_once(const nf_bijector *self, const nf_transformer *transformer, ad_var v, bool inverse,
+                                 ad_var *log_det)
+{
+    v = nf_reverse(v);
+    nf_made made = nf_made_of(self, transformer->parameters(self));
+    ad_var parameters = ad_transpose(nf_made_all(self, &made, v)), log_derivative;
+    v = transformer->map(self, v, parameters, inverse, &log_derivative);
+    *log_det = ad_sum(log_derivative);
+    return nf_reverse(v);
+}
+
+ad_var nf_autoregressive_by_feature(const nf_bijector *self, const nf_transformer *transformer, ad_var v, bool inverse,
+                                    ad_var *log_det)
+{
+    v = nf_reverse(v);
+    nf_made made = nf_made_of(self, transformer->parameters(self));
+    nf_made_state state = {0};
+    ad_var known = {v.tape, -1}, total = ad_scalar(v.tape, 0), log_derivative;
+    for (size_t d = 0; d < self->dim; d++) {
+        ad_var parameters = ad_reshape(nf_made_next(self, &made, &state, known, d), AD_SHAPE(made.outputs, 1));
+        ad_var next = transformer->map(self, ad_slice(v, 0, d, d + 1), parameters, inverse, &log_derivative); /* (1) */
+        ad_var both[] = {known, next};
+        known = d ? ad_concat(both, 2, 0) : next;
+        total = ad_add(total, ad_sum(log_derivative));
+    }
+    *log_det = total;
+    return nf_reverse(known);
+}

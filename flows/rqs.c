@@ -1,0 +1,37 @@
+/* rqs: coupling of rational-quadratic splines (Durkan et al. 2019, section 3.2), which are computed from the seen
+ * features, which stay:
+ *
+ *     x = spline(z),      log|det dx/dz| = Σ log dx_d/dz_d. */
+#include "activation.h"
+#include "conditioner.h"
+#include "coupling.h"
+#include "internal.h"
+
+static ad_status build(nf_bijector *self, ad_error *error)
+{
+    return nf_coupling_declare(self, &nf_spline_transformer, error);
+}
+
+static ad_var forward(const nf_bijector *self, ad_var z, ad_var *log_det)
+{
+    return nf_coupling_map(self, &nf_spline_transformer, z, false, log_det);
+}
+
+static ad_var inverse(const nf_bijector *self, ad_var x, ad_var *log_det)
+{
+    return nf_coupling_map(self, &nf_spline_transformer, x, true, log_det);
+}
+
+static const nf_argument arguments[] = {
+    NF_ACTIVATION_ARGUMENT, NF_SPLINE_ARGUMENTS, NF_NETWORK_ARGUMENT, NF_MASK_ARGUMENTS, {0}};
+
+const nf_bijector_type nf_type_rqs = {
+    .name = "rqs",
+    .help = "half the features stay; the others: x = spline(z), a rational-quadratic one from those that stay",
+    .argument = arguments,
+    .positional = "hidden units",
+    .sizes = (const size_t[]){64, 64, 0},
+    .build = build,
+    .forward = forward,
+    .inverse = inverse,
+};

@@ -1,0 +1,37 @@
+/* rqsar: autoregressive flow of rational-quadratic splines (Durkan et al. 2019, section 3.2), with the spline of
+ * feature d from x_(d+1) … x_D:
+ *
+ *     x_d = spline(z_d),      log|det dx/dz| = Σ log dx_d/dz_d.
+ *
+ * The inverse (density) is one pass; forward (sampling) goes feature by feature. */
+#include "activation.h"
+#include "autoregressive.h"
+#include "internal.h"
+
+static ad_status build(nf_bijector *self, ad_error *error)
+{
+    return nf_autoregressive_declare(self, &nf_spline_transformer, error);
+}
+
+static ad_var forward(const nf_bijector *self, ad_var z, ad_var *log_det)
+{
+    return nf_autoregressive_by_feature(self, &nf_spline_transformer, z, false, log_det);
+}
+
+static ad_var inverse(const nf_bijector *self, ad_var x, ad_var *log_det)
+{
+    return nf_autoregressive_at_once(self, &nf_spline_transformer, x, true, log_det);
+}
+
+static const nf_argument arguments[] = {NF_ACTIVATION_ARGUMENT, NF_SPLINE_ARGUMENTS, {0}};
+
+const nf_bijector_type nf_type_rqsar = {
+    .name = "rqsar",
+    .help = "x_d = spline(z_d), a rational-quadratic one from x_(d+1) … x_D by a masked network",
+    .argument = arguments,
+    .positional = "hidden units",
+    .sizes = (const size_t[]){64, 64, 0},
+    .build = build,
+    .forward = forward,
+    .inverse = inverse,
+};
