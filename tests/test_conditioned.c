@@ -1,0 +1,355 @@
+/* Bijectors whose parameters networks compute: against NumPy; which feature sees which; splines at their knots, in
+ * their tails and where they are steep; finite at extremes. */
+#include "flow_tools.h"
+#include "models.h"
+#include "scratch.h"
+
+#include <math.h>
+
+/* ---- Against NumPy ------------------------------------------------------------------------------------------- */
+
+static const char *const golden[] = {
+    "maf",         "maf_1",           "iaf",
+    "iaf_context", "rqsar",           "rqsar_context",
+    "realnvp",     "realnvp_context", "realnvp_residual",
+    "rqs",         "rqs_residual",    "rqs_1",
+};
+
+/* Columns begin … begin + width - 1; free(). */
+static double *columns_of(const nf_table *table, size_t begin, size_t width)
+{
+    double *part = malloc(table->rows * (width ? width : 1) * sizeof *part);
+    for (size_t r = 0; r < table->rows; r++)
+        for (size_t j = 0; j < width; j++) part[r * width + j] = table->values[r * table->columns + begin + j];
+    return part;
+}
+
+/* As golden/conditioned.py computed them: forward, and the inverse as it must be then. */
+START_TEST(equals_numpy)
+{
+    char name[64];
+    nf_table table;
+    snprintf(name, sizeof name, "conditioned_%s.csv", golden[_i]);
+    ASSERT_OK(nf_table_read(golden_path(name).text, &table, &error));
+    snprintf(name, sizeof name, "conditioned_%s.safetensors", golden[_i]);
+    nf_flow *flow = nf_load(golden_path(name).text, NULL, &error);
+    ck_assert_msg(flow != NULL, "%s", error.message);
+    size_t dim = nf_flow_dim(flow), context = nf_flow_context(flow), rows = table.rows;
+    ck_assert_uint_ge(rows, 20);
+    ck_assert_uint_eq(table.columns, 2 * dim + context + 1);
+    double *z = columns_of(&table, 0, dim), *c = columns_of(&table, dim, context);
+    double *x = columns_of(&table, dim + context, dim), *log_det = columns_of(&table, 2 * dim + context, 1);
+    double *got = malloc(rows * dim * sizeof *got), *got_log_det = malloc(rows * sizeof *got_log_det);
+    for (int inverse = 0; inverse < 2; inverse++) {
+        ASSERT_OK(nf_transform(flow, inverse, inverse ? x : z, c, rows, got, got_log_det, NULL, &error));
+        for (size_t i = 0; i < rows * dim; i++) ck_assert_double_eq_tol(got[i], (inverse ? z : x)[i], 1e-10);
+        for (size_t r = 0; r < rows; r++)
+            ck_assert_double_eq_tol(got_log_det[r], inverse ? -log_det[r] : log_det[r], 1e-10);
+    }
+    free(got_log_det);
+    free(got);
+    free(log_det);
+    free(x);
+    free(c);
+    free(z);
+    nf_flow_free(flow);
+    nf_table_free(&table);
+}
+END_TEST
+
+/* ---- With gradients ------------------------------------------------------------------------------------------ */
+
+static nf_flow *conditional_flow(const char *formula, size_t dim, size_t context, double scale, ad_dtype dtype)
+{
+    nf_flow *flow = nf_flow_parse(formula, dim, context, dtype, 1, &error);
+    ck_assert_msg(flow != NULL, "%s: %s", formula, error.message);
+    nf_each_parameter(nf_flow_bijector(flow), move_parameter, &(uint64_t){0});
+    nf_flow_push(flow);
+    for (size_t i = 0; i < nf_flow_parameter_count(flow); i++)
+        if (dtype == AD_F32)
+            ((float *)nf_flow_parameters(flow))[i] *= (float)scale;
+        else
+            ((double *)nf_flow_parameters(flow))[i] *= scale;
+    nf_flow_pull(flow);
+    return flow;
+}
+
+enum { OUT, LOG_DET, BY_EVENT, BY_CONTEXT, BY_PARAMETERS };
+
+/* What one direction gives: out (dim), log_det, and the gradient of Σ_j weight_j out_j + log_det by the event, by the
+ * context and by each parameter. to (n) gets one row's numbers of those that are wanted. */
+static void evaluate(nf_flow *flow, bool inverse, const double *in, const double *context, const double *weight,
+                     int what, double *to)
+{
+    nf_bijector *bijector = nf_flow_bijector(flow);
+    size_t dim = nf_flow_dim(flow), n_context = nf_flow_context(flow), offset;
+    ad_tape *tape = ad_tape_new();
+    nf_bind(bijector, tape);
+    ad_var v = ad_input(tape, "v", AD_SHAPE(dim)), log_det;
+    ad_var out = (inverse ? nf_inverse : nf_forward)(bijector, v, &log_det);
+    ad_var sum = ad_add(ad_sum(ad_mul(ad_constant(tape, AD_SHAPE(dim), weight), out)), log_det);
+    ad_var wanted[64] = {out, log_det};
+    size_t n_wanted = 1, first = (size_t)what;
+    if (what >= BY_EVENT) first = 0, wanted[0] = ad_grad1(sum, what == BY_CONTEXT ? nf_context(bijector) : v);
+    if (what == BY_PARAMETERS)
+        for (n_wanted = 0; n_wanted < nf_flow_trained_parameters(flow); n_wanted++)
+            wanted[n_wanted] = ad_grad1(sum, nf_flow_parameter_var(flow, n_wanted, &offset));
+    for (size_t i = 0; i < n_wanted; i++) {
+        size_t size = ad_shape_size(ad_shape_of(wanted[first + i]));
+        wanted[first + i] = ad_reshape(wanted[first + i], AD_SHAPE(size));
+    }
+    ad_var all = ad_to_rows(ad_concat(wanted + first, (int)n_wanted, 0));
+    ad_plan *plan = ad_plan_new(&all, 1, &(ad_plan_options){.dtype = nf_flow_dtype(flow)}, &error);
+    ck_assert_msg(plan != NULL, "%s", error.message);
+    nf_flow_bind_plan(flow, plan);
+    size_t size = ad_shape_size(ad_shape_of(all));
+    float in_32[64], context_32[8], *to_32 = malloc(size * sizeof *to_32);
+    for (size_t i = 0; i < dim; i++) in_32[i] = (float)in[i];
+    for (size_t i = 0; i < n_context; i++) context_32[i] = (float)context[i];
+    bool is_32 = nf_flow_dtype(flow) == AD_F32;
+    ad_plan_set_input(plan, v, is_32 ? (const void *)in_32 : in);
+    ad_plan_set_input(plan, nf_context(bijector), is_32 ? (const void *)context_32 : context);
+    ad_plan_set_output(plan, 0, is_32 ? (void *)to_32 : to);
+    ASSERT_OK(ad_plan_run(plan, &(ad_run){.rows = 1}, &error));
+    for (size_t i = 0; i < size && is_32; i++) to[i] = (double)to_32[i];
+    free(to_32);
+    ad_plan_free(plan);
+    ad_tape_free(tape);
+}
+
+static const char *const everything[] = {
+    "maf(7,6,activation=gelu)-flip-maf(5)",
+    "iaf(7,6,activation=relu)-flip-iaf(5)",
+    "realnvp(7,6)-flip-realnvp(6,6,network=residual,activation=gelu)",
+    "rqs(7,6,activation=silu)-flip-rqs(6,6,network=residual,mask=alternating)",
+    "rqsar(7,6,activation=elu)-flip-rqsar(5,bins=3,tail=2)",
+};
+
+/* Values and gradients, at small and large events, of parameters as they are, large, and zero. */
+START_TEST(is_finite_at_extremes)
+{
+    enum { DIM = 3, CONTEXT = 2, MOST = 20000 };
+    static const double size[] = {0, 1e-30, 1e-8, 1e-3, 1, 3, 1e3, 1e6}, scale[] = {0, 1, 100};
+    static double to[MOST];
+    for (int dtype = AD_F32; dtype <= AD_F64; dtype++)
+        for (size_t s = 0; s < COUNT(scale); s++) {
+            nf_flow *flow = conditional_flow(everything[_i], DIM, CONTEXT, scale[s], (ad_dtype)dtype);
+            for (size_t i = 0; i < 2 * COUNT(size); i++)
+                for (int what = OUT; what <= BY_PARAMETERS; what++) {
+                    double v = (i % 2 ? -1 : 1) * size[i / 2], in[DIM] = {v, -v, v}, context[CONTEXT] = {v, 1};
+                    size_t n = what == LOG_DET         ? 1
+                               : what == BY_CONTEXT    ? CONTEXT
+                               : what == BY_PARAMETERS ? nf_flow_parameter_count(flow)
+                                                       : DIM;
+                    ck_assert_uint_le(n, MOST);
+                    evaluate(flow, i % 4 > 1, in, context, (double[DIM]){1, 1, 1}, what, to);
+                    for (size_t k = 0; k < n; k++)
+                        ck_assert_msg(isfinite(to[k]), "%s, scale %g, at %g: %d, number %zu is %g", everything[_i],
+                                      scale[s], v, what, k, to[k]);
+                }
+            nf_flow_free(flow);
+        }
+}
+END_TEST
+
+/* ---- Who sees what -------------------------------------------------------------------------------------------- */
+
+enum { FEATURES = 5 };
+
+static const struct {
+    const char *formula;
+    bool coupled, inverse; /* the direction in which the network sees what comes in */
+    bool seen[FEATURES];   /* by a coupling's network */
+} structures[] = {
+    {"realnvp(9)", true, false, {1, 1, 0, 0, 0}},
+    {"realnvp(9,flipped=1)", true, true, {0, 0, 1, 1, 1}},
+    {"rqs(9,mask=alternating)", true, false, {1, 0, 1, 0, 1}},
+    {"rqs(9,mask=alternating,flipped=1,network=residual)", true, true, {0, 1, 0, 1, 0}},
+    {"iaf(64)", false, false, {0}},
+    {"maf(64)", false, true, {0}},
+    {"rqsar(64)", false, true, {0}},
+};
+
+/* Zeros of the Jacobian are exact, the rest is not zero; with a context, every transformed feature sees it. */
+START_TEST(jacobian_has_its_zeros)
+{
+    static const double in[FEATURES] = {0.3, -0.7, 0.5, 1.1, -0.2}, context[2] = {0.4, -0.6};
+    for (size_t n_context = 0; n_context <= 2; n_context += 2) {
+        nf_flow *flow = conditional_flow(structures[_i].formula, FEATURES, n_context, 1, AD_F64);
+        const bool *seen = structures[_i].seen;
+        for (size_t i = 0; i < FEATURES; i++) {
+            double with[FEATURES], without[FEATURES], weight[FEATURES] = {0}, by_context[2], of_log_det[2];
+            evaluate(flow, structures[_i].inverse, in, context, weight, BY_EVENT, without);
+            if (n_context) evaluate(flow, structures[_i].inverse, in, context, weight, BY_CONTEXT, of_log_det);
+            weight[i] = 1;
+            evaluate(flow, structures[_i].inverse, in, context, weight, BY_EVENT, with);
+            if (n_context) evaluate(flow, structures[_i].inverse, in, context, weight, BY_CONTEXT, by_context);
+            for (size_t j = 0; j < FEATURES; j++) {
+                bool sees = structures[_i].coupled ? !seen[i] && seen[j] : j > i;
+                ck_assert_msg((with[j] != without[j]) == (i == j || sees), "%s: d out_%zu / d in_%zu is %g",
+                              structures[_i].formula, i + 1, j + 1, with[j] - without[j]);
+            }
+            for (size_t k = 0; k < n_context; k++)
+                ck_assert_msg((by_context[k] != of_log_det[k]) == !seen[i], "%s: d out_%zu / d c_%zu",
+                              structures[_i].formula, i + 1, k + 1);
+        }
+        nf_flow_free(flow);
+    }
+}
+END_TEST
+
+/* What stays is the same bits; a random mask differs with its seed, and has half of them. */
+START_TEST(seen_features_stay)
+{
+    enum { DIM = 21 };
+    double *z = normals(DIM, 1, 3), x[DIM], first[DIM];
+    for (int seed = 0; seed < 2; seed++) {
+        char formula[64];
+        snprintf(formula, sizeof formula, "realnvp(9,mask=random,seed=%d)", seed);
+        nf_flow *flow = moved_flow(formula, DIM, AD_F64);
+        ASSERT_OK(nf_transform(flow, false, z, NULL, 1, x, NULL, NULL, &error));
+        size_t stay = 0;
+        for (size_t i = 0; i < DIM; i++) stay += x[i] == z[i];
+        ck_assert_uint_eq(stay, DIM / 2);
+        bool same = true;
+        for (size_t i = 0; i < DIM; i++) same &= (x[i] == z[i]) == (first[i] == z[i]);
+        if (seed) ck_assert(!same);
+        memcpy(first, x, sizeof x);
+        nf_flow_free(flow);
+    }
+    free(z);
+}
+END_TEST
+
+/* ---- Splines -------------------------------------------------------------------------------------------------- */
+
+enum { BINS = 4, PARAMETERS = 3 * BINS - 1 };
+
+/* A spline of one feature without a context: its parameters are the last layer's bias. */
+static nf_flow *spline_with(const double u[PARAMETERS], ad_dtype dtype)
+{
+    nf_bijector *bijector = parsed("rqs(3,bins=4,tail=2)", 1, 0);
+    memcpy(nf_parameter_value(bijector->child[0], "bias1"), u, PARAMETERS * sizeof *u);
+    return nf_flow_new(NULL, bijector, dtype, &error);
+}
+
+static void knots_of(const double u[BINS], double knot[BINS + 1])
+{
+    double total = 0;
+    for (int k = 0; k < BINS; k++) total += exp(u[k]);
+    knot[0] = -2;
+    for (int k = 0; k < BINS; k++) knot[k + 1] = knot[k] + 4 * (1e-3 + (1 - 4e-3) * exp(u[k]) / total);
+}
+
+static double derivative_at(const double u[PARAMETERS], int knot)
+{
+    double u1 = log(expm1(1 - 1e-3));
+    return knot == 0 || knot == BINS ? 1 : 1e-3 + log1p(exp(u[2 * BINS + knot - 1] + u1));
+}
+
+static const double shapes[][PARAMETERS] = {
+    {0},
+    {1, -2, 0.5, 0, -1, 1, 0.3, 2, 0.7, -3, 1.5},
+    {-30, 3, 0, 1, 30, 3, -2, 1, -30, 4, 30}, /* at its least widths and heights */
+};
+
+/* At every knot, and on both sides of it: value and derivative are those of the knot. */
+START_TEST(meets_its_knots)
+{
+    const double *u = shapes[_i];
+    nf_flow *flow = spline_with(u, AD_F64);
+    double x[BINS + 1], y[BINS + 1];
+    knots_of(u, x);
+    knots_of(u + BINS, y);
+    for (int k = 0; k <= BINS; k++)
+        for (int side = -1; side <= 1; side++) {
+            double at = x[k] + side * 1e-14, out, log_det, back, log_det_back;
+            ASSERT_OK(nf_transform(flow, false, &at, NULL, 1, &out, &log_det, NULL, &error));
+            ASSERT_OK(nf_transform(flow, true, &out, NULL, 1, &back, &log_det_back, NULL, &error));
+            double derivative = derivative_at(u, k);
+            ck_assert_double_eq_tol(out, y[k], 1e-12 * fmax(1, 3 * derivative));
+            ck_assert_double_eq_tol(log_det, log(derivative), 1e-5);
+            ck_assert_double_eq_tol(back, at, 1e-12);
+            ck_assert_double_eq_tol(log_det_back, -log_det, 1e-5);
+        }
+    nf_flow_free(flow);
+}
+END_TEST
+
+/* Outside [-2, 2] and at its ends: the same bits, log-det 0, derivative 1, and no gradient for the parameters. */
+START_TEST(is_the_identity_in_its_tails)
+{
+    static const double at[] = {2, 2.0000001, 3, 1e6, 1e30, INFINITY};
+    for (int dtype = AD_F32; dtype <= AD_F64; dtype++) {
+        nf_flow *flow = spline_with(shapes[1], (ad_dtype)dtype);
+        for (size_t i = 0; i < 4 * COUNT(at); i++) {
+            double in = (i % 2 ? -1 : 1) * at[i / 4], got[PARAMETERS];
+            bool inverse = i % 4 > 1;
+            if (dtype == AD_F32) in = (double)(float)in;
+            evaluate(flow, inverse, &in, NULL, &(double){1}, OUT, got);
+            ck_assert_double_eq(*got, in);
+            evaluate(flow, inverse, &in, NULL, &(double){1}, LOG_DET, got);
+            ck_assert_double_eq(*got, 0);
+            evaluate(flow, inverse, &in, NULL, &(double){1}, BY_EVENT, got);
+            ck_assert_double_eq(*got, 1);
+            evaluate(flow, inverse, &in, NULL, &(double){1}, BY_PARAMETERS, got);
+            for (int k = 0; k < PARAMETERS; k++) ck_assert_double_eq(got[k], 0);
+        }
+        evaluate(flow, false, &(double){NAN}, NULL, &(double){1}, OUT, (double[]){0});
+        double nan = 0;
+        evaluate(flow, false, &(double){NAN}, NULL, &(double){1}, OUT, &nan);
+        ck_assert(isnan(nan));
+        nf_flow_free(flow);
+    }
+}
+END_TEST
+
+/* Parameters of 0 are the identity. */
+START_TEST(starts_at_the_identity)
+{
+    nf_flow *flow = spline_with(shapes[0], AD_F64);
+    for (double in = -2.5; in < 2.5; in += 0.01) {
+        double out, log_det;
+        ASSERT_OK(nf_transform(flow, false, &in, NULL, 1, &out, &log_det, NULL, &error));
+        ck_assert_double_eq_tol(out, in, 1e-14);
+        ck_assert_double_eq_tol(log_det, 0, 1e-14);
+    }
+    nf_flow_free(flow);
+}
+END_TEST
+
+/* Where the right derivative is 10^4 times the slope, -b - √(b² - 4ac) would keep nine digits. */
+START_TEST(inverts_where_it_is_steep)
+{
+    static const double u[PARAMETERS] = {0, 0, 0, 0, 0, -30, 0, 0, -5, 1e4, -5};
+    nf_flow *flow = spline_with(u, AD_F64);
+    double y[BINS + 1];
+    knots_of(u + BINS, y);
+    for (int i = 1; i < 100; i++) {
+        double at = y[1] + (y[2] - y[1]) * i / 100, back, again;
+        ASSERT_OK(nf_transform(flow, true, &at, NULL, 1, &back, NULL, NULL, &error));
+        ASSERT_OK(nf_transform(flow, false, &back, NULL, 1, &again, NULL, NULL, &error));
+        ck_assert_double_eq_tol(again, at, 1e-11);
+    }
+    nf_flow_free(flow);
+}
+END_TEST
+
+Suite *conditioned_suite(void)
+{
+    Suite *suite = suite_create("conditioned");
+    TCase *all = tcase_create("all");
+    tcase_set_timeout(all, 60);
+    tcase_add_loop_test(all, equals_numpy, 0, COUNT(golden));
+    tcase_add_loop_test(all, is_finite_at_extremes, 0, COUNT(everything));
+    tcase_add_loop_test(all, jacobian_has_its_zeros, 0, COUNT(structures));
+    tcase_add_test(all, seen_features_stay);
+    suite_add_tcase(suite, all);
+    TCase *splines = tcase_create("splines");
+    tcase_add_loop_test(splines, meets_its_knots, 0, COUNT(shapes));
+    tcase_add_test(splines, is_the_identity_in_its_tails);
+    tcase_add_test(splines, starts_at_the_identity);
+    tcase_add_test(splines, inverts_where_it_is_steep);
+    suite_add_tcase(suite, splines);
+    return suite;
+}
