@@ -129,7 +129,7 @@ static const char *const everything[] = {
 START_TEST(is_finite_at_extremes)
 {
     enum { DIM = 3, CONTEXT = 2, MOST = 20000 };
-    static const double size[] = {0, 1e-30, 1e-8, 1e-3, 1, 3, 1e3, 1e6}, scale[] = {0, 1, 100};
+    static const double size[] = {0, 1e-30, 1e-8, 1e-3, 1, 3, 1e3, 1e6, 1e15}, scale[] = {0, 1, 100};
     static double to[MOST];
     for (int dtype = AD_F32; dtype <= AD_F64; dtype++)
         for (size_t s = 0; s < COUNT(scale); s++) {
