@@ -1,0 +1,61 @@
+"""Write bijectors_linear.csv: for each bijector at random parameters, events z and what they become. A line has
+
+    formula, D, number of trained numbers, those (rho, in the order declared), z (D), x (D), log|det dx/dz|
+
+Each map is its definition, quoted, in PyTorch float64; the log-determinant is that of the Jacobian that autograd makes.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn.functional import softplus
+
+torch.set_default_dtype(torch.float64)
+HERE = Path(__file__).parent
+POINTS = 3
+random = np.random.default_rng(2015)
+
+
+def radial(z, z_ref, a, b):
+    """Rezende & Mohamed 2015, eq. 14: z + beta h(alpha, r) (z - z_0); PyMC3: make_ab."""
+    alpha = torch.exp(a)
+    beta = -alpha + softplus(b)
+    return z + beta / (alpha + torch.linalg.norm(z - z_ref)) * (z - z_ref)
+
+
+def hh(z, v):
+    """Tomczak & Welling 2016, eq. 8: (I - 2 v v' / |v|^2) z."""
+    return (torch.eye(len(z)) - 2 * torch.outer(v, v) / (v @ v)) @ z
+
+
+def vector(d):
+    return (d,)
+
+
+def scalar(d):
+    return ()
+
+
+# formula, map, shapes of its parameters
+BIJECTORS = [
+    ("radial", radial, [vector, scalar, scalar]),
+    ("hh", hh, [vector]),
+]
+
+
+def lines():
+    for formula, function, shapes in BIJECTORS:
+        for d in (1, 2, 3, 8):
+            parameters = [torch.tensor(random.normal(size=shape(d))) for shape in shapes]
+            rho = np.concatenate([p.numpy().ravel() for p in parameters])
+            for _ in range(POINTS):
+                z = torch.tensor(random.normal(size=d) * 1.5)
+                x = function(z, *parameters)
+                jacobian = torch.autograd.functional.jacobian(lambda v: function(v, *parameters), z)
+                log_det = torch.linalg.slogdet(jacobian).logabsdet
+                numbers = np.concatenate([rho, z.numpy(), x.numpy(), [log_det.item()]])
+                yield ",".join([formula, str(d), str(len(rho))] + ["%.17g" % number for number in numbers])
+
+
+(HERE / "bijectors_linear.csv").write_text("\n".join(lines()) + "\n")
