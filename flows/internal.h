@@ -9,7 +9,7 @@ extern const nf_bijector_type nf_type_chain, nf_type_invert;
 
 extern const nf_bijector_type nf_type_loc, nf_type_scale, nf_type_permute, nf_type_flip, nf_type_standardize,
     nf_type_maf, nf_type_actnorm, nf_type_batchnorm, nf_type_iaf, nf_type_realnvp, nf_type_rqs, nf_type_rqsar;
-extern const nf_bijector_type nf_type_hh, nf_type_radial;
+extern const nf_bijector_type nf_type_hh, nf_type_planar, nf_type_radial;
 
 /* Base distributions. */
 extern const nf_bijector_type nf_type_normal, nf_type_diagonal_normal, nf_type_uniform, nf_type_student,

@@ -17,6 +17,13 @@ POINTS = 3
 random = np.random.default_rng(2015)
 
 
+def planar(z, u, w, b):
+    """Rezende & Mohamed 2015, eq. 10 and A.1; PyMC3 3.11, pymc3/variational/flows.py: make_uw."""
+    wu = u @ w
+    u_hat = u + (-1 + softplus(wu) - wu) * w / ((w**2).sum() + 1e-10)
+    return z + u_hat * torch.tanh(z @ w + b)
+
+
 def radial(z, z_ref, a, b):
     """Rezende & Mohamed 2015, eq. 14: z + beta h(alpha, r) (z - z_0); PyMC3: make_ab."""
     alpha = torch.exp(a)
@@ -39,6 +46,7 @@ def scalar(d):
 
 # formula, map, shapes of its parameters
 BIJECTORS = [
+    ("planar", planar, [vector, vector, scalar]),
     ("radial", radial, [vector, scalar, scalar]),
     ("hh", hh, [vector]),
 ]
