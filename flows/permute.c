@@ -1,34 +1,35 @@
 /* permute: x_i = z_p(i) for a fixed permutation p, random by its seed. log|det J| = 0. */
 #include "internal.h"
 
-static ad_var reorder(const nf_bijector *self, ad_var v, ad_var *log_det, bool inverse)
+ad_var nf_permute(ad_var v, uint64_t seed, bool inverse)
 {
-    *log_det = ad_scalar(v.tape, 0);
-    size_t *index = ad_alloc(self->dim, sizeof *index);
+    size_t dim = ad_shape_size(ad_shape_of(v)), *index = ad_alloc(dim, sizeof *index);
     if (!index) {
-        ad_tape_fail(v.tape, AD_ERROR_MEMORY, "out of memory for a permutation of %zu features", self->dim);
+        ad_tape_fail(v.tape, AD_ERROR_MEMORY, "out of memory for a permutation of %zu features", dim);
         return v;
     }
-    for (size_t i = 0; i < self->dim; i++) {
-        size_t image = ad_random_permutation((uint64_t)nf_argument_value(self, "seed"), 0, self->dim, i);
+    for (size_t i = 0; i < dim; i++) {
+        size_t image = ad_random_permutation(seed, 0, dim, i);
         if (inverse)
             index[image] = i;
         else
             index[i] = image;
     }
-    ad_var y = ad_gather(v, index, self->dim);
+    ad_var y = ad_gather(v, index, dim);
     ad_free(index);
     return y;
 }
 
 static ad_var forward(const nf_bijector *self, ad_var z, ad_var *log_det)
 {
-    return reorder(self, z, log_det, false);
+    *log_det = ad_scalar(z.tape, 0);
+    return nf_permute(z, (uint64_t)nf_argument_value(self, "seed"), false);
 }
 
 static ad_var inverse(const nf_bijector *self, ad_var x, ad_var *log_det)
 {
-    return reorder(self, x, log_det, true);
+    *log_det = ad_scalar(x.tape, 0);
+    return nf_permute(x, (uint64_t)nf_argument_value(self, "seed"), true);
 }
 
 static const nf_argument arguments[] = {

@@ -17,6 +17,7 @@ static const char *const chains[] = {
     "realnvp(6,6,network=residual)-flip-realnvp(6,mask=random,seed=4,activation=elu,bound=1)",
     "(rqs(7,bins=3,tail=2)-flip)*2-rqs(6,network=residual,activation=gelu,mask=random,seed=1)",
     "rqsar(9,8,bins=5,tail=2)-flip-iaf(7,activation=silu)-invert(rqsar(8,bins=2,activation=elu))",
+    "leaky(slopes=each)-lu(seed=5)-leaky-invert(exp)-invert(tanh)",
 };
 
 static size_t n_types(void)
@@ -53,7 +54,7 @@ START_TEST(passes_the_check)
 }
 END_TEST
 
-/* There and back from `in`, in float64. */
+/* There and back from `in`, in float64; but for events outside the support. */
 static void assert_inverts(nf_flow *flow, bool inverse, const double *in, size_t rows)
 {
     size_t dim = nf_flow_dim(flow);
@@ -61,8 +62,11 @@ static void assert_inverts(nf_flow *flow, bool inverse, const double *in, size_t
     double *there = malloc(rows * sizeof *there), *again = malloc(rows * sizeof *again);
     ASSERT_OK(nf_transform(flow, inverse, in, NULL, rows, out, there, NULL, &error));
     ASSERT_OK(nf_transform(flow, !inverse, out, NULL, rows, back, again, NULL, &error));
-    for (size_t i = 0; i < rows * dim; i++) ck_assert_double_eq_tol(back[i], in[i], 1e-10);
-    for (size_t r = 0; r < rows; r++) ck_assert_double_eq_tol(there[r] + again[r], 0, 1e-10);
+    for (size_t r = 0; r < rows; r++) {
+        if (there[r] == -INFINITY) continue;
+        for (size_t i = r * dim; i < (r + 1) * dim; i++) ck_assert_double_eq_tol(back[i], in[i], 1e-10);
+        ck_assert_double_eq_tol(there[r] + again[r], 0, 1e-10);
+    }
     free(out);
     free(back);
     free(there);

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from permutation import permutation
 from torch.nn.functional import softplus
 
 torch.set_default_dtype(torch.float64)
@@ -36,8 +37,30 @@ def hh(z, v):
     return (torch.eye(len(z)) - 2 * torch.outer(v, v) / (v @ v)) @ z
 
 
+def lu(seed):
+    def function(z, lower, upper):
+        """Kingma & Dhariwal 2018, eq. 11: W = P L U; row i of P z is z_p(i)."""
+        unit = torch.tril(lower, -1) + torch.eye(len(z))
+        transposed = torch.tril(upper, -1) + torch.diag(softplus(torch.diagonal(upper)))
+        return (unit @ transposed.T @ z)[permutation(seed, len(z))]
+
+    return function
+
+
+def leaky(z, slope):
+    return torch.where(z > 0, z, softplus(slope) * z)
+
+
+def square(d):
+    return (d, d)
+
+
 def vector(d):
     return (d,)
+
+
+def one(d):
+    return (1,)
 
 
 def scalar(d):
@@ -49,6 +72,14 @@ BIJECTORS = [
     ("planar", planar, [vector, vector, scalar]),
     ("radial", radial, [vector, scalar, scalar]),
     ("hh", hh, [vector]),
+    ("lu", lu(0), [square, square]),
+    ("lu(seed=7)", lu(7), [square, square]),
+    ("leaky", leaky, [one]),
+    ("leaky(slopes=each)", leaky, [vector]),
+    ("tanh", torch.tanh, []),
+    ("sigmoid", torch.sigmoid, []),
+    ("softplus", softplus, []),
+    ("exp", torch.exp, []),
 ]
 
 
@@ -56,7 +87,7 @@ def lines():
     for formula, function, shapes in BIJECTORS:
         for d in (1, 2, 3, 8):
             parameters = [torch.tensor(random.normal(size=shape(d))) for shape in shapes]
-            rho = np.concatenate([p.numpy().ravel() for p in parameters])
+            rho = np.concatenate([np.empty(0)] + [p.numpy().ravel() for p in parameters])
             for _ in range(POINTS):
                 z = torch.tensor(random.normal(size=d) * 1.5)
                 x = function(z, *parameters)

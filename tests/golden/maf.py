@@ -11,6 +11,7 @@ import struct
 from pathlib import Path
 
 import numpy as np
+from permutation import permutation
 
 D, POINTS = 5, 20
 HERE = Path(__file__).parent
@@ -91,42 +92,6 @@ class Invert:
         self.tensors, self.inverse = child.tensors, child.forward
 
 
-def philox(seed, stream, index):
-    """Philox4x32-10 (Salmon et al. 2011)."""
-    word = 0xFFFFFFFF
-    c = [index & word, index >> 32, stream & word, stream >> 32]
-    k = [seed & word, seed >> 32]
-    for _ in range(10):
-        a, b = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
-        c = [b >> 32 ^ c[1] ^ k[0], b & word, a >> 32 ^ c[3] ^ k[1], a & word]
-        k = [k[0] + 0x9E3779B9 & word, k[1] + 0xBB67AE85 & word]
-    return c
-
-
-def permutation(seed):
-    """A Feistel network on 12 bits, walked until inside: a saved model means this permutation, now and always."""
-
-    def mix(x):
-        x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9 % 2**64
-        x = (x ^ x >> 27) * 0x94D049BB133111EB % 2**64
-        return x ^ x >> 31
-
-    keys = []
-    for i in (0, 2, 4):
-        c = philox(seed, 0, i)
-        keys += [c[0] << 32 | c[1], c[2] << 32 | c[3]]
-
-    def image(i):
-        while True:
-            for key in keys:
-                low, high = i & 63, i >> 6
-                i = low << 6 | (high ^ mix(low ^ key) & 63)
-            if i < D:
-                return i
-
-    return [image(i) for i in range(D)]
-
-
 def loc():
     shift = random.normal(size=D)
     return Affine("loc", np.ones(D), shift, {"loc": shift})
@@ -146,7 +111,7 @@ models = {name: [Maf(13, 11, activation=name)] for name in activations}
 models["chain"] = [
     loc(),
     Maf(7, activation="tanh"),
-    Reorder("permute(seed=3)", permutation(3)),
+    Reorder("permute(seed=3)", permutation(3, D)),
     scale(),
     Invert(Maf(6, 4, activation="elu", bound=2.5)),
     Reorder("flip", np.arange(D)[::-1]),
