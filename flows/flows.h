@@ -164,6 +164,9 @@ void nf_bijector_free(nf_bijector *bijector);
 /* The shortest formula that parses to the same bijector; the caller frees it with ad_free(). NULL when memory is out.
  */
 char *nf_formula(const nf_bijector *bijector);
+/* Read the arguments behind a name of `length` bytes at the beginning of text, "funnel(dim=10)", as a formula's are read:
+ * a value for each of argument[], which ends with {0} (NULL: none). False on failure. */
+bool nf_parse_arguments(const char *text, size_t length, const nf_argument *argument, double *value, ad_error *error);
 /* Bijectors and base distributions that formulas know, ended by NULL. */
 const nf_bijector_type *const *nf_bijector_types(void);
 const nf_bijector_type *const *nf_distribution_types(void);

@@ -416,3 +416,23 @@ nf_bijector *nf_bijector_parse(const char *formula, size_t dim, size_t context, 
 {
     return nf_parse_flow(formula, dim, context, seed, NULL, error);
 }
+
+bool nf_parse_arguments(const char *text, size_t length, const nf_argument *argument, double *value, ad_error *error)
+{
+    char name[64], given[64];
+    snprintf(name, sizeof name, "%.*s", (int)(length < 60 ? length : 60), text);
+    const nf_bijector_type type = {.name = name, .argument = argument};
+    arguments a = {.type = &type};
+    parser p = {.text = text, .at = text + length, .error = error};
+    locale_t c_locale = newlocale(LC_ALL_MASK, "C", NULL);
+    if (!c_locale) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for '%s'", name), false;
+    locale_t before = uselocale(c_locale);
+    bool good = parse_arguments(&p, &a);
+    uselocale(before);
+    freelocale(c_locale);
+    if (!good) return false;
+    skip_spaces(&p);
+    if (*p.at) return fail(&p, p.at, got(p.at, given), "the end");
+    for (size_t i = 0; i < a.n_named; i++) value[i] = a.value[i];
+    return true;
+}

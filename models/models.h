@@ -9,6 +9,7 @@
 
 #include "data.h"
 #include "flows.h"
+#include "target.h"
 
 #ifdef __cplusplus
 extern "C" {

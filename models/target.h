@@ -1,0 +1,100 @@
+/* Targets: unnormalised densities, to fit a flow to or to draw from.
+ *
+ * A target is a function that records a log-density on the tape for ONE event, as a bijector records its map. Its
+ * arguments are sites: named vectors on the user's own scale, each with a constraint. Inference works on an
+ * unconstrained event z that is mapped to the sites, with the log-determinant of the map in the density:
+ *
+ *     log p(z) = log_density(constrain(z)) + log|det d constrain(z) / dz|
+ *
+ * A user's own, say the mean and the standard deviation of data that are at self->data:
+ *
+ *     static ad_var log_density(const nf_target *self, const ad_var *value)
+ *     {
+ *         const struct measurements *m = self->data;
+ *         ad_var y = ad_constant(value[0].tape, AD_SHAPE(m->count), m->y);
+ *         ad_var error = ad_div(ad_sub(y, value[0]), value[1]);
+ *         ad_var each = ad_add(ad_mul_scalar(ad_square(error), 0.5), ad_log(value[1]));
+ *         return ad_neg(ad_sum(each));
+ *     }
+ *
+ *     static const nf_site sites[] = {{.name = "mu", .size = 1}, {.name = "sigma", .size = 1, .constraint =
+ *                                                                 NF_SITE_POSITIVE}};
+ *     const nf_target target = {.name = "mean", .site = sites, .n_site = 2, .log_density = log_density,
+ *                               .log_z = NAN, .data = &measured};
+ *
+ * A density whose value and gradient come from elsewhere (from Stan through BridgeStan, say) is an op with a gradient
+ * of its own, `ad_op`: its evaluate calls the other side for each row of the tile, and its vjp records a second op that
+ * does the same for the gradient, times g. log_density is then `return ad_apply(&op, value, 1, NULL, 0,
+ * value[0].tape)`. tests/test_target.c has one.
+ */
+#ifndef WEIR_TARGET_H
+#define WEIR_TARGET_H
+
+#include "flows.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* How a site's value comes from the real line: the maps, and their log-determinants, of Stan's reference manual,
+ * "Constraint transforms". */
+typedef enum {
+    NF_SITE_REAL,     /* as it is */
+    NF_SITE_POSITIVE, /* exp z */
+    NF_SITE_INTERVAL, /* low + (high - low) sigmoid(z) */
+    NF_SITE_SIMPLEX,  /* positive, sum 1: stick-breaking of size - 1 numbers, of which 0 is the centre */
+    NF_SITE_ORDERED,  /* increasing: x_1 = z_1, x_k = x_(k-1) + exp z_k */
+    /* The lower triangular L of a correlation matrix L Lᵀ of K features, size K²: partial correlations are tanh of
+     * K(K-1)/2 numbers. Densities are over the elements below L's diagonal. */
+    NF_SITE_CORRELATION_CHOLESKY,
+} nf_site_constraint;
+
+typedef struct {
+    const char *name;
+    size_t size; /* of the constrained value */
+    nf_site_constraint constraint;
+    double low, high; /* of NF_SITE_INTERVAL */
+} nf_site;
+
+typedef struct nf_target {
+    const char *name, *help;
+    const nf_site *site;
+    size_t n_site;
+    /* value[i]: site i on the user's scale, shape (size), or (K,K) of a Cholesky factor. The log-density, in nats, up
+     * to a constant: shape (). -inf is outside the support. */
+    ad_var (*log_density)(const struct nf_target *self, const ad_var *value);
+    double log_z;     /* exact log of its integral; NaN when unknown */
+    const void *data; /* the author's own */
+} nf_target;
+
+/* Features of the unconstrained event, and of all sites on the user's scale. */
+size_t nf_target_dim(const nf_target *target);
+size_t nf_target_size(const nf_target *target);
+/* The name of element i of nf_target_size(): "tau", "theta[3]" (from 1), "L[2,1]". Returns buffer. */
+const char *nf_target_element(const nf_target *target, size_t i, char buffer[static 64]);
+
+/* Record, of the unconstrained z (dim), the log-density with the log-determinant; and the sites on the user's scale,
+ * one after the other, (size). What is wrong with a site or with z sticks to the tape. */
+ad_var nf_target_log_density(const nf_target *target, ad_var z);
+ad_var nf_target_constrain(const nf_target *target, ad_var z);
+
+/* ---- Built-in targets ---------------------------------------------------------------------------------------- */
+
+/* A family of targets. */
+typedef struct {
+    nf_target target;                                      /* with the default arguments, as data: double[] */
+    const nf_argument *argument;                           /* ended by {0}; NULL for none */
+    void (*resize)(nf_site *site, const double *argument); /* sizes that follow from arguments; NULL: none */
+} nf_target_type;
+
+/* Ended by NULL. */
+const nf_target_type *const *nf_target_types(void);
+/* From "pot1" or "funnel(dim=20)", with the grammar of a formula's arguments; NULL on failure. */
+nf_target *nf_target_parse(const char *text, ad_error *error);
+/* Of nf_target_parse() only. */
+void nf_target_free(nf_target *target);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,370 @@
+/* Targets: each constraint's map and log-determinant, and the built-in densities against values from SciPy and against
+ * their integrals. */
+#include "flow_tools.h"
+#include "target.h"
+
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+
+/* ---- Evaluating ------------------------------------------------------------------------------------------------ */
+
+/* What a target records of each row of z (rows, dim), in float64. */
+static void evaluate(const nf_target *target, ad_var (*record)(const nf_target *, ad_var), const double *z, size_t rows,
+                     double *out)
+{
+    ad_tape *tape = ad_tape_new();
+    ad_var in = ad_input(tape, "z", AD_SHAPE(nf_target_dim(target)));
+    ad_var result = ad_to_rows(record(target, in));
+    ad_plan *plan = ad_plan_new(&result, 1, &(ad_plan_options){.dtype = AD_F64}, &error);
+    ck_assert_msg(plan != NULL, "%s", error.message);
+    ad_plan_set_input(plan, in, z);
+    ad_plan_set_output(plan, 0, out);
+    ASSERT_OK(ad_plan_run(plan, &(ad_run){.rows = rows}, &error));
+    ad_plan_free(plan);
+    ad_tape_free(tape);
+}
+
+static nf_target *parse(const char *text)
+{
+    nf_target *target = nf_target_parse(text, &error);
+    ck_assert_msg(target != NULL, "%s", error.message);
+    return target;
+}
+
+/* ---- Constraints ----------------------------------------------------------------------------------------------- */
+
+static ad_var flat(const nf_target *self, const ad_var *value)
+{
+    (void)self;
+    return ad_scalar(value[0].tape, 0);
+}
+
+static const nf_site sites[] = {
+    {"real", 3, NF_SITE_REAL, 0, 0},          {"positive", 3, NF_SITE_POSITIVE, 0, 0},
+    {"interval", 3, NF_SITE_INTERVAL, -2, 5}, {"simplex", 4, NF_SITE_SIMPLEX, 0, 0},
+    {"ordered", 4, NF_SITE_ORDERED, 0, 0},    {"cholesky", 16, NF_SITE_CORRELATION_CHOLESKY, 0, 0},
+};
+
+/* Which elements of the value are free: all, all but the last, those below the diagonal. */
+static size_t free_elements(const nf_site *site, size_t *element)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < site->size; i++) {
+        if (site->constraint == NF_SITE_SIMPLEX && i + 1 == site->size) continue;
+        if (site->constraint == NF_SITE_CORRELATION_CHOLESKY && i % 4 >= i / 4) continue;
+        element[n++] = i;
+    }
+    return n;
+}
+
+/* log|det| by Gaussian elimination with pivots. */
+static double log_abs_det(double *a, size_t n)
+{
+    double sum = 0;
+    for (size_t k = 0; k < n; k++) {
+        size_t pivot = k;
+        for (size_t i = k + 1; i < n; i++)
+            if (fabs(a[i * n + k]) > fabs(a[pivot * n + k])) pivot = i;
+        for (size_t j = 0; j < n; j++) {
+            double swap = a[k * n + j];
+            a[k * n + j] = a[pivot * n + j];
+            a[pivot * n + j] = swap;
+        }
+        sum += log(fabs(a[k * n + k]));
+        for (size_t i = k + 1; i < n; i++)
+            for (size_t j = n; j-- > k;) a[i * n + j] -= a[i * n + k] / a[k * n + k] * a[k * n + j];
+    }
+    return sum;
+}
+
+START_TEST(log_det_is_that_of_the_map)
+{
+    enum { MOST = 16 };
+    static const double weight[4] = {1, -8, 8, -1};
+    const double h = 1e-3;
+    nf_target target = {.name = "flat", .site = &sites[_i], .n_site = 1, .log_density = flat};
+    size_t dim = nf_target_dim(&target), size = sites[_i].size, element[MOST], n = free_elements(&sites[_i], element);
+    ck_assert_uint_eq(n, dim);
+    ck_assert_uint_eq(nf_target_size(&target), size);
+    for (uint64_t trial = 0; trial < 20; trial++) {
+        double z[MOST], log_det, jacobian[MOST * MOST] = {0}, x[MOST];
+        for (size_t i = 0; i < dim; i++) z[i] = 1.5 * ad_random_normal(3, trial, i);
+        evaluate(&target, nf_target_log_density, z, 1, &log_det);
+        for (size_t j = 0; j < dim; j++)
+            for (int p = 0; p < 4; p++) {
+                double moved[MOST];
+                memcpy(moved, z, sizeof z);
+                moved[j] += (p < 2 ? p - 2 : p - 1) * h;
+                evaluate(&target, nf_target_constrain, moved, 1, x);
+                for (size_t i = 0; i < n; i++) jacobian[i * n + j] += weight[p] * x[element[i]] / (12 * h);
+            }
+        ck_assert_double_eq_tol(log_det, log_abs_det(jacobian, n), 1e-7);
+    }
+}
+END_TEST
+
+START_TEST(values_satisfy_their_constraints)
+{
+    enum { ROWS = 500, ALL = 3 + 3 + 3 + 4 + 4 + 16 };
+    nf_target target = {.name = "all", .site = sites, .n_site = COUNT(sites), .log_density = flat};
+    size_t dim = nf_target_dim(&target);
+    ck_assert_uint_eq(dim, 3 + 3 + 3 + 3 + 4 + 6);
+    ck_assert_uint_eq(nf_target_size(&target), ALL);
+    double *z = normals(ROWS * dim, 3, 5), *x = malloc(ROWS * ALL * sizeof *x);
+    evaluate(&target, nf_target_constrain, z, ROWS, x);
+    for (size_t r = 0; r < ROWS; r++) {
+        const double *value = x + r * ALL;
+        for (int i = 0; i < 3; i++) {
+            ck_assert_double_eq(value[i], z[r * dim + (size_t)i]);
+            ck_assert_double_gt(value[3 + i], 0);
+            ck_assert(value[6 + i] > -2 && value[6 + i] < 5);
+        }
+        double sum = 0;
+        for (int i = 9; i < 13; i++) {
+            ck_assert_double_gt(value[i], 0);
+            sum += value[i];
+        }
+        ck_assert_double_eq_tol(sum, 1, 1e-12);
+        for (int i = 14; i < 17; i++) ck_assert_double_gt(value[i], value[i - 1]);
+        for (int i = 0; i < 4; i++) { /* L Lᵀ has ones on its diagonal */
+            double square = 0;
+            for (int j = 0; j < 4; j++) {
+                double l = value[17 + 4 * i + j];
+                square += l * l;
+                if (j > i) ck_assert_double_eq(l, 0);
+                if (j == i) ck_assert_double_gt(l, 0);
+            }
+            ck_assert_double_eq_tol(square, 1, 1e-12);
+        }
+    }
+    free(x);
+    free(z);
+}
+END_TEST
+
+/* A zero is the middle of each constraint. */
+START_TEST(zero_is_the_middle)
+{
+    enum { ALL = 3 + 3 + 3 + 4 + 4 + 16 };
+    nf_target target = {.name = "all", .site = sites, .n_site = COUNT(sites), .log_density = flat};
+    double z[22] = {0}, x[ALL];
+    evaluate(&target, nf_target_constrain, z, 1, x);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_double_eq_tol(x[3 + i], 1, 1e-15);
+        ck_assert_double_eq_tol(x[6 + i], 1.5, 1e-15);
+    }
+    for (int i = 0; i < 4; i++) {
+        ck_assert_double_eq_tol(x[9 + i], 0.25, 1e-15);
+        ck_assert_double_eq_tol(x[13 + i], i, 1e-15);
+        for (int j = 0; j < 4; j++) ck_assert_double_eq_tol(x[17 + 4 * i + j], i == j, 1e-15);
+    }
+}
+END_TEST
+
+/* Values and log-determinants stay finite far out. */
+START_TEST(far_out_stays_finite)
+{
+    nf_target target = {.name = "all", .site = sites, .n_site = COUNT(sites), .log_density = flat};
+    for (int sign = -1; sign <= 1; sign += 2) {
+        double z[22], log_det;
+        for (int i = 0; i < 22; i++) z[i] = 300.0 * sign;
+        evaluate(&target, nf_target_log_density, z, 1, &log_det);
+        ck_assert(isfinite(log_det));
+    }
+}
+END_TEST
+
+START_TEST(elements_have_names)
+{
+    nf_target target = {.name = "all", .site = sites, .n_site = COUNT(sites), .log_density = flat};
+    char name[64];
+    ck_assert_str_eq(nf_target_element(&target, 0, name), "real[1]");
+    ck_assert_str_eq(nf_target_element(&target, 12, name), "simplex[4]");
+    ck_assert_str_eq(nf_target_element(&target, 17 + 6, name), "cholesky[2,3]");
+    nf_target *schools = parse("eight_schools");
+    ck_assert_str_eq(nf_target_element(schools, 1, name), "tau");
+    ck_assert_str_eq(nf_target_element(schools, 2, name), "theta_trans[1]");
+    nf_target_free(schools);
+}
+END_TEST
+
+static const struct {
+    nf_site site;
+    const char *message;
+} faults[] = {
+    {{"w", 0, NF_SITE_SIMPLEX, 0, 0}, "size of at least 1"},
+    {{"w", 3, NF_SITE_INTERVAL, 2, 2}, "low < high"},
+    {{"w", 3, NF_SITE_INTERVAL, 0, INFINITY}, "low < high"},
+    {{"w", 8, NF_SITE_CORRELATION_CHOLESKY, 0, 0}, "K²"},
+    {{"w", 8, (nf_site_constraint)77, 0, 0}, "no such constraint"},
+    {{"w", 4, NF_SITE_REAL, 0, 0}, "4 unconstrained features, got an event of shape (3)"},
+};
+
+START_TEST(faults_stick_to_the_tape)
+{
+    nf_target target = {.name = "t", .site = &faults[_i].site, .n_site = 1, .log_density = flat};
+    ad_tape *tape = ad_tape_new();
+    nf_target_log_density(&target, ad_input(tape, "z", AD_SHAPE(3)));
+    ck_assert_ptr_nonnull(ad_tape_error(tape));
+    ck_assert_msg(strstr(ad_tape_error(tape)->message, faults[_i].message), "%s", ad_tape_error(tape)->message);
+    ad_tape_free(tape);
+}
+END_TEST
+
+static ad_var vector_density(const nf_target *self, const ad_var *value)
+{
+    (void)self;
+    return value[0];
+}
+
+START_TEST(a_log_density_is_one_number)
+{
+    nf_target target = {.name = "t", .site = sites, .n_site = 1, .log_density = vector_density};
+    ad_tape *tape = ad_tape_new();
+    nf_target_log_density(&target, ad_input(tape, "z", AD_SHAPE(3)));
+    ck_assert_msg(strstr(ad_tape_error(tape)->message, "log-density of shape (3)"), "%s", ad_tape_error(tape)->message);
+    ad_tape_free(tape);
+}
+END_TEST
+
+/* ---- Built-in targets ------------------------------------------------------------------------------------------ */
+
+/* Lines of targets.csv: target;z1,z2,…;log-density, by SciPy. */
+START_TEST(densities_agree_with_scipy)
+{
+    FILE *golden = fopen(WEIR_GOLDEN_DIR "/targets.csv", "r");
+    ck_assert_ptr_nonnull(golden);
+    char name[64], point[2048];
+    double expected, z[128], got;
+    int lines = 0;
+    for (; fscanf(golden, "%63[^;];%2047[^;];%lf\n", name, point, &expected) == 3; lines++) {
+        nf_target *target = parse(name);
+        size_t dim = nf_target_dim(target), n = 0;
+        for (char *at = strtok(point, ","); at; at = strtok(NULL, ",")) z[n++] = strtod(at, NULL);
+        ck_assert_uint_eq(n, dim);
+        evaluate(target, nf_target_log_density, z, 1, &got);
+        ck_assert_msg(fabs(got - expected) <= 1e-11 * (1 + fabs(expected)), "%s: %.15g, expected %.15g", name, got,
+                      expected);
+        nf_target_free(target);
+    }
+    fclose(golden);
+    ck_assert_int_ge(lines, 40);
+}
+END_TEST
+
+START_TEST(gradients_are_right)
+{
+    const nf_target_type *type = nf_target_types()[_i];
+    nf_target *target = parse(type->target.name);
+    size_t dim = nf_target_dim(target);
+    double *z = normals(3 * dim, 1, 11);
+    ad_tape *tape = ad_tape_new();
+    ad_var in = ad_input(tape, "z", AD_SHAPE(dim));
+    ASSERT_OK(ad_gradcheck(nf_target_log_density(target, in), &in, 1, &in, (const double *const[]){z}, 1, NULL, NULL,
+                           &error));
+    ad_tape_free(tape);
+    free(z);
+    nf_target_free(target);
+}
+END_TEST
+
+/* The midpoint rule over a plane, where densities have vanished at its edge. */
+static double log_integral(const nf_target *target, double reach_x, double low_y, double high_y)
+{
+    enum { CELLS_X = 3000, CELLS_Y = 400 };
+    size_t rows = CELLS_X * CELLS_Y;
+    double *z = malloc(2 * rows * sizeof *z), *log_p = malloc(rows * sizeof *log_p), sum = 0;
+    double dx = 2 * reach_x / CELLS_X, dy = (high_y - low_y) / CELLS_Y;
+    for (size_t i = 0; i < rows; i++) {
+        z[2 * i] = -reach_x + ((double)(i % CELLS_X) + 0.5) * dx;
+        z[2 * i + 1] = low_y + ((double)(i / CELLS_X) + 0.5) * dy;
+    }
+    evaluate(target, nf_target_log_density, z, rows, log_p);
+    for (size_t i = 0; i < rows; i++) sum += exp(log_p[i]);
+    free(log_p);
+    free(z);
+    return log(sum * dx * dy);
+}
+
+static const struct {
+    const char *name;
+    double reach_x, low_y, high_y, published;
+} integrals[] = {
+    /* the published best losses are -log Z, to four decimals */
+    {"pot1", 6, -6, 6, 1.8775},
+    {"pot2", 120, -4, 4, 2.9984},
+    {"pot3", 120, -8, 4, 3.5580},
+    {"pot4", 120, -8, 4, 3.6270},
+    {"banana(b=0.01)", 60, -50, 10, 0},
+    {"mixture(modes=3,radius=2)", 8, -8, 8, 0},
+    {"gaussian(correlation=-0.7)", 8, -8, 8, 0},
+};
+
+START_TEST(log_z_is_the_integral)
+{
+    nf_target *target = parse(integrals[_i].name);
+    ck_assert_double_eq_tol(target->log_z, integrals[_i].published, 5.1e-5);
+    double got = log_integral(target, integrals[_i].reach_x, integrals[_i].low_y, integrals[_i].high_y);
+    ck_assert_double_eq_tol(got, target->log_z, 2e-5);
+    nf_target_free(target);
+}
+END_TEST
+
+START_TEST(arguments_set_sizes)
+{
+    static const struct {
+        const char *text;
+        size_t dim;
+    } cases[] = {{"funnel", 10},      {"funnel(dim=3)", 3},   {"funnel(5)", 5},       {"banana(dim=7, b=0.1)", 7},
+                 {"mixture( 4 )", 4}, {"gaussian(100)", 100}, {"gaussian(dim=1)", 1}, {"eight_schools", 10}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        nf_target *target = parse(cases[i].text);
+        ck_assert_uint_eq(nf_target_dim(target), cases[i].dim);
+        nf_target_free(target);
+    }
+}
+END_TEST
+
+START_TEST(mistakes_are_told)
+{
+    static const struct {
+        const char *text, *message;
+    } cases[] = {{"pot5", "unknown target 'pot5'; expected one of pot1"},
+                 {"", "unknown target ''"},
+                 {"pot1(3)", "takes no argument"},
+                 {"funnel(dim=1)", "a whole number from 2"},
+                 {"funnel(dims=3)", "no argument 'dims'"},
+                 {"funnel(3", "isn't closed"},
+                 {"funnel(3) x", "valid here: the end"}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        ck_assert_ptr_null(nf_target_parse(cases[i].text, &error));
+        ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, cases[i].message);
+    }
+}
+END_TEST
+
+Suite *target_suite(void);
+Suite *target_suite(void)
+{
+    int types = 0;
+    while (nf_target_types()[types]) types++;
+    Suite *suite = suite_create("target");
+    TCase *constraint = tcase_create("constraints");
+    tcase_add_loop_test(constraint, log_det_is_that_of_the_map, 0, (int)COUNT(sites));
+    tcase_add_test(constraint, values_satisfy_their_constraints);
+    tcase_add_test(constraint, zero_is_the_middle);
+    tcase_add_test(constraint, far_out_stays_finite);
+    tcase_add_test(constraint, elements_have_names);
+    tcase_add_loop_test(constraint, faults_stick_to_the_tape, 0, (int)COUNT(faults));
+    tcase_add_test(constraint, a_log_density_is_one_number);
+    suite_add_tcase(suite, constraint);
+    TCase *builtin = tcase_create("built in");
+    tcase_add_test(builtin, densities_agree_with_scipy);
+    tcase_add_loop_test(builtin, gradients_are_right, 0, types);
+    tcase_add_loop_test(builtin, log_z_is_the_integral, 0, (int)COUNT(integrals));
+    tcase_add_test(builtin, arguments_set_sizes);
+    tcase_add_test(builtin, mistakes_are_told);
+    suite_add_tcase(suite, builtin);
+    return suite;
+}
