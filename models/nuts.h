@@ -1,0 +1,79 @@
+/* Weir NUTS: draws from a target by the No-U-Turn Sampler, the self-tuning Hamiltonian Monte Carlo of Stan.
+ *
+ *     nf_nuts_result result;
+ *     if (nf_nuts(target, &(nf_nuts_options){.chains = 8, .seed = 1}, &result, &error)) …
+ *     nf_summary *summary = …;                                       // of each of result.size values
+ *     nf_summarize(result.values, result.chains, result.draws, result.size, summary, NULL, &error);
+ *     nf_nuts_free(&result);
+ */
+#ifndef WEIR_NUTS_H
+#define WEIR_NUTS_H
+
+#include "diagnostics.h"
+#include "target.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* How far all chains together are. */
+typedef struct {
+    size_t draws, all_draws; /* done, planned; of the warm-up too */
+    size_t tuning;           /* chains that still are in their warm-up */
+    size_t gradients;        /* computed so far */
+    size_t divergent;        /* draws after the warm-up */
+    double seconds;          /* since the start */
+} nf_nuts_progress;
+
+/* A zero means the default. */
+typedef struct {
+    size_t chains;        /* 4 */
+    size_t tune;          /* 1000 draws of warm-up for each chain, which learns its own step size and mass matrix */
+    size_t draws;         /* 1000 for each chain, after the warm-up */
+    double target_accept; /* 0.8: mean acceptance that the step size is tuned to; closer to 1 are smaller steps */
+    size_t max_depth;     /* 10: a trajectory has less than 2^max_depth steps */
+    bool dense;           /* a full mass matrix instead of a diagonal one: for strongly correlated posteriors */
+    /* Precondition (NeuTra: Hoffman et al. 2019): the chains run on the z of x = forward(z), in float64, where a flow
+     * that fits the target makes it nearly normal. NULL: on x itself. */
+    const nf_flow *flow;
+    uint64_t seed;
+    ad_pool *pool; /* NULL: this thread */
+    /* Some times a second; false stops, with the draws so far. NULL: none. */
+    bool (*progress)(void *context, const nf_nuts_progress *progress);
+    /* Polled as often: true stops as well (ctrl-C). NULL: none. */
+    bool (*interrupted)(void *context);
+    void *context;
+} nf_nuts_options;
+
+/* How a draw came about. */
+typedef struct {
+    double log_density; /* of the unconstrained draw */
+    double energy;      /* of its trajectory: -log density + kinetic energy, at the start */
+    double acceptance;  /* mean over the trajectory's states of min(1, e^-(energy error)) */
+    uint32_t steps;     /* leapfrog steps: gradients */
+    uint32_t depth;     /* doublings; max_depth: the trajectory was cut off */
+    bool divergent;     /* the energy error went beyond 1000, which makes draws from there doubtful */
+} nf_nuts_draw;
+
+typedef struct {
+    size_t chains, draws;  /* draws of each chain: fewer than planned when stopped */
+    size_t dim, size;      /* of the unconstrained event, and of all sites on the user's scale */
+    double *values;        /* (chains, draws, size), on the user's scale; its elements: nf_target_element() */
+    double *unconstrained; /* (chains, draws, dim) */
+    nf_nuts_draw *draw;    /* (chains, draws) */
+    double *step_size;     /* (chains) */
+    size_t gradients;      /* in all, of the warm-up too */
+    double seconds;
+    bool stopped; /* by progress or interrupted */
+} nf_nuts_result;
+
+/* Fill *result, to be released with nf_nuts_free(); on failure it is empty. A chain starts at a point drawn uniformly
+ * from (-2, 2), up to 100 times until density and gradient are finite there. Its draws are a function of seed, of its
+ * number and of the options that shape it: the same bits beside any number of other chains and with any pool. */
+ad_status nf_nuts(const nf_target *target, const nf_nuts_options *options, nf_nuts_result *result, ad_error *error);
+void nf_nuts_free(nf_nuts_result *result);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
