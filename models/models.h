@@ -93,6 +93,14 @@ ad_status nf_fit(nf_flow *flow, const double *x, size_t rows, const nf_fit_optio
 ad_status nf_nll(nf_flow *flow, const double *x, size_t rows, double *nll, double *standard_error, ad_pool *pool,
                  ad_error *error);
 
+/* ---- Importance weights -------------------------------------------------------------------------------------- */
+
+/* Pareto smoothed importance sampling (Vehtari et al. 2024): replaces the largest of n log weights by the expected order
+ * statistics of a generalised Pareto distribution fitted to them, and gives its shape. khat < 0.7: what is estimated with
+ * the weights can be trusted; otherwise it can't, and the proposal misses a part of the target. Infinity when the tail
+ * is too short to be fitted, 0 when all weights are equal. -inf weighs nothing; NaN and +inf are AD_ERROR_NUMERIC. */
+ad_status nf_psis(double *log_weight, size_t n, double *khat, ad_error *error);
+
 /* ---- Saving and loading -------------------------------------------------------------------------------------- */
 
 /* As safetensors: every parameter under its name; formula, dim, dtype in the metadata, and `record` (a JSON object as

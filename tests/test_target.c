@@ -344,7 +344,6 @@ START_TEST(mistakes_are_told)
 }
 END_TEST
 
-Suite *target_suite(void);
 Suite *target_suite(void)
 {
     int types = 0;
