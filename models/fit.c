@@ -18,32 +18,17 @@ static ad_status resolve(nf_fit_options *o, size_t rows, ad_error *error)
     if (!o->epochs) o->epochs = 100;
     if (!o->starts) o->starts = 1;
     if (!o->batch) o->batch = 128;
-    if (o->learning_rate == 0) o->learning_rate = 2e-3;
-    if (o->momentum == 0) o->momentum = 0.9;
+    if (o->optimizer.clip == 0) o->optimizer.clip = 1;
+    if (o->optimizer.kind == NF_ADAM && o->optimizer.learning_rate == 0) o->optimizer.learning_rate = 2e-3;
+    if (o->optimizer.kind == NF_ADAM && o->optimizer.beta2 == 0) o->optimizer.beta2 = 0.98;
     if (o->val_fraction == 0) o->val_fraction = 0.1;
-    if (o->beta2 == 0) o->beta2 = 0.98;
-    if (o->clip == 0) o->clip = 1;
-    if (o->clip < 0) o->clip = INFINITY;
-    if (!(o->learning_rate > 0) || !isfinite(o->learning_rate))
-        return ad_error_set(error, AD_ERROR_ARGUMENT, "learning rate: expected a positive number, got %g",
-                            o->learning_rate);
-    if (!(o->momentum < 1))
-        return ad_error_set(error, AD_ERROR_ARGUMENT, "momentum: expected less than 1, got %g", o->momentum);
-    if (!(o->beta2 > 0 && o->beta2 < 1))
-        return ad_error_set(error, AD_ERROR_ARGUMENT, "beta2: expected between 0 and 1, got %g", o->beta2);
     if (!(o->val_fraction < 1))
         return ad_error_set(error, AD_ERROR_ARGUMENT, "validation fraction: expected less than 1, got %g",
                             o->val_fraction);
-    if (!(o->weight_decay >= 0) || !isfinite(o->weight_decay))
-        return ad_error_set(error, AD_ERROR_ARGUMENT, "weight decay: expected 0 or more, got %g", o->weight_decay);
-    if (isnan(o->clip)) return ad_error_set(error, AD_ERROR_ARGUMENT, "clip: expected a number, got %g", o->clip);
-    if (o->optimizer != NF_ADAM && o->optimizer != NF_SGD)
-        return ad_error_set(error, AD_ERROR_ARGUMENT, "optimizer: there is no number %d", (int)o->optimizer);
-    if (o->schedule != NF_CONSTANT && o->schedule != NF_COSINE)
+    if ((unsigned)o->schedule >= NF_SCHEDULES)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "schedule: there is no number %d", (int)o->schedule);
     if (rows == 0 || rows >= UINT32_MAX)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "fit: expected between 1 and 2^32 rows, got %zu", rows);
-    if (o->momentum < 0) o->momentum = 0;
     if (o->val_fraction < 0) o->val_fraction = 0;
     return AD_OK;
 }
@@ -168,7 +153,7 @@ static ad_status diverged(nf_training *t, size_t step, const char *how, ad_error
         error, AD_ERROR_NUMERIC,
         "training diverged at step %zu (epoch %zu): %s; the best weights so far are kept; try a smaller "
         "learning rate (it was %g) or a smaller clip",
-        step, t->now.epoch + 1, how, t->o.learning_rate);
+        step, t->now.epoch + 1, how, nf_optimizer_settings(t->optimizer)->learning_rate);
 }
 
 /* Run the step again, looking for what made the first NaN. */
@@ -213,16 +198,25 @@ static ad_status run_epoch(nf_training *t, bool *stop, ad_error *error)
         if (status != AD_OK) return status;
         double loss = loss_at(t, t->step_loss), norm = NAN;
         if (t->now.step == 0) t->first_nll = loss;
-        t->now.learning_rate = nf_scheduled_rate(t->o.schedule, t->o.learning_rate, t->now.step, steps * t->o.epochs);
+        t->now.learning_rate = nf_scheduled_rate(t->o.schedule, nf_optimizer_settings(t->optimizer)->learning_rate,
+                                                 t->o.warmup, t->now.step, steps * t->o.epochs);
         /* far above where it began, clipped steps may wander on finite values for ever */
         bool lost = !(loss < 1000 * (1 + fabs(t->first_nll)));
-        if (lost || !nf_optimizer_step(&t->optimizer, nf_flow_parameters(t->flow), t->gradient, t->now.learning_rate,
-                                       t->o.pool, &norm))
-            return diverged_in(t, &run, loss, norm, error);
+        status = lost ? AD_ERROR_NUMERIC
+                      : nf_optimizer_step(t->optimizer, nf_flow_parameters(t->flow), t->gradient, t->now.learning_rate,
+                                          t->o.pool, &norm, error);
+        if (status == AD_ERROR_NUMERIC) return diverged_in(t, &run, loss, norm, error);
+        if (status != AD_OK) return status;
         sum += loss * (double)rows;
         t->now.step++;
         seen += rows;
-        *stop = t->o.interrupted && t->o.interrupted(t->o.context);
+        const nf_iteration now = {.iteration = t->now.step,
+                                  .loss = loss,
+                                  .parameters = nf_flow_parameters(t->flow),
+                                  .gradient = t->gradient,
+                                  .count = nf_flow_parameter_count(t->flow),
+                                  .dtype = nf_flow_dtype(t->flow)};
+        *stop = !nf_call_back(t->o.callbacks, &now) || (t->o.interrupted && t->o.interrupted(t->o.context));
     }
     t->now.rows += seen;
     t->now.train_nll = sum / (double)seen;
@@ -298,21 +292,15 @@ static ad_status start(nf_training *t, const double *x, size_t rows, ad_error *e
     t->val_loss = t->step_loss + sizeof(double);
     status = compile(t, error);
     if (status != AD_OK) return status;
-    t->optimizer = (nf_optimizer_state){.kind = t->o.optimizer,
-                                        .momentum = t->o.momentum,
-                                        .beta2 = t->o.beta2,
-                                        .weight_decay = t->o.weight_decay,
-                                        .clip = t->o.clip,
-                                        .dtype = dtype,
-                                        .count = count};
-    status = nf_optimizer_start(&t->optimizer, error);
+    t->optimizer = nf_optimizer_take(t->o.resume, &t->o.optimizer, count, dtype, error);
+    if (!t->optimizer) return error->status;
     t->report->train_rows = t->n_train;
     t->report->val_rows = t->n_val;
     t->now.epochs = t->o.epochs;
     t->now.starts = t->o.starts;
     t->now.start_epochs = (t->o.epochs + 9) / 10;
     keep_best(t, INFINITY);
-    return status;
+    return AD_OK;
 }
 
 ad_status nf_fit(nf_flow *flow, const double *x, size_t rows, const nf_fit_options *options, nf_fit_report *report,
@@ -329,7 +317,7 @@ ad_status nf_fit(nf_flow *flow, const double *x, size_t rows, const nf_fit_optio
     *t.report = (nf_fit_report){.outcome = NF_FINISHED};
     ad_status status = start(&t, x, rows, error);
     if (status == AD_OK) status = train(&t, error);
-    nf_optimizer_stop(&t.optimizer);
+    if (t.optimizer != t.o.resume) nf_optimizer_free(t.optimizer);
     ad_plan_free(t.val_plan);
     ad_plan_free(t.step_plan);
     ad_free(t.step_loss);

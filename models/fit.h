@@ -16,7 +16,7 @@ typedef struct {
     ad_var x;
     void *gradient, *best;      /* of and like the trained parameters */
     char *step_loss, *val_loss; /* one element each */
-    nf_optimizer_state optimizer;
+    nf_optimizer *optimizer;
     nf_progress now;
     nf_fit_report *report;
     double started, first_nll;

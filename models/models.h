@@ -17,16 +17,148 @@ extern "C" {
 
 /* ---- Optimisers ---------------------------------------------------------------------------------------------- */
 
-/* With PyTorch's formulas; g is the gradient after clipping, plus weight_decay * w.
- *   adam  m = β1 m + (1-β1) g, v = β2 v + (1-β2) g²; w -= lr m̂ / (√v̂ + ε), β1 0.9, ε 1e-8 (Kingma & Ba 2015)
- *   sgd   m = momentum m + g; w -= lr m */
-typedef enum { NF_ADAM, NF_SGD } nf_optimizer;
-/* Of the learning rate over the planned steps: cosine, the default: lr (1 + cos π t) / 2, t from 0 to 1 (Loshchilov &
- * Hutter 2017, without restarts); constant. */
-typedef enum { NF_COSINE, NF_CONSTANT } nf_schedule;
+/* What happens to each parameter w in a step, given its gradient g (after clipping, plus weight_decay * w), the
+ * learning rate lr and the number t of the step, from 1. Formulas and defaults are PyMC3's (those of Lasagne); what is
+ * remembered is zero at first.
+ *   sgd             w -= lr g; lr 1e-3
+ *   momentum        v = μ v - lr g, w += v; lr 1e-3, momentum μ 0.9
+ *   nesterov        v = μ v - lr g, w += μ v - lr g; as momentum (Sutskever et al. 2013)
+ *   adagrad         s += g², w -= lr g / √(s + ε); lr 1, ε 1e-6 (Duchi et al. 2011)
+ *   adagrad_window  the same, s the sum of the last `window` g²; lr 1e-3, window 10, ε 0.1
+ *   rmsprop         the same, s = ρ s + (1-ρ) g²; lr 1, ρ 0.9, ε 1e-6 (Tieleman & Hinton 2012)
+ *   adadelta        s as rmsprop's, d = g √(u + ε) / √(s + ε), u = ρ u + (1-ρ) d², w -= lr d; lr 1, ρ 0.95, ε 1e-6
+ *                   (Zeiler 2012)
+ *   adam            m = β1 m + (1-β1) g, v = β2 v + (1-β2) g², w -= lr √(1-β2ᵗ) / (1-β1ᵗ) m / (√v + ε); lr 1e-3,
+ *                   β1 0.9, β2 0.999, ε 1e-8 (Kingma & Ba 2015, the form at the end of section 2)
+ *   adamw           w -= lr weight_decay w, then as adam, with ε √(1-β2ᵗ) for ε and without the decay in g;
+ *                   weight_decay 0.01 (Loshchilov & Hutter 2019)
+ *   adamax          m as adam's, u = max(β2 u, |g|), w -= lr / (1-β1ᵗ) m / (u + ε); lr 2e-3, the rest as adam's */
+typedef enum {
+    NF_ADAM,
+    NF_ADAMW,
+    NF_ADAMAX,
+    NF_SGD,
+    NF_MOMENTUM,
+    NF_NESTEROV,
+    NF_ADAGRAD,
+    NF_ADAGRAD_WINDOW,
+    NF_RMSPROP,
+    NF_ADADELTA,
+    NF_OPTIMIZERS /* how many there are */
+} nf_optimizer_kind;
 
-const char *nf_optimizer_name(nf_optimizer optimizer); /* "adam", "sgd" */
-const char *nf_schedule_name(nf_schedule schedule);    /* "constant", "cosine" */
+/* Zero means the default: that of the kind, above; 0 for the weight decay of all but adamw; no clipping. */
+typedef struct {
+    nf_optimizer_kind kind;
+    double learning_rate, momentum, beta1, beta2, rho, epsilon;
+    size_t window;
+    double weight_decay;
+    double clip; /* where the gradient's norm, over all parameters, is larger, it is scaled down to this; or negative */
+} nf_optimizer_options;
+
+const char *nf_optimizer_name(nf_optimizer_kind kind); /* "adam" */
+
+/* An optimiser at work on an array of parameters: it has the moments of each, and outlives a training that uses it. */
+typedef struct nf_optimizer nf_optimizer;
+
+/* For `count` parameters of this dtype. NULL on failure. */
+nf_optimizer *nf_optimizer_new(const nf_optimizer_options *options, size_t count, ad_dtype dtype, ad_error *error);
+void nf_optimizer_free(nf_optimizer *optimizer);
+/* Its options, with the defaults filled in. */
+const nf_optimizer_options *nf_optimizer_settings(const nf_optimizer *optimizer);
+/* One step, in place. *norm (or NULL): the gradient's norm before clipping. AD_ERROR_NUMERIC, and nothing changed, when
+ * that is not finite. The same bits whatever the pool. */
+ad_status nf_optimizer_step(nf_optimizer *optimizer, void *parameters, const void *gradient, double learning_rate,
+                            ad_pool *pool, double *norm, ad_error *error);
+
+/* Of the learning rate over the planned steps, t going from 0 to 1; what it is multiplied by:
+ *   cosine       (1 + cos πt) / 2 (Loshchilov & Hutter 2017, without restarts)
+ *   constant     1
+ *   linear       1 - t
+ *   exponential  0.01ᵗ
+ *   steps        1, 0.1 and 0.01, for a third of the steps each */
+typedef enum {
+    NF_COSINE,
+    NF_CONSTANT,
+    NF_LINEAR,
+    NF_EXPONENTIAL,
+    NF_STEPS,
+    NF_SCHEDULES /* how many there are */
+} nf_schedule;
+
+const char *nf_schedule_name(nf_schedule schedule); /* "cosine" */
+/* At step 0 … steps-1. In the first `warmup` steps the rate grows evenly, to learning_rate; t is of those that follow.
+ */
+double nf_scheduled_rate(nf_schedule schedule, double learning_rate, size_t warmup, size_t step, size_t steps);
+
+/* ---- Callbacks ----------------------------------------------------------------------------------------------- */
+
+/* Where a training loop stands after a step. */
+typedef struct {
+    size_t iteration;       /* steps done: 1 after the first */
+    double loss;            /* of the step, with the parameters before it */
+    const void *parameters; /* after it */
+    const void *gradient;   /* of the loss, not clipped */
+    size_t count;           /* of parameters */
+    ad_dtype dtype;
+} nf_iteration;
+
+/* Something that a loop calls every so many iterations. Embed it as the first member of what it needs to know:
+ *
+ *     nf_convergence converged = {.callback.call = nf_check_parameters_convergence, .tolerance = 1e-4};
+ *     nf_tracker means = {.callback = {nf_track, .every = 10}, .first = 8, .width = 2};
+ *     nf_fit(flow, x, rows, &(nf_fit_options){.callbacks = (nf_callback *[]){&converged.callback, &means.callback,
+ *                                                                            NULL}}, NULL, &error);
+ *     means.values[2 * i], means.values[2 * i + 1]     // at means.iteration[i], i < means.records
+ *     nf_convergence_free(&converged);
+ *     nf_tracker_free(&means); */
+typedef struct nf_callback {
+    bool (*call)(struct nf_callback *self, const nf_iteration *at); /* false: stop the training */
+    size_t every;                                                   /* iterations; 0: the callback's default, or 1 */
+} nf_callback;
+
+/* For loops: call those whose turn it is, of a list ended by NULL (or no list). False when one wants to stop. */
+bool nf_call_back(nf_callback *const *callbacks, const nf_iteration *at);
+
+/* PyMC3's CheckParametersConvergence: every 100 iterations, stop where the parameters p have moved less than a
+ * tolerance since the last time, q: ‖d‖ < tolerance, with d = (|p-q| + 1e-6) / (|q| + 1e-6), or |p-q|. */
+typedef struct {
+    nf_callback callback;
+    double tolerance;  /* 1e-3 */
+    bool absolute;     /* d = |p-q| */
+    double norm;       /* of d: (Σ dᵏ)^(1/k) for this k; infinity, the default: the largest; -infinity: the least */
+    bool converged;    /* the result */
+    double difference; /* ‖d‖, the last time */
+    ad_status status;  /* AD_ERROR_MEMORY stops the training too */
+    double *previous;  /* q */
+} nf_convergence;
+
+bool nf_check_parameters_convergence(nf_callback *self, const nf_iteration *at);
+void nf_convergence_free(nf_convergence *convergence);
+
+/* Records `width` numbers each time. */
+typedef struct nf_tracker {
+    nf_callback callback;
+    size_t first, width; /* elements of what is recorded; width 0: all behind first, 1 of a user's function */
+    /* What to record: nf_record_parameters (NULL as well), nf_record_gradient, nf_record_loss, or a user's function,
+     * which writes `width` numbers. */
+    void (*record)(const struct nf_tracker *self, const nf_iteration *at, double *numbers);
+    void *context;     /* of a user's function */
+    size_t records;    /* the result: how many times */
+    size_t *iteration; /* [records] */
+    double *values;    /* [records][width] */
+    size_t room;       /* for so many records */
+    ad_status status;  /* AD_ERROR_MEMORY stops the training too */
+} nf_tracker;
+
+bool nf_track(nf_callback *self, const nf_iteration *at);
+void nf_record_parameters(const nf_tracker *self, const nf_iteration *at, double *numbers);
+void nf_record_gradient(const nf_tracker *self, const nf_iteration *at, double *numbers);
+void nf_record_loss(const nf_tracker *self, const nf_iteration *at, double *numbers); /* one number */
+void nf_tracker_free(nf_tracker *tracker);
+/* Where a trained parameter of this full name ("0.maf.weight0") is among all parameters, for first and width.
+ * AD_ERROR_ARGUMENT when there is none. */
+ad_status nf_find_parameter(const nf_flow *flow, const char *name, size_t *first, size_t *width, ad_error *error);
 
 /* ---- Training ------------------------------------------------------------------------------------------------ */
 
@@ -44,28 +176,29 @@ typedef struct {
     size_t best_epoch;
 } nf_progress;
 
-/* A zero means the default; where zero itself makes sense, a negative number gives it (val_fraction, patience, clip).
+/* A zero means the default; where zero itself makes sense, a negative number gives it (val_fraction, patience,
+ * optimizer.clip).
  */
 typedef struct {
-    size_t epochs;        /* 100 */
-    size_t starts;        /* 1: initial weights tried, each for a tenth of the epochs; the best is trained on */
-    size_t batch;         /* 128; the last batch of an epoch may be smaller */
-    double learning_rate; /* 2e-3 */
-    nf_optimizer optimizer;
-    double momentum; /* of SGD: 0.9 */
-    double beta2;    /* of Adam: 0.98; PyTorch\'s 0.999 is slow to forget the large gradients of narrow densities */
-    nf_schedule schedule;
-    double val_fraction; /* 0.1 of the rows, drawn at random, are kept for validation; negative: none */
-    long patience;       /* stop after so many epochs without a better val_nll; negative or 0: never */
-    double clip;         /* 1: largest global norm of the gradient; negative: don't clip */
-    double weight_decay; /* 0 */
-    uint64_t seed;       /* of the split and the shuffles */
-    ad_pool *pool;       /* NULL: this thread */
+    size_t epochs; /* 100 */
+    size_t starts; /* 1: initial weights tried, each for a tenth of the epochs; the best is trained on */
+    size_t batch;  /* 128; the last batch of an epoch may be smaller */
+    /* Other defaults here: clip 1 (negative: don't clip); of Adam learning_rate 2e-3, and beta2 0.98, for 0.999 is slow
+     * to forget the large gradients of narrow densities. */
+    nf_optimizer_options optimizer;
+    nf_optimizer *resume; /* go on with this one instead; NULL: a new one */
+    nf_schedule schedule; /* over all epochs */
+    size_t warmup;        /* 0 steps */
+    double val_fraction;  /* 0.1 of the rows, drawn at random, are kept for validation; negative: none */
+    long patience;        /* stop after so many epochs without a better val_nll; negative or 0: never */
+    uint64_t seed;        /* of the split and the shuffles */
+    ad_pool *pool;        /* NULL: this thread */
     /* After each epoch; false stops training, with the best weights. NULL: none. */
     bool (*progress)(void *context, const nf_progress *progress);
     /* Polled after each step: true stops at once, with the best weights (ctrl-C). NULL: none. */
     bool (*interrupted)(void *context);
     void *context;
+    nf_callback *const *callbacks; /* ended by NULL; one that wants to stop does so as `interrupted`. NULL: none */
 } nf_fit_options;
 
 typedef enum { NF_FINISHED, NF_STOPPED_EARLY, NF_STOPPED_BY_CALLER, NF_DIVERGED } nf_outcome;

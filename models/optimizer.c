@@ -1,110 +1,152 @@
-/* Optimisers: clip by global norm, then update, in chunks on threads. Elementwise, and the norm's chunks are added in
- * order: the same bits at any number of threads. */
+/* An optimiser at work: clip by global norm, then update, in chunks on threads. Elementwise, and the norm's chunks are
+ * added in order: the same bits at any number of threads. */
 #include "optimizer.h"
+#include "internal.h"
 
 #include <math.h>
 
+/* ---- Types --------------------------------------------------------------------------------------------------- */
+
+#define DECLARE(isa)  extern const nf_optimizer_set optimizers_##isa##_f32, optimizers_##isa##_f64;
+#define POINTERS(isa) [AD_ISA_##isa] = {[AD_F32] = &optimizers_##isa##_f32, [AD_F64] = &optimizers_##isa##_f64}
+
+DECLARE(portable)
+#ifdef AD_HAVE_X86
+DECLARE(avx2)
+DECLARE(avx512)
+#endif
+
+static const nf_optimizer_set *const compiled[AD_ISA_COUNT][2] = {
+    POINTERS(portable),
+#ifdef AD_HAVE_X86
+    POINTERS(avx2),
+    POINTERS(avx512),
+#endif
+};
+
+static const nf_optimizer_type *type_of(nf_optimizer_kind kind)
+{
+    return &optimizers_portable_f64.type[kind];
+}
+
+const char *nf_optimizer_name(nf_optimizer_kind kind)
+{
+    return type_of(kind)->name;
+}
+
+const nf_optimizer_options *nf_optimizer_settings(const nf_optimizer *optimizer)
+{
+    return &optimizer->o;
+}
+
+/* ---- Options ------------------------------------------------------------------------------------------------- */
+
+static ad_status resolve(nf_optimizer_options *o, ad_error *error)
+{
+    enum { LARGEST_WINDOW = 1000 };
+    if ((unsigned)o->kind >= NF_OPTIMIZERS)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "optimizer: there is no number %d", (int)o->kind);
+    const nf_optimizer_options *defaults = &type_of(o->kind)->defaults;
+    const struct {
+        const char *name;
+        double *value, initial, limit;
+    } numbers[] = {
+        {"learning rate", &o->learning_rate, defaults->learning_rate, INFINITY},
+        {"momentum", &o->momentum, defaults->momentum, 1},
+        {"beta1", &o->beta1, defaults->beta1, 1},
+        {"beta2", &o->beta2, defaults->beta2, 1},
+        {"rho", &o->rho, defaults->rho, 1},
+        {"epsilon", &o->epsilon, defaults->epsilon, INFINITY},
+        {"weight decay", &o->weight_decay, defaults->weight_decay, INFINITY},
+    };
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        if (*numbers[i].value == 0) *numbers[i].value = numbers[i].initial;
+        if (*numbers[i].value >= 0 && !(*numbers[i].value >= numbers[i].limit)) continue;
+        return ad_error_set(error, AD_ERROR_ARGUMENT,
+                            "%s: expected a positive number below %g, got %g; %s's default is %g", numbers[i].name,
+                            numbers[i].limit, *numbers[i].value, nf_optimizer_name(o->kind), numbers[i].initial);
+    }
+    if (o->window == 0 || defaults->window == 0) o->window = defaults->window;
+    if (o->window > LARGEST_WINDOW)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "window: expected at most %d steps, got %zu", LARGEST_WINDOW,
+                            o->window);
+    if (isnan(o->clip)) return ad_error_set(error, AD_ERROR_ARGUMENT, "clip: expected a number, got %g", o->clip);
+    if (o->clip <= 0) o->clip = INFINITY;
+    return AD_OK;
+}
+
+/* ---- Making one ---------------------------------------------------------------------------------------------- */
+
 enum { CHUNK = 8192 };
 
-const char *nf_optimizer_name(nf_optimizer optimizer)
+static ad_status start(nf_optimizer *optimizer, ad_error *error)
 {
-    return optimizer == NF_ADAM ? "adam" : "sgd";
+    ad_status status = resolve(&optimizer->o, error);
+    if (status) return status;
+    optimizer->set = compiled[ad_isa_of_cpu()][optimizer->dtype];
+    optimizer->type = &optimizer->set->type[optimizer->o.kind];
+    size_t numbers = optimizer->type->states + optimizer->o.window;
+    size_t bytes = numbers * ad_dtype_size(optimizer->dtype);
+    optimizer->state = ad_alloc_aligned(optimizer->count, bytes);
+    optimizer->partial = ad_alloc(optimizer->count / CHUNK + 1, sizeof *optimizer->partial);
+    if (!optimizer->state || !optimizer->partial)
+        return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for the optimiser of %zu parameters",
+                            optimizer->count);
+    optimizer->state_bytes = optimizer->count * bytes;
+    return AD_OK;
 }
 
-const char *nf_schedule_name(nf_schedule schedule)
+nf_optimizer *nf_optimizer_new(const nf_optimizer_options *options, size_t count, ad_dtype dtype, ad_error *error)
 {
-    return schedule == NF_CONSTANT ? "constant" : "cosine";
+    ad_error own;
+    if (!error) error = &own;
+    nf_optimizer *optimizer = ad_alloc(1, sizeof *optimizer);
+    if (!optimizer) {
+        ad_error_set(error, AD_ERROR_MEMORY, "out of memory for an optimiser");
+        return NULL;
+    }
+    *optimizer = (nf_optimizer){.o = options ? *options : (nf_optimizer_options){0}, .count = count, .dtype = dtype};
+    if (start(optimizer, error) == AD_OK) return optimizer;
+    nf_optimizer_free(optimizer);
+    return NULL;
 }
 
-double nf_scheduled_rate(nf_schedule schedule, double learning_rate, size_t step, size_t steps)
+void nf_optimizer_free(nf_optimizer *optimizer)
 {
-    if (schedule == NF_CONSTANT || steps == 0) return learning_rate;
-    return learning_rate * 0.5 * (1 + cos(3.14159265358979323846 * (double)step / (double)steps));
+    if (!optimizer) return;
+    ad_free(optimizer->partial);
+    ad_free_aligned(optimizer->state);
+    ad_free(optimizer);
 }
 
-ad_status nf_optimizer_start(nf_optimizer_state *state, ad_error *error)
+nf_optimizer *nf_optimizer_take(nf_optimizer *resume, const nf_optimizer_options *options, size_t count, ad_dtype dtype,
+                                ad_error *error)
 {
-    size_t size = ad_dtype_size(state->dtype);
-    state->steps = 0;
-    state->first = ad_alloc_aligned(state->count, size);
-    state->second = ad_alloc_aligned(state->kind == NF_ADAM ? state->count : 0, size);
-    state->partial = ad_alloc(state->count / CHUNK + 1, sizeof *state->partial);
-    if (state->first && state->second && state->partial) return AD_OK;
-    nf_optimizer_stop(state);
-    return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for the optimiser of %zu parameters", state->count);
+    if (!resume) return nf_optimizer_new(options, count, dtype, error);
+    if (resume->count == count && resume->dtype == dtype) return resume;
+    ad_error_set(error, AD_ERROR_ARGUMENT, "the optimiser to resume is for %zu %s parameters; this flow has %zu of %s",
+                 resume->count, ad_dtype_name(resume->dtype), count, ad_dtype_name(dtype));
+    return NULL;
 }
 
-void nf_optimizer_stop(nf_optimizer_state *state)
-{
-    ad_free_aligned(state->first);
-    ad_free_aligned(state->second);
-    ad_free(state->partial);
-    state->first = state->second = NULL;
-    state->partial = NULL;
-}
+/* ---- Steps --------------------------------------------------------------------------------------------------- */
 
 typedef struct {
-    const nf_optimizer_state *state;
-    void *parameters;
-    const void *gradient;
-    double clip_factor, decay;
-    double rate;              /* Adam's lr / (1 - β1^t) */
-    double second_correction; /* 1 / √(1 - β2^t) */
-} update;
+    const nf_optimizer *optimizer;
+    nf_step step;
+} work;
 
-static const double beta1 = 0.9, epsilon = 1e-8;
-
-/* One chunk [begin, end) of each kind of work, for each dtype. */
-#define DEFINE_CHUNKS(real, suffix, square_root)                                                                       \
-    static double squares_##suffix(const real *g, size_t begin, size_t end)                                            \
-    {                                                                                                                  \
-        double sum[8] = {0};                                                                                           \
-        for (; begin + 8 <= end; begin += 8)                                                                           \
-            for (int k = 0; k < 8; k++) sum[k] += (double)g[begin + (size_t)k] * (double)g[begin + (size_t)k];         \
-        for (; begin < end; begin++) sum[0] += (double)g[begin] * (double)g[begin];                                    \
-        return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));                      \
-    }                                                                                                                  \
-    static void adam_##suffix(const update *u, size_t begin, size_t end)                                               \
-    {                                                                                                                  \
-        real *restrict w = u->parameters, *restrict m = u->state->first, *restrict v = u->state->second;               \
-        const real *restrict gradient = u->gradient;                                                                   \
-        const real factor = (real)u->clip_factor, decay = (real)u->decay, rate = (real)u->rate;                        \
-        const real correction = (real)u->second_correction, b1 = (real)beta1, b2 = (real)u->state->beta2;              \
-        const real c1 = (real)(1 - beta1), c2 = (real)(1 - u->state->beta2), e = (real)epsilon;                        \
-        for (size_t i = begin; i < end; i++) {                                                                         \
-            real g = factor * gradient[i] + decay * w[i];                                                              \
-            m[i] = b1 * m[i] + c1 * g;                                                                                 \
-            v[i] = b2 * v[i] + c2 * g * g;                                                                             \
-            w[i] -= rate * m[i] / (square_root(v[i]) * correction + e);                                                \
-        }                                                                                                              \
-    }                                                                                                                  \
-    static void sgd_##suffix(const update *u, size_t begin, size_t end)                                                \
-    {                                                                                                                  \
-        real *restrict w = u->parameters, *restrict m = u->state->first;                                               \
-        const real *restrict gradient = u->gradient;                                                                   \
-        const real factor = (real)u->clip_factor, decay = (real)u->decay, rate = (real)u->rate;                        \
-        const real momentum = (real)u->state->momentum;                                                                \
-        for (size_t i = begin; i < end; i++) {                                                                         \
-            m[i] = momentum * m[i] + (factor * gradient[i] + decay * w[i]);                                            \
-            w[i] -= rate * m[i];                                                                                       \
-        }                                                                                                              \
-    }
-DEFINE_CHUNKS(float, f32, sqrtf)
-DEFINE_CHUNKS(double, f64, sqrt)
-
-static size_t chunk_end(const nf_optimizer_state *state, size_t chunk)
+static size_t chunk_end(const work *at, size_t chunk)
 {
     size_t end = (chunk + 1) * CHUNK;
-    return end < state->count ? end : state->count;
+    return end < at->step.count ? end : at->step.count;
 }
 
 static void sum_chunk(void *context, size_t chunk, int worker)
 {
     (void)worker;
-    const update *u = context;
-    size_t begin = chunk * CHUNK, end = chunk_end(u->state, chunk);
-    u->state->partial[chunk] =
-        u->state->dtype == AD_F32 ? squares_f32(u->gradient, begin, end) : squares_f64(u->gradient, begin, end);
+    const work *at = context;
+    at->optimizer->partial[chunk] = at->optimizer->set->squares(at->step.gradient, chunk * CHUNK, chunk_end(at, chunk));
 }
 
 /* Moments of unused weights decay towards zero, and arithmetic on subnormal numbers is some hundred times slower. */
@@ -133,31 +175,38 @@ static void restore_subnormals(unsigned before)
 }
 #endif
 
-static void update_chunk(void *context, size_t chunk, int worker)
+static void run_chunk(void *context, size_t chunk, int worker)
 {
     (void)worker;
-    static void (*const table[2][2])(const update *, size_t,
-                                     size_t) = {[NF_ADAM] = {adam_f32, adam_f64}, [NF_SGD] = {sgd_f32, sgd_f64}};
-    const update *u = context;
+    const work *at = context;
     unsigned before = flush_subnormals();
-    table[u->state->kind][u->state->dtype](u, chunk * CHUNK, chunk_end(u->state, chunk));
+    at->optimizer->type->run(&at->step, chunk * CHUNK, chunk_end(at, chunk));
     restore_subnormals(before);
 }
 
-bool nf_optimizer_step(nf_optimizer_state *state, void *parameters, const void *gradient, double learning_rate,
-                       ad_pool *pool, double *norm)
+ad_status nf_optimizer_step(nf_optimizer *optimizer, void *parameters, const void *gradient, double learning_rate,
+                            ad_pool *pool, double *norm, ad_error *error)
 {
-    size_t chunks = (state->count + CHUNK - 1) / CHUNK;
-    update u = {.state = state, .parameters = parameters, .gradient = gradient, .decay = state->weight_decay};
-    ad_pool_run(pool, chunks, sum_chunk, &u);
-    double squares = 0;
-    for (size_t i = 0; i < chunks; i++) squares += state->partial[i];
-    *norm = sqrt(squares);
-    if (!isfinite(*norm)) return false;
-    double t = (double)++state->steps;
-    u.clip_factor = *norm > state->clip ? state->clip / *norm : 1;
-    u.rate = state->kind == NF_ADAM ? learning_rate / (1 - pow(beta1, t)) : learning_rate;
-    u.second_correction = 1 / sqrt(1 - pow(state->beta2, t));
-    ad_pool_run(pool, chunks, update_chunk, &u);
-    return true;
+    const nf_optimizer_options *o = &optimizer->o;
+    size_t chunks = (optimizer->count + CHUNK - 1) / CHUNK;
+    work at = {optimizer,
+               {.o = o,
+                .count = optimizer->count,
+                .t = optimizer->steps + 1,
+                .w = parameters,
+                .gradient = gradient,
+                .decay = optimizer->type->decays ? 0 : o->weight_decay,
+                .rate = learning_rate,
+                .state = optimizer->state}};
+    double sum = 0;
+    ad_pool_run(pool, chunks, sum_chunk, &at);
+    for (size_t i = 0; i < chunks; i++) sum += optimizer->partial[i];
+    double length = sqrt(sum);
+    if (norm) *norm = length;
+    if (!isfinite(length))
+        return ad_error_set(error, AD_ERROR_NUMERIC, "optimizer: the gradient's norm is not finite: %g", length);
+    at.step.clip_factor = length > o->clip ? o->clip / length : 1;
+    ad_pool_run(pool, chunks, run_chunk, &at);
+    optimizer->steps++;
+    return AD_OK;
 }

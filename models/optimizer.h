@@ -1,28 +1,50 @@
+/* An optimiser's formula, and the optimiser itself: for training loops. */
 #ifndef WEIR_OPTIMIZER_H
 #define WEIR_OPTIMIZER_H
 
 #include "models.h"
 
-/* An optimiser at work on `count` parameters of a dtype. */
+/* One step of all parameters; arrays are of the optimiser's dtype. */
 typedef struct {
-    nf_optimizer kind;
-    double momentum, beta2, weight_decay;
-    double clip; /* largest global norm; infinity: none */
-    ad_dtype dtype;
+    const nf_optimizer_options *o; /* with the defaults filled in */
     size_t count;
-    uint64_t steps;
-    void *first, *second; /* moments; second is Adam's only */
-    double *partial;      /* sums of squares, of each chunk */
-} nf_optimizer_state;
+    uint64_t t; /* number of the step, from 1 */
+    void *w;
+    const void *gradient;
+    double clip_factor; /* times the gradient */
+    double decay;       /* times w, is added to it */
+    double rate;
+    void *state; /* [states][count], or [window][count] */
+} nf_step;
 
-/* kind … count are the caller's; the rest starts here. */
-ad_status nf_optimizer_start(nf_optimizer_state *state, ad_error *error);
-void nf_optimizer_stop(nf_optimizer_state *state);
-/* One step. *norm: the gradient's global norm before clipping. False, and nothing changed, when that is not finite. */
-bool nf_optimizer_step(nf_optimizer_state *state, void *parameters, const void *gradient, double learning_rate,
-                       ad_pool *pool, double *norm);
+typedef struct {
+    const char *name;
+    nf_optimizer_options defaults;
+    size_t states; /* numbers to remember of each parameter; 0 of one that has a window */
+    bool decays;   /* sees to the weight decay itself */
+    void (*run)(const nf_step *step, size_t begin, size_t end); /* for these parameters */
+} nf_optimizer_type;
 
-/* Of the planned steps, at step 0 … steps-1. */
-double nf_scheduled_rate(nf_schedule schedule, double learning_rate, size_t step, size_t steps);
+/* Compiled for each instruction set and dtype. */
+typedef struct {
+    nf_optimizer_type type[NF_OPTIMIZERS];
+    double (*squares)(const void *gradient, size_t begin, size_t end); /* their sum */
+} nf_optimizer_set;
+
+struct nf_optimizer {
+    nf_optimizer_options o;
+    const nf_optimizer_set *set;
+    const nf_optimizer_type *type;
+    size_t count;
+    ad_dtype dtype;
+    uint64_t steps; /* done */
+    void *state;
+    size_t state_bytes;
+    double *partial; /* sums of squares, of each chunk */
+};
+
+/* `resume`, where it is not NULL and fits, or a new one. NULL on failure. */
+nf_optimizer *nf_optimizer_take(nf_optimizer *resume, const nf_optimizer_options *options, size_t count, ad_dtype dtype,
+                                ad_error *error);
 
 #endif

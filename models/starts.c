@@ -7,7 +7,7 @@
 
 /* All that training goes on from. */
 typedef struct {
-    void *parameters, *first, *second, *best;
+    void *parameters, *moments, *best;
     nf_progress now, *history;
     double best_nll;
     size_t best_epoch;
@@ -23,19 +23,17 @@ static bool open_snapshot(const nf_training *t, size_t epochs, snapshot *s)
 {
     size_t bytes = trained_bytes(t);
     *s = (snapshot){.parameters = ad_alloc(bytes, 1),
-                    .first = ad_alloc(bytes, 1),
-                    .second = ad_alloc(bytes, 1),
+                    .moments = ad_alloc(t->optimizer->state_bytes, 1),
                     .best = ad_alloc(bytes, 1),
                     .history = ad_alloc(epochs, sizeof *s->history)};
-    return s->parameters && s->first && s->second && s->best && s->history;
+    return s->parameters && s->moments && s->best && s->history;
 }
 
 static void close_snapshot(snapshot *s)
 {
     ad_free(s->history);
     ad_free(s->best);
-    ad_free(s->second);
-    ad_free(s->first);
+    ad_free(s->moments);
     ad_free(s->parameters);
 }
 
@@ -47,14 +45,13 @@ static void copy(nf_training *t, snapshot *s, bool back)
         size_t bytes;
     } part[] = {
         {nf_flow_parameters(t->flow), s->parameters, trained_bytes(t)},
-        {t->optimizer.first, s->first, trained_bytes(t)},
-        {t->optimizer.second, s->second, t->optimizer.kind == NF_ADAM ? trained_bytes(t) : 0},
+        {t->optimizer->state, s->moments, t->optimizer->state_bytes},
         {t->best, s->best, trained_bytes(t)},
         {t->report->history, s->history, (back ? s->now.epoch : t->now.epoch) * sizeof *s->history},
         {&t->now, &s->now, sizeof s->now},
         {&t->report->best_nll, &s->best_nll, sizeof s->best_nll},
         {&t->report->best_epoch, &s->best_epoch, sizeof s->best_epoch},
-        {&t->optimizer.steps, &s->steps, sizeof s->steps},
+        {&t->optimizer->steps, &s->steps, sizeof s->steps},
     };
     const size_t rows = t->now.rows; /* all starts count */
     for (size_t i = 0; i < sizeof part / sizeof *part; i++)

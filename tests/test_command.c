@@ -1,4 +1,5 @@
 /* The weir command from outside: what it prints, how it exits, what it leaves behind. */
+#include "models.h"
 #include "scratch.h"
 
 #include <jansson.h>
@@ -174,11 +175,32 @@ START_TEST(help_of_formulas)
 }
 END_TEST
 
+static const char *optimizer_name(int i)
+{
+    return nf_optimizer_name((nf_optimizer_kind)i);
+}
+
+static const char *schedule_name(int i)
+{
+    return nf_schedule_name((nf_schedule)i);
+}
+
+/* What --help offers is what the library has, in its order. */
+static void assert_choices(int count, const char *(*name)(int), const char *behind)
+{
+    char choices[400] = "";
+    for (int i = 0; i < count; i++)
+        snprintf(choices + strlen(choices), sizeof choices - strlen(choices), "%s%s", i ? " or " : ": ", name(i));
+    strcat(choices, behind);
+    assert_contains(output, choices);
+}
+
 START_TEST(help_shows_defaults)
 {
     SUCCEED("fit", "--help");
-    assert_contains(output, "[0.002]");
-    assert_contains(output, "adam or sgd [adam]");
+    assert_contains(output, "[0.1]");
+    assert_choices(NF_OPTIMIZERS, optimizer_name, " [adam]");
+    assert_choices(NF_SCHEDULES, schedule_name, " [cosine]");
     assert_contains(output, "--output MODEL");
     SUCCEED("demo", "--help");
     assert_contains(output, "[weir-demo]");
@@ -215,8 +237,8 @@ static const struct {
     {{"fit", "a.csv", "--lr", "0x1p-3"}, {"--lr", "'0x1p-3'"}},
     {{"fit", "a.csv", "--lr", "1e999"}, {"--lr", "'1e999'"}},
     {{"fit", "a.csv", "--val-fraction", "1.5"}, {"--val-fraction", "'1.5'", "from 0 to 0.9"}},
-    {{"fit", "a.csv", "--optimizer", "adams"}, {"--optimizer", "'adams'", "adam or sgd"}},
-    {{"fit", "a.csv", "--optimizer", "ada"}, {"--optimizer", "'ada'", "adam or sgd"}},
+    {{"fit", "a.csv", "--optimizer", "adams"}, {"--optimizer", "'adams'", "adam or adamw"}},
+    {{"fit", "a.csv", "--optimizer", "ada"}, {"--optimizer", "'ada'", "rmsprop or adadelta"}},
     {{"fit", "a.csv", "--json=yes"}, {"--json", "no value"}},
     {{"fit", "a.csv", "--flow", "", "-o", "m"}, {"--flow", "''"}},
     {{"fit", "a.csv"}, {"-o MODEL", "missing"}},

@@ -73,7 +73,7 @@ static ad_status train(nf_flow *flow, size_t batch, int threads, ad_error *error
         status = nf_fit(flow, x, best.rows,
                         &(nf_fit_options){.epochs = MOST_EPOCHS,
                                           .batch = batch,
-                                          .learning_rate = 1e-4,
+                                          .optimizer.learning_rate = 1e-4,
                                           .val_fraction = -1,
                                           .pool = pool,
                                           .progress = epoch_done,

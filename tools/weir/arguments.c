@@ -294,6 +294,7 @@ json_t *options_json(const struct arguments *arguments, const struct option *gro
     for (; group->name; group++) {
         const struct option_value *value = value_of(arguments, group->name, group->kind);
         json_t *item = group->kind == OPTION_FLAG     ? json_boolean(value->flag)
+                       : !value->text                 ? json_null()
                        : group->kind == OPTION_COUNT  ? json_integer((json_int_t)value->count)
                        : group->kind == OPTION_NUMBER ? json_real(value->number)
                                                       : json_string(value->text);
