@@ -252,3 +252,36 @@ ad_var nf_target_log_density(const nf_target *target, ad_var z)
     ad_free(value);
     return ad_add(density, log_det);
 }
+
+/* ---- Rows ---------------------------------------------------------------------------------------------------- */
+
+static ad_status evaluate(const nf_target *target, ad_var (*record)(const nf_target *, ad_var), const double *z,
+                          size_t rows, double *result, ad_pool *pool, ad_error *error)
+{
+    ad_error own;
+    if (!error) error = &own;
+    ad_tape *tape = ad_tape_new();
+    if (!tape) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a tape");
+    ad_var in = ad_input(tape, "z", AD_SHAPE(nf_target_dim(target)));
+    ad_var out = ad_to_rows(record(target, in));
+    ad_plan *plan = ad_plan_new(&out, 1, &(ad_plan_options){.dtype = AD_F64}, error);
+    ad_tape_free(tape);
+    if (!plan) return error->status;
+    ad_plan_set_input(plan, in, z);
+    ad_plan_set_output(plan, 0, result);
+    ad_status status = ad_plan_run(plan, &(ad_run){.rows = rows, .pool = pool}, error);
+    ad_plan_free(plan);
+    return status;
+}
+
+ad_status nf_target_values(const nf_target *target, const double *z, size_t rows, double *value, ad_pool *pool,
+                           ad_error *error)
+{
+    return evaluate(target, nf_target_constrain, z, rows, value, pool, error);
+}
+
+ad_status nf_target_log_densities(const nf_target *target, const double *z, size_t rows, double *log_density,
+                                  ad_pool *pool, ad_error *error)
+{
+    return evaluate(target, nf_target_log_density, z, rows, log_density, pool, error);
+}

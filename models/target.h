@@ -78,6 +78,13 @@ const char *nf_target_element(const nf_target *target, size_t i, char buffer[sta
 ad_var nf_target_log_density(const nf_target *target, ad_var z);
 ad_var nf_target_constrain(const nf_target *target, ad_var z);
 
+/* The sites of each z (rows, dim), on the user's scale, into value (rows, nf_target_size()). */
+ad_status nf_target_values(const nf_target *target, const double *z, size_t rows, double *value, ad_pool *pool,
+                           ad_error *error);
+/* The same for log-densities, into log_density (rows). */
+ad_status nf_target_log_densities(const nf_target *target, const double *z, size_t rows, double *log_density,
+                                  ad_pool *pool, ad_error *error);
+
 /* ---- Built-in targets ---------------------------------------------------------------------------------------- */
 
 /* A family of targets. */

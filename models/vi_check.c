@@ -1,0 +1,96 @@
+/* What is looked at before the first step of variational inference: a target that can't be fitted is told of at once.
+ */
+#include "vi.h"
+
+#include <math.h>
+
+enum { DRAWS = 256, GRADIENT_DRAWS = 3 };
+
+/* A finite difference of a density that comes from elsewhere (of an ODE, say) may be this far off. */
+static const double tolerance = 1e-4;
+
+static ad_status check_values(const nf_target *target, const double *z, const double *log_p, ad_error *error)
+{
+    size_t dim = nf_target_dim(target), nan = 0, infinite = 0, none = 0, first = 0;
+    for (size_t i = DRAWS; i-- > 0;) {
+        none += log_p[i] == -INFINITY;
+        if (log_p[i] < INFINITY) continue;
+        if (isnan(log_p[i]))
+            nan++;
+        else
+            infinite++;
+        first = i;
+    }
+    char at[128];
+    size_t n = 0;
+    for (size_t j = 0; j < dim && n < 100; j++)
+        n += (size_t)snprintf(at + n, sizeof at - n, "%s%.4g", j ? ", " : "", z[first * dim + j]);
+    if (nan + infinite > 0)
+        return ad_error_set(
+            error, AD_ERROR_NUMERIC,
+            "target '%s': the log-density is %s at %zu of %d draws of the flow, first at z = (%s); every "
+            "real z needs a number, or -inf",
+            target->name, nan ? "NaN" : "+inf", nan + infinite, DRAWS, at);
+    if (none == DRAWS)
+        return ad_error_set(
+            error, AD_ERROR_NUMERIC,
+            "target '%s': the log-density is -inf at all %d draws of the flow: the flow starts where the "
+            "target has no mass; move it there (loc, scale), or declare the sites' constraints",
+            target->name, DRAWS);
+    return AD_OK;
+}
+
+static ad_status check_gradient(const nf_target *target, const double *z, const double *log_p, ad_error *error)
+{
+    size_t dim = nf_target_dim(target), rows = 0;
+    double *point = ad_alloc(GRADIENT_DRAWS * dim, sizeof *point);
+    ad_tape *tape = ad_tape_new();
+    if (!point || !tape) {
+        ad_free(point);
+        ad_tape_free(tape);
+        return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to check the target's gradient");
+    }
+    for (size_t i = 0; i < DRAWS && rows < GRADIENT_DRAWS; i++) {
+        if (!isfinite(log_p[i])) continue;
+        for (size_t j = 0; j < dim; j++) point[rows * dim + j] = z[i * dim + j];
+        rows++;
+    }
+    ad_error cause = {AD_OK, ""};
+    ad_gradcheck_report found;
+    ad_var in = ad_input(tape, "z", AD_SHAPE(dim)), log_density = nf_target_log_density(target, in);
+    ad_status status = ad_gradcheck(log_density, &in, 1, &in, (const double *const[]){point}, 1,
+                                    &(ad_gradcheck_options){.rows = rows, .tolerance = tolerance}, &found, &cause);
+    if (status == AD_ERROR_NUMERIC)
+        ad_error_set(
+            error, status,
+            "target '%s': its gradient disagrees with its value: along feature %zu at z = %.4g finite differences "
+            "give %.6g, the gradient is %.6g",
+            target->name, found.element % dim + 1, point[found.element], found.expected, found.got);
+    else if (status != AD_OK)
+        *error = cause;
+    ad_tape_free(tape);
+    ad_free(point);
+    return status;
+}
+
+ad_status nf_vi_check(nf_flow *flow, const nf_target *target, uint64_t seed, ad_error *error)
+{
+    size_t dim = nf_target_dim(target);
+    if (nf_flow_dim(flow) != dim)
+        return ad_error_set(error, AD_ERROR_ARGUMENT,
+                            "target '%s' has %zu unconstrained features, but the flow is of dimension %zu",
+                            target->name, dim, nf_flow_dim(flow));
+    if (nf_flow_context(flow) > 0)
+        return ad_error_set(error, AD_ERROR_ARGUMENT,
+                            "the flow is conditional on %zu numbers, and a target has none to give",
+                            nf_flow_context(flow));
+    double *z = ad_alloc(DRAWS * dim, sizeof *z), *log_p = ad_alloc(DRAWS, sizeof *log_p);
+    ad_status status = z && log_p ? AD_OK : ad_error_set(error, AD_ERROR_MEMORY, "out of memory to check the target");
+    if (status == AD_OK) status = nf_sample(flow, NULL, DRAWS, seed, z, NULL, NULL, error);
+    if (status == AD_OK) status = nf_target_log_densities(target, z, DRAWS, log_p, NULL, error);
+    if (status == AD_OK) status = check_values(target, z, log_p, error);
+    if (status == AD_OK) status = check_gradient(target, z, log_p, error);
+    ad_free(log_p);
+    ad_free(z);
+    return status;
+}
