@@ -25,7 +25,7 @@
  * A density whose value and gradient come from elsewhere (from Stan through BridgeStan, say) is an op with a gradient
  * of its own, `ad_op`: its evaluate calls the other side for each row of the tile, and its vjp records a second op that
  * does the same for the gradient, times g. log_density is then `return ad_apply(&op, value, 1, NULL, 0,
- * value[0].tape)`. tests/test_target.c has one.
+ * value[0].tape)`. tests/test_vi.c has one.
  */
 #ifndef WEIR_TARGET_H
 #define WEIR_TARGET_H
