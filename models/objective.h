@@ -14,7 +14,7 @@ typedef struct {
 
     ad_plan *weigh; /* log w of each draw; NULL where draws aren't weighted */
     ad_plan *step;  /* loss and gradient */
-    nf_number bound_beta, step_loss;
+    double bound_beta, step_loss; /* of the flow's dtype, which may be the shorter */
     void *gradient;    /* of and like the trained parameters */
     void *log_weights; /* [rows], as the next one */
     void *weights;     /* of each draw in the step */

@@ -181,7 +181,7 @@ START_TEST(sees_the_training)
     enum { N = 50, EPOCHS = 6 };
     double *x = normals(2 * N, 1, 1);
     for (size_t i = 0; i < N; i++) x[2 * i] += 3;
-    nf_flow *flow = nf_flow_parse("scale-loc-standardize-loc", 2, AD_F32, 1, &error);
+    nf_flow *flow = nf_flow_parse("scale-loc-standardize-loc", 2, 0, AD_F32, 1, &error);
     nf_tracker loc = {.callback = {nf_track}}, gradient = {.callback = {nf_track}, .record = nf_record_gradient};
     nf_tracker loss = {.callback = {nf_track}, .record = nf_record_loss};
     ASSERT_OK(nf_find_parameter(flow, "3.loc.loc", &loc.first, &loc.width, &error));
