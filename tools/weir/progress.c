@@ -3,33 +3,15 @@
 #include "report.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <time.h>
-#include <unistd.h>
-
-static const double redraw_seconds = 0.1, least_seconds = 0.5, line_seconds = 5, line_fraction = 0.1;
-
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
 
 struct progress progress_start(size_t epochs, size_t rows, size_t batch)
 {
-    const char *kind = getenv("TERM");
-    double time = now();
     return (struct progress){
-        .terminal = isatty(STDERR_FILENO) && kind && strcmp(kind, "dumb") != 0,
+        .meter = meter_start(),
         .epochs = epochs,
         .epoch_steps = (rows + batch - 1) / batch,
         .step_rows = batch < rows ? batch : rows,
         .last = {.train_nll = NAN, .val_nll = NAN},
-        .started = time,
-        .shown = time,
     };
 }
 
@@ -46,7 +28,7 @@ static double fraction_done(const struct progress *p)
 /* "start 2/4  epoch 12/100  1.1M rows/s  0:07 left  train 0.412  val 0.431" */
 static void describe(const struct progress *p, char *text, size_t size)
 {
-    double seconds = now() - p->started, fraction = fraction_done(p);
+    double seconds = meter_seconds(&p->meter), fraction = fraction_done(p);
     size_t steps = p->step > p->last.step ? p->step - p->last.step : 0;
     double rows = (double)p->last.rows + (double)(steps * p->step_rows);
     char rate[32], left[32], start[64] = "";
@@ -60,50 +42,13 @@ static void describe(const struct progress *p, char *text, size_t size)
     if (!isnan(p->last.val_nll) && n < size) snprintf(text + n, size - n, "  val %.4g", p->last.val_nll);
 }
 
-static size_t terminal_columns(void)
-{
-    struct winsize size;
-    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
-}
-
-/* The text comes first; the bar gets what room it leaves. */
-static void draw_bar(const struct progress *p)
-{
-    enum { LONGEST = 40, SHORTEST = 10 };
-    char text[256], bar[LONGEST + 1] = "";
-    describe(p, text, sizeof text);
-    size_t columns = terminal_columns();
-    size_t taken = strlen(text) + sizeof "[] 100%  ";
-    size_t length = columns > taken ? columns - taken : 0;
-    if (length > LONGEST) length = LONGEST;
-    int percent = (int)(100 * fraction_done(p));
-    if (length < SHORTEST) {
-        fprintf(stderr, "\r\033[K%.*s", (int)columns - 1, text);
-        return;
-    }
-    size_t full = (size_t)(fraction_done(p) * (double)length);
-    memset(bar, '=', full);
-    memset(bar + full, ' ', length - full);
-    if (full < length) bar[full] = '>';
-    fprintf(stderr, "\r\033[K[%s] %3d%%  %s", bar, percent, text);
-}
-
 static void show(struct progress *p)
 {
-    double time = now(), fraction = fraction_done(p);
-    if (p->terminal) {
-        if (time - p->shown < redraw_seconds) return;
-        draw_bar(p);
-    } else {
-        bool due = fraction >= p->announced + line_fraction && time - p->shown >= least_seconds;
-        if (!due && time - p->shown < line_seconds) return;
-        char text[256];
-        describe(p, text, sizeof text);
-        fprintf(stderr, "%3d%%  %s\n", (int)(100 * fraction), text);
-        p->announced = line_fraction * floor(fraction / line_fraction + 1e-9);
-    }
-    fflush(stderr);
-    p->shown = time;
+    double fraction = fraction_done(p);
+    if (!meter_is_due(&p->meter, fraction)) return;
+    char text[256];
+    describe(p, text, sizeof text);
+    meter_show(&p->meter, fraction, text);
 }
 
 void progress_step(struct progress *p)
@@ -122,6 +67,5 @@ void progress_epoch(struct progress *p, const nf_progress *done)
 
 void progress_end(struct progress *p)
 {
-    if (p->terminal) fprintf(stderr, "\r\033[K");
-    fflush(stderr);
+    meter_end(&p->meter);
 }

@@ -1,19 +1,17 @@
-/* Showing on stderr how far a training is: a bar that is redrawn on a terminal, a line now and then elsewhere. */
+/* Showing on stderr how far a training is. */
 #ifndef WEIR_PROGRESS_H
 #define WEIR_PROGRESS_H
 
+#include "meter.h"
 #include "models.h"
 
 struct progress {
-    bool terminal;
+    struct meter meter;
     size_t epochs;
     size_t epoch_steps; /* in one epoch; an estimate before the first is over */
     size_t step_rows;   /* in one step */
     size_t step;        /* done so far; those beyond last.step belong to the current epoch */
     nf_progress last;   /* the epoch that is over */
-    double started;
-    double shown;     /* when the last line or bar was */
-    double announced; /* fraction at the last line */
 };
 
 /* A training of so many epochs on so many rows is about to begin. */

@@ -1,11 +1,11 @@
 /* Training a flow as the command line says. */
 #include "training.h"
 #include "files.h"
+#include "interrupt.h"
 #include "progress.h"
 #include "report.h"
 
 #include <math.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,25 +90,6 @@ const struct option training_options[] = {
     OPTION_THREADS,
     {0},
 };
-
-/* ---- Ctrl-C -------------------------------------------------------------------------------------------------- */
-
-static volatile sig_atomic_t interrupted;
-
-static void on_interrupt(int signal_number)
-{
-    (void)signal_number;
-    interrupted = 1;
-}
-
-/* From here on the first ctrl-C is noted, and the second ends the process. */
-static void catch_interrupt(struct sigaction *old)
-{
-    struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND | SA_RESTART};
-    sigemptyset(&action.sa_mask);
-    interrupted = 0;
-    sigaction(SIGINT, &action, old);
-}
 
 /* ---- The flow ------------------------------------------------------------------------------------------------ */
 
@@ -202,7 +183,7 @@ static bool on_epoch(void *context, const nf_progress *done)
 static bool on_step(void *context)
 {
     progress_step(context);
-    return interrupted;
+    return is_interrupted();
 }
 
 /* Zero turns it off here; for the library zero is the default, and a negative number turns it off. */
@@ -239,7 +220,7 @@ static ad_status fit_flow(const struct arguments *arguments, nf_flow *flow, cons
         .context = &progress,
     };
     struct sigaction old;
-    catch_interrupt(&old);
+    interrupt_catch(&old);
     ad_status status = nf_fit(flow, data->values, data->rows, &options, report, error);
     sigaction(SIGINT, &old, NULL);
     progress_end(&progress);
