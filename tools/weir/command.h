@@ -55,8 +55,8 @@ struct command {
     void (*print)(const json_t *result, FILE *to);
 };
 
-extern const struct command data_command, fit_command, sample_command, logprob_command, plot_command, info_command,
-    check_command, demo_command;
+extern const struct command data_command, fit_command, vi_command, sample_command, logprob_command, plot_command,
+    info_command, check_command, demo_command;
 
 /* ---- The command line ---------------------------------------------------------------------------------------- */
 
@@ -96,5 +96,7 @@ const char *option_expects(const struct option *option, char buffer[static 160])
 void help_print(const struct command *command, FILE *to);
 /* How formulas are written, and the bijectors that there are. */
 void help_print_formulas(FILE *to);
+/* The built-in targets. */
+void help_print_targets(FILE *to);
 
 #endif

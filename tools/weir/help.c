@@ -1,6 +1,6 @@
 /* The help of a command, from its tables; and that of formulas, from the library's. */
 #include "command.h"
-#include "flows.h"
+#include "models.h"
 
 #include <string.h>
 
@@ -79,4 +79,18 @@ void help_print_formulas(FILE *to)
     fprintf(to, "\nbase distributions:\n");
     print_types(nf_distribution_types(), to);
     fprintf(to, "\nexample:\n  weir check '(maf(128,128)-flip)*3' --dim 2\n");
+}
+
+void help_print_targets(FILE *to)
+{
+    fprintf(to,
+            "Targets are densities that are known up to a constant. Arguments, with their defaults in brackets, are "
+            "given as in\nformulas: funnel(5), funnel(dim=5).\n\n");
+    for (const nf_target_type *const *type = nf_target_types(); *type; type++) {
+        int width = fprintf(to, "  %s", (*type)->target.name);
+        fprintf(to, "%*s%s\n", width < INDENT ? INDENT - width : 2, "", (*type)->target.help);
+        for (const nf_argument *argument = (*type)->argument; argument && argument->name; argument++)
+            print_argument(argument, to);
+    }
+    fprintf(to, "\nexample:\n  weir vi 'funnel(dim=5)' --flow scale-loc\n");
 }

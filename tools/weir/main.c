@@ -7,8 +7,8 @@
 #include <string.h>
 
 static const struct command *const commands[] = {
-    &data_command, &fit_command,  &sample_command, &logprob_command,
-    &plot_command, &info_command, &check_command,  &demo_command,
+    &data_command, &fit_command,  &vi_command,    &sample_command, &logprob_command,
+    &plot_command, &info_command, &check_command, &demo_command,
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
@@ -46,10 +46,10 @@ static const struct command *find_command(const char *name)
 static void print_overview(FILE *to)
 {
     fprintf(to, "usage: weir COMMAND [arguments] [options]\n\n"
-                "Fit normalizing flows to data, draw from them, and evaluate their densities.\n\ncommands:\n");
+                "Fit normalizing flows to data and to densities, draw from them, and evaluate them.\n\ncommands:\n");
     for (size_t i = 0; i < COMMANDS; i++) fprintf(to, "  %-10s%s\n", commands[i]->name, commands[i]->summary);
     fprintf(to, "\n'weir help COMMAND' tells more of one, 'weir help formulas' how flows are written,\n'weir "
-                "--version' the version.\n"
+                "help targets' the densities that there are, 'weir --version' the version.\n"
                 "Try: weir demo moons\n");
 }
 
@@ -105,6 +105,10 @@ int main(int argc, char **argv)
     }
     if (help && strcmp(argv[2], "formulas") == 0) {
         help_print_formulas(stdout);
+        return finish(0);
+    }
+    if (help && strcmp(argv[2], "targets") == 0) {
+        help_print_targets(stdout);
         return finish(0);
     }
     const struct command *command = find_command(help ? argv[2] : word);

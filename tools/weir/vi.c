@@ -1,0 +1,189 @@
+/* weir vi: fit a flow to a target by variational inference. */
+#include "files.h"
+#include "inference.h"
+#include "report.h"
+
+#include <math.h>
+
+/* Choices are in the order of the library's enumerations. */
+static const struct option options[] = {
+    {.name = "output",
+     .letter = 'o',
+     .kind = OPTION_TEXT,
+     .value = "MODEL",
+     .help = "where the fitted flow goes: a safetensors file; it isn't kept otherwise"},
+    {.name = "flow",
+     .kind = OPTION_TEXT,
+     .value = "FORMULA",
+     .initial = "scale-loc",
+     .help = "the chain of bijectors; see 'weir help formulas'"},
+    {.name = "objective",
+     .kind = OPTION_CHOICE,
+     .value = "NAME",
+     .initial = "elbo",
+     .choices = "elbo|stl|iwae|dreg|forward",
+     .help = "what is minimised"},
+    {.name = "iters", .kind = OPTION_COUNT, .value = "N", .initial = "10000", .low = 1, .help = "optimiser steps"},
+    {.name = "mc",
+     .kind = OPTION_COUNT,
+     .value = "N",
+     .initial = "100",
+     .low = 1,
+     .help = "draws a step; of iwae and dreg, groups of draws"},
+    {.name = "importance",
+     .kind = OPTION_COUNT,
+     .value = "K",
+     .initial = "8",
+     .low = 1,
+     .help = "draws in a group of iwae and dreg"},
+    {.name = "beta",
+     .kind = OPTION_NUMBER,
+     .value = "B",
+     .initial = "1",
+     .above_low = true,
+     .help = "power of the target that is fitted; below 1 it is flatter"},
+    {.name = "anneal",
+     .kind = OPTION_COUNT,
+     .value = "N",
+     .initial = "0",
+     .help = "iterations in which that power grows to B, from 0.01"},
+    {.name = "jitter",
+     .kind = OPTION_NUMBER,
+     .value = "SD",
+     .initial = "0",
+     .help = "of the noise that is added to the initial parameters"},
+    {.name = "optimizer",
+     .kind = OPTION_CHOICE,
+     .value = "NAME",
+     .initial = "adam",
+     .choices = "adam|adamw|adamax|sgd|momentum|nesterov|adagrad|adagrad_window|rmsprop|adadelta",
+     .help = "how parameters are updated"},
+    {.name = "lr",
+     .kind = OPTION_NUMBER,
+     .value = "RATE",
+     .above_low = true,
+     .help = "learning rate, at the start; adam's is 0.001 where it isn't given, others have their own"},
+    {.name = "schedule",
+     .kind = OPTION_CHOICE,
+     .value = "NAME",
+     .initial = "cosine",
+     .choices = "cosine|constant|linear|exponential|steps",
+     .help = "how the learning rate goes on"},
+    {.name = "warmup",
+     .kind = OPTION_COUNT,
+     .value = "N",
+     .initial = "0",
+     .help = "iterations in which the learning rate grows to RATE"},
+    {.name = "clip",
+     .kind = OPTION_NUMBER,
+     .value = "NORM",
+     .initial = "0",
+     .help = "largest norm of the gradient; 0: don't clip"},
+    {.name = "draws",
+     .kind = OPTION_COUNT,
+     .value = "N",
+     .initial = "20000",
+     .low = 2,
+     .help = "fresh draws that the fit is scored by"},
+    {.name = "dtype",
+     .kind = OPTION_CHOICE,
+     .value = "NAME",
+     .initial = "float32",
+     .choices = "float32|float64",
+     .help = "numbers to compute with"},
+    {.name = "seed", .kind = OPTION_COUNT, .value = "N", .initial = "1", .help = "of the initial parameters and draws"},
+    OPTION_THREADS,
+    {0},
+};
+
+static nf_vi_options chosen(const struct arguments *arguments, ad_pool *pool)
+{
+    return (nf_vi_options){
+        .objective = (nf_objective)option_choice(arguments, "objective"),
+        .iters = option_count(arguments, "iters"),
+        .mc = option_count(arguments, "mc"),
+        .importance = option_count(arguments, "importance"),
+        .beta = option_number(arguments, "beta"),
+        .anneal = option_count(arguments, "anneal"),
+        .jitter = option_number(arguments, "jitter"),
+        .optimizer = {.kind = (nf_optimizer_kind)option_choice(arguments, "optimizer"),
+                      .learning_rate = option_number(arguments, "lr"),
+                      .clip = option_number(arguments, "clip")},
+        .schedule = (nf_schedule)option_choice(arguments, "schedule"),
+        .warmup = option_count(arguments, "warmup"),
+        .seed = option_count(arguments, "seed"),
+        .draws = option_count(arguments, "draws"),
+        .pool = pool,
+    };
+}
+
+/* The record becomes the result. */
+static ad_status tell(const struct arguments *arguments, const nf_target *target, nf_flow *flow,
+                      const nf_vi_report *report, ad_pool *pool, json_t *result, ad_error *error)
+{
+    json_t *record =
+        inference_record(arguments->positionals[0], target, flow, report, option_count(arguments, "seed"), pool, error);
+    if (!record) return error->status;
+    json_object_set_new(record, "options", options_json(arguments, options));
+    const char *output = option_text(arguments, "output");
+    ad_status status = output ? save_model(flow, record, output, error) : AD_OK;
+    char *formula = nf_flow_formula(flow, false);
+    json_object_set_new(result, "formula", json_string(formula ? formula : ""));
+    json_object_set_new(result, "dim", json_integer((json_int_t)nf_flow_dim(flow)));
+    json_object_set_new(result, "parameters", json_integer((json_int_t)nf_flow_parameter_count(flow)));
+    json_object_update(result, record);
+    if (output && !status) json_object_set_new(result, "output", report_text(output));
+    ad_free(formula);
+    json_decref(record);
+    return status;
+}
+
+static ad_status fit(const struct arguments *arguments, const nf_target *target, nf_flow *flow, json_t *result,
+                     ad_error *error)
+{
+    ad_pool *pool = ad_pool_new((int)option_count(arguments, "threads"), error);
+    if (!pool) return error->status;
+    nf_vi_options o = chosen(arguments, pool);
+    nf_vi_report report = {0};
+    ad_status status = infer(flow, target, &o, "", &report, error);
+    if (!status || report.iterations > 0) {
+        ad_error telling = {AD_OK, ""};
+        ad_status told = tell(arguments, target, flow, &report, pool, result, &telling);
+        if (!status && told) *error = telling;
+        if (!status) status = told;
+    }
+    ad_free(report.history);
+    ad_pool_free(pool);
+    return status;
+}
+
+static ad_status run(const struct arguments *arguments, json_t *result, ad_error *error)
+{
+    const char *output = option_text(arguments, "output");
+    nf_target *target = nf_target_parse(arguments->positionals[0], error);
+    if (!target) return error->status;
+    nf_flow *flow = nf_flow_parse(option_text(arguments, "flow"), nf_target_dim(target), 0,
+                                  (ad_dtype)option_choice(arguments, "dtype"), option_count(arguments, "seed"), error);
+    ad_status status = flow ? AD_OK : error->status;
+    if (!status && output) status = check_output(output, NULL, error);
+    if (!status) status = fit(arguments, target, flow, result, error);
+    nf_flow_free(flow);
+    nf_target_free(target);
+    return status;
+}
+
+static void print(const json_t *result, FILE *to)
+{
+    print_inference(result, to);
+    if (json_object_get(result, "output")) fprintf(to, "\nsaved       %s\n", report_text_of(result, "output"));
+}
+
+const struct command vi_command = {
+    .name = "vi",
+    .summary = "Fit a flow to a target density, by variational inference.",
+    .example = "weir vi pot1 --flow '(maf(32,32)-flip)*4-scale-loc' --lr 0.01 -o pot1.safetensors",
+    .positionals = {{"TARGET", NULL, "an unnormalised density: pot1, or funnel(dim=5); see 'weir help targets'"}},
+    .groups = {options},
+    .run = run,
+    .print = print,
+};
