@@ -4,6 +4,12 @@
 
 #include "optimizer.h"
 
+/* A number in the flow's dtype. */
+typedef union {
+    float f32;
+    double f64;
+} nf_vi_number;
+
 typedef struct {
     nf_flow *flow;
     const nf_target *target;
@@ -14,7 +20,7 @@ typedef struct {
 
     ad_plan *weigh; /* log w of each draw; NULL where draws aren't weighted */
     ad_plan *step;  /* loss and gradient */
-    double bound_beta, step_loss; /* of the flow's dtype, which may be the shorter */
+    nf_vi_number bound_beta, step_loss;
     void *gradient;    /* of and like the trained parameters */
     void *log_weights; /* [rows], as the next one */
     void *weights;     /* of each draw in the step */
