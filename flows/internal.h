@@ -10,7 +10,7 @@ extern const nf_bijector_type nf_type_chain, nf_type_invert;
 extern const nf_bijector_type nf_type_loc, nf_type_scale, nf_type_permute, nf_type_flip, nf_type_standardize,
     nf_type_maf, nf_type_actnorm, nf_type_batchnorm, nf_type_iaf, nf_type_realnvp, nf_type_rqs, nf_type_rqsar;
 extern const nf_bijector_type nf_type_hh, nf_type_planar, nf_type_radial, nf_type_lu, nf_type_leaky, nf_type_tanh,
-    nf_type_sigmoid, nf_type_softplus, nf_type_exp;
+    nf_type_sigmoid, nf_type_softplus, nf_type_exp, nf_type_affine;
 
 /* Base distributions. */
 extern const nf_bijector_type nf_type_normal, nf_type_diagonal_normal, nf_type_uniform, nf_type_student,
@@ -50,8 +50,9 @@ bool nf_column_moments(const double *x, size_t rows, size_t columns, size_t colu
 ad_var nf_reverse(ad_var v);
 /* y_i = v_p(i) for the permutation of this seed; inverse: v_i = y_p(i). */
 ad_var nf_permute(ad_var v, uint64_t seed, bool inverse);
-/* Σ log a_ii of a matrix (n,n) with a positive diagonal. */
-ad_var nf_triangular_log_det(ad_var a);
+/* A constant (n,n), 1 on the diagonal; and the diagonal (n) of a matrix (n,n). */
+ad_var nf_identity(ad_tape *tape, size_t n);
+ad_var nf_diagonal(ad_var a);
 
 /* Base distribution and bijector of a flow's formula; *base NULL when it names none. */
 nf_bijector *nf_parse_flow(const char *formula, size_t dim, size_t context, uint64_t seed, nf_bijector **base,

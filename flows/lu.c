@@ -17,7 +17,7 @@ static ad_status build(nf_bijector *self, ad_error *error)
 static ad_var forward(const nf_bijector *self, ad_var z, ad_var *log_det)
 {
     ad_var upper = nf_param(self, "upper");
-    *log_det = nf_triangular_log_det(upper);
+    *log_det = ad_sum(ad_log(nf_diagonal(upper)));
     ad_var product = ad_matmul(nf_param(self, "lower"), ad_transpose(upper));
     return nf_permute(ad_matmul(product, z), (uint64_t)nf_argument_value(self, "seed"), false);
 }
@@ -25,7 +25,7 @@ static ad_var forward(const nf_bijector *self, ad_var z, ad_var *log_det)
 static ad_var inverse(const nf_bijector *self, ad_var x, ad_var *log_det)
 {
     ad_var upper = nf_param(self, "upper");
-    *log_det = ad_neg(nf_triangular_log_det(upper));
+    *log_det = ad_neg(ad_sum(ad_log(nf_diagonal(upper))));
     ad_var y = nf_permute(x, (uint64_t)nf_argument_value(self, "seed"), true);
     ad_var half = ad_solve_triangular(nf_param(self, "lower"), y, AD_LOWER | AD_UNIT_DIAGONAL);
     return ad_solve_triangular(ad_transpose(upper), half, AD_UPPER);

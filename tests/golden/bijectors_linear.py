@@ -55,6 +55,19 @@ def square(d):
     return (d, d)
 
 
+def affine(z, l, v, shift):
+    """TensorFlow Probability, Affine: scale_tril or scale_diag + scale_perturb_factor @ its transpose; + shift."""
+    if l.ndim == 1:
+        scale = torch.diag(softplus(l))
+    else:
+        scale = torch.tril(l, -1) + torch.diag(softplus(torch.diagonal(l)))
+    return (scale + v @ v.T) @ z + shift
+
+
+def columns(rank):
+    return lambda d: (d, min(rank, d))
+
+
 def vector(d):
     return (d,)
 
@@ -74,6 +87,10 @@ BIJECTORS = [
     ("hh", hh, [vector]),
     ("lu", lu(0), [square, square]),
     ("lu(seed=7)", lu(7), [square, square]),
+    ("affine", affine, [square, columns(2), vector]),
+    ("affine(0)", lambda z, l, shift: affine(z, l, torch.zeros(len(z), 1), shift), [square, vector]),
+    ("affine(rank=5)", affine, [square, columns(5), vector]),
+    ("affine(form=diagonal)", affine, [vector, columns(2), vector]),
     ("leaky", leaky, [one]),
     ("leaky(slopes=each)", leaky, [vector]),
     ("tanh", torch.tanh, []),
