@@ -2,10 +2,12 @@
  *
  *     weir-bench train FORMULA DIM BATCH THREADS     speed of nf_fit() on random data
  *     weir-bench memory FORMULA DIM BATCH ROWS       its peak memory
+ *     weir-bench sample FORMULA DIM BATCH THREADS    a row's sample beside its log_prob, microseconds
  *     weir-bench planar LAYERS ROWS THREADS          variational inference of small ops, see planar.c */
 #include "models.h"
 #include "peak.h"
 #include "planar.h"
+#include "sample.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -141,15 +143,18 @@ int main(int argc, char **argv)
     ad_status status;
     if (argc == 5 && strcmp(argv[1], "planar") == 0) {
         status = planar((int)number(argv[2]), number(argv[3]), (int)number(argv[4]), &error);
-    } else if (argc == 6 && (strcmp(argv[1], "train") == 0 || strcmp(argv[1], "memory") == 0)) {
+    } else if (argc == 6 && (strcmp(argv[1], "train") == 0 || strcmp(argv[1], "memory") == 0 ||
+                             strcmp(argv[1], "sample") == 0)) {
         nf_flow *flow = nf_flow_parse(argv[2], number(argv[3]), 0, AD_F32, 1, &error);
         status = flow ? AD_OK : error.status;
         if (flow && *argv[1] == 't') status = train(flow, number(argv[4]), (int)number(argv[5]), &error);
         if (flow && *argv[1] == 'm') status = memory(flow, number(argv[4]), number(argv[5]), &error);
+        if (flow && *argv[1] == 's') status = measure_sampling(flow, number(argv[4]), (int)number(argv[5]), &error);
         nf_flow_free(flow);
     } else {
         fputs("usage: weir-bench train FORMULA DIM BATCH THREADS\n"
               "       weir-bench memory FORMULA DIM BATCH ROWS\n"
+              "       weir-bench sample FORMULA DIM BATCH THREADS\n"
               "       weir-bench planar LAYERS ROWS THREADS\n",
               stderr);
         return 2;

@@ -1,0 +1,9 @@
+#ifndef WEIR_BENCH_SAMPLE_H
+#define WEIR_BENCH_SAMPLE_H
+
+#include "flows.h"
+
+/* Time a batch's log_prob and its samples in turns, and print the best of each, per row, and their ratio as JSON. */
+ad_status measure_sampling(nf_flow *flow, size_t batch, int threads, ad_error *error);
+
+#endif
