@@ -1,7 +1,7 @@
 /* rqs: coupling of rational-quadratic splines (Durkan et al. 2019, section 3.2), which are computed from the seen
  * features, which stay:
  *
- *     x = spline(z),      log|det dx/dz| = Σ log dx_d/dz_d. */
+ *     z = spline(x),      log|det dz/dx| = Σ log dz_d/dx_d. */
 #include "activation.h"
 #include "conditioner.h"
 #include "coupling.h"
@@ -27,7 +27,7 @@ static const nf_argument arguments[] = {
 
 const nf_bijector_type nf_type_rqs = {
     .name = "rqs",
-    .help = "half the features stay; the others: x = spline(z), a rational-quadratic one from those that stay",
+    .help = "half the features stay; the others: z = spline(x), a rational-quadratic one from those that stay",
     .argument = arguments,
     .positional = "hidden units",
     .sizes = (const size_t[]){64, 64, 0},

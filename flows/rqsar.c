@@ -1,7 +1,7 @@
 /* rqsar: autoregressive flow of rational-quadratic splines (Durkan et al. 2019, section 3.2), with the spline of
  * feature d from x_(d+1) … x_D:
  *
- *     x_d = spline(z_d),      log|det dx/dz| = Σ log dx_d/dz_d.
+ *     z_d = spline(x_d),      log|det dz/dx| = Σ log dz_d/dx_d.
  *
  * The inverse (density) is one pass; forward (sampling) goes feature by feature. */
 #include "activation.h"
@@ -27,7 +27,7 @@ static const nf_argument arguments[] = {NF_ACTIVATION_ARGUMENT, NF_SPLINE_ARGUME
 
 const nf_bijector_type nf_type_rqsar = {
     .name = "rqsar",
-    .help = "x_d = spline(z_d), a rational-quadratic one from x_(d+1) … x_D by a masked network",
+    .help = "z_d = spline(x_d), a rational-quadratic one from x_(d+1) … x_D by a masked network",
     .argument = arguments,
     .positional = "hidden units",
     .sizes = (const size_t[]){64, 64, 0},

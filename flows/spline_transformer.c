@@ -1,4 +1,6 @@
-/* Monotone rational-quadratic splines (Durkan et al. 2019, "Neural spline flows", eq. 4 to 8 and appendix A).
+/* Monotone rational-quadratic splines (Durkan et al. 2019, "Neural spline flows", eq. 4 to 8 and appendix A), from x to
+ * y. As there, y is on the side of the base distribution: `inverse` (density) evaluates the spline, forward (sampling)
+ * solves it.
  *
  * Between -B and B (the tail bound) there are K bins, with knots (x_k, y_k) and derivatives δ_k there. In bin k, of
  * width w, height h and slope s = h/w, with ξ = (x - x_k)/w and η = (y - y_k)/h:
@@ -29,19 +31,25 @@ static size_t parameters_of(const nf_bijector *self)
     return 3 * bins_of(self) - 1;
 }
 
-/* The K bins of one axis, for each feature. */
+/* The bins of both axes, x first. */
 typedef struct {
-    ad_var part;   /* (K, n): e^u, the bins' unnormalized extents */
-    ad_var before; /* (K-1, n): how much of them is before knots 1 … K-1 */
-    ad_var unit;   /* (n): (1 - mK) / Σ part */
-} axis;
+    ad_var part; /* (2, K, n): e^u, the bins' unnormalized extents */
+    ad_var unit; /* (2, n): (1 - mK) / Σ part */
+} axes;
 
-static axis axis_of(ad_var u)
+static axes axes_of(ad_var u, size_t bins, size_t n)
 {
-    size_t bins = ad_shape_of(u).dim[0];
-    ad_var part = ad_exp(ad_sub(u, ad_stop_gradient(ad_max_axis(u, 0))));
-    ad_var unit = ad_div(ad_scalar(u.tape, 1 - least * (double)bins), ad_sum_axis(part, 0));
-    return (axis){part, ad_slice(ad_cumsum(part, 0, false), 0, 0, bins - 1), unit};
+    ad_var most = ad_stop_gradient(ad_reshape(ad_max_axis(u, 1), AD_SHAPE(2, 1, n)));
+    ad_var part = ad_exp(ad_sub(u, most));
+    return (axes){part, ad_div(ad_scalar(u.tape, 1 - least * (double)bins), ad_sum_axis(part, 1))};
+}
+
+/* Of one axis, without the first extent. */
+static ad_var of_axis(ad_var both, size_t axis)
+{
+    ad_shape shape = ad_shape_of(both), one = {.rank = shape.rank - 1};
+    for (int i = 0; i < one.rank; i++) one.dim[i] = shape.dim[i + 1];
+    return ad_reshape(ad_slice(both, 0, axis, axis + 1), one);
 }
 
 /* (count, 1): first, first + 1, … */
@@ -58,6 +66,12 @@ static ad_var counted(ad_tape *tape, size_t first, size_t count)
     return column;
 }
 
+static ad_var derivative_of(ad_var u)
+{
+    double u1 = log(expm1(1 - least));
+    return ad_add_scalar(ad_softplus(ad_add_scalar(u, u1)), least);
+}
+
 /* What the spline is made of in the bin where each feature is; all (n). */
 typedef struct {
     ad_var x, y; /* its lower left corner */
@@ -65,40 +79,41 @@ typedef struct {
     ad_var left, right; /* derivatives */
 } bin;
 
+/* Σ_k weight_k q_k; weight (K, n), q (2, K, n) or (K, n). */
 static ad_var pick(ad_var weight, ad_var q)
 {
-    return ad_sum_axis(ad_mul(weight, q), 0);
+    return ad_sum_axis(ad_mul(weight, q), ad_shape_of(q).rank - 2);
 }
 
-/* The knot before the bin, and the bin's extent. passed (K-1, n): which knots are before; is_in (K, n). */
-static void pick_axis(const axis *a, ad_var passed, ad_var is_in, ad_var number, ad_var *knot, ad_var *extent)
+/* How many knots are at or before `at` (n), which is on the axis; not counting the first and the last. */
+static ad_var count_knots(const axes *a, size_t axis, size_t bins, ad_var at)
 {
-    size_t inner = ad_shape_of(passed).dim[0];
-    ad_var before = pick(passed, ad_slice(a->part, 0, 0, inner));
-    *knot = ad_add(ad_mul(before, a->unit), ad_mul_scalar(number, least));
-    *extent = ad_add_scalar(ad_mul(pick(is_in, a->part), a->unit), least);
+    ad_var before = ad_slice(ad_cumsum(of_axis(a->part, axis), 0, false), 0, 0, bins - 1);
+    ad_var share = ad_mul_scalar(counted(at.tape, 1, bins - 1), least);
+    ad_var knots = ad_add(ad_mul(before, of_axis(a->unit, axis)), share);
+    return ad_sum_axis(ad_greater_equal(at, knots), 0);
 }
 
-/* `at` (n), on the x axis or, of the inverse, on y. */
-static bin find_bin(ad_var parameters, size_t bins, ad_var at, bool inverse)
+/* The bin of `at`, on the x axis (0) or y axis (1). */
+static bin find_bin(ad_var parameters, size_t bins, ad_var at, size_t axis)
 {
     ad_tape *tape = at.tape;
-    axis x = axis_of(ad_slice(parameters, 0, 0, bins)), y = axis_of(ad_slice(parameters, 0, bins, 2 * bins));
-    ad_var derivative = ad_slice(parameters, 0, 2 * bins, 3 * bins - 1);
-    const axis *searched = inverse ? &y : &x;
-    ad_var knots = ad_add(ad_mul(searched->before, searched->unit), ad_mul_scalar(counted(tape, 1, bins - 1), least));
-    ad_var passed = ad_greater_equal(at, knots), number = ad_sum_axis(passed, 0);
-    ad_var is_in = ad_equal(number, counted(tape, 0, bins));
-    bin b;
-    pick_axis(&x, passed, is_in, number, &b.x, &b.width);
-    pick_axis(&y, passed, is_in, number, &b.y, &b.height);
-    b.slope = ad_div(b.height, b.width);
+    size_t n = ad_shape_of(at).dim[0];
+    axes a = axes_of(ad_reshape(ad_slice(parameters, 0, 0, 2 * bins), AD_SHAPE(2, bins, n)), bins, n);
+    ad_var number = count_knots(&a, axis, bins, at), all = counted(tape, 0, bins);
+    ad_var is_in = ad_equal(number, all), is_before = ad_greater(number, all);
+    ad_var corner = ad_add(ad_mul(pick(is_before, a.part), a.unit), ad_mul_scalar(number, least));
+    ad_var extent = ad_add_scalar(ad_mul(pick(is_in, a.part), a.unit), least);
     /* The first bin's left and the last one's right derivative are 1: nothing is picked, which is u = 0. */
-    double u1 = log(expm1(1 - least));
-    ad_var left = pick(ad_slice(is_in, 0, 1, bins), derivative);
-    ad_var right = pick(ad_slice(is_in, 0, 0, bins - 1), derivative);
-    b.left = ad_add_scalar(ad_softplus(ad_add_scalar(left, u1)), least);
-    b.right = ad_add_scalar(ad_softplus(ad_add_scalar(right, u1)), least);
+    ad_var inner = ad_slice(parameters, 0, 2 * bins, 3 * bins - 1);
+    ad_var left = pick(ad_slice(is_in, 0, 1, bins), inner), right = pick(ad_slice(is_in, 0, 0, bins - 1), inner);
+    bin b = {.x = of_axis(corner, 0),
+             .y = of_axis(corner, 1),
+             .width = of_axis(extent, 0),
+             .height = of_axis(extent, 1),
+             .left = derivative_of(left),
+             .right = derivative_of(right)};
+    b.slope = ad_div(b.height, b.width);
     return b;
 }
 
@@ -114,31 +129,36 @@ static ad_var solve(const bin *at, ad_var sigma, ad_var eta)
     return ad_div(ad_where(usual, ad_mul_scalar(minus_c, 2), q), ad_where(usual, q, ad_mul_scalar(a, 2)));
 }
 
+/* η at ξ, β given. */
+static ad_var height_at(const bin *b, ad_var xi, ad_var both, ad_var beta)
+{
+    return ad_div(ad_add(ad_mul(b->slope, ad_square(xi)), ad_mul(b->left, both)), beta);
+}
+
+/* log dy/dx at ξ, β given. */
+static ad_var log_slope_at(const bin *b, ad_var xi, ad_var both, ad_var beta)
+{
+    ad_var rest = ad_sub(ad_scalar(xi.tape, 1), xi);
+    ad_var ends = ad_add(ad_mul(b->right, ad_square(xi)), ad_mul(b->left, ad_square(rest)));
+    ad_var sum = ad_add(ends, ad_mul_scalar(ad_mul(b->slope, both), 2));
+    return ad_add(ad_log(sum), ad_mul_scalar(ad_log(ad_div(b->slope, beta)), 2));
+}
+
 static ad_var map(const nf_bijector *self, ad_var v, ad_var parameters, bool inverse, ad_var *log_derivative)
 {
     double tail = nf_argument_value(self, "tail");
     ad_var zero = ad_scalar(v.tape, 0), one = ad_scalar(v.tape, 1);
     ad_var is_inside = ad_greater(ad_scalar(v.tape, tail), ad_abs(v));
     ad_var at = ad_add_scalar(ad_mul_scalar(ad_where(is_inside, v, zero), 0.5 / tail), 0.5);
-    bin b = find_bin(parameters, bins_of(self), at, inverse);
-    ad_var sigma = ad_sub(ad_add(b.left, b.right), ad_mul_scalar(b.slope, 2)), xi, out;
-    if (inverse)
-        xi = solve(&b, sigma, ad_div(ad_sub(at, b.y), b.height));
-    else
-        xi = ad_div(ad_sub(at, b.x), b.width);
-
-    ad_var rest = ad_sub(one, xi), both = ad_mul(xi, rest), xi2 = ad_square(xi);
-    ad_var beta = ad_add(b.slope, ad_mul(sigma, both));
-    if (inverse)
-        out = ad_add(b.x, ad_mul(b.width, xi));
-    else
-        out = ad_add(b.y, ad_div(ad_mul(b.height, ad_add(ad_mul(b.slope, xi2), ad_mul(b.left, both))), beta));
-    out = ad_mul_scalar(ad_add_scalar(out, -0.5), 2 * tail);
-    ad_var numerator =
-        ad_add(ad_add(ad_mul(b.right, xi2), ad_mul(ad_mul_scalar(b.slope, 2), both)), ad_mul(b.left, ad_square(rest)));
-    ad_var log_slope = ad_add(ad_log(numerator), ad_mul_scalar(ad_log(ad_div(b.slope, beta)), 2));
-    *log_derivative = ad_where(is_inside, inverse ? ad_neg(log_slope) : log_slope, zero);
-    return ad_where(is_inside, out, v);
+    bin b = find_bin(parameters, bins_of(self), at, inverse ? 0 : 1);
+    ad_var sigma = ad_sub(ad_add(b.left, b.right), ad_mul_scalar(b.slope, 2));
+    ad_var xi = inverse ? ad_div(ad_sub(at, b.x), b.width) : solve(&b, sigma, ad_div(ad_sub(at, b.y), b.height));
+    ad_var both = ad_mul(xi, ad_sub(one, xi)), beta = ad_add(b.slope, ad_mul(sigma, both));
+    ad_var out =
+        inverse ? ad_add(b.y, ad_mul(b.height, height_at(&b, xi, both, beta))) : ad_add(b.x, ad_mul(b.width, xi));
+    ad_var log_slope = log_slope_at(&b, xi, both, beta);
+    *log_derivative = ad_where(is_inside, inverse ? log_slope : ad_neg(log_slope), zero);
+    return ad_where(is_inside, ad_mul_scalar(ad_add_scalar(out, -0.5), 2 * tail), v);
 }
 
 const nf_transformer nf_spline_transformer = {.parameters = parameters_of, .map = map};

@@ -1,5 +1,5 @@
 """Write conditioned_*.safetensors with random float64 weights, and beside each conditioned_*.csv: points z, contexts c,
-x = forward(z | c) and log|det dx/dz|. From the definitions, in NumPy, a feature at a time.
+x = forward(z | c) and log|det dx/dz|, computed from x to z for splines, else from z to x. From the definitions, in NumPy, a feature at a time.
 
     coupling        Dinh et al. 2017, eq. 4 to 8: features with mask 1 stay, and a network of them and of the context c
                     says the parameters of the others' maps
@@ -7,7 +7,7 @@ x = forward(z | c) and log|det dx/dz|. From the definitions, in NumPy, a feature
                     2015) allows: hidden unit j of H has degree floor(j D / H) when there is a context, which all units
                     see, else 1 + floor(j (D-1) / H); maf sees x, iaf, its inverse, z
     affine          x = mu + exp(alpha) z, alpha = b tanh(a / b)
-    spline          Durkan et al. 2019, section 3.1, eq. 4 and 5, inside (-tail, tail); with nflows' least width,
+    spline          z from x by Durkan et al. 2019, section 3.1, eq. 4 and 5, inside (-tail, tail); with nflows' least width,
                     height and derivative of 1e-3; derivatives 1e-3 + softplus(u + u1), 1 at u = 0
     residual        He et al. 2016: h + W a(W a(h) + b) + b, as nflows' ResidualNet
     gelu            Hendrycks and Gimpel 2016: x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
@@ -57,15 +57,15 @@ class Spline:
         extent = 2 * self.tail * (self.least + (1 - self.least * self.bins) * share)
         return np.concatenate([[-self.tail], -self.tail + np.cumsum(extent)])
 
-    def forward(self, z, u):
-        if not abs(z) < self.tail:
-            return z, 0.0
+    def inverse(self, v, u):
+        if not abs(v) < self.tail:
+            return v, 0.0
         x, y = self.knots(u[: self.bins]), self.knots(u[self.bins : 2 * self.bins])
         u1 = np.log(np.exp(1 - self.least) - 1)
         delta = np.concatenate([[1], self.least + np.log(1 + np.exp(u[2 * self.bins :] + u1)), [1]])
-        k = next(k for k in reversed(range(self.bins)) if z >= x[k])
+        k = next(k for k in reversed(range(self.bins)) if v >= x[k])
         s = (y[k + 1] - y[k]) / (x[k + 1] - x[k])
-        xi = (z - x[k]) / (x[k + 1] - x[k])
+        xi = (v - x[k]) / (x[k + 1] - x[k])
         below = s + (delta[k + 1] + delta[k] - 2 * s) * xi * (1 - xi)
         value = y[k] + (y[k + 1] - y[k]) * (s * xi**2 + delta[k] * xi * (1 - xi)) / below
         slope = s**2 * (delta[k + 1] * xi**2 + 2 * s * xi * (1 - xi) + delta[k] * (1 - xi) ** 2) / below**2
@@ -122,13 +122,19 @@ class Coupling(Conditioned):
             h = self.layer(i, a(h), c)
         return h
 
-    def forward(self, z, c):
-        u = self.network(z[self.seen], c).reshape(self.transformer.parameters, -1)
-        x, total = z.copy(), 0
+    def through(self, step, v, c):
+        u = self.network(v[self.seen], c).reshape(self.transformer.parameters, -1)
+        out, total = v.copy(), 0
         for column, i in enumerate(np.flatnonzero(~self.seen)):
-            x[i], log_slope = self.transformer.forward(z[i], u[:, column])
+            out[i], log_slope = step(v[i], u[:, column])
             total += log_slope
-        return x, total
+        return out, total
+
+    def forward(self, z, c):
+        return self.through(self.transformer.forward, z, c)
+
+    def inverse(self, x, c):
+        return self.through(self.transformer.inverse, x, c)
 
 
 class Autoregressive(Conditioned):
@@ -157,6 +163,11 @@ class Autoregressive(Conditioned):
             total += log_slope
         return x[::-1], total
 
+    def inverse(self, x, c):
+        x = x[::-1]
+        z, log_slope = zip(*(self.transformer.inverse(v, u) for v, u in zip(x, self.network(x, c))))
+        return np.array(z[::-1]), sum(log_slope)
+
 
 def save(name, model):
     tensors = {f"0.{model.name}.{key}": value for key, value in model.tensors.items()}
@@ -172,8 +183,12 @@ def save(name, model):
     (HERE / f"conditioned_{name}.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + data)
     rows = []
     for _ in range(POINTS):
-        z, c = random.normal(size=model.dim) * 1.5, random.normal(size=model.context)
-        x, log_det = model.forward(z, c)
+        v, c = random.normal(size=model.dim) * 1.5, random.normal(size=model.context)
+        if isinstance(model.transformer, Spline):
+            x, (z, log_slope) = v, model.inverse(v, c)
+            log_det = -log_slope
+        else:
+            z, (x, log_det) = v, model.forward(v, c)
         rows.append([*z, *c, *x, log_det])
     names = [f"{v}{i + 1}" for v, n in (("z", model.dim), ("c", model.context), ("x", model.dim)) for i in range(n)]
     path = HERE / f"conditioned_{name}.csv"
