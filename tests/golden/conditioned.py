@@ -1,5 +1,6 @@
 """Write conditioned_*.safetensors with random float64 weights, and beside each conditioned_*.csv: points z, contexts c,
-x = forward(z | c) and log|det dx/dz|, computed from x to z for splines, else from z to x. From the definitions, in NumPy, a feature at a time.
+x = forward(z | c) and log|det dx/dz|, computed from x to z for splines, else from z to x. From the definitions, in NumPy,
+a feature at a time.
 
     coupling        Dinh et al. 2017, eq. 4 to 8: features with mask 1 stay, and a network of them and of the context c
                     says the parameters of the others' maps
@@ -7,8 +8,8 @@ x = forward(z | c) and log|det dx/dz|, computed from x to z for splines, else fr
                     2015) allows: hidden unit j of H has degree floor(j D / H) when there is a context, which all units
                     see, else 1 + floor(j (D-1) / H); maf sees x, iaf, its inverse, z
     affine          x = mu + exp(alpha) z, alpha = b tanh(a / b)
-    spline          z from x by Durkan et al. 2019, section 3.1, eq. 4 and 5, inside (-tail, tail); with nflows' least width,
-                    height and derivative of 1e-3; derivatives 1e-3 + softplus(u + u1), 1 at u = 0
+    spline          z from x by Durkan et al. 2019, section 3.1, eq. 4 and 5, inside (-tail, tail); with nflows' least
+                    width, height and derivative of 1e-3; derivatives 1e-3 + softplus(u + u1), 1 at u = 0
     residual        He et al. 2016: h + W a(W a(h) + b) + b, as nflows' ResidualNet
     gelu            Hendrycks and Gimpel 2016: x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
 """
