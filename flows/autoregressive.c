@@ -26,14 +26,17 @@ ad_var nf_autoregressive_by_feature(const nf_bijector *self, const nf_transforme
     v = nf_reverse(v);
     nf_made made = nf_made_of(self, transformer->parameters(self));
     nf_made_state state = {0};
-    ad_var known = {v.tape, -1}, total = ad_scalar(v.tape, 0), log_derivative;
+    ad_var known = {v.tape, -1}, *log_derivative = ad_alloc(self->dim, sizeof *log_derivative);
+    if (!log_derivative) {
+        ad_tape_fail(v.tape, AD_ERROR_MEMORY, "out of memory for %zu features", self->dim);
+        return known;
+    }
     for (size_t d = 0; d < self->dim; d++) {
         ad_var parameters = ad_reshape(nf_made_next(self, &made, &state, known, d), AD_SHAPE(made.outputs, 1));
-        ad_var next = transformer->map(self, ad_slice(v, 0, d, d + 1), parameters, inverse, &log_derivative); /* (1) */
-        ad_var both[] = {known, next};
-        known = d ? ad_concat(both, 2, 0) : next;
-        total = ad_add(total, ad_sum(log_derivative));
+        ad_var next = transformer->map(self, ad_slice(v, 0, d, d + 1), parameters, inverse, &log_derivative[d]);
+        known = d ? ad_concat((ad_var[]){known, next}, 2, 0) : next;
     }
-    *log_det = total;
+    *log_det = ad_sum(ad_concat(log_derivative, (int)self->dim, 0));
+    ad_free(log_derivative);
     return nf_reverse(known);
 }

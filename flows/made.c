@@ -133,30 +133,65 @@ ad_var nf_made_all(const nf_bijector *self, const nf_made *made, ad_var x)
 
 /* ---- Feature by feature -------------------------------------------------------------------------------------- */
 
-/* Rows [begin, end) of a layer, of the first `known` inputs. */
-static ad_var part(const nf_bijector *self, size_t layer, size_t begin, size_t end, ad_var in, size_t known)
+/* W[begin:end, first:last] in[first:last], of a layer. */
+static ad_var part(const nf_bijector *self, size_t layer, size_t begin, size_t end, ad_var in, size_t first,
+                   size_t last)
 {
+    ad_var weight = ad_slice(ad_slice(nf_layer_weight(self, layer), 0, begin, end), 1, first, last);
+    return ad_matmul(weight, ad_slice(in, 0, first, last));
+}
+
+/* What of a layer's inputs up to `known` reaches its units begin … end-1. */
+static void look_ahead(const nf_bijector *self, nf_made_layer *at, size_t layer, size_t begin, size_t end, ad_var in,
+                       size_t known)
+{
+    if (end == begin) return;
     ad_var bias = ad_slice(nf_layer_bias(self, layer), 0, begin, end);
-    if (known == 0) return bias;
-    ad_var weight = ad_slice(ad_slice(nf_layer_weight(self, layer), 0, begin, end), 1, 0, known);
-    return ad_add(ad_matmul(weight, in), bias);
+    at->ahead = known ? ad_add(part(self, layer, begin, end, in, 0, known), bias) : bias;
+    at->ahead_from = begin;
+    at->ahead_known = known;
+}
+
+/* Units begin … end-1 before activation, all `known` inputs that they may see being there. */
+static ad_var finish(const nf_bijector *self, const nf_made_layer *at, size_t layer, size_t begin, size_t end,
+                     ad_var in, size_t known)
+{
+    ad_var ahead = ad_slice(at->ahead, 0, begin - at->ahead_from, end - at->ahead_from);
+    if (known == at->ahead_known) return ahead;
+    return ad_add(part(self, layer, begin, end, in, at->ahead_known, known), ahead);
+}
+
+/* Steps d … d+BLOCK-1 begin: one product for all that they get from what is known. */
+static void begin_block(const nf_bijector *self, const nf_made *made, nf_made_state *state, ad_var known, size_t d)
+{
+    size_t next = d + NF_MADE_BLOCK < made->dim ? d + NF_MADE_BLOCK : made->dim, last = made->n_hidden;
+    for (size_t layer = first_layer(made); layer < last; layer++) {
+        nf_made_layer *at = &state->layer[layer], *before = at - 1;
+        look_ahead(self, at, layer, at->count, inputs_up_to(made, layer + 1, next - 1), layer ? before->unit : known,
+                   layer ? before->count : d);
+    }
+    bool hidden = first_layer(made) < last;
+    look_ahead(self, &state->layer[last], last, d * made->outputs, next * made->outputs,
+               hidden ? state->layer[last - 1].unit : known, hidden ? state->layer[last - 1].count : 0);
 }
 
 ad_var nf_made_next(const nf_bijector *self, const nf_made *made, nf_made_state *state, ad_var known, size_t d)
 {
+    if (d % NF_MADE_BLOCK == 0) begin_block(self, made, state, known, d);
     ad_var in = known;
-    size_t n_in = d;
-    for (size_t layer = first_layer(made); layer < made->n_hidden; layer++) {
-        size_t begin = state->count[layer], end = inputs_up_to(made, layer + 1, d);
-        if (end > begin) {
-            ad_var unlocked = nf_activation(part(self, layer, begin, end, in, n_in), made->activation);
-            ad_var both[] = {state->unit[layer], unlocked};
-            state->unit[layer] = begin ? ad_concat(both, 2, 0) : unlocked;
-            state->count[layer] = end;
+    size_t n_in = d, last = made->n_hidden;
+    for (size_t layer = first_layer(made); layer < last; layer++) {
+        nf_made_layer *at = &state->layer[layer];
+        size_t end = inputs_up_to(made, layer + 1, d);
+        if (end > at->count) {
+            ad_var unlocked = nf_activation(finish(self, at, layer, at->count, end, in, n_in), made->activation);
+            ad_var both[] = {at->unit, unlocked};
+            at->unit = at->count ? ad_concat(both, 2, 0) : unlocked;
+            at->count = end;
         }
-        in = state->unit[layer];
-        n_in = end;
+        in = at->unit;
+        n_in = at->count;
     }
-    if (first_layer(made) == made->n_hidden) n_in = 0;
-    return part(self, made->n_hidden, d * made->outputs, (d + 1) * made->outputs, in, n_in);
+    if (first_layer(made) == last) n_in = 0;
+    return finish(self, &state->layer[last], last, d * made->outputs, (d + 1) * made->outputs, in, n_in);
 }

@@ -30,10 +30,20 @@ ad_status nf_made_declare(nf_bijector *self, const nf_made *made, ad_error *erro
 /* All outputs, (dim, outputs), from x (dim). */
 ad_var nf_made_all(const nf_bijector *self, const nf_made *made, ad_var x);
 
-/* Feature by feature: the hidden units known so far. Zero it to begin. */
+/* Feature by feature. Of each layer: its units known so far, and what those of the next few features get from its
+ * inputs known when the first of these began: large products instead of many that read everything known again. */
+enum { NF_MADE_BLOCK = 8 };
+
 typedef struct {
-    ad_var unit[NF_MADE_DEPTH]; /* of each hidden layer: the first count[] */
-    size_t count[NF_MADE_DEPTH];
+    ad_var unit; /* the first `count` */
+    size_t count;
+    ad_var ahead; /* of units ahead_from …, without activation, from the first ahead_known inputs */
+    size_t ahead_from, ahead_known;
+} nf_made_layer;
+
+/* Zero it to begin. */
+typedef struct {
+    nf_made_layer layer[NF_MADE_DEPTH + 1];
 } nf_made_state;
 
 /* Outputs (outputs) of group d = 0, 1, …, given x_1 … x_d in `known` (d); not read when d = 0. */
