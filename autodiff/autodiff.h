@@ -197,7 +197,7 @@ ad_var ad_mul_scalar(ad_var x, double c);
 
 ad_var ad_sum(ad_var x);
 ad_var ad_mean(ad_var x);
-ad_var ad_max(ad_var x); /* gradient shared equally among ties */
+ad_var ad_max(ad_var x);       /* gradient shared equally among ties */
 ad_var ad_logsumexp(ad_var x); /* gradient 0 where all are -inf */
 ad_var ad_sum_axis(ad_var x, int axis);
 ad_var ad_max_axis(ad_var x, int axis);
@@ -249,6 +249,33 @@ ad_var ad_solve_triangular(ad_var a, ad_var b, unsigned triangle);
  * (n,m), not finite where A is singular; and log|det A| for A (n,n), -inf where it is singular. */
 ad_var ad_solve(ad_var a, ad_var b);
 ad_var ad_log_abs_det(ad_var a);
+
+/* ---- Roots --------------------------------------------------------------------------------------------------- */
+
+/* What f's Jacobian is known to be, and the way of solving: */
+typedef enum {
+    AD_ROOT_ELEMENTWISE, /* diagonal: element i of f(z) depends on z_i alone. All elements at once, by bracketing */
+    AD_ROOT_TRIANGULAR,  /* element order[k] depends on z_order[0] … z_order[k] alone. One by one, in that order */
+    AD_ROOT_GENERAL,     /* anything, of D unknowns at once: damped Newton steps, the Jacobian by D gradients */
+} ad_root_kind;
+
+/* z with f(z) = x, row by row, for x (D) and f from (D) to (D), to the last few units of rounding of the plan's dtype.
+ *
+ * f records f(z) on a tape of its own, `inner`, and is called once, here; context need not outlive the call. Values of
+ * x's tape that f needs, parameters or a row's own, are passed through `captured`: f finds their stand-ins on the inner
+ * tape, in the same order. It may not mix rows (ad_sum_rows) nor draw noise.
+ *
+ * Elementwise and triangular: each element must increase or decrease strictly in its own unknown; no derivative is
+ * taken. `order` (D), of triangular ones, may be NULL for 0 … D-1. General: f must be smooth with a Jacobian that is
+ * nowhere singular; it starts from z = x. A row without a root, or where none is found, becomes NaN.
+ *
+ * No gradient passes. For one, take z to be the constant that it is and add one Newton step,
+ *
+ *     z + J(z)^-1 (x - f(z)),
+ *
+ * with f recorded on the outer tape at z: its value is z, and its gradient the implicit function theorem's. */
+ad_var ad_root(ad_var x, const ad_var *captured, int n_captured, ad_root_kind kind, const size_t *order,
+               ad_var (*f)(void *context, ad_tape *inner, ad_var z, const ad_var *captured), void *context);
 
 /* ---- Gradients ----------------------------------------------------------------------------------------------- */
 
@@ -319,6 +346,15 @@ ad_status ad_plan_run(ad_plan *plan, const ad_run *run, ad_error *error);
 
 /* ---- Ops from outside ---------------------------------------------------------------------------------------- */
 
+/* What a node may own besides numbers: a table, an inner program. It is counted, and destroyed with the last tape or
+ * plan that refers to it. */
+typedef struct ad_object ad_object;
+
+/* One reference, the caller's, to be released; NULL when memory is out. destroy may be called from any thread. */
+ad_object *ad_object_new(void *data, void (*destroy)(void *data));
+void ad_object_release(ad_object *object);
+void *ad_object_data(const ad_object *object); /* NULL of NULL */
+
 /* One recorded application of an op. */
 typedef struct {
     ad_tape *tape;
@@ -326,6 +362,7 @@ typedef struct {
     int n_in;
     const double *attribute; /* the numbers that parameterise it: an axis, indices, a slope */
     size_t n_attribute;
+    ad_object *object; /* or NULL */
 } ad_call;
 
 /* An argument or result while a tile runs. Feature-major: element (feature f, row r) is at data[f * rows + r]; a shared
@@ -347,6 +384,8 @@ typedef struct {
     size_t valid; /* <= rows */
     const double *attribute;
     size_t n_attribute;
+    const ad_object *object;        /* the node's, or NULL */
+    void *state;                    /* what ad_op.open() returned to this thread */
     void *scratch;                  /* ad_op.scratch bytes, 64-byte aligned */
     uint64_t seed, step, first_row; /* of this tile, for noise */
     size_t total_rows;              /* of the run */
@@ -393,6 +432,10 @@ typedef struct ad_op {
     void (*vjp)(const ad_call *call, ad_var y, ad_var g, ad_var *gradient);
     /* Bytes of scratch for a tile of `rows`. NULL: none. */
     size_t (*scratch)(const ad_call *call, size_t rows, ad_dtype dtype);
+    /* What each thread keeps, from tile to tile, to evaluate one node: made before its first tile, and closed with the
+     * plan. `rows`: of the largest tile. NULL with *error on failure. NULL: there is none. */
+    void *(*open)(const ad_object *object, ad_dtype dtype, size_t rows, ad_error *error);
+    void (*close)(void *state);
     /* True: the result is in[0]'s features from *offset on, so that nothing need be copied. NULL: never. */
     bool (*view)(const ad_call *call, size_t *offset);
     const ad_sample *sample;
@@ -402,6 +445,9 @@ typedef struct ad_op {
 /* Record an op; the attribute numbers are copied, the op must outlive its plans. */
 ad_var ad_apply(const ad_op *op, const ad_var *in, int n_in, const double *attribute, size_t n_attribute,
                 ad_tape *tape);
+/* The same with an object (or NULL), to which the tape holds a reference of its own. */
+ad_var ad_apply_object(const ad_op *op, const ad_var *in, int n_in, const double *attribute, size_t n_attribute,
+                       ad_object *object, ad_tape *tape);
 
 /* Weir's own ops, ended by NULL: for tests and for the curious. */
 const ad_op *const *ad_all_ops(void);

@@ -59,7 +59,8 @@ static const facts *argument_facts(const interpreter *t, const ad_node *node, in
 
 static ad_var apply(const interpreter *t, const ad_node *node)
 {
-    return ad_apply(node->op, t->argument, node->n_in, node->attribute, node->n_attribute, t->tape);
+    return ad_apply_object(node->op, t->argument, node->n_in, node->attribute, node->n_attribute, node->object,
+                           t->tape);
 }
 
 static ad_var dependent_or_zero(const interpreter *t, const ad_node *node, int j)

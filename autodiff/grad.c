@@ -44,7 +44,7 @@ static void push(ad_tape *tape, int32_t id, const bool *on_path, ad_var *gradien
         in[j] = (ad_var){tape, node.in[j]};
         push_to[j] = (ad_var){tape, -1};
     }
-    ad_call call = {tape, in, node.n_in, node.attribute, node.n_attribute};
+    ad_call call = {tape, in, node.n_in, node.attribute, node.n_attribute, node.object};
     node.op->vjp(&call, (ad_var){tape, id}, gradient[id], push_to);
     for (int j = 0; j < node.n_in && tape->error.status == AD_OK; j++) {
         int32_t to = node.in[j];

@@ -27,6 +27,8 @@ typedef struct ad_arena ad_arena;
 void *ad_arena_alloc(ad_arena **arena, size_t count, size_t size);
 void ad_arena_free(ad_arena *arena);
 
+void ad_object_retain(ad_object *object); /* NULL: nothing */
+
 /* NumPy's rule; false when the shapes don't broadcast. */
 bool ad_shape_broadcast(ad_shape a, ad_shape b, ad_shape *result);
 
@@ -40,6 +42,7 @@ typedef struct {
     ad_shape shape;
     const double *attribute; /* constants: their values */
     size_t n_attribute;
+    ad_object *object; /* or NULL */
     const char *name;  /* of an input or parameter, else NULL */
     const char *scope; /* "maf[0]/net"; "" outside any */
 } ad_node;

@@ -24,7 +24,7 @@ static bool view_of(const ad_node *node, const ad_node *all, ad_tape *tape, size
 {
     if (!node->op->view || node->n_in == 0 || !node->per_row || !all[node->in[0]].per_row) return false;
     ad_var in = {tape, node->in[0]};
-    ad_call call = {tape, &in, 1, node->attribute, node->n_attribute};
+    ad_call call = {tape, &in, 1, node->attribute, node->n_attribute, node->object};
     return node->op->view(&call, offset);
 }
 

@@ -1,6 +1,7 @@
 /* All memory of the library, through one replaceable allocator, and the one place that multiplies sizes. */
 #include "internal.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,6 +62,41 @@ char *ad_strdup(const char *text)
     size_t length = strlen(text) + 1;
     char *copy = ad_alloc(length, 1);
     return copy ? memcpy(copy, text, length) : NULL;
+}
+
+/* ---- Objects ------------------------------------------------------------------------------------------------- */
+
+struct ad_object {
+    atomic_size_t references;
+    void *data;
+    void (*destroy)(void *data);
+};
+
+ad_object *ad_object_new(void *data, void (*destroy)(void *data))
+{
+    ad_object *object = ad_alloc(1, sizeof *object);
+    if (!object) return NULL;
+    atomic_init(&object->references, 1);
+    object->data = data;
+    object->destroy = destroy;
+    return object;
+}
+
+void ad_object_retain(ad_object *object)
+{
+    if (object) atomic_fetch_add(&object->references, 1);
+}
+
+void ad_object_release(ad_object *object)
+{
+    if (!object || atomic_fetch_sub(&object->references, 1) > 1) return;
+    object->destroy(object->data);
+    ad_free(object);
+}
+
+void *ad_object_data(const ad_object *object)
+{
+    return object ? object->data : NULL;
 }
 
 /* ---- Arena --------------------------------------------------------------------------------------------------- */

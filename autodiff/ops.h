@@ -21,7 +21,8 @@
     X(sum) X(max) X(logsumexp) X(cumsum) X(sum_rows) X(to_rows)                         /* reduce.c */                 \
     X(reshape) X(transpose) X(broadcast) X(slice) X(pad) X(concat) X(gather) X(scatter) /* layout.c */                 \
     X(matmul) X(matmul_rows) X(solve_triangular)                                        /* linear.c */                 \
-    X(solve) X(log_abs_det)                                                             /* lu.c */
+    X(solve) X(log_abs_det)                                                             /* lu.c */                     \
+    X(root_elementwise) X(root_triangular) X(root_general)                              /* root.c */
 
 /* clang-format on */
 

@@ -129,6 +129,7 @@ static bool fill_instruction(const compiler *c, int32_t id, ad_instruction *to)
     *to = (ad_instruction){.evaluate = node->op->evaluate[plan->dtype],
                            .attribute = attribute,
                            .n_attribute = node->n_attribute,
+                           .object = node->object,
                            .n_in = node->n_in,
                            .sums_rows = sums_rows(node),
                            .tensor = plan->n_tensor,
@@ -137,8 +138,14 @@ static bool fill_instruction(const compiler *c, int32_t id, ad_instruction *to)
                            .out = operand_of(c, id),
                            .node = id,
                            .scope = memcpy(scope, node->scope, length)};
+    if (node->object || node->op->open) {
+        ad_object_retain(node->object);
+        to->state = ++plan->n_state;
+        to->next_owner = plan->owner;
+        plan->owner = to;
+    }
     if (node->op->scratch) {
-        ad_call call = {c->tape, var, node->n_in, attribute, node->n_attribute};
+        ad_call call = {c->tape, var, node->n_in, attribute, node->n_attribute, node->object};
         bool tiled = node->per_row || sums_rows(node);
         to->scratch = node->op->scratch(&call, tiled ? plan->tile_rows : 1, plan->dtype);
         if (to->scratch > plan->scratch) plan->scratch = to->scratch;
@@ -374,12 +381,8 @@ ad_plan *ad_plan_new(const ad_var *outputs, int count, const ad_plan_options *op
 void ad_plan_free(ad_plan *plan)
 {
     if (!plan) return;
-    for (int i = 0; i < plan->n_worker; i++) {
-        ad_free_aligned(plan->worker[i].tile);
-        ad_free_aligned(plan->worker[i].scratch);
-        ad_free(plan->worker[i].tensor);
-        ad_free(plan->worker[i].finite);
-    }
+    for (int i = 0; i < plan->n_worker; i++) ad_worker_free(plan, &plan->worker[i]);
+    for (const ad_instruction *owner = plan->owner; owner; owner = owner->next_owner) ad_object_release(owner->object);
     ad_free(plan->worker);
     ad_free_aligned(plan->lanes);
     ad_free_aligned(plan->shared_arena);

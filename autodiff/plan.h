@@ -16,7 +16,7 @@ typedef struct {
     ad_shape shape;
 } ad_operand;
 
-typedef struct {
+typedef struct ad_instruction {
     void (*evaluate)(const ad_tile *tile); /* op's, for the plan's dtype */
     const double *attribute;
     size_t n_attribute;
@@ -28,8 +28,11 @@ typedef struct {
     size_t scratch; /* bytes */
     int32_t node;   /* on the tape, for people */
     const char *scope;
-    int wave;            /* shared instructions of one wave don't depend on each other */
-    size_t lane_element; /* sums over rows: where in a lane its accumulator is, in bytes */
+    int wave;                          /* shared instructions of one wave don't depend on each other */
+    size_t lane_element;               /* sums over rows: where in a lane its accumulator is, in bytes */
+    ad_object *object;                 /* or NULL */
+    size_t state;                      /* of ad_worker.state; 0: none */
+    struct ad_instruction *next_owner; /* of plan->owner */
 } ad_instruction;
 
 typedef struct {
@@ -81,6 +84,7 @@ typedef struct {
     size_t rows;
     unsigned bindings;
     bool *finite; /* which rows of the arguments are, when looking for faults */
+    void **state; /* of instructions with one; [0] is NULL */
 } ad_worker;
 
 struct ad_plan {
@@ -97,6 +101,8 @@ struct ad_plan {
     size_t n_shared;
     ad_output *output;
     int n_output;
+    ad_instruction *owner; /* the first of those with an object or a state */
+    size_t n_state;        /* numbered from 1 */
     char *shared_arena;
     size_t features, scratch; /* largest of any pass; bytes */
     size_t n_tensor;          /* of all instructions together */
@@ -111,6 +117,11 @@ struct ad_plan {
 
 /* Rows that a tile really has are rounded up to this many, so that every loop is whole vectors. */
 enum { AD_ROW_QUANTUM = 16, AD_MOST_TILE_ROWS = 1 << 20 };
+
+/* Room for runs of so many rows on so many threads. */
+ad_status ad_plan_reserve(ad_plan *plan, size_t rows, int threads, ad_error *error);
+/* What a thread holds. */
+void ad_worker_free(const ad_plan *plan, ad_worker *worker);
 
 /* Sums over rows are kept in so many accumulators at most; which tile adds to which depends on nothing else. */
 size_t ad_plan_lanes(const ad_plan *plan, size_t rows);

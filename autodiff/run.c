@@ -161,6 +161,8 @@ static void evaluate(execution *e, const ad_instruction *instruction, const ad_w
     tile->n_in = instruction->n_in;
     tile->attribute = instruction->attribute;
     tile->n_attribute = instruction->n_attribute;
+    tile->object = instruction->object;
+    tile->state = worker->state[instruction->state];
     if (!e->run->find_nan) {
         instruction->evaluate(tile);
         return;
@@ -330,39 +332,60 @@ static void run_shared(execution *e)
 
 /* ---- The run ------------------------------------------------------------------------------------------------- */
 
-static bool make_room(ad_plan *plan, const ad_run *run)
+void ad_worker_free(const ad_plan *plan, ad_worker *worker)
 {
-    int threads = ad_pool_threads(run->pool);
+    for (const ad_instruction *owner = plan->owner; owner && worker->state; owner = owner->next_owner)
+        if (worker->state[owner->state]) owner->op->close(worker->state[owner->state]);
+    ad_free(worker->state);
+    ad_free(worker->finite);
+    ad_free(worker->tensor);
+    ad_free_aligned(worker->scratch);
+    ad_free_aligned(worker->tile);
+}
+
+static ad_status start_worker(const ad_plan *plan, ad_worker *worker, ad_error *error)
+{
+    *worker = (ad_worker){.tile = ad_alloc_aligned(plan->features * plan->tile_rows, ad_dtype_size(plan->dtype)),
+                          .scratch = ad_alloc_aligned(plan->scratch, 1),
+                          .tensor = ad_alloc(plan->n_tensor, sizeof *worker->tensor),
+                          .rows = plan->tile_rows,
+                          .finite = ad_alloc(plan->tile_rows, sizeof *worker->finite),
+                          .state = ad_alloc(plan->n_state + 1, sizeof *worker->state)};
+    ad_status status = AD_OK;
+    if (!worker->tile || !worker->scratch || !worker->tensor || !worker->finite || !worker->state)
+        status = ad_error_set(error, AD_ERROR_MEMORY, "out of memory for tiles of %zu rows", plan->tile_rows);
+    for (const ad_instruction *owner = plan->owner; owner && status == AD_OK; owner = owner->next_owner) {
+        if (!owner->op->open) continue;
+        ad_error own = {AD_ERROR_MEMORY, "out of memory"};
+        worker->state[owner->state] = owner->op->open(owner->object, plan->dtype, plan->tile_rows, &own);
+        if (!worker->state[owner->state])
+            status = ad_error_set(error, own.status, "op '%s' (%%%d%s%s): %s", owner->op->name, owner->node,
+                                  *owner->scope ? ", in " : "", owner->scope, own.message);
+    }
+    if (status != AD_OK) ad_worker_free(plan, worker);
+    return status;
+}
+
+ad_status ad_plan_reserve(ad_plan *plan, size_t rows, int threads, ad_error *error)
+{
     if (threads > plan->n_worker) {
         ad_worker *worker = ad_realloc(plan->worker, (size_t)threads, sizeof *worker);
-        if (!worker) return false;
+        if (!worker) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %d threads", threads);
         plan->worker = worker;
-        size_t tile = plan->features * plan->tile_rows;
-        while (plan->n_worker < threads) {
-            ad_worker fresh = {.tile = ad_alloc_aligned(tile, ad_dtype_size(plan->dtype)),
-                               .scratch = ad_alloc_aligned(plan->scratch, 1),
-                               .tensor = ad_alloc(plan->n_tensor, sizeof *fresh.tensor),
-                               .rows = plan->tile_rows,
-                               .finite = ad_alloc(plan->tile_rows, sizeof *fresh.finite)};
-            plan->worker[plan->n_worker++] = fresh;
-            if (fresh.tile && fresh.scratch && fresh.tensor && fresh.finite) continue;
-            ad_free_aligned(fresh.tile);
-            ad_free_aligned(fresh.scratch);
-            ad_free(fresh.tensor);
-            ad_free(fresh.finite);
-            plan->n_worker--;
-            return false;
+        for (; plan->n_worker < threads; plan->n_worker++) {
+            ad_status status = start_worker(plan, &worker[plan->n_worker], error);
+            if (status != AD_OK) return status;
         }
     }
-    size_t lanes = ad_plan_lanes(plan, run->rows);
+    size_t lanes = ad_plan_lanes(plan, rows);
     if (lanes > plan->lane_capacity) {
         char *memory = ad_alloc_aligned(lanes, plan->lane_bytes);
-        if (!memory) return false;
+        if (!memory) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a run of %zu rows", rows);
         ad_free_aligned(plan->lanes);
         plan->lanes = memory;
         plan->lane_capacity = lanes;
     }
-    return true;
+    return AD_OK;
 }
 
 static ad_status check(const ad_plan *plan, const ad_run *run, ad_error *error)
@@ -414,8 +437,8 @@ ad_status ad_plan_run(ad_plan *plan, const ad_run *run, ad_error *error)
 {
     ad_status status = check(plan, run, error);
     if (status != AD_OK) return status;
-    if (!make_room(plan, run))
-        return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a run of %zu rows", run->rows);
+    status = ad_plan_reserve(plan, run->rows, ad_pool_threads(run->pool), error);
+    if (status != AD_OK) return status;
     bind_shared(plan);
     execution e = {.plan = plan,
                    .run = run,

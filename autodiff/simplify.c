@@ -48,14 +48,15 @@ static uint64_t mix(uint64_t hash, const void *data, size_t bytes)
 static uint64_t hash_of(const ad_node *node)
 {
     uint64_t hash = mix(0xcbf29ce484222325u, &node->op, sizeof node->op);
+    hash = mix(hash, &node->object, sizeof node->object);
     hash = mix(hash, node->in, (size_t)node->n_in * sizeof *node->in);
     return mix(hash, node->attribute, node->n_attribute * sizeof *node->attribute);
 }
 
 static bool same_node(const ad_node *a, const ad_node *b)
 {
-    return a->op == b->op && a->n_in == b->n_in && a->n_attribute == b->n_attribute && same_kind(a, b) &&
-           (a->n_in == 0 || memcmp(a->in, b->in, (size_t)a->n_in * sizeof *a->in) == 0) &&
+    return a->op == b->op && a->object == b->object && a->n_in == b->n_in && a->n_attribute == b->n_attribute &&
+           same_kind(a, b) && (a->n_in == 0 || memcmp(a->in, b->in, (size_t)a->n_in * sizeof *a->in) == 0) &&
            (a->n_attribute == 0 || memcmp(a->attribute, b->attribute, a->n_attribute * sizeof *a->attribute) == 0);
 }
 

@@ -12,6 +12,7 @@ ad_tape *ad_tape_new(void)
 void ad_tape_free(ad_tape *tape)
 {
     if (!tape) return;
+    for (size_t id = 0; id < tape->count; id++) ad_object_release(tape->node[id].object);
     ad_arena_free(tape->arena);
     ad_free(tape->node);
     ad_free(tape);
@@ -116,6 +117,7 @@ static ad_var append(ad_tape *tape, ad_node node)
         if (!scope) return out_of_memory(tape);
         node.scope = memcpy(scope, tape->scope, length);
     }
+    ad_object_retain(node.object);
     tape->node[tape->count] = node;
     return (ad_var){tape, (int32_t)tape->count++};
 }
@@ -136,7 +138,8 @@ static bool broadcast_shape(const ad_call *call, const ad_op *op, ad_shape *resu
     return true;
 }
 
-ad_var ad_apply(const ad_op *op, const ad_var *in, int n_in, const double *attribute, size_t n_attribute, ad_tape *tape)
+ad_var ad_apply_object(const ad_op *op, const ad_var *in, int n_in, const double *attribute, size_t n_attribute,
+                       ad_object *object, ad_tape *tape)
 {
     enum { FEW = 8 };
     for (int i = 0; i < n_in && !tape; i++) tape = in[i].tape;
@@ -159,7 +162,7 @@ ad_var ad_apply(const ad_op *op, const ad_var *in, int n_in, const double *attri
     }
     if (op->flags & AD_OP_SUMS_ROWS) per_row = false;
     ad_var y = failed;
-    ad_call call = {tape, in, n_in, attribute, n_attribute};
+    ad_call call = {tape, in, n_in, attribute, n_attribute, object};
     ad_shape shape;
     if (good && (op->shape ? op->shape(&call, &shape) : broadcast_shape(&call, op, &shape))) {
         if (ad_shape_size(shape) >= INT32_MAX)
@@ -171,10 +174,16 @@ ad_var ad_apply(const ad_op *op, const ad_var *in, int n_in, const double *attri
                                        .per_row = per_row,
                                        .shape = shape,
                                        .attribute = attribute,
-                                       .n_attribute = n_attribute});
+                                       .n_attribute = n_attribute,
+                                       .object = object});
     }
     if (id != few) ad_free(id);
     return y;
+}
+
+ad_var ad_apply(const ad_op *op, const ad_var *in, int n_in, const double *attribute, size_t n_attribute, ad_tape *tape)
+{
+    return ad_apply_object(op, in, n_in, attribute, n_attribute, NULL, tape);
 }
 
 /* ---- Leaves -------------------------------------------------------------------------------------------------- */

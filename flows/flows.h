@@ -202,9 +202,9 @@ void nf_flow_free(nf_flow *flow);
 
 nf_bijector *nf_flow_bijector(const nf_flow *flow);
 nf_bijector *nf_flow_base(const nf_flow *flow);
-/* As nf_formula(), with the base distribution where it isn't N(0, I). explicit: with every default written out, so that
+/* As nf_formula(), with the base distribution where it isn't N(0, I). with_defaults: with every default written out, so that
  * it means the same when they change. */
-char *nf_flow_formula(const nf_flow *flow, bool explicit);
+char *nf_flow_formula(const nf_flow *flow, bool with_defaults);
 /* nf_each_parameter() of the bijector and, named "base.", of the base distribution. */
 bool nf_flow_each_parameter(const nf_flow *flow,
                             bool (*visit)(void *context, const char *name, nf_parameter *parameter), void *context);

@@ -10,7 +10,7 @@
 typedef struct {
     char *data;
     size_t length, capacity;
-    bool explicit; /* defaults too */
+    bool with_defaults; /* defaults too */
     bool failed;
 } text;
 
@@ -104,7 +104,7 @@ static void print_step(text *t, const nf_bijector *bijector)
     const char *separator = "(";
     for (size_t i = 0; i < bijector->n_size; i++, separator = ",") append(t, "%s%zu", separator, bijector->size[i]);
     for (size_t i = 0; type->argument && type->argument[i].name; i++) {
-        if (!t->explicit && bijector->argument[i] == type->argument[i].value) continue;
+        if (!t->with_defaults && bijector->argument[i] == type->argument[i].value) continue;
         append(t, "%s%s=", separator, type->argument[i].name);
         separator = ",";
         if (type->argument[i].kind == NF_CHOICE)
@@ -207,7 +207,7 @@ static void print_chain(text *t, const nf_bijector *const *step, size_t count)
     bool good = p.kind && p.step && p.table;
     for (size_t i = 0; i < count && good; i++) {
         while (!same_step(step[p.kind[i]], step[i])) p.kind[i]++;
-        p.step[i].explicit = t->explicit;
+        p.step[i].with_defaults = t->with_defaults;
         if (p.kind[i] == i) print_step(&p.step[i], step[i]);
         good = !p.step[i].failed;
     }
@@ -224,13 +224,13 @@ static void print_chain(text *t, const nf_bijector *const *step, size_t count)
     ad_free(p.kind);
 }
 
-static char *print_formula(const nf_bijector *base, const nf_bijector *bijector, bool explicit)
+static char *print_formula(const nf_bijector *base, const nf_bijector *bijector, bool with_defaults)
 {
-    text t = {.explicit = explicit};
+    text t = {.with_defaults = with_defaults};
     locale_t c_locale = newlocale(LC_ALL_MASK, "C", NULL);
     if (!c_locale) return NULL;
     locale_t before = uselocale(c_locale); /* a number has a point, wherever we are */
-    if (base && (explicit || base->type != &nf_type_normal)) {
+    if (base && (with_defaults || base->type != &nf_type_normal)) {
         print_step(&t, base);
         append(&t, ":");
     }
@@ -247,7 +247,7 @@ char *nf_formula(const nf_bijector *bijector)
     return print_formula(NULL, bijector, false);
 }
 
-char *nf_flow_formula(const nf_flow *flow, bool explicit)
+char *nf_flow_formula(const nf_flow *flow, bool with_defaults)
 {
-    return print_formula(nf_flow_base(flow), nf_flow_bijector(flow), explicit);
+    return print_formula(nf_flow_base(flow), nf_flow_bijector(flow), with_defaults);
 }

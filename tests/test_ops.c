@@ -4,8 +4,10 @@
 
 #include <float.h>
 
-/* These have no arguments to test by: see the tests that name them. */
-static const char *const leaves[] = {"input", "param", "constant", "row_count", "normal", "uniform"};
+/* These have no arguments to test by: see the tests that name them, and of roots test_root.c. */
+static const char *const leaves[] = {"input",       "param",   "constant",         "row_count",
+                                     "normal",      "uniform", "root_elementwise", "root_triangular",
+                                     "root_general"};
 
 static bool is_leaf(const ad_op *op)
 {

@@ -1,0 +1,26 @@
+/* The inner program of a root, which root_program.c records and root.c runs. */
+#ifndef WEIR_ROOT_H
+#define WEIR_ROOT_H
+
+#include "internal.h"
+
+/* What the op's object holds: f on a tape of its own. */
+typedef struct {
+    ad_tape *tape;
+    ad_var x, z; /* inputs */
+    int n_captured;
+    ad_var *captured; /* inputs and parameters, in place of the outer tape's values */
+    int n_result;     /* 1, or 2 of the general kind */
+    ad_var result[2]; /* f(z) - x, and Newton's step, both (D) and per-row */
+} ad_root_program;
+
+/* What a thread has of it. */
+typedef struct {
+    const ad_root_program *program;
+    ad_plan *plan;
+} ad_root_state;
+
+void *ad_root_open(const ad_object *object, ad_dtype dtype, size_t rows, ad_error *error);
+void ad_root_close(void *state);
+
+#endif
