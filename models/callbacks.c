@@ -149,7 +149,7 @@ static bool is_other(void *context, const char *name, nf_parameter *parameter)
 ad_status nf_find_parameter(const nf_flow *flow, const char *name, size_t *first, size_t *width, ad_error *error)
 {
     search s = {.name = name};
-    nf_each_parameter(nf_flow_bijector(flow), is_other, &s);
+    nf_flow_each_parameter(flow, is_other, &s);
     if (s.width == 0) return ad_error_set(error, AD_ERROR_ARGUMENT, "the flow has no trained parameter '%s'", name);
     *first = s.at;
     *width = s.width;
