@@ -99,8 +99,8 @@ static void compare_log_dets(nf_checker *c, double *const *jacobian, int count, 
 
 static ad_status one_way(nf_checker *c, bool inverse, const char *property[2])
 {
-    enum { STEPS = 3 };
-    static const double step[STEPS] = {1e-3, 1e-4, 1e-5};
+    enum { STEPS = 4 };
+    static const double step[STEPS] = {1e-3, 1e-4, 1e-5, 1e-6};
     size_t dim = c->dim;
     size_t rows = dim > 8 ? 4 : ROWS;
     double *jacobian[STEPS], *in = ad_alloc(ROWS, dim * sizeof *in), log_det[ROWS];
@@ -194,7 +194,8 @@ static ad_status on_line(line *l, const double *at, size_t rows)
     return status;
 }
 
-/* Halve the interval with the largest jump of slope; a smooth function's jump vanishes with it, a kink's stays. */
+/* Halve the interval with the largest jump of slope; a smooth function's jump vanishes with it, a kink's stays. An end
+ * of the support, beyond which the value is -inf, is none. */
 static ad_status find_kink(line *l, bool *found, double *where)
 {
     enum { GRID = 256, HALVINGS = 36 };
@@ -202,6 +203,7 @@ static ad_status find_kink(line *l, bool *found, double *where)
     for (int i = 0; i < GRID; i++) at[i] = -6 + 12 * (i + 0.37) / GRID;
     ad_status status = on_line(l, at, GRID);
     for (int i = 0; i + 1 < GRID && status == AD_OK; i++) {
+        if (isinf(l->value[i]) || isinf(l->value[i + 1])) continue;
         largest = fmax(largest, fabs(l->slope[i]));
         if (fabs(l->slope[i + 1] - l->slope[i]) <= jump) continue;
         jump = fabs(l->slope[i + 1] - l->slope[i]);
@@ -232,6 +234,7 @@ static ad_status both_sides(line *l, double kink, nf_check_result *result)
         for (int k = 0; k < 4; k++) at[k + 1] = centre + offset[k] * h;
         ad_status status = on_line(l, at, 5);
         if (status != AD_OK) return status;
+        if (isinf(l->value[1]) || isinf(l->value[4])) continue;
         for (int k = 0; k < 4; k++) difference += weight[k] * l->value[k + 1] / h;
         if (nf_check_worse(result, fabs(difference - l->slope[0]) / fmax(1, fabs(difference))))
             snprintf(result->at, sizeof result->at,
