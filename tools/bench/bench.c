@@ -143,8 +143,8 @@ int main(int argc, char **argv)
     ad_status status;
     if (argc == 5 && strcmp(argv[1], "planar") == 0) {
         status = planar((int)number(argv[2]), number(argv[3]), (int)number(argv[4]), &error);
-    } else if (argc == 6 && (strcmp(argv[1], "train") == 0 || strcmp(argv[1], "memory") == 0 ||
-                             strcmp(argv[1], "sample") == 0)) {
+    } else if (argc == 6 &&
+               (strcmp(argv[1], "train") == 0 || strcmp(argv[1], "memory") == 0 || strcmp(argv[1], "sample") == 0)) {
         nf_flow *flow = nf_flow_parse(argv[2], number(argv[3]), 0, AD_F32, 1, &error);
         status = flow ? AD_OK : error.status;
         if (flow && *argv[1] == 't') status = train(flow, number(argv[4]), (int)number(argv[5]), &error);
