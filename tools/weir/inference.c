@@ -5,7 +5,7 @@
 #include "report.h"
 
 #include <math.h>
-#include <string.h>
+#include <stdlib.h>
 
 /* ---- Running -------------------------------------------------------------------------------------------------- */
 
@@ -135,6 +135,115 @@ json_t *inference_record(const char *text, const nf_target *target, nf_flow *flo
                      report_number(score->khat), "log_z", report_number(score->log_z), "ess", report_number(score->ess),
                      "draws", (json_int_t)score->draws, "seconds", report_number(report->seconds), "values", values,
                      "columns", columns_json(target), "history", history_json(report));
+}
+
+/* ---- Draws ---------------------------------------------------------------------------------------------------- */
+
+static void name_columns(const nf_target *target, json_t *record)
+{
+    json_t *columns = json_array();
+    for (size_t i = 0; i < nf_target_size(target); i++) {
+        char name[64];
+        json_array_append_new(columns, report_text(nf_target_element(target, i, name)));
+    }
+    json_object_set_new(record, "columns", columns);
+}
+
+ad_status draw_samples(nf_flow *flow, json_t *record, size_t rows, uint64_t seed, nf_table *table, ad_pool *pool,
+                       ad_error *error)
+{
+    const char *text = json_string_value(json_object_get(record, "target"));
+    nf_target *target = text ? nf_target_parse(text, NULL) : NULL; /* another program's: there are no sites to know */
+    size_t dim = nf_flow_dim(flow);
+    *table = (nf_table){.rows = rows, .columns = dim, .dtype = nf_flow_dtype(flow)};
+    double *z = ad_alloc(rows, dim * sizeof *z);
+    ad_status status = z ? AD_OK : ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu samples", rows);
+    if (!status) status = nf_sample(flow, NULL, rows, seed, z, NULL, pool, error);
+    if (!status && target && nf_target_dim(target) == dim) {
+        table->columns = nf_target_size(target);
+        table->values = ad_alloc(rows, table->columns * sizeof *table->values);
+        status = table->values ? nf_target_values(target, z, rows, table->values, pool, error)
+                               : ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu samples", rows);
+        name_columns(target, record);
+        ad_free(z);
+    } else {
+        table->values = z;
+    }
+    nf_target_free(target);
+    if (!status) return AD_OK;
+    ad_free(table->values);
+    table->values = NULL;
+    return status;
+}
+
+/* ---- Pictures ------------------------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *key, *title, *label;
+} curves[] = {
+    [INFERENCE_LOSS] = {"loss", "Loss", "nats"},
+    [INFERENCE_GRADIENT] = {"gradient_norm", "Gradient", "norm, before clipping"},
+    [INFERENCE_PARAMETERS] = {"parameter_norm", "Parameters", "norm"},
+};
+enum { CURVES = sizeof curves / sizeof *curves };
+
+size_t inference_history(FILE *script, const json_t *record)
+{
+    const json_t *history = json_object_get(record, "history"), *iteration = json_object_get(history, "iteration");
+    size_t count = json_array_size(iteration);
+    if (count == 0) return 0;
+    fprintf(script, "$history << EOD\n");
+    for (size_t i = 0; i < count; i++) {
+        fprintf(script, "%lld", json_integer_value(json_array_get(iteration, i)));
+        for (size_t k = 0; k < CURVES; k++) {
+            const json_t *value = json_array_get(json_object_get(history, curves[k].key), i);
+            fprintf(script, " %.8g", json_is_number(value) ? json_number_value(value) : NAN);
+        }
+        fprintf(script, "\n");
+    }
+    fprintf(script, "EOD\n");
+    return count;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* What most of a curve spans; its worst twentieth, at the beginning often, may leave the picture. */
+static struct range curve_range(const json_t *values)
+{
+    size_t count = json_array_size(values), n = 0;
+    double *sorted = ad_alloc(count, sizeof *sorted);
+    struct range range = {INFINITY, -INFINITY};
+    for (size_t i = 0; sorted && i < count; i++)
+        if (json_is_number(json_array_get(values, i))) sorted[n++] = json_number_value(json_array_get(values, i));
+    if (n > 0) {
+        qsort(sorted, n, sizeof *sorted, ascending);
+        range = (struct range){sorted[0], sorted[n - 1 - n / 20]};
+    }
+    ad_free(sorted);
+    return range;
+}
+
+void inference_curve(FILE *script, struct box box, const json_t *record, enum inference_curve curve)
+{
+    double last = report_number_of(record, "average_loss"), exact = report_number_of(record, "exact_log_z");
+    struct range range = curve_range(json_object_get(json_object_get(record, "history"), curves[curve].key));
+    bool bound = curve == INFERENCE_LOSS && !isnan(exact);
+    if (bound) range.low = fmin(range.low, -exact);
+    char title[128];
+    int length = snprintf(title, sizeof title, "%s", curves[curve].title);
+    if (curve == INFERENCE_LOSS)
+        length += snprintf(title + length, sizeof title - (size_t)length, ": %.4f in the end", last);
+    if (bound) snprintf(title + length, sizeof title - (size_t)length, ", %.4f possible", -exact);
+    panel_begin(script, box, title);
+    panel_ranges(script, (struct range){0, (double)report_count_of(record, "iterations")}, with_margin(range));
+    fprintf(script, "set xlabel 'iteration'; set ylabel '%s'; set xtics format '%%.0s%%c'\n", curves[curve].label);
+    fprintf(script, "plot $history using 1:%d with lines lw 2 lc rgb '%s' notitle", (int)curve + 2, data_colour);
+    if (bound) fprintf(script, ", %.8g with lines dt 2 lw 2 lc rgb '%s' notitle", -exact, sample_colour);
+    fprintf(script, "\nset xtics format '%%g'\n");
 }
 
 /* ---- Printing ------------------------------------------------------------------------------------------------- */

@@ -4,6 +4,7 @@
 
 #include "command.h"
 #include "models.h"
+#include "panels.h"
 
 /* nf_vi(), showing how far it is behind `label`. Ctrl-C and a divergence are errors that leave a fit. */
 ad_status infer(nf_flow *flow, const nf_target *target, const nf_vi_options *options, const char *label,
@@ -16,5 +17,15 @@ json_t *inference_record(const char *text, const nf_target *target, nf_flow *flo
 
 /* What `result` says of an inference. */
 void print_inference(const json_t *result, FILE *to);
+
+/* Draw from the flow of a model file into table->values, to be freed; those of a fit to a target come on the scale of
+ * its sites, whose names become the record's columns. */
+ad_status draw_samples(nf_flow *flow, json_t *record, size_t rows, uint64_t seed, nf_table *table, ad_pool *pool,
+                       ad_error *error);
+
+/* The curves of an inference: a block of data, whose length is returned, and a panel for each. */
+enum inference_curve { INFERENCE_LOSS, INFERENCE_GRADIENT, INFERENCE_PARAMETERS };
+size_t inference_history(FILE *script, const json_t *record);
+void inference_curve(FILE *script, struct box box, const json_t *record, enum inference_curve curve);
 
 #endif

@@ -1,6 +1,7 @@
 /* weir info: what is in a model file. */
 #include "command.h"
 #include "files.h"
+#include "inference.h"
 #include "report.h"
 #include "training.h"
 
@@ -40,19 +41,30 @@ static void print_options(const json_t *training, FILE *to)
     fprintf(to, "\n");
 }
 
-/* About ten epochs of the loss curve, the last among them. */
-static void print_history(const json_t *history, FILE *to)
+struct column {
+    const char *key, *title;
+};
+
+/* What histories have. */
+static const struct column training_columns[] = {{"train_nll", "train NLL"}, {"val_nll", "val NLL"}, {0}};
+static const struct column inference_columns[] = {
+    {"loss", "loss"}, {"gradient_norm", "|gradient|"}, {"parameter_norm", "|parameters|"}, {0}};
+
+/* About ten epochs or iterations of the curves, the last among them. */
+static void print_history(const json_t *history, const char *time, const struct column *columns, FILE *to)
 {
-    const json_t *epoch = json_object_get(history, "epoch"), *train_nll = json_object_get(history, "train_nll"),
-                 *val_nll = json_object_get(history, "val_nll");
-    size_t count = json_array_size(epoch), stride = count > 10 ? (count + 9) / 10 : 1;
+    const json_t *times = json_object_get(history, time);
+    size_t count = json_array_size(times), stride = count > 10 ? (count + 9) / 10 : 1;
     if (count == 0) return;
-    fprintf(to, "\n   epoch  train NLL    val NLL\n");
+    fprintf(to, "\n%9s", time);
+    for (const struct column *column = columns; column->key; column++) fprintf(to, " %12s", column->title);
+    fprintf(to, "\n");
     for (size_t i = (count - 1) % stride; i < count; i += stride) {
-        fprintf(to, "%8lld %10.4f", json_integer_value(json_array_get(epoch, i)),
-                json_number_value(json_array_get(train_nll, i)));
-        if (json_is_number(json_array_get(val_nll, i)))
-            fprintf(to, " %10.4f", json_number_value(json_array_get(val_nll, i)));
+        fprintf(to, "%9lld", json_integer_value(json_array_get(times, i)));
+        for (const struct column *column = columns; column->key; column++) {
+            const json_t *value = json_array_get(json_object_get(history, column->key), i);
+            if (json_is_number(value)) fprintf(to, " %12.4f", json_number_value(value));
+        }
         fprintf(to, "\n");
     }
 }
@@ -68,10 +80,15 @@ static void print(const json_t *result, FILE *to)
         fprintf(to, "training    not on record\n");
         return;
     }
-    print_training(training, to);
+    bool inferred = json_object_get(training, "target") != NULL;
+    if (inferred)
+        print_inference(training, to);
+    else
+        print_training(training, to);
     print_options(training, to);
     fprintf(to, "by          weir %s\n", report_text_of(training, "weir"));
-    print_history(json_object_get(training, "history"), to);
+    print_history(json_object_get(training, "history"), inferred ? "iteration" : "epoch",
+                  inferred ? inference_columns : training_columns, to);
 }
 
 const struct command info_command = {

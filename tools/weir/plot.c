@@ -1,14 +1,20 @@
 /* weir plot: a picture of a trained flow. */
 #include "command.h"
 #include "files.h"
+#include "inference.h"
 #include "picture.h"
 #include "report.h"
+#include "target_picture.h"
 
 static const struct option options[] = {
     {.name = "data",
      .kind = OPTION_TEXT,
      .value = "FILE",
      .help = "data to show beside the samples: .npy, .csv, .tsv or .txt"},
+    {.name = "target",
+     .kind = OPTION_TEXT,
+     .value = "TARGET",
+     .help = "density to show beside that of the flow; the one that it was fitted to where it isn't given"},
     {.name = "output",
      .letter = 'o',
      .kind = OPTION_TEXT,
@@ -27,19 +33,42 @@ static const struct option options[] = {
     {0},
 };
 
-static ad_status draw(const struct arguments *arguments, struct picture *picture, ad_error *error)
+/* The target that was given, or that of the record; *target stays NULL where there is none. */
+static ad_status find_target(const struct arguments *arguments, const struct picture *picture, nf_target **target,
+                             ad_error *error)
 {
-    size_t rows = option_count(arguments, "rows"), dim = nf_flow_dim(picture->flow);
+    const char *given = option_text(arguments, "target");
+    const char *text = given ? given : json_string_value(json_object_get(picture->record, "target"));
+    *target = text ? nf_target_parse(text, error) : NULL;
+    if (!*target) return given ? error->status : AD_OK;
+    size_t dim = nf_target_dim(*target);
+    if (dim == nf_flow_dim(picture->flow)) return AD_OK;
+    nf_target_free(*target);
+    *target = NULL;
+    if (!given) return AD_OK;
+    return ad_error_set(error, AD_ERROR_ARGUMENT, "target '%s' has %zu features, but the flow has %zu", text, dim,
+                        nf_flow_dim(picture->flow));
+}
+
+static ad_status draw(const struct arguments *arguments, struct picture *picture, json_t *record, ad_error *error)
+{
+    nf_target *target;
+    nf_table samples = {0};
+    if (find_target(arguments, picture, &target, error)) return error->status;
     picture->pool = ad_pool_new((int)option_count(arguments, "threads"), error);
-    if (!picture->pool) return error->status;
-    nf_table samples = {.rows = rows, .columns = dim, .values = ad_alloc(rows, dim * sizeof(double))};
+    ad_status status = picture->pool ? AD_OK : error->status;
+    if (!status)
+        status = draw_samples(picture->flow, record, option_count(arguments, "rows"), option_count(arguments, "seed"),
+                              &samples, picture->pool, error);
     picture->samples = &samples;
-    uint64_t seed = option_count(arguments, "seed");
-    ad_status status = samples.values ? AD_OK : ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu samples", rows);
-    if (!status) status = nf_sample(picture->flow, NULL, rows, seed, samples.values, NULL, picture->pool, error);
-    if (!status) status = picture_draw(picture, option_text(arguments, "output"), error);
+    const char *output = option_text(arguments, "output");
+    if (!status && target && !picture->data && samples.columns == 2 && nf_target_size(target) == 2)
+        status = target_picture_draw(picture, target, output, error);
+    else if (!status)
+        status = picture_draw(picture, output, error);
     ad_free(samples.values);
     ad_pool_free(picture->pool);
+    nf_target_free(target);
     return status;
 }
 
@@ -55,7 +84,7 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     ad_status status = input ? read_data(input, nf_flow_dim(flow), model, &data, error) : AD_OK;
     if (!status) status = check_output(output, model, error);
     struct picture picture = {.flow = flow, .record = record, .data = input ? &data : NULL};
-    if (!status) status = draw(arguments, &picture, error);
+    if (!status) status = draw(arguments, &picture, record, error);
     if (!status) {
         json_object_set_new(result, "model", report_text(model));
         if (input) json_object_set_new(result, "data", report_text(input));

@@ -1,6 +1,7 @@
 /* weir sample: draw from a trained flow. */
 #include "command.h"
 #include "files.h"
+#include "inference.h"
 #include "report.h"
 
 static const struct option options[] = {
@@ -22,18 +23,18 @@ static const struct option options[] = {
     {0},
 };
 
-/* Names and numbers as the training data had them. */
-static ad_status draw(const struct arguments *arguments, nf_flow *flow, const json_t *record, ad_error *error)
+/* Names and numbers as the training data had them, or the target. */
+static ad_status draw(const struct arguments *arguments, nf_flow *flow, json_t *record, size_t *columns,
+                      ad_error *error)
 {
     ad_pool *pool = ad_pool_new((int)option_count(arguments, "threads"), error);
     if (!pool) return error->status;
-    size_t rows = option_count(arguments, "rows"), dim = nf_flow_dim(flow);
-    nf_table table = {.rows = rows, .columns = dim, .names = column_names(record, dim), .dtype = nf_flow_dtype(flow)};
-    table.values = ad_alloc(rows, dim * sizeof *table.values);
-    ad_status status = table.values ? AD_OK : ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu samples", rows);
-    uint64_t seed = option_count(arguments, "seed");
-    if (!status) status = nf_sample(flow, NULL, rows, seed, table.values, NULL, pool, error);
+    nf_table table;
+    ad_status status = draw_samples(flow, record, option_count(arguments, "rows"), option_count(arguments, "seed"),
+                                    &table, pool, error);
+    table.names = column_names(record, table.columns);
     if (!status) status = nf_table_write(option_text(arguments, "output"), &table, error);
+    *columns = table.columns;
     ad_free(table.values);
     ad_free(table.names);
     ad_pool_free(pool);
@@ -47,12 +48,13 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     nf_flow *flow = load_model(model, &record, error);
     if (!flow) return error->status;
     ad_status status = check_output(output, model, error);
-    if (!status) status = draw(arguments, flow, record, error);
+    size_t columns = 0;
+    if (!status) status = draw(arguments, flow, record, &columns, error);
     if (!status) {
         json_object_set_new(result, "model", report_text(model));
         json_object_set_new(result, "output", report_text(output));
         json_object_set_new(result, "rows", json_integer((json_int_t)option_count(arguments, "rows")));
-        json_object_set_new(result, "columns", json_integer((json_int_t)nf_flow_dim(flow)));
+        json_object_set_new(result, "columns", json_integer((json_int_t)columns));
         json_object_set_new(result, "seed", json_integer((json_int_t)option_count(arguments, "seed")));
     }
     json_decref(record);
