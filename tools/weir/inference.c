@@ -180,10 +180,11 @@ ad_status draw_samples(nf_flow *flow, json_t *record, size_t rows, uint64_t seed
 
 static const struct {
     const char *key, *title, *label;
+    double left_out; /* part of the points */
 } curves[] = {
-    [INFERENCE_LOSS] = {"loss", "Loss", "nats"},
-    [INFERENCE_GRADIENT] = {"gradient_norm", "Gradient", "norm, before clipping"},
-    [INFERENCE_PARAMETERS] = {"parameter_norm", "Parameters", "norm"},
+    [INFERENCE_LOSS] = {"loss", "Loss", "nats", 0.05},
+    [INFERENCE_GRADIENT] = {"gradient_norm", "Gradient", "norm, before clipping", 0.005},
+    [INFERENCE_PARAMETERS] = {"parameter_norm", "Parameters", "norm", 0},
 };
 enum { CURVES = sizeof curves / sizeof *curves };
 
@@ -211,8 +212,8 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* What most of a curve spans; its worst twentieth, at the beginning often, may leave the picture. */
-static struct range curve_range(const json_t *values)
+/* What most of a curve spans; the largest part of it, at the beginning often, may leave the picture. */
+static struct range curve_range(const json_t *values, double left_out)
 {
     size_t count = json_array_size(values), n = 0;
     double *sorted = ad_alloc(count, sizeof *sorted);
@@ -221,7 +222,7 @@ static struct range curve_range(const json_t *values)
         if (json_is_number(json_array_get(values, i))) sorted[n++] = json_number_value(json_array_get(values, i));
     if (n > 0) {
         qsort(sorted, n, sizeof *sorted, ascending);
-        range = (struct range){sorted[0], sorted[n - 1 - n / 20]};
+        range = (struct range){sorted[0], sorted[n - 1 - (size_t)(left_out * (double)n)]};
     }
     ad_free(sorted);
     return range;
@@ -230,7 +231,8 @@ static struct range curve_range(const json_t *values)
 void inference_curve(FILE *script, struct box box, const json_t *record, enum inference_curve curve)
 {
     double last = report_number_of(record, "average_loss"), exact = report_number_of(record, "exact_log_z");
-    struct range range = curve_range(json_object_get(json_object_get(record, "history"), curves[curve].key));
+    struct range range =
+        curve_range(json_object_get(json_object_get(record, "history"), curves[curve].key), curves[curve].left_out);
     bool bound = curve == INFERENCE_LOSS && !isnan(exact);
     if (bound) range.low = fmin(range.low, -exact);
     char title[128];
@@ -239,11 +241,12 @@ void inference_curve(FILE *script, struct box box, const json_t *record, enum in
         length += snprintf(title + length, sizeof title - (size_t)length, ": %.4f in the end", last);
     if (bound) snprintf(title + length, sizeof title - (size_t)length, ", %.4f possible", -exact);
     panel_begin(script, box, title);
-    panel_ranges(script, (struct range){0, (double)report_count_of(record, "iterations")}, with_margin(range));
-    fprintf(script, "set xlabel 'iteration'; set ylabel '%s'; set xtics format '%%.0s%%c'\n", curves[curve].label);
+    struct range time = {0, (double)report_count_of(record, "iterations")};
+    panel_ranges(script, time, with_margin(range));
+    fprintf(script, "set xlabel 'iteration'; set ylabel '%s'; set xtics %.3g\n", curves[curve].label, tic_step(time));
     fprintf(script, "plot $history using 1:%d with lines lw 2 lc rgb '%s' notitle", (int)curve + 2, data_colour);
     if (bound) fprintf(script, ", %.8g with lines dt 2 lw 2 lc rgb '%s' notitle", -exact, sample_colour);
-    fprintf(script, "\nset xtics format '%%g'\n");
+    fprintf(script, "\n");
 }
 
 /* ---- Printing ------------------------------------------------------------------------------------------------- */

@@ -63,6 +63,35 @@ void grid_free(struct grid *grid)
     grid->points = grid->log_density = NULL;
 }
 
+static size_t cell_of(const struct grid *grid, const double *x)
+{
+    double i = floor((x[0] - grid->x.low) / (grid->x.high - grid->x.low) * (double)grid->cells);
+    double j = floor((x[1] - grid->y.low) / (grid->y.high - grid->y.low) * (double)grid->cells);
+    bool inside = i >= 0 && j >= 0 && i < (double)grid->cells && j < (double)grid->cells;
+    return inside ? (size_t)j * grid->cells + (size_t)i : SIZE_MAX;
+}
+
+ad_status grid_flow(struct grid *grid, nf_flow *flow, uint64_t seed, ad_pool *pool, ad_error *error)
+{
+    enum { DRAWS = 1000000 };
+    size_t cells = grid->cells * grid->cells;
+    double *x = ad_alloc(DRAWS, 3 * sizeof *x), *log_q = x ? x + 2 * (size_t)DRAWS : NULL;
+    double *sum = ad_alloc(cells, 2 * sizeof *sum), *count = sum ? sum + cells : NULL;
+    ad_status status = x && sum ? AD_OK : ad_error_set(error, AD_ERROR_MEMORY, "no memory for a density");
+    if (!status) status = nf_sample(flow, NULL, DRAWS, seed, x, log_q, pool, error);
+    for (size_t i = 0; i < DRAWS && !status; i++) {
+        size_t cell = cell_of(grid, x + 2 * i);
+        if (cell == SIZE_MAX) continue;
+        sum[cell] += exp(log_q[i]);
+        count[cell]++;
+    }
+    for (size_t i = 0; i < cells && !status; i++)
+        grid->log_density[i] = count[i] > 0 ? log(sum[i] / count[i]) : -INFINITY;
+    ad_free(sum);
+    ad_free(x);
+    return status;
+}
+
 double grid_peak(const struct grid *grid)
 {
     double most = -INFINITY;
@@ -153,6 +182,13 @@ void panel_label(FILE *script, const char *axis, char **names, size_t feature)
     fprintf(script, "set %slabel ", axis);
     gnuplot_quote(script, names ? names[feature] : text);
     fprintf(script, " noenhanced\n");
+}
+
+/* A step of 1, 2 or 5 times a power of ten that puts five tics or fewer on an axis. */
+double tic_step(struct range range)
+{
+    double least = (range.high - range.low) / 5, power = pow(10, floor(log10(least)));
+    return power * (least <= 2 * power ? 2 : least <= 5 * power ? 5 : 10);
 }
 
 void panel_heat_map(FILE *script, const char *block, const struct grid *grid)

@@ -32,6 +32,8 @@ struct grid {
 
 ad_status grid_make(struct grid *grid, struct range x, struct range y, size_t cells, ad_error *error);
 void grid_free(struct grid *grid);
+/* The flow's, as the mean density of the draws in each cell: that takes no inverse. */
+ad_status grid_flow(struct grid *grid, nf_flow *flow, uint64_t seed, ad_pool *pool, ad_error *error);
 /* As exp(log_density - log_unit). */
 void grid_write(FILE *script, const char *block, const struct grid *grid, double log_unit);
 double grid_peak(const struct grid *grid); /* the largest log_density */
@@ -45,6 +47,8 @@ void panel_begin(FILE *script, struct box box, const char *title);
 /* The largest part of a box in which one unit is as long on both axes; the whole box if that would leave a sliver. */
 struct box panel_equal_units(struct box box, struct range x, struct range y, double width, double height);
 void panel_ranges(FILE *script, struct range x, struct range y);
+/* A step of 1, 2 or 5 times a power of ten that puts five tics or fewer on an axis. */
+double tic_step(struct range range);
 /* The axis' own name where names aren't NULL, else the feature's number. */
 void panel_label(FILE *script, const char *axis, char **names, size_t feature);
 void panel_heat_map(FILE *script, const char *block, const struct grid *grid);

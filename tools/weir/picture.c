@@ -155,13 +155,6 @@ static void draw_histogram(FILE *script, const struct picture *picture, size_t f
     fprintf(script, "\n");
 }
 
-/* A step of 1, 2 or 5 times a power of ten that puts five tics or fewer on an axis. */
-static double tic_step(struct range range)
-{
-    double least = (range.high - range.low) / 5, power = pow(10, floor(log10(least)));
-    return power * (least <= 2 * power ? 2 : least <= 5 * power ? 5 : 10);
-}
-
 /* Axes of feature `column` against feature `row`, labelled at the left and at the foot of the corner. */
 static void set_corner_axes(FILE *script, size_t row, size_t column, bool foot, const struct range *ranges,
                             char **names)

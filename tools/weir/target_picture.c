@@ -93,8 +93,7 @@ static void write_marginal(FILE *script, const char *block, const nf_table *samp
 static ad_status write_densities(FILE *script, const struct picture *picture, const nf_target *target,
                                  struct grid *grid, ad_error *error)
 {
-    ad_status status =
-        nf_log_prob(picture->flow, grid->points, NULL, GRID * GRID, grid->log_density, picture->pool, error);
+    ad_status status = grid_flow(grid, picture->flow, 1, picture->pool, error);
     if (status) return status;
     grid_write(script, "flow", grid, grid_peak(grid));
     status = density_of_target(target, picture->pool, grid, error);
@@ -128,7 +127,7 @@ static void draw_joint(FILE *script, struct box box, const struct grid *grid)
     fprintf(script, "set xlabel 'z_1'; set ylabel 'z_2'\n");
     fprintf(script, "plot $samples using 1:2 with points pt 7 ps dot / 2 lc rgb '%s' notitle\n", sample_colour);
     panel_begin(script, (struct box){middle.left, middle.right, middle.top + gap * 1.6, box.top},
-                "Samples of the flow (orange), the target's marginals (blue)");
+                "Samples (orange), marginals of the target (blue)");
     fprintf(script,
             "set xrange [%.10g:%.10g]; set yrange [0:*]; unset xlabel; unset ylabel; unset ytics; set border 1\n"
             "set format x ''\n",
@@ -168,10 +167,10 @@ ad_status target_picture_draw(const struct picture *picture, const nf_target *ta
     fprintf(script, "unset colorbox\n");
     draw_density(script, (struct box){0.05, 0.32, 0.5, 0.9}, &grid, "target", "Density of the target");
     draw_density(script, (struct box){0.385, 0.655, 0.5, 0.9}, &grid, "flow", "Density of the flow");
-    draw_joint(script, (struct box){0.72, 0.99, 0.5, 0.9}, &grid);
+    draw_joint(script, (struct box){0.72, 0.98, 0.5, 0.9}, &grid);
     const double left[] = {0.05, 0.385, 0.72};
     for (size_t i = 0; curves && i < 3; i++)
-        inference_curve(script, (struct box){left[i], left[i] + 0.27, 0.08, 0.36}, picture->record,
+        inference_curve(script, (struct box){left[i], left[i] + 0.26, 0.08, 0.36}, picture->record,
                         (enum inference_curve)i);
     panels_end(script);
     grid_free(&grid);
