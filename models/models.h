@@ -267,7 +267,9 @@ typedef struct {
      * target first, on which no part is missed. */
     double beta, beta_start;
     size_t anneal;
-    double jitter; /* 0: standard deviation of the noise that is added to all parameters at first */
+    /* 0. Above it, as PyMC3 starts its flows: all parameters are moved by N(0, jitter²), from zero where their initial
+     * values are random. */
+    double jitter;
     nf_optimizer_options optimizer;
     nf_optimizer *resume; /* go on with this one: to refine a fit; its steps count on */
     nf_schedule schedule; /* over iters */

@@ -61,19 +61,33 @@ static double get(const inference *v, const void *values, size_t i)
     return nf_flow_dtype(v->flow) == AD_F32 ? (double)((const float *)values)[i] : ((const double *)values)[i];
 }
 
-/* Draws of other steps and seeds never meet this one. */
+/* Noise that no draw has. */
 static const uint64_t jitter_stream = (uint64_t)1 << 40;
 
+typedef struct {
+    double sd;
+    uint64_t seed, element;
+} noise;
+
+static bool jitter_one(void *context, const char *name, nf_parameter *parameter)
+{
+    (void)name;
+    noise *n = context;
+    const bool random = parameter->spec.init != NF_INIT_CONSTANT;
+    for (size_t i = 0; i < ad_shape_size(parameter->spec.shape) && !parameter->spec.fixed; i++) {
+        double *value = &parameter->value[i];
+        *value = (random ? 0 : *value) + n->sd * ad_random_normal(n->seed, jitter_stream, n->element++);
+    }
+    return true;
+}
+
+/* In the place of random values, on top of others. */
 static void jitter(const inference *v)
 {
-    void *w = nf_flow_parameters(v->flow);
-    for (size_t i = 0; v->o.jitter > 0 && i < nf_flow_parameter_count(v->flow); i++) {
-        double value = get(v, w, i) + v->o.jitter * ad_random_normal(v->o.seed, jitter_stream, i);
-        if (nf_flow_dtype(v->flow) == AD_F32)
-            ((float *)w)[i] = (float)value;
-        else
-            ((double *)w)[i] = value;
-    }
+    if (v->o.jitter == 0) return;
+    nf_flow_pull(v->flow);
+    nf_flow_each_parameter(v->flow, jitter_one, &(noise){v->o.jitter, v->o.seed, 0});
+    nf_flow_push(v->flow);
 }
 
 static size_t parameter_bytes(const inference *v)

@@ -310,6 +310,24 @@ START_TEST(jitter_moves_the_start)
 }
 END_TEST
 
+/* Random initial values give way to it. */
+START_TEST(jitter_is_all_that_is_random)
+{
+    nf_target *target = target_of("gaussian");
+    nf_flow *flow[2];
+    for (uint64_t i = 0; i < 2; i++) {
+        flow[i] = nf_flow_parse("planar*2", 2, 0, AD_F64, 1 + i, &error);
+        nf_vi_options o = {.iters = 1, .jitter = 1, .seed = 8, .draws = 2};
+        ck_assert_ptr_nonnull(flow[i]);
+        ASSERT_OK(nf_vi(flow[i], target, &o, NULL, &error));
+    }
+    ck_assert_mem_eq(nf_flow_parameters(flow[0]), nf_flow_parameters(flow[1]), parameter_bytes(flow[0]));
+    nf_flow_free(flow[0]);
+    nf_flow_free(flow[1]);
+    nf_target_free(target);
+}
+END_TEST
+
 /* Half the iterations, and the other half with the same optimiser, are all of them. */
 START_TEST(refined)
 {
@@ -699,6 +717,7 @@ Suite *vi_suite(void)
     tcase_set_timeout(run, 60);
     tcase_add_loop_test(run, any_number_of_threads, 0, NF_OBJECTIVES);
     tcase_add_test(run, jitter_moves_the_start);
+    tcase_add_test(run, jitter_is_all_that_is_random);
     tcase_add_test(run, refined);
     tcase_add_test(run, average_of_the_last_thousand);
     tcase_add_test(run, callers_can_stop_it);
