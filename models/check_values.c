@@ -202,7 +202,8 @@ ad_status nf_check_finite(nf_checker *c)
 
 /* ---- Depth ---------------------------------------------------------------------------------------------------- */
 
-/* A hundred copies, at their initial values; events whose volume changes beyond what float64 can bring back leave. */
+/* A hundred copies, at their initial values. Events whose volume changes beyond what float64 can bring back leave, and
+ * so do those that overflow: that one copy makes no NaN of a finite event is checked above. */
 ad_status nf_check_depth(nf_checker *c)
 {
     enum { LARGEST = 3 }; /* features: the recording of an autoregressive map grows with their square */
@@ -223,7 +224,7 @@ ad_status nf_check_depth(nf_checker *c)
         for (size_t i = 0; i < ROWS * c->dim; i++) t.in[i] = ad_random_normal(c->seed, 9, i);
         status = go(c, &t, false, ROWS);
         for (size_t r = 0; r < ROWS && status == AD_OK; r++)
-            if (isnan(t.there[r]) || fabs(t.there[r]) < most * (double)c->dim)
+            if (fabs(t.there[r]) < most * (double)c->dim)
                 compare(result, "z", t.in + r * c->dim, c->dim, t.in + r * c->dim, t.back + r * c->dim, c->dim, 1);
         ad_free(t.in);
     }

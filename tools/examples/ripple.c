@@ -31,7 +31,9 @@ int main(void)
     nf_flow *flow = nf_register(&ripple, &error) == AD_OK
                         ? nf_flow_parse("(ripple-lu)*3-standardize", 2, 0, AD_F64, 1, &error)
                         : NULL;
-    if (!flow || nf_fit(flow, x[0], ROWS, &(nf_fit_options){.epochs = 20}, NULL, &error) != AD_OK ||
+    if (!flow ||
+        nf_fit(flow, x[0], ROWS, &(nf_fit_options){.epochs = 60, .optimizer = {.learning_rate = 0.02}}, NULL, &error) !=
+            AD_OK ||
         nf_nll(flow, x[0], ROWS, &nll[0], NULL, NULL, &error) != AD_OK ||
         nf_sample(flow, NULL, 3, 1, draws[0], log_prob, NULL, &error) != AD_OK ||
         nf_save(flow, NULL, "ripple.safetensors", &error) != AD_OK) {

@@ -86,6 +86,7 @@ int main(void)
         return 1;
     }
     nf_flow_free(flow);
-    printf("%d checks passed; trained: %.3f nats, the entropy is %.3f\n", checks, nll, 0.5 * log(2 * acos(-1) * exp(1)));
+    printf("%d checks passed; trained: %.3f nats, the entropy is %.3f\n", checks, nll,
+           0.5 * log(2 * acos(-1) * exp(1)));
     return !(nll < 1.6);
 }
