@@ -114,8 +114,6 @@ typedef struct {
     real width, growth;
     int side;
     point a, b, c;
-    real gap; /* the bracket's width when it last was halved */
-    int slow; /* steps since */
 } search;
 
 static real fail(search *s)
@@ -143,11 +141,9 @@ static real narrow(search *s)
     const point a = s->a, b = s->b, c = s->c, best = fabs(a.value) < fabs(b.value) ? a : b;
     const real gap = fabs(b.at - a.at), least = epsilon * fabs(best.at) + smallest;
     if (gap <= 2 * least) return fabs(best.value) <= largest ? finish(s, best.at) : fail(s);
-    s->slow = gap <= s->gap / 2 ? 0 : s->slow + 1;
-    if (s->slow == 0) s->gap = gap;
     const real xi = (a.at - b.at) / (c.at - b.at), phi = (a.value - b.value) / (c.value - b.value);
     const bool safe = phi * phi < xi && (1 - phi) * (1 - phi) < 1 - xi;
-    if (s->slow > 3 || gap > largest || (c.at != b.at && !safe)) return middle(a.at, b.at);
+    if (gap > largest || (c.at != b.at && !safe)) return middle(a.at, b.at);
     real t = a.value / (a.value - b.value);
     if (c.at != b.at)
         t = a.value / (b.value - a.value) * c.value / (b.value - c.value) +
@@ -204,7 +200,6 @@ static real next(search *s, real z, real value)
         s->a = (point){z, value};
         s->b = s->last[side];
         s->c = s->last[1 - side];
-        s->gap = (real)INFINITY;
         return narrow(s);
     }
     if (value != value)
