@@ -8,6 +8,9 @@
 #include <assert.h>
 #include <string.h>
 #include <tgmath.h>
+#if defined __AVX2__
+#include <immintrin.h>
+#endif
 
 #if AD_REAL_BITS == 32
 typedef float real;
@@ -233,6 +236,33 @@ static inline void transpose_4x4(const real *in, size_t ld_in, real *out, size_t
     for (size_t i = 0; i < 4; i++) memcpy(out + i * ld_out, &row[i], sizeof(quad));
 }
 
+#if defined __AVX512F__ && AD_REAL_BITS == 32
+/* Numbers `step` apart, four from each place. */
+static inline __m512 load_quads(const float *in, size_t step)
+{
+    const __m512 two = _mm512_insertf32x4(_mm512_castps128_ps512(_mm_loadu_ps(in)), _mm_loadu_ps(in + step), 1);
+    return _mm512_insertf32x4(_mm512_insertf32x4(two, _mm_loadu_ps(in + 2 * step), 2), _mm_loadu_ps(in + 3 * step), 3);
+}
+
+/* As transpose_4x4(), of four blocks at once, one below the other. */
+static inline void transpose_16x4(const float *in, size_t ld_in, float *out, size_t ld_out)
+{
+    __m512 row[4];
+    for (size_t i = 0; i < 4; i++) row[i] = load_quads(in + i * ld_in, 4 * ld_in);
+    const __m512 low_02 = _mm512_unpacklo_ps(row[0], row[2]), high_02 = _mm512_unpackhi_ps(row[0], row[2]);
+    const __m512 low_13 = _mm512_unpacklo_ps(row[1], row[3]), high_13 = _mm512_unpackhi_ps(row[1], row[3]);
+    _mm512_storeu_ps(out, _mm512_unpacklo_ps(low_02, low_13));
+    _mm512_storeu_ps(out + ld_out, _mm512_unpackhi_ps(low_02, low_13));
+    _mm512_storeu_ps(out + 2 * ld_out, _mm512_unpacklo_ps(high_02, high_13));
+    _mm512_storeu_ps(out + 3 * ld_out, _mm512_unpackhi_ps(high_02, high_13));
+}
+#else
+static inline void transpose_16x4(const real *in, size_t ld_in, real *out, size_t ld_out)
+{
+    for (size_t i = 0; i < 16; i += 4) transpose_4x4(in + i * ld_in, ld_in, out + i, ld_out);
+}
+#endif
+
 /* (n,m) out = transpose of (m,n) in, both row-major with rows ld_in and ld_out apart; by blocks, for the caches. */
 static inline void transpose_matrix(size_t m, size_t n, const real *in, size_t ld_in, real *out, size_t ld_out)
 {
@@ -242,8 +272,11 @@ static inline void transpose_matrix(size_t m, size_t n, const real *in, size_t l
             size_t i1 = i0 + BLOCK < m ? i0 + BLOCK : m, j1 = j0 + BLOCK < n ? j0 + BLOCK : n;
             size_t i4 = i1 - (i1 - i0) % 4, j4 = j1 - (j1 - j0) % 4;
             for (size_t j = j0; j < j4; j += 4)
-                for (size_t i = i0; i < i4; i += 4)
-                    transpose_4x4(in + i * ld_in + j, ld_in, out + j * ld_out + i, ld_out);
+                if (i1 - i0 == BLOCK)
+                    transpose_16x4(in + i0 * ld_in + j, ld_in, out + j * ld_out + i0, ld_out);
+                else
+                    for (size_t i = i0; i < i4; i += 4)
+                        transpose_4x4(in + i * ld_in + j, ld_in, out + j * ld_out + i, ld_out);
             for (size_t j = j0; j < j1; j++)
                 for (size_t i = j < j4 ? i4 : i0; i < i1; i++) out[j * ld_out + i] = in[i * ld_in + j];
         }

@@ -139,12 +139,24 @@ static void rows_times_rows(const ad_tile *tile, const product *p, part at)
         }
 }
 
+/* Zeros where the blocks of C (m, n * rows) say that there are some. */
+static void clear_outside_blocks(const ad_tile *tile, const product *whole, size_t rows)
+{
+    real *c = tile->out.data;
+    for (size_t b = 0; b < count_parts(tile); b++) {
+        const part at = part_of(tile, whole, b);
+        for (size_t i = at.i0; i < at.i1; i++) {
+            memset(c + i * whole->n * rows, 0, at.j0 * rows * sizeof(real));
+            memset(c + (i * whole->n + at.j1) * rows, 0, (whole->n - at.j1) * rows * sizeof(real));
+        }
+    }
+}
+
 static void matmul_evaluate(const ad_tile *tile)
 {
     const product whole = product_of(&tile->in[0].shape, &tile->in[1].shape, tile->attribute);
     const bool a_per_row = tile->in[0].per_row, b_per_row = tile->in[1].per_row;
-    if (tile->attribute[BLOCKED] == BLOCKED_C)
-        memset(tile->out.data, 0, tile->out.size * rows_of(&tile->out, tile) * sizeof(real));
+    if (tile->attribute[BLOCKED] == BLOCKED_C) clear_outside_blocks(tile, &whole, rows_of(&tile->out, tile));
     for (size_t b = 0; b < count_parts(tile); b++) {
         part at = part_of(tile, &whole, b);
         if (a_per_row && b_per_row)
@@ -231,7 +243,7 @@ static void matmul_rows_evaluate(const ad_tile *tile)
     const size_t ld_a = whole.transpose_a ? rows : k * rows, ld_b = whole.transpose_b ? k * rows : rows;
     const bool by_dots = m <= FEW || n <= FEW;
     real *c = tile->out.data, *transposed = tile->scratch;
-    if (tile->attribute[BLOCKED] == BLOCKED_C && !tile->accumulate) memset(c, 0, m * n * sizeof(real));
+    if (tile->attribute[BLOCKED] == BLOCKED_C && !tile->accumulate) clear_outside_blocks(tile, &whole, 1);
     if (!by_dots) memset(transposed + tile->valid * n, 0, (rows - tile->valid) * n * sizeof(real));
     for (size_t p = 0; p < k; p++) {
         const real *a = real_in(tile, 0) + p * (whole.transpose_a ? m * rows : rows);

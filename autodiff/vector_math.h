@@ -6,9 +6,6 @@
 
 #include "kernels.h"
 
-#if defined __AVX2__
-#include <immintrin.h>
-#endif
 #include <sleef.h>
 
 /* SLEEF's type and names: Sleef_expf16_u10avx512f. Its sin and cos choose a method for all of a vector, by the largest
