@@ -245,13 +245,20 @@ static bool add_pass(const compiler *c, int s, ad_stage *stage)
     return true;
 }
 
-/* The largest tile whose buffer takes at most half the L2 cache: the other half is for weights and the stack. */
-static size_t choose_tile(const compiler *c, size_t features)
+/* The largest tile whose buffer takes at most half the L2 cache: the other half is for weights and the stack. Half a
+ * tile is worth a thread if it is so many numbers. */
+static void choose_tile(ad_plan *plan, size_t features)
 {
-    enum { SMALLEST = 128, LARGEST = 256 };
-    size_t bytes = ad_dtype_size(c->plan->dtype) * (features ? features : 1), rows = LARGEST;
+    enum { SMALLEST = 128, LARGEST = 256, WORTH_A_THREAD = 32768 };
+    size_t bytes = ad_dtype_size(plan->dtype) * features, rows = LARGEST;
     while (rows > SMALLEST && rows * bytes > ad_l2_bytes() / 2) rows /= 2;
-    return rows;
+    plan->tile_rows = rows;
+    plan->halves = rows / 2 * features >= WORTH_A_THREAD;
+}
+
+size_t ad_plan_tile_of(const ad_plan *plan, size_t rows)
+{
+    return plan->halves && rows <= plan->tile_rows ? plan->tile_rows / 2 : plan->tile_rows;
 }
 
 static bool compile(const compiler *c, const ad_plan_options *options)
@@ -272,7 +279,8 @@ static bool compile(const compiler *c, const ad_plan_options *options)
         if (height == SIZE_MAX) return false;
         if (height > features) features = height;
     }
-    plan->tile_rows = options->tile_rows ? options->tile_rows : choose_tile(c, features);
+    plan->tile_rows = options->tile_rows;
+    if (!plan->tile_rows) choose_tile(plan, features);
     for (int s = 0; s <= last; s++)
         if (!add_shared(c, s, &plan->stage[s]) || !add_pass(c, s, &plan->stage[s])) return false;
     for (int i = 0; i < c->n_output; i++) plan->output[i].from = operand_of(c, c->output[i]);

@@ -90,6 +90,7 @@ typedef struct {
 struct ad_plan {
     ad_dtype dtype;
     size_t tile_rows;
+    bool halves;     /* rows that fit one tile are run as two, for two threads */
     ad_arena *arena; /* of everything the plan points to, but for the buffers below */
     ad_stage *stage;
     size_t n_stage;
@@ -122,6 +123,8 @@ enum { AD_ROW_QUANTUM = 16, AD_MOST_TILE_ROWS = 1 << 20 };
 ad_status ad_plan_reserve(ad_plan *plan, size_t rows, int threads, ad_error *error);
 /* What a thread holds. */
 void ad_worker_free(const ad_plan *plan, ad_worker *worker);
+/* Rows in a tile of a run of so many: a function of that number alone, so that threads don't change results. */
+size_t ad_plan_tile_of(const ad_plan *plan, size_t rows);
 
 /* Sums over rows are kept in so many accumulators at most; which tile adds to which depends on nothing else. */
 size_t ad_plan_lanes(const ad_plan *plan, size_t rows);

@@ -13,7 +13,7 @@ typedef struct {
     const ad_run *run;
     const ad_stage *stage;
     const ad_instruction *wave; /* first of the shared instructions that run at once */
-    size_t tiles, lanes;
+    size_t tile_rows, tiles, lanes;
     ad_error *error;
     bool failed;
     bool sums_faults; /* a sum of this pass has arguments that are not finite */
@@ -23,7 +23,7 @@ size_t ad_plan_lanes(const ad_plan *plan, size_t rows)
 {
     enum { MOST = 16, FEWEST = 4 };
     const size_t budget = (size_t)64 << 20;
-    size_t tiles = (rows + plan->tile_rows - 1) / plan->tile_rows, most = MOST;
+    size_t tile = ad_plan_tile_of(plan, rows), tiles = (rows + tile - 1) / tile, most = MOST;
     while (most > FEWEST && most * plan->lane_bytes > budget) most /= 2;
     return tiles < most ? tiles : most;
 }
@@ -197,8 +197,8 @@ static void run_tile(execution *e, size_t t, size_t lane, bool accumulate, ad_wo
 {
     const ad_plan *plan = e->plan;
     const ad_stage *stage = e->stage;
-    size_t first = t * plan->tile_rows, valid = e->run->rows - first;
-    if (valid > plan->tile_rows) valid = plan->tile_rows;
+    size_t first = t * e->tile_rows, valid = e->run->rows - first;
+    if (valid > e->tile_rows) valid = e->tile_rows;
     size_t rows = (valid + AD_ROW_QUANTUM - 1) / AD_ROW_QUANTUM * AD_ROW_QUANTUM;
     bind(plan, worker, rows);
     ad_tile tile = {.rows = rows,
@@ -440,9 +440,11 @@ ad_status ad_plan_run(ad_plan *plan, const ad_run *run, ad_error *error)
     status = ad_plan_reserve(plan, run->rows, ad_pool_threads(run->pool), error);
     if (status != AD_OK) return status;
     bind_shared(plan);
+    size_t tile_rows = ad_plan_tile_of(plan, run->rows);
     execution e = {.plan = plan,
                    .run = run,
-                   .tiles = (run->rows + plan->tile_rows - 1) / plan->tile_rows,
+                   .tile_rows = tile_rows,
+                   .tiles = (run->rows + tile_rows - 1) / tile_rows,
                    .lanes = ad_plan_lanes(plan, run->rows),
                    .error = error};
     if (run->find_nan) look_at_parameters(&e);

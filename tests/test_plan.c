@@ -339,6 +339,31 @@ START_TEST(mistakes)
 }
 END_TEST
 
+static void height_evaluate(const ad_tile *tile)
+{
+    for (size_t i = 0; i < tile->rows; i++) ((float *)tile->out.data)[i] = (float)tile->rows;
+}
+
+static const ad_op height_op = {.name = "height", .n_in = 1, .flags = AD_OP_ELEMENTWISE, .evaluate = {height_evaluate}};
+
+/* Rows that fit one tile are run as two, for two threads, where that is work enough: a wide value, or none. */
+START_TEST(halves_of_a_tile)
+{
+    static const struct {
+        size_t width, rows, first, last; /* heights of the first and last row's tiles */
+    } cases[] = {
+        {1, 100, 112, 112}, {4000, 100, 64, 48}, {4000, 128, 64, 64}, {4000, 200, 128, 80}, {4000, 60, 64, 64}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        problem p = problem_new(cases[i].rows, 1);
+        p.tile_rows = 0;
+        ad_var x = ad_sum(bind_random(&p, true, AD_SHAPE(cases[i].width), -1, 1));
+        double *height = value_of(&p, ad_apply(&height_op, &x, 1, NULL, 0, p.tape), AD_F32);
+        ck_assert(height[0] == (double)cases[i].first && height[cases[i].rows - 1] == (double)cases[i].last);
+        problem_free(&p);
+    }
+}
+END_TEST
+
 START_TEST(tile_rows)
 {
     problem p = problem_new(100, 1);
@@ -700,6 +725,7 @@ Suite *plan_suite(void)
     tcase_add_test(use, shared_values_alone);
     tcase_add_test(use, mistakes);
     tcase_add_test(use, tile_rows);
+    tcase_add_test(use, halves_of_a_tile);
     tcase_add_test(use, print_out);
     tcase_add_test(use, sums_of_products);
     tcase_add_test(use, faults_are_found);
