@@ -54,6 +54,9 @@ void nf_table_free(nf_table *table);
  * begins the message: a path, say. */
 ad_status nf_table_check_finite(const nf_table *table, const char *what, ad_error *error);
 
+/* AD_ERROR_ARGUMENT when this name's extension is none of those: to be told before the work, not behind it. */
+ad_status nf_table_check_path(const char *path, ad_error *error);
+
 /* Write a file that is of the kind that its name's extension tells, as above, with numbers of table->dtype: .npy
  * (version 1, two-dimensional, little-endian, without the names), or text, with the fewest digits that give the same
  * number when they are read again. At least one of the names, if there are any, must not be a number. */

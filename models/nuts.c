@@ -30,6 +30,10 @@ static ad_status resolve(nf_nuts_options *o, const nf_target *target, ad_error *
     if (o->flow && nf_flow_dim(o->flow) != nf_target_dim(target))
         return ad_error_set(error, AD_ERROR_ARGUMENT, "the flow has %zu features, but target '%s' has %zu",
                             nf_flow_dim(o->flow), target->name, nf_target_dim(target));
+    if (o->flow && nf_flow_context(o->flow) > 0)
+        return ad_error_set(error, AD_ERROR_ARGUMENT,
+                            "the flow is conditional on %zu numbers, and a target has none to give",
+                            nf_flow_context(o->flow));
     return AD_OK;
 }
 
@@ -282,7 +286,8 @@ static ad_status constrain(sampler *s, ad_error *error)
     if (!plan) return error->status;
     ad_status status = AD_OK;
     double *x = ad_alloc(rows, r->dim * sizeof *x), *log_density = ad_alloc(rows, sizeof *log_density);
-    if (x && log_density) {
+    r->values = ad_alloc(ad_shape_size(AD_SHAPE(rows, r->size)), sizeof *r->values);
+    if (x && log_density && r->values) {
         ad_plan_set_input(plan, z, r->unconstrained);
         ad_plan_set_output(plan, 0, log_density);
         ad_plan_set_output(plan, 1, x);
@@ -301,15 +306,39 @@ static ad_status constrain(sampler *s, ad_error *error)
     return status;
 }
 
+static double bfmi_of(const nf_nuts_draw *draw, size_t draws)
+{
+    double mean = 0, changes = 0, squares = 0;
+    for (size_t i = 0; i < draws; i++) mean += draw[i].energy / (double)draws;
+    for (size_t i = 0; i < draws; i++) {
+        double difference = draw[i].energy - mean, change = i ? draw[i].energy - draw[i - 1].energy : 0;
+        squares += difference * difference;
+        changes += change * change;
+    }
+    return changes / squares;
+}
+
+static void tell(sampler *s)
+{
+    nf_nuts_result *r = s->result;
+    size_t rows = r->chains * r->draws;
+    for (size_t c = 0; c < r->chains; c++) r->bfmi[c] = bfmi_of(r->draw + c * r->draws, r->draws);
+    for (size_t i = 0; i < rows; i++) {
+        r->acceptance += r->draw[i].acceptance / (double)rows;
+        r->divergent += r->draw[i].divergent;
+        r->cut_off += r->draw[i].depth == s->o.max_depth;
+    }
+}
+
 static ad_status allocate(sampler *s, ad_error *error)
 {
     nf_nuts_result *r = s->result;
     *r = (nf_nuts_result){.chains = s->o.chains, .dim = s->dim, .size = nf_target_size(s->target)};
-    r->values = ad_alloc(ad_shape_size(AD_SHAPE(r->chains, s->o.draws, r->size)), sizeof *r->values);
     r->unconstrained = ad_alloc(ad_shape_size(AD_SHAPE(r->chains, s->o.draws, r->dim)), sizeof *r->unconstrained);
     r->draw = ad_alloc(ad_shape_size(AD_SHAPE(r->chains, s->o.draws)), sizeof *r->draw);
     r->step_size = ad_alloc(r->chains, sizeof *r->step_size);
-    return r->values && r->unconstrained && r->draw && r->step_size ? AD_OK : out_of_memory(s, error);
+    r->bfmi = ad_alloc(r->chains, sizeof *r->bfmi);
+    return r->unconstrained && r->draw && r->step_size && r->bfmi ? AD_OK : out_of_memory(s, error);
 }
 
 ad_status nf_nuts(const nf_target *target, const nf_nuts_options *options, nf_nuts_result *result, ad_error *error)
@@ -328,6 +357,7 @@ ad_status nf_nuts(const nf_target *target, const nf_nuts_options *options, nf_nu
     if (!status) status = run_chains(&s, error);
     if (!status) {
         close_up(&s);
+        tell(&s);
         status = constrain(&s, error);
     }
     result->seconds = seconds_now() - s.begun;
@@ -342,5 +372,6 @@ void nf_nuts_free(nf_nuts_result *result)
     ad_free(result->unconstrained);
     ad_free(result->draw);
     ad_free(result->step_size);
+    ad_free(result->bfmi);
     *result = (nf_nuts_result){0};
 }

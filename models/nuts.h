@@ -58,11 +58,18 @@ typedef struct {
 typedef struct {
     size_t chains, draws;  /* draws of each chain: fewer than planned when stopped */
     size_t dim, size;      /* of the unconstrained event, and of all sites on the user's scale */
-    double *values;        /* (chains, draws, size), on the user's scale; its elements: nf_target_element() */
+    double *values;        /* (chains, draws, size), on the user's scale, elements as nf_target_element() names them */
     double *unconstrained; /* (chains, draws, dim) */
     nf_nuts_draw *draw;    /* (chains, draws) */
     double *step_size;     /* (chains) */
-    size_t gradients;      /* in all, of the warm-up too */
+    /* (chains): E-BFMI, Σ (E_n - E_(n-1))² / Σ (E_n - mean E)² of the energies (Betancourt 2016, "Diagnosing suboptimal
+     * cotangent disintegrations in Hamiltonian Monte Carlo"); below 0.3 momenta change the energy too little for the
+     * draws to reach the tails. NaN with less than 2 draws. */
+    double *bfmi;
+    double acceptance; /* mean over all draws */
+    size_t divergent;  /* draws */
+    size_t cut_off;    /* draws whose trajectory reached max_depth */
+    size_t gradients;  /* in all, of the warm-up too */
     double seconds;
     bool stopped; /* by progress or interrupted */
 } nf_nuts_result;

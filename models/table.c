@@ -26,6 +26,11 @@ static const struct format *format_of(const char *path, ad_error *error)
     return NULL;
 }
 
+ad_status nf_table_check_path(const char *path, ad_error *error)
+{
+    return format_of(path, error) ? AD_OK : AD_ERROR_ARGUMENT;
+}
+
 ad_status nf_table_read(const char *path, nf_table *table, ad_error *error)
 {
     *table = (nf_table){0};

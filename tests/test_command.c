@@ -130,7 +130,7 @@ static bool have_gnuplot(void)
 
 /* ---- Help and usage ------------------------------------------------------------------------------------------- */
 
-static const char *const commands[] = {"data", "fit", "sample", "logprob", "plot", "info", "check", "demo"};
+static const char *const commands[] = {"data", "fit", "sample", "logprob", "plot", "info", "check", "nuts", "demo"};
 
 START_TEST(help_of_every_command)
 {
@@ -250,6 +250,11 @@ static const struct {
     {{"data", "moons", "-nx", "-o", "m.npy"}, {"-n", "'x'"}},
     {{"data", "moons", "-o", "m.docx"}, {"m.docx", ".npy"}},
     {{"plot", "m.safetensors", "-o", "m.jpeg"}, {"m.jpeg", ".png", ".svg"}},
+    {{"nuts"}, {"TARGET", "missing"}},
+    {{"nuts", "pot5"}, {"'pot5'", "pot4", "eight_schools"}},
+    {{"nuts", "pot1", "--target-accept", "1"}, {"--target-accept", "'1'", "0.9999"}},
+    {{"nuts", "pot1", "--max-depth", "30"}, {"--max-depth", "'30'", "from 1 to 24"}},
+    {{"nuts", "pot1", "-o", "draws.docx"}, {"draws.docx", ".npy"}},
     {{"check", "flip", "--dim", "0"}, {"--dim", "'0'", "from 1"}},
 };
 
@@ -448,6 +453,53 @@ START_TEST(check_tells_all)
         ck_assert_str_ne(text_in(check, "property"), "");
     }
     json_decref(result);
+}
+END_TEST
+
+START_TEST(nuts_tells_all)
+{
+    json_t *result = SUCCEED_JSON("nuts", "eight_schools", "--chains", "3", "--tune", "300", "-n", "200", "--seed", "4",
+                                  "--target-accept", "0.9", "--dense", "-o", "draws.csv");
+    json_t *parameters = member(result, "parameters"), *tau = json_array_get(parameters, 1);
+    ck_assert_uint_eq(json_array_size(parameters), 10);
+    ck_assert_str_eq(text_in(tau, "name"), "tau");
+    ck_assert_double_gt(number_in(tau, "q5"), 0);
+    ck_assert_double_lt(number_in(tau, "rhat"), 1.1);
+    ck_assert_double_gt(number_in(tau, "ess_tail"), 10);
+    ck_assert_uint_eq(json_array_size(member(result, "step_size")), 3);
+    ck_assert_uint_eq(json_array_size(member(result, "bfmi")), 3);
+    ck_assert_double_gt(number_in(result, "gradients"), 1500);
+    ck_assert(json_is_false(member(result, "interrupted")));
+
+    nf_table draws;
+    double sum = 0;
+    ck_assert_int_eq(nf_table_read(scratch_path("draws.csv").text, &draws, NULL), AD_OK);
+    ck_assert_uint_eq(draws.rows, 600);
+    ck_assert_uint_eq(draws.columns, 10);
+    ck_assert_str_eq(draws.names[9], "theta_trans[8]");
+    for (size_t r = 0; r < draws.rows; r++) sum += draws.values[10 * r + 1];
+    ck_assert_double_eq_tol(sum / 600, number_in(tau, "mean"), 1e-10);
+    nf_table_free(&draws);
+    json_decref(result);
+
+    SUCCEED("nuts", "eight_schools_centered", "--chains", "2", "--tune", "200", "-n", "100", "--threads", "1");
+    assert_contains(output, "ESS bulk");
+    assert_contains(output, "\ntheta[8] ");
+    assert_contains(output, "divergent ");
+    assert_contains(output, "--target-accept");
+}
+END_TEST
+
+START_TEST(nuts_with_a_flow)
+{
+    make_model();
+    json_t *result = SUCCEED_JSON("nuts", "gaussian(dim=2)", "--flow", "moons.safetensors", "-n", "50");
+    ck_assert_uint_eq(json_array_size(member(result, "parameters")), 2);
+    json_decref(result);
+    ck_assert_int_eq(RUN("nuts", "gaussian(dim=3)", "--flow", "moons.safetensors"), 2);
+    assert_contains(complaint, "the flow has 2 features, but target 'gaussian' has 3");
+    ck_assert_int_eq(RUN("nuts", "gaussian(dim=2)", "--flow", "moons.npy"), 1);
+    assert_contains(complaint, "moons.npy");
 }
 END_TEST
 
@@ -747,7 +799,8 @@ END_TEST
 enum { TERMINAL_COLUMNS = 100 };
 
 /* A training without end on a terminal, which types ctrl-C when it has seen an epoch; returns its exit status. */
-static int interrupt_on_terminal(char *screen, size_t size)
+/* Run on a terminal, and type ctrl-C when `cue` is on the screen. */
+static int interrupt_on_terminal(const char *const words[], const char *cue, char *screen, size_t size)
 {
     struct winsize window = {.ws_row = 24, .ws_col = TERMINAL_COLUMNS};
     int terminal, state;
@@ -757,12 +810,12 @@ static int interrupt_on_terminal(char *screen, size_t size)
     ck_assert_int_ge(child, 0);
     if (child == 0) {
         setenv("TERM", "xterm", 1);
-        become_command(WORDS("fit", "moons.npy", "--flow", "maf(16)", "--epochs", "1000000", "-o", "m.safetensors"));
+        become_command(words);
     }
     for (ssize_t got; filled < size - 1 && (got = read(terminal, screen + filled, size - 1 - filled)) > 0;) {
         filled += (size_t)got;
         screen[filled] = '\0';
-        if (!typed && strstr(screen, "train ")) typed = write(terminal, "\x03", 1) == 1;
+        if (!typed && strstr(screen, cue)) typed = write(terminal, "\x03", 1) == 1;
     }
     close(terminal);
     ck_assert_int_eq(waitpid(child, &state, 0), child);
@@ -774,7 +827,9 @@ START_TEST(interrupt_keeps_weights)
 {
     static char screen[1 << 18];
     SUCCEED("data", "moons", "-n", "2000", "-o", "moons.npy");
-    ck_assert_int_eq(interrupt_on_terminal(screen, sizeof screen), 130);
+    const char *const *words =
+        WORDS("fit", "moons.npy", "--flow", "maf(16)", "--epochs", "1000000", "-o", "m.safetensors");
+    ck_assert_int_eq(interrupt_on_terminal(words, "train ", screen, sizeof screen), 130);
     assert_contains(screen, "interrupted in epoch");
     assert_contains(screen, "'m.safetensors'");
     assert_contains(screen, "rows/s");
@@ -794,6 +849,22 @@ START_TEST(interrupt_keeps_weights)
     ck_assert_double_lt(number_in(training, "epochs"), 1000000);
     json_decref(info);
     ck_assert_int_eq(scratch_files(false), 2);
+}
+END_TEST
+
+START_TEST(interrupt_keeps_draws)
+{
+    static char screen[1 << 18];
+    const char *const *words =
+        WORDS("nuts", "gaussian", "--chains", "2", "--tune", "100", "-n", "3000000", "-o", "d.npy");
+    ck_assert_int_eq(interrupt_on_terminal(words, "draws  ", screen, sizeof screen), 130);
+    assert_contains(screen, "of 3000000 draws of each chain");
+    assert_contains(screen, "gradients/s");
+    nf_table draws;
+    ck_assert_int_eq(nf_table_read(scratch_path("d.npy").text, &draws, NULL), AD_OK);
+    ck_assert_uint_ge(draws.rows, 2);
+    ck_assert_uint_lt(draws.rows, 6000000);
+    nf_table_free(&draws);
 }
 END_TEST
 
@@ -829,6 +900,8 @@ Suite *command_suite(void)
     tcase_add_test(work, scores_are_of_the_best_epoch);
     tcase_add_test(work, zero_turns_validation_off);
     tcase_add_test(work, check_tells_all);
+    tcase_add_test(work, nuts_tells_all);
+    tcase_add_test(work, nuts_with_a_flow);
     tcase_add_test(work, numbers_to_standard_output);
     tcase_add_test(work, full_standard_output);
     tcase_add_test(work, demo);
@@ -843,6 +916,7 @@ Suite *command_suite(void)
     tcase_add_loop_test(bad, bad_formula, 0, COUNT(bad_formulas));
     tcase_add_test(early, divergence_keeps_weights);
     tcase_add_test(early, interrupt_keeps_weights);
+    tcase_add_test(early, interrupt_keeps_draws);
     tcase_add_test(early, progress_off_a_terminal);
     return suite;
 }

@@ -60,20 +60,6 @@ static double mean_steps(const nf_nuts_result *r)
     return sum / (double)(r->chains * r->draws);
 }
 
-static double mean_acceptance(const nf_nuts_result *r)
-{
-    double sum = 0;
-    for (size_t i = 0; i < r->chains * r->draws; i++) sum += r->draw[i].acceptance;
-    return sum / (double)(r->chains * r->draws);
-}
-
-static size_t divergent(const nf_nuts_result *r)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < r->chains * r->draws; i++) count += r->draw[i].divergent;
-    return count;
-}
-
 /* ---- Normals ----------------------------------------------------------------------------------------------------- */
 
 /* The values, and their products two by two. */
@@ -126,7 +112,7 @@ START_TEST(gaussians)
         }
         assert_means(&result, moments_of_neighbours, count, expected, 4);
     }
-    ck_assert_uint_eq(divergent(&result), 0);
+    ck_assert_uint_eq(result.divergent, 0);
     nf_nuts_free(&result);
     free(expected);
 }
@@ -172,7 +158,7 @@ START_TEST(target_acceptance_is_met)
     static const double asked[] = {0.6, 0.8, 0.95};
     nf_nuts_result r = sample_named("gaussian(dim=20,correlation=0.3)",
                                     &(nf_nuts_options){.chains = 8, .seed = 1, .target_accept = asked[_i]});
-    ck_assert_double_eq_tol(mean_acceptance(&r), asked[_i], 0.5 * (1 - asked[_i]));
+    ck_assert_double_eq_tol(r.acceptance, asked[_i], 0.5 * (1 - asked[_i]));
     nf_nuts_free(&r);
 }
 END_TEST
@@ -188,6 +174,7 @@ START_TEST(depth_is_limited)
         ck_assert_uint_ge(r.draw[i].steps, (1u << r.draw[i].depth) - 1);
     }
     ck_assert_uint_eq(deepest, 3);
+    ck_assert_uint_gt(r.cut_off, r.chains * r.draws / 2);
     nf_nuts_free(&r);
 }
 END_TEST
@@ -336,6 +323,8 @@ START_TEST(draws_come_with_their_density)
         ck_assert_double_gt(r.draw[i].energy, -(2 * log(3) - 3 + log(3)));
         ck_assert(r.draw[i].acceptance > 0 && r.draw[i].acceptance <= 1);
     }
+    /* of independent energies it would be 2 */
+    for (size_t c = 0; c < r.chains; c++) ck_assert(r.bfmi[c] > 0.5 && r.bfmi[c] < 3);
     nf_nuts_free(&r);
 }
 END_TEST
@@ -344,8 +333,9 @@ START_TEST(divergences_are_told)
 {
     nf_nuts_result centered = sample_named("eight_schools_centered", &(nf_nuts_options){.seed = 1});
     nf_nuts_result funnel = sample_named("funnel", &(nf_nuts_options){.draws = 500, .seed = 1});
-    ck_assert_uint_gt(divergent(&centered), 10);
-    ck_assert_uint_gt(divergent(&funnel), 0);
+    ck_assert_uint_gt(centered.divergent, 10);
+    ck_assert_uint_gt(funnel.divergent, 0);
+    ck_assert_double_lt(funnel.bfmi[0], 0.5);
     nf_nuts_free(&centered);
     nf_nuts_free(&funnel);
 }
@@ -413,7 +403,7 @@ START_TEST(eight_schools_as_published)
     nf_nuts_result r =
         sample_named("eight_schools", &(nf_nuts_options){.chains = 8, .draws = 2000, .seed = 1, .target_accept = 0.95});
     assert_means(&r, schools, 20, exact, 3);
-    ck_assert_uint_lt(divergent(&r), 5);
+    ck_assert_uint_lt(r.divergent, 5);
     nf_nuts_free(&r);
 }
 END_TEST

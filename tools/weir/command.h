@@ -55,8 +55,8 @@ struct command {
     void (*print)(const json_t *result, FILE *to);
 };
 
-extern const struct command data_command, fit_command, vi_command, sample_command, logprob_command, plot_command,
-    info_command, check_command, demo_command;
+extern const struct command data_command, fit_command, vi_command, nuts_command, sample_command, logprob_command,
+    plot_command, info_command, check_command, demo_command;
 
 /* ---- The command line ---------------------------------------------------------------------------------------- */
 

@@ -7,8 +7,8 @@
 #include <string.h>
 
 static const struct command *const commands[] = {
-    &data_command, &fit_command,  &vi_command,    &sample_command, &logprob_command,
-    &plot_command, &info_command, &check_command, &demo_command,
+    &data_command,    &fit_command,  &vi_command,   &nuts_command,  &sample_command,
+    &logprob_command, &plot_command, &info_command, &check_command, &demo_command,
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
