@@ -188,9 +188,12 @@ static ad_status step(sampler *s, group *g, ad_error *error)
     ad_status status = ad_plan_run(g->plan, &(ad_run){.rows = g->active}, error);
     g->gradients += g->active;
     for (size_t i = 0; !status && i < g->active; i++) {
-        bool drawn;
+        bool drawn, starts = g->chain[i]->phase == NF_CHAIN_STARTS;
         status = nf_nuts_chain_advance(g->chain[i], g->log_density[i], &drawn, error);
         if (drawn) keep_draw(s, g->chain[i]);
+        /* where the first chain starts; behind a flow it was checked when that was fitted */
+        if (!status && starts && g->chain[i]->phase != NF_CHAIN_STARTS && g->chain[i]->number == 0 && !s->o.flow)
+            status = nf_target_check_gradient(s->target, g->chain[i]->draw.q, 1, error);
     }
     for (size_t i = g->active; !status && i-- > 0;)
         if (g->chain[i]->phase == NF_CHAIN_DONE) leave_out(s, g, i);
@@ -211,11 +214,14 @@ static void run_group(void *context, size_t index, int worker)
 /* ---- All of it ----------------------------------------------------------------------------------------------------
  */
 
-/* Where the log density at a start is NaN, the name of what made it so. */
+/* Where no start was found, the name of what isn't finite. */
 static void explain(group *g, ad_error *error)
 {
     ad_error cause = {AD_OK, ""};
     char message[sizeof error->message];
+    bool starting = false;
+    for (size_t i = 0; i < g->active; i++) starting |= g->chain[i]->phase == NF_CHAIN_STARTS;
+    if (!starting) return;
     if (ad_plan_run(g->plan, &(ad_run){.rows = g->active, .find_nan = true}, &cause) != AD_ERROR_NUMERIC) return;
     snprintf(message, sizeof message, "%.500s: %.500s", error->message, cause.message);
     ad_error_set(error, AD_ERROR_NUMERIC, "%s", message);

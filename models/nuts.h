@@ -75,7 +75,8 @@ typedef struct {
 } nf_nuts_result;
 
 /* Fill *result, to be released with nf_nuts_free(); on failure it is empty. A chain starts at a point drawn uniformly
- * from (-2, 2), up to 100 times until density and gradient are finite there. Its draws are a function of seed, of its
+ * from (-2, 2), up to 100 times until density and gradient are finite there; the gradient is
+ * checked at the first one. Its draws are a function of seed, of its
  * number and of the options that shape it: the same bits beside any number of other chains and with any pool. */
 ad_status nf_nuts(const nf_target *target, const nf_nuts_options *options, nf_nuts_result *result, ad_error *error);
 void nf_nuts_free(nf_nuts_result *result);

@@ -285,3 +285,30 @@ ad_status nf_target_log_densities(const nf_target *target, const double *z, size
 {
     return evaluate(target, nf_target_log_density, z, rows, log_density, pool, error);
 }
+
+/* ---- The gradient -------------------------------------------------------------------------------------------- */
+
+/* A finite difference of a density that comes from elsewhere (of an ODE, say) may be this far off. */
+static const double tolerance = 1e-4;
+
+ad_status nf_target_check_gradient(const nf_target *target, const double *z, size_t rows, ad_error *error)
+{
+    ad_tape *tape = ad_tape_new();
+    if (!tape) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to check the target's gradient");
+    ad_error cause = {AD_OK, ""};
+    ad_gradcheck_report found;
+    size_t dim = nf_target_dim(target);
+    ad_var in = ad_input(tape, "z", AD_SHAPE(dim)), log_density = nf_target_log_density(target, in);
+    ad_status status = ad_gradcheck(log_density, &in, 1, &in, &z, 1,
+                                    &(ad_gradcheck_options){.rows = rows, .tolerance = tolerance}, &found, &cause);
+    if (status == AD_ERROR_NUMERIC)
+        ad_error_set(
+            error, status,
+            "target '%s': its gradient disagrees with its value: along feature %zu at z = %.4g finite differences "
+            "give %.6g, the gradient is %.6g",
+            target->name, found.element % dim + 1, z[found.element], found.expected, found.got);
+    else if (status != AD_OK)
+        *error = cause;
+    ad_tape_free(tape);
+    return status;
+}

@@ -85,6 +85,10 @@ ad_status nf_target_values(const nf_target *target, const double *z, size_t rows
 ad_status nf_target_log_densities(const nf_target *target, const double *z, size_t rows, double *log_density,
                                   ad_pool *pool, ad_error *error);
 
+/* Compare the gradient of the log-density at each z (rows, dim), where it is finite, with finite differences.
+ * AD_ERROR_NUMERIC where they disagree. */
+ad_status nf_target_check_gradient(const nf_target *target, const double *z, size_t rows, ad_error *error);
+
 /* ---- Built-in targets ---------------------------------------------------------------------------------------- */
 
 /* A family of targets. */

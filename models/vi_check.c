@@ -6,9 +6,6 @@
 
 enum { DRAWS = 256, GRADIENT_DRAWS = 3 };
 
-/* A finite difference of a density that comes from elsewhere (of an ODE, say) may be this far off. */
-static const double tolerance = 1e-4;
-
 static ad_status check_values(const nf_target *target, const double *z, const double *log_p, ad_error *error)
 {
     size_t dim = nf_target_dim(target), nan = 0, infinite = 0, none = 0, first = 0;
@@ -40,35 +37,18 @@ static ad_status check_values(const nf_target *target, const double *z, const do
     return AD_OK;
 }
 
+/* At the first draws where there is a density. */
 static ad_status check_gradient(const nf_target *target, const double *z, const double *log_p, ad_error *error)
 {
     size_t dim = nf_target_dim(target), rows = 0;
     double *point = ad_alloc(GRADIENT_DRAWS * dim, sizeof *point);
-    ad_tape *tape = ad_tape_new();
-    if (!point || !tape) {
-        ad_free(point);
-        ad_tape_free(tape);
-        return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to check the target's gradient");
-    }
+    if (!point) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to check the target's gradient");
     for (size_t i = 0; i < DRAWS && rows < GRADIENT_DRAWS; i++) {
         if (!isfinite(log_p[i])) continue;
         for (size_t j = 0; j < dim; j++) point[rows * dim + j] = z[i * dim + j];
         rows++;
     }
-    ad_error cause = {AD_OK, ""};
-    ad_gradcheck_report found;
-    ad_var in = ad_input(tape, "z", AD_SHAPE(dim)), log_density = nf_target_log_density(target, in);
-    ad_status status = ad_gradcheck(log_density, &in, 1, &in, (const double *const[]){point}, 1,
-                                    &(ad_gradcheck_options){.rows = rows, .tolerance = tolerance}, &found, &cause);
-    if (status == AD_ERROR_NUMERIC)
-        ad_error_set(
-            error, status,
-            "target '%s': its gradient disagrees with its value: along feature %zu at z = %.4g finite differences "
-            "give %.6g, the gradient is %.6g",
-            target->name, found.element % dim + 1, point[found.element], found.expected, found.got);
-    else if (status != AD_OK)
-        *error = cause;
-    ad_tape_free(tape);
+    ad_status status = nf_target_check_gradient(target, point, rows, error);
     ad_free(point);
     return status;
 }

@@ -572,6 +572,14 @@ static ad_var flat_density(const nf_target *self, const ad_var *value)
 }
 static const nf_target flat = {.name = "flat", .site = four, .n_site = 1, .log_density = flat_density};
 
+/* Half of its gradient is missing. */
+static ad_var detached_density(const nf_target *self, const ad_var *value)
+{
+    (void)self;
+    return ad_neg(ad_sum(ad_mul(value[0], ad_stop_gradient(value[0]))));
+}
+static const nf_target detached = {.name = "detached", .site = four, .n_site = 1, .log_density = detached_density};
+
 /* NaN where x < 0: half of the starts need another attempt. */
 static ad_var half_density(const nf_target *self, const ad_var *value)
 {
@@ -595,6 +603,7 @@ START_TEST(densities_that_cannot_be_sampled)
     assert_fails(&nowhere, (nf_nuts_options){0}, AD_ERROR_NUMERIC, "op 'log'");
     assert_fails(&impossible, (nf_nuts_options){0}, AD_ERROR_NUMERIC, "-inf");
     assert_fails(&flat, (nf_nuts_options){0}, AD_ERROR_NUMERIC, "proper");
+    assert_fails(&detached, (nf_nuts_options){0}, AD_ERROR_NUMERIC, "its gradient disagrees with its value");
 }
 END_TEST
 
