@@ -5,11 +5,9 @@
 #include "targets.h"
 #include "training.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <math.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* Everything that the demo chooses. */
 static const char *const defaults[] = {
@@ -38,12 +36,9 @@ struct paths {
     char data[PATH_MAX], model[PATH_MAX], samples[PATH_MAX], picture[PATH_MAX];
 };
 
-static ad_status make_directory(const char *directory, struct paths *paths, ad_error *error)
+static ad_status make_paths(const char *directory, struct paths *paths, ad_error *error)
 {
-    if (strlen(directory) > PATH_MAX - 32)
-        return ad_error_set(error, AD_ERROR_ARGUMENT, "the directory's name is too long");
-    if (mkdir(directory, 0777) != 0 && errno != EEXIST)
-        return ad_error_set(error, AD_ERROR_IO, "cannot create the directory '%s': %s", directory, strerror(errno));
+    if (make_directory(directory, error)) return error->status;
     snprintf(paths->data, PATH_MAX, "%s/moons.npy", directory);
     snprintf(paths->model, PATH_MAX, "%s/moons.safetensors", directory);
     snprintf(paths->samples, PATH_MAX, "%s/samples.npy", directory);
@@ -105,7 +100,7 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     struct paths paths;
     nf_table data;
     struct trained trained = {0};
-    if (make_directory(option_text(arguments, "output"), &paths, error)) return error->status;
+    if (make_paths(option_text(arguments, "output"), &paths, error)) return error->status;
     if (draw_moons(target.rows, target.noise, target.seed, &data, error)) return error->status;
     ad_status status = nf_table_write(paths.data, &data, error);
     if (!status) status = train(arguments, paths.data, &data, &trained, error);
@@ -131,7 +126,9 @@ const struct command demo_command = {
     .name = "demo",
     .summary = "See it all: draw data, fit a flow, score it on fresh data, draw pictures.",
     .example = "weir demo moons",
-    .positionals = {{"TARGET", TARGETS, "the distribution to learn: moons"}},
+    .positionals =
+        {{"TARGET", TARGETS,
+          "the distribution to learn: moons; see also 'weir help demo potentials' and 'weir help demo nfvi'"}},
     .groups = {options, training_options},
     .defaults = defaults,
     .run = run,

@@ -2,7 +2,10 @@
 #include "files.h"
 #include "report.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 ad_status read_data(const char *path, size_t columns, const char *model, nf_table *data, ad_error *error)
@@ -52,6 +55,14 @@ ad_status check_output(const char *output, const char *input, ad_error *error)
     ad_status status = nf_file_create(output, &trial, error);
     if (!status) nf_file_abort(trial);
     return status;
+}
+
+ad_status make_directory(const char *directory, ad_error *error)
+{
+    if (strlen(directory) > PATH_MAX - 64)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "the directory's name is too long");
+    if (mkdir(directory, 0777) == 0 || errno == EEXIST) return AD_OK;
+    return ad_error_set(error, AD_ERROR_IO, "cannot create the directory '%s': %s", directory, strerror(errno));
 }
 
 char **column_names(const json_t *record, size_t dim)

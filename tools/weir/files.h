@@ -16,6 +16,9 @@ ad_status save_model(const nf_flow *flow, const json_t *record, const char *path
 /* Can output be written, and is it another file than input (may be NULL)? */
 ad_status check_output(const char *output, const char *input, ad_error *error);
 
+/* Where there is none yet. Its name leaves room for those of files. */
+ad_status make_directory(const char *directory, ad_error *error);
+
 /* The names that the columns of the training data had, dim of them, or NULL; release with ad_free(). */
 char **column_names(const json_t *record, size_t dim);
 

@@ -12,6 +12,9 @@ static const struct command *const commands[] = {
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
+/* Named by two words; in the overview they are part of the first. */
+static const struct command *const two_words[] = {&demo_potentials_command, &demo_nfvi_command};
+
 enum { EXIT_FAULT = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 
 static int exit_status(ad_status status)
@@ -41,6 +44,20 @@ static const struct command *find_command(const char *name)
     else
         fprintf(stderr, "weir: unknown command '%s'; see 'weir --help'\n", name);
     return NULL;
+}
+
+/* The command of the words at the front, and how many these are; NULL, and told, when there is none. */
+static const struct command *find_words(int count, char **words, int *taken)
+{
+    char name[64];
+    *taken = 1;
+    if (count > 1) snprintf(name, sizeof name, "%s %s", words[0], words[1]);
+    for (size_t i = 0; count > 1 && i < sizeof two_words / sizeof *two_words; i++) {
+        if (strcmp(two_words[i]->name, name) != 0) continue;
+        *taken = 2;
+        return two_words[i];
+    }
+    return find_command(words[0]);
 }
 
 static void print_overview(FILE *to)
@@ -111,9 +128,10 @@ int main(int argc, char **argv)
         help_print_targets(stdout);
         return finish(0);
     }
-    const struct command *command = find_command(help ? argv[2] : word);
+    int first = help ? 2 : 1, taken;
+    const struct command *command = find_words(argc - first, argv + first, &taken);
     if (!command) return EXIT_USAGE;
-    if (!help) return run_command(command, argc - 2, argv + 2);
+    if (!help) return run_command(command, argc - first - taken, argv + first + taken);
     help_print(command, stdout);
     return finish(0);
 }
