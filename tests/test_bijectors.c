@@ -17,8 +17,9 @@ static const char *const chains[] = {
     "realnvp(6,6,network=residual)-flip-realnvp(6,mask=random,seed=4,activation=elu,bound=1)",
     "(rqs(7,bins=3,tail=2)-flip)*2-rqs(6,network=residual,activation=gelu,mask=random,seed=1)",
     "rqsar(9,8,bins=5,tail=2)-flip-iaf(7,activation=silu)-invert(rqsar(8,bins=2,activation=elu))",
-    "leaky(slopes=each)-lu(seed=5)-affine(rank=0)-leaky-sigmoid-invert(sigmoid)-affine(form=diagonal)-exp",
-    "affine(rank=0,form=diagonal)-(hh-radial)*2-affine(rank=5)-tanh",
+    "affine(rank=0,form=diagonal)-radial-hh-affine(rank=5,form=diagonal)-softplus",
+    "leaky(slopes=each)-lu(seed=5)",
+    "affine(rank=5)-hh",
 };
 
 static size_t n_types(void)
