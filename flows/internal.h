@@ -10,7 +10,7 @@ extern const nf_bijector_type nf_type_chain, nf_type_invert;
 extern const nf_bijector_type nf_type_loc, nf_type_scale, nf_type_permute, nf_type_flip, nf_type_standardize,
     nf_type_maf, nf_type_actnorm, nf_type_batchnorm, nf_type_iaf, nf_type_realnvp, nf_type_rqs, nf_type_rqsar;
 extern const nf_bijector_type nf_type_hh, nf_type_planar, nf_type_radial, nf_type_lu, nf_type_leaky, nf_type_tanh,
-    nf_type_sigmoid, nf_type_softplus, nf_type_exp, nf_type_affine;
+    nf_type_sigmoid, nf_type_softplus, nf_type_exp, nf_type_affine, nf_type_sylvester;
 
 /* Base distributions. */
 extern const nf_bijector_type nf_type_normal, nf_type_diagonal_normal, nf_type_uniform, nf_type_student,
@@ -53,6 +53,8 @@ ad_var nf_permute(ad_var v, uint64_t seed, bool inverse);
 /* A constant (n,n), 1 on the diagonal; and the diagonal (n) of a matrix (n,n). */
 ad_var nf_identity(ad_tape *tape, size_t n);
 ad_var nf_diagonal(ad_var a);
+/* 1 + (1 - t²)(slope - 1), t a tanh: how steep z + c tanh(z) is where it is `slope` at the middle. */
+ad_var nf_tanh_slope(ad_var t, ad_var slope);
 
 /* Base distribution and bijector of a flow's formula; *base NULL when it names none. */
 nf_bijector *nf_parse_flow(const char *formula, size_t dim, size_t context, uint64_t seed, nf_bijector **base,

@@ -44,11 +44,17 @@ static layer layer_of(const nf_bijector *self)
                    .slope = ad_maximum(slope, ad_scalar(u.tape, least))};
 }
 
+ad_var nf_tanh_slope(ad_var t, ad_var slope)
+{
+    ad_var squared = ad_square(t);
+    return ad_add(squared, ad_mul(slope, ad_sub(ad_scalar(t.tape, 1), squared)));
+}
+
 static ad_var forward(const nf_bijector *self, ad_var z, ad_var *log_det)
 {
     layer l = layer_of(self);
-    ad_var t = ad_tanh(ad_add(ad_sum(ad_mul(l.w, z)), l.b)), squared = ad_square(t);
-    *log_det = ad_log(ad_add(squared, ad_mul(l.slope, ad_sub(ad_scalar(z.tape, 1), squared))));
+    ad_var t = ad_tanh(ad_add(ad_sum(ad_mul(l.w, z)), l.b));
+    *log_det = ad_log(nf_tanh_slope(t, l.slope));
     return ad_add(z, ad_mul(l.u_hat, t));
 }
 

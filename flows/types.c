@@ -10,7 +10,7 @@ static const nf_bijector_type *bijectors[MOST_TYPES + 1] = {
     &nf_type_loc,     &nf_type_scale,     &nf_type_permute, &nf_type_flip,    &nf_type_standardize, &nf_type_maf,
     &nf_type_actnorm, &nf_type_batchnorm, &nf_type_iaf,     &nf_type_realnvp, &nf_type_rqs,         &nf_type_rqsar,
     &nf_type_hh,      &nf_type_planar,    &nf_type_radial,  &nf_type_lu,      &nf_type_leaky,       &nf_type_tanh,
-    &nf_type_sigmoid, &nf_type_softplus,  &nf_type_exp,     &nf_type_affine,
+    &nf_type_sigmoid, &nf_type_softplus,  &nf_type_exp,     &nf_type_affine,  &nf_type_sylvester,
 };
 
 static const nf_bijector_type *distributions[MOST_TYPES + 1] = {

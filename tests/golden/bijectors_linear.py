@@ -64,6 +64,32 @@ def affine(z, l, v, shift):
     return (scale + v @ v.T) @ z + shift
 
 
+def sylvester(z, v, r, r_diagonal, r_tilde, r_tilde_diagonal, b):
+    """van den Berg et al. 2018, eq. 13: z + Q R tanh(R~ Q' z + b), Q of Householder reflections."""
+    q = torch.eye(len(z))
+    for w in v:
+        q = q @ (torch.eye(len(z)) - 2 * torch.outer(w, w) / (w @ w))
+    q = q[:, : len(v)]
+    bounded = lambda rho: torch.diag(-0.99 + 1.98 * torch.sigmoid(rho))
+    r = torch.tril(r, -1).T + bounded(r_diagonal)
+    r_tilde = torch.tril(r_tilde, -1).T + bounded(r_tilde_diagonal)
+    return z + q @ r @ torch.tanh(r_tilde @ q.T @ z + b)
+
+
+def hidden(units):
+    def at_most(d):
+        return min(units, d)
+
+    return [
+        lambda d: (at_most(d), d),
+        lambda d: (at_most(d), at_most(d)),
+        lambda d: (at_most(d),),
+        lambda d: (at_most(d), at_most(d)),
+        lambda d: (at_most(d),),
+        lambda d: (at_most(d),),
+    ]
+
+
 def columns(rank):
     return lambda d: (d, min(rank, d))
 
@@ -91,6 +117,8 @@ BIJECTORS = [
     ("affine(0)", lambda z, l, shift: affine(z, l, torch.zeros(len(z), 1), shift), [square, vector]),
     ("affine(rank=5)", affine, [square, columns(5), vector]),
     ("affine(form=diagonal)", affine, [vector, columns(2), vector]),
+    ("sylvester", sylvester, hidden(8)),
+    ("sylvester(3)", sylvester, hidden(3)),
     ("leaky", leaky, [one]),
     ("leaky(slopes=each)", leaky, [vector]),
     ("tanh", torch.tanh, []),
