@@ -7,6 +7,9 @@
  *     log|det A| = log|det L| + log|det C|                             (the determinant lemma)
  *     A⁻¹ y = u - W C⁻¹ Vᵀ u,  u = L⁻¹ y                               (Woodbury)
  *
+ * which loses digits where L is nearly singular and A isn't. So for D <= 64, where it costs no more than the products
+ * of a tile's rows, A itself is factorised (LU with pivoting).
+ *
  * A diagonal L makes A positive definite. With a triangular one det A is 0 on a surface in the space of parameters,
  * which maximum likelihood keeps away from: log|det A| is -inf there.
  *
@@ -55,43 +58,56 @@ static ad_var log_det_l(const nf_bijector *self, ad_var l)
     return ad_sum(ad_log(is_diagonal(self) ? l : nf_diagonal(l)));
 }
 
-/* V, W and C; false at rank 0. */
-typedef struct {
-    ad_var v, w, c;
-} update;
-
-static bool update_of(const nf_bijector *self, ad_var l, update *u)
+static ad_var dense(const nf_bijector *self, ad_var l, ad_var v)
 {
-    size_t rank = rank_of(self);
-    if (rank == 0) return false;
-    u->v = nf_param(self, "v");
-    u->w = solve_l(self, l, u->v);
-    u->c = ad_add(ad_matmul(ad_transpose(u->v), u->w), nf_identity(l.tape, rank));
-    return true;
+    ad_var product = ad_matmul(v, ad_transpose(v));
+    return ad_add(is_diagonal(self) ? ad_mul(nf_identity(l.tape, self->dim), l) : l, product);
+}
+
+static bool factorises_dense(const nf_bijector *self)
+{
+    return self->dim <= 64;
+}
+
+static ad_var capacitance(ad_var v, ad_var w)
+{
+    return ad_add(ad_matmul(ad_transpose(v), w), nf_identity(v.tape, ad_shape_of(v).dim[1]));
+}
+
+static ad_var log_abs_det(const nf_bijector *self, ad_var l)
+{
+    if (rank_of(self) == 0) return log_det_l(self, l);
+    ad_var v = nf_param(self, "v");
+    if (factorises_dense(self)) return ad_log_abs_det(dense(self, l, v));
+    return ad_add(log_det_l(self, l), ad_log_abs_det(capacitance(v, solve_l(self, l, v))));
+}
+
+/* A⁻¹ y */
+static ad_var solve(const nf_bijector *self, ad_var l, ad_var y)
+{
+    if (rank_of(self) == 0) return solve_l(self, l, y);
+    ad_var v = nf_param(self, "v");
+    if (factorises_dense(self)) return ad_solve(dense(self, l, v), y);
+    ad_var u = solve_l(self, l, y), w = solve_l(self, l, v);
+    return ad_sub(u, ad_matmul(w, ad_solve(capacitance(v, w), ad_matmul(ad_transpose(v), u))));
 }
 
 static ad_var forward(const nf_bijector *self, ad_var z, ad_var *log_det)
 {
-    update u;
     ad_var l = nf_param(self, "l"), x = is_diagonal(self) ? ad_mul(l, z) : ad_matmul(l, z);
-    *log_det = log_det_l(self, l);
-    if (update_of(self, l, &u)) {
-        x = ad_add(x, ad_matmul(u.v, ad_matmul(ad_transpose(u.v), z)));
-        *log_det = ad_add(*log_det, ad_log_abs_det(u.c));
+    *log_det = log_abs_det(self, l);
+    if (rank_of(self) > 0) {
+        ad_var v = nf_param(self, "v");
+        x = ad_add(x, ad_matmul(v, ad_matmul(ad_transpose(v), z)));
     }
     return ad_add(x, nf_param(self, "shift"));
 }
 
 static ad_var inverse(const nf_bijector *self, ad_var x, ad_var *log_det)
 {
-    update u;
-    ad_var l = nf_param(self, "l"), z = solve_l(self, l, ad_sub(x, nf_param(self, "shift")));
-    *log_det = ad_neg(log_det_l(self, l));
-    if (update_of(self, l, &u)) {
-        z = ad_sub(z, ad_matmul(u.w, ad_solve(u.c, ad_matmul(ad_transpose(u.v), z))));
-        *log_det = ad_sub(*log_det, ad_log_abs_det(u.c));
-    }
-    return z;
+    ad_var l = nf_param(self, "l");
+    *log_det = ad_neg(log_abs_det(self, l));
+    return solve(self, l, ad_sub(x, nf_param(self, "shift")));
 }
 
 static const nf_argument arguments[] = {

@@ -58,9 +58,28 @@ static ad_var forward(const nf_bijector *self, ad_var z, ad_var *log_det)
     return ad_add(z, ad_mul(l.u_hat, t));
 }
 
+/* a + wᵀû tanh(a) of one element */
+static ad_var along_w(void *context, ad_tape *inner, ad_var a, const ad_var *slope)
+{
+    (void)context;
+    return ad_add(a, ad_mul(ad_sub(*slope, ad_scalar(inner, 1)), ad_tanh(a)));
+}
+
+static ad_var inverse(const nf_bijector *self, ad_var x, ad_var *log_det)
+{
+    layer l = layer_of(self);
+    ad_var y = ad_reshape(ad_add(ad_sum(ad_mul(l.w, x)), l.b), AD_SHAPE(1));
+    ad_var root = ad_root(y, &l.slope, 1, AD_ROOT_ELEMENTWISE, NULL, along_w, NULL);
+    ad_var error = ad_sub(y, along_w(NULL, x.tape, root, &l.slope)); /* 0, but it has the gradient */
+    ad_var a = ad_add(root, ad_div(error, nf_tanh_slope(ad_tanh(root), l.slope))), t = ad_tanh(a);
+    *log_det = ad_neg(ad_sum(ad_log(nf_tanh_slope(t, l.slope))));
+    return ad_sub(x, ad_mul(l.u_hat, t));
+}
+
 const nf_bijector_type nf_type_planar = {
     .name = "planar",
     .help = "x = z + u tanh(w'z + b), invertible by a constraint on u",
     .build = build,
     .forward = forward,
+    .inverse = inverse,
 };

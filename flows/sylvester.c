@@ -86,6 +86,42 @@ static ad_var forward(const nf_bijector *self, ad_var z, ad_var *log_det)
     return ad_add(z, ad_matmul(ad_matmul(l.q, l.r), t));
 }
 
+/* c + R tanh(R̃ c + b); captured: R, R̃, b */
+static ad_var hidden(void *context, ad_tape *inner, ad_var c, const ad_var *captured)
+{
+    (void)context, (void)inner;
+    ad_var t = ad_tanh(ad_add(ad_matmul(captured[1], c), captured[2]));
+    return ad_add(c, ad_matmul(captured[0], t));
+}
+
+/* c with hidden(c) = y, and its gradient by one Newton step, whose Jacobian 1 + R diag(1 - t²) R̃ is triangular. */
+static ad_var solve_hidden(const layer *l, ad_var y, size_t m)
+{
+    const ad_var captured[] = {l->r, l->r_tilde, l->b};
+    size_t *order = ad_alloc(m, sizeof *order);
+    if (!order) {
+        ad_tape_fail(y.tape, AD_ERROR_MEMORY, "out of memory for %zu hidden units", m);
+        return y;
+    }
+    for (size_t i = 0; i < m; i++) order[i] = m - 1 - i;
+    ad_var root = ad_root(y, captured, 3, AD_ROOT_TRIANGULAR, order, hidden, NULL);
+    ad_free(order);
+    ad_var t = ad_tanh(ad_add(ad_matmul(l->r_tilde, root), l->b));
+    ad_var steepness = ad_reshape(ad_sub(ad_scalar(y.tape, 1), ad_square(t)), AD_SHAPE(m, 1));
+    ad_var jacobian = ad_add(ad_matmul(l->r, ad_mul(steepness, l->r_tilde)), nf_identity(y.tape, m));
+    ad_var error = ad_sub(y, hidden(NULL, y.tape, root, captured));
+    return ad_add(root, ad_solve_triangular(jacobian, error, AD_UPPER));
+}
+
+static ad_var inverse(const nf_bijector *self, ad_var x, ad_var *log_det)
+{
+    layer l = layer_of(self);
+    ad_var c = solve_hidden(&l, ad_matmul(ad_transpose(l.q), x), units_of(self));
+    ad_var t = ad_tanh(ad_add(ad_matmul(l.r_tilde, c), l.b));
+    *log_det = ad_neg(ad_sum(ad_log(nf_tanh_slope(t, l.slope))));
+    return ad_sub(x, ad_matmul(ad_matmul(l.q, l.r), t));
+}
+
 static const nf_argument arguments[] = {
     {"units", NF_COUNT, 8, 1, 65536, NULL, "hidden units; at most D are used"},
     {0},
@@ -97,4 +133,5 @@ const nf_bijector_type nf_type_sylvester = {
     .argument = arguments,
     .build = build,
     .forward = forward,
+    .inverse = inverse,
 };

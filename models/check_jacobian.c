@@ -59,9 +59,20 @@ static ad_status tape_jacobian(nf_checker *c, const nf_check_direction *d, size_
     return status;
 }
 
-/* By the 4-point central difference of step h * max(1, |in_j|). */
+/* How far each feature may move: no further than makes an output move as far, lest it leave the range of the map. */
+static void find_reach(const double *jacobian, const double *at, size_t rows, size_t dim, double *reach)
+{
+    for (size_t r = 0; r < rows; r++)
+        for (size_t j = 0; j < dim; j++) {
+            double steepest = 1;
+            for (size_t i = 0; i < dim; i++) steepest = fmax(steepest, fabs(jacobian[(r * dim + i) * dim + j]));
+            reach[r * dim + j] = fmax(1, fabs(at[r * dim + j])) / steepest;
+        }
+}
+
+/* By the 4-point central difference of step h * reach_j. */
 static ad_status difference_jacobian(nf_checker *c, bool inverse, const double *at, size_t rows, double h,
-                                     double *jacobian)
+                                     const double *reach, double *jacobian)
 {
     static const double offset[4] = {-2, -1, 1, 2}, weight[4] = {1. / 12, -8. / 12, 8. / 12, -1. / 12};
     size_t dim = c->dim, n = rows * dim;
@@ -71,12 +82,11 @@ static ad_status difference_jacobian(nf_checker *c, bool inverse, const double *
     for (size_t j = 0; j < dim; j++)
         for (int k = 0; k < 4 && status == AD_OK; k++) {
             memcpy(in, at, n * sizeof *in);
-            for (size_t r = 0; r < rows; r++) in[r * dim + j] += offset[k] * h * fmax(1, fabs(at[r * dim + j]));
+            for (size_t r = 0; r < rows; r++) in[r * dim + j] += offset[k] * h * reach[r * dim + j];
             status = nf_check_transform(c, AD_F64, inverse, in, rows, out, NULL);
             for (size_t r = 0; r < rows; r++)
                 for (size_t i = 0; i < dim; i++)
-                    jacobian[(r * dim + i) * dim + j] +=
-                        weight[k] * out[r * dim + i] / (h * fmax(1, fabs(at[r * dim + j])));
+                    jacobian[(r * dim + i) * dim + j] += weight[k] * out[r * dim + i] / (h * reach[r * dim + j]);
         }
     ad_free(out);
     ad_free(in);
@@ -99,26 +109,29 @@ static void compare_log_dets(nf_checker *c, double *const *jacobian, int count, 
 
 static ad_status one_way(nf_checker *c, bool inverse, const char *property[2])
 {
-    enum { STEPS = 4 };
-    static const double step[STEPS] = {1e-3, 1e-4, 1e-5, 1e-6};
+    enum { STEPS = 3 };
+    static const double step[STEPS] = {1e-3, 1e-4, 1e-5};
     size_t dim = c->dim;
     size_t rows = dim > 8 ? 4 : ROWS;
-    double *jacobian[STEPS], *in = ad_alloc(ROWS, dim * sizeof *in), log_det[ROWS];
+    double *jacobian[STEPS], *in = ad_alloc(ROWS, dim * sizeof *in), *reach = ad_alloc(ROWS, dim * sizeof *reach);
+    double log_det[ROWS];
     nf_check_direction d = {0};
-    bool good = in != NULL;
+    bool good = in && reach;
     for (int k = 0; k < STEPS; k++) good = (jacobian[k] = ad_alloc(rows * dim, dim * sizeof *in)) && good;
     ad_status status = good ? random_events(c, inverse, rows, in) : nf_check_out_of_memory(c);
     if (status == AD_OK && !nf_check_open(c, inverse, rows, in, &d)) status = c->error->status;
     if (status == AD_OK) status = nf_check_run(&d, d.log_det, rows, log_det, c->error);
     if (status == AD_OK) status = tape_jacobian(c, &d, rows, jacobian[0]);
+    if (status == AD_OK) find_reach(jacobian[0], in, rows, dim, reach);
     if (status == AD_OK)
         compare_log_dets(c, jacobian, 1, rows, log_det, &d, inverse, nf_check_result_add(c, property[0], 1e-8));
     for (int k = 0; k < STEPS && status == AD_OK; k++)
-        status = difference_jacobian(c, inverse, in, rows, step[k], jacobian[k]);
+        status = difference_jacobian(c, inverse, in, rows, step[k], reach, jacobian[k]);
     if (status == AD_OK)
         compare_log_dets(c, jacobian, STEPS, rows, log_det, &d, inverse, nf_check_result_add(c, property[1], 1e-8));
     nf_check_close(&d);
     for (int k = 0; k < STEPS; k++) ad_free(jacobian[k]);
+    ad_free(reach);
     ad_free(in);
     return status;
 }

@@ -122,7 +122,7 @@ static void extreme_events(const nf_checker *c, double *in)
 }
 
 /* A value may overflow honestly, and a point be out of support; nothing may be NaN, and what is finite has finite
- * gradients. A log-det of +infinity is that of the way back through a matrix that rounding has made singular. */
+ * gradients. */
 static ad_status look_for_nan(nf_checker *c, bool inverse, nf_check_result *result)
 {
     size_t dim = c->dim;
@@ -144,9 +144,8 @@ static ad_status look_for_nan(nf_checker *c, bool inverse, nf_check_result *resu
         bool bad = isnan(log_det[r]), overflow = isinf(log_det[r]);
         for (size_t j = 0; j < dim; j++) overflow |= isinf(out[r * dim + j]);
         for (size_t j = 0; j < dim; j++)
-            bad |=
-                (isnan(out[r * dim + j]) && log_det[r] != INFINITY) ||
-                (overflow ? isnan(gradient[r * dim + j]) && log_det[r] == -INFINITY : !isfinite(gradient[r * dim + j]));
+            bad |= isnan(out[r * dim + j]) || (overflow ? isnan(gradient[r * dim + j]) && log_det[r] == -INFINITY
+                                                        : !isfinite(gradient[r * dim + j]));
         if (!bad) continue;
         if (result->worst == 0) nf_check_at(result, inverse ? "x" : "z", in + r * dim, dim);
         result->worst++;

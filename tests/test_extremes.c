@@ -127,7 +127,8 @@ END_TEST
 
 /* ---- Tiny and huge events and parameters --------------------------------------------------------------------- */
 
-static const char *const everywhere[] = {"radial", "hh", "lu", "leaky", "tanh", "sigmoid", "softplus"};
+static const char *const everywhere[] = {"planar", "radial", "sylvester(2)", "hh",      "lu",
+                                         "leaky",  "tanh",   "sigmoid",      "softplus"};
 
 static bool set_all(void *context, const char *name, nf_parameter *parameter)
 {
