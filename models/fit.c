@@ -22,6 +22,8 @@ static ad_status resolve(nf_fit_options *o, size_t rows, ad_error *error)
     if (o->optimizer.kind == NF_ADAM && o->optimizer.learning_rate == 0) o->optimizer.learning_rate = 2e-3;
     if (o->optimizer.kind == NF_ADAM && o->optimizer.beta2 == 0) o->optimizer.beta2 = 0.98;
     if (o->val_fraction == 0) o->val_fraction = 0.1;
+    if (!(o->ema >= 0 && o->ema < 1))
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "ema: expected 0 or more and less than 1, got %g", o->ema);
     if (!(o->val_fraction < 1))
         return ad_error_set(error, AD_ERROR_ARGUMENT, "validation fraction: expected less than 1, got %g",
                             o->val_fraction);
@@ -169,17 +171,40 @@ static ad_status diverged_in(nf_training *t, const ad_run *run, double loss, dou
     return diverged(t, t->now.step + 1, how, error);
 }
 
-/* A last step whose loss no other one computes. */
+/* Far above where it began, clipped steps may wander on finite values for ever. */
+static bool lost(const nf_training *t, double loss)
+{
+    return !(loss < 1000 * (1 + fabs(t->first_nll)));
+}
+
+static ad_status loss_of(nf_training *t, const uint32_t *row, size_t rows, double *loss, ad_error *error)
+{
+    ad_run run = {.rows = rows, .index = row, .pool = t->o.pool};
+    ad_status status = ad_plan_run(t->val_plan, &run, error);
+    *loss = loss_at(t, t->val_loss);
+    return status;
+}
+
+/* The last step of an epoch, before its weights can be the best. Where no validation tells, the last batch does. */
 static ad_status check_epoch(nf_training *t, ad_error *error)
 {
+    char how[64];
+    double loss = NAN;
+    size_t rows = (t->n_train - 1) % t->o.batch + 1;
     size_t count = nf_flow_parameter_count(t->flow);
     const void *w = nf_flow_parameters(t->flow);
     bool f32 = nf_flow_dtype(t->flow) == AD_F32, finite = true;
     for (size_t i = 0; i < count; i++)
         finite &= f32 ? isfinite(((const float *)w)[i]) : isfinite(((const double *)w)[i]);
     if (!finite) return diverged(t, t->now.step, "its weights are not finite", error);
-    if (t->n_val > 0 && isnan(t->now.val_nll)) return diverged(t, t->now.step, "the validation loss is NaN", error);
-    return AD_OK;
+    if (t->n_val > 0) {
+        if (isnan(t->now.val_nll)) return diverged(t, t->now.step, "the validation loss is NaN", error);
+        return AD_OK;
+    }
+    ad_status status = loss_of(t, t->order + t->n_train - rows, rows, &loss, error);
+    if (status != AD_OK || !lost(t, loss)) return status;
+    snprintf(how, sizeof how, "loss %g after it", loss);
+    return diverged(t, t->now.step, how, error);
 }
 
 /* One pass over the training rows. *stop: the caller wants no more. */
@@ -200,15 +225,14 @@ static ad_status run_epoch(nf_training *t, bool *stop, ad_error *error)
         if (t->now.step == 0) t->first_nll = loss;
         t->now.learning_rate = nf_scheduled_rate(t->o.schedule, nf_optimizer_settings(t->optimizer)->learning_rate,
                                                  t->o.warmup, t->now.step, steps * t->o.epochs);
-        /* far above where it began, clipped steps may wander on finite values for ever */
-        bool lost = !(loss < 1000 * (1 + fabs(t->first_nll)));
-        status = lost ? AD_ERROR_NUMERIC
-                      : nf_optimizer_step(t->optimizer, nf_flow_parameters(t->flow), t->gradient, t->now.learning_rate,
-                                          t->o.pool, &norm, error);
+        status = lost(t, loss) ? AD_ERROR_NUMERIC
+                               : nf_optimizer_step(t->optimizer, nf_flow_parameters(t->flow), t->gradient,
+                                                   t->now.learning_rate, t->o.pool, &norm, error);
         if (status == AD_ERROR_NUMERIC) return diverged_in(t, &run, loss, norm, error);
         if (status != AD_OK) return status;
         sum += loss * (double)rows;
         t->now.step++;
+        if (t->average) nf_update_average(t);
         seen += rows;
         const nf_iteration now = {.iteration = t->now.step,
                                   .loss = loss,
@@ -226,38 +250,61 @@ static ad_status run_epoch(nf_training *t, bool *stop, ad_error *error)
 static ad_status validate(nf_training *t, ad_error *error)
 {
     t->now.val_nll = NAN;
-    if (t->n_val == 0) return AD_OK;
-    ad_run run = {.rows = t->n_val, .index = t->val, .pool = t->o.pool};
-    ad_status status = ad_plan_run(t->val_plan, &run, error);
-    t->now.val_nll = loss_at(t, t->val_loss);
-    return status;
+    return t->n_val > 0 ? loss_of(t, t->val, t->n_val, &t->now.val_nll, error) : AD_OK;
+}
+
+/* The history grows as epochs are done: those planned may never be. */
+static ad_status make_room(nf_training *t, ad_error *error)
+{
+    if (t->now.epoch < t->history_room) return AD_OK;
+    size_t room = 2 * t->history_room + 64;
+    nf_progress *history = ad_realloc(t->report->history, room, sizeof *history);
+    if (!history) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for the history of %zu epochs", room);
+    t->report->history = history;
+    t->history_room = room;
+    return AD_OK;
+}
+
+/* With the weights that are judged and kept: where averages are wanted, those. */
+static ad_status end_epoch(nf_training *t, ad_error *error)
+{
+    ad_status status = validate(t, error);
+    if (status == AD_OK) status = check_epoch(t, error);
+    if (status != AD_OK) return status;
+    t->now.epoch++;
+    t->now.seconds = seconds_now() - t->started;
+    double nll = t->n_val ? t->now.val_nll : t->now.train_nll;
+    if (nll < t->report->best_nll && !lost(t, nll)) keep_best(t, nll);
+    t->report->history[t->now.epoch - 1] = t->now;
+    return AD_OK;
+}
+
+static bool out_of_patience(const nf_training *t)
+{
+    return t->o.patience > 0 && t->now.epoch - t->report->best_epoch >= (size_t)t->o.patience;
 }
 
 ad_status nf_train_until(nf_training *t, size_t epochs, bool *stop, ad_error *error)
 {
-    nf_fit_report *report = t->report;
-    ad_status status = AD_OK;
+    nf_outcome *outcome = &t->report->outcome;
     while (t->now.epoch < epochs && !*stop) {
-        status = run_epoch(t, stop, error);
-        if (status == AD_OK && !*stop) status = validate(t, error);
-        if (status == AD_OK && !*stop) status = check_epoch(t, error);
-        if (*stop) report->outcome = NF_STOPPED_BY_CALLER;
-        if (*stop || status != AD_OK) break;
-        t->now.epoch++;
-        t->now.seconds = seconds_now() - t->started;
-        double nll = t->n_val ? t->now.val_nll : t->now.train_nll;
-        if (nll < report->best_nll) keep_best(t, nll);
-        report->history[t->now.epoch - 1] = t->now;
-        if (t->o.progress && !t->o.progress(t->o.context, &t->now)) {
-            report->outcome = NF_STOPPED_BY_CALLER;
+        ad_status status = make_room(t, error);
+        if (status == AD_OK) status = run_epoch(t, stop, error);
+        if (*stop) *outcome = NF_STOPPED_BY_CALLER;
+        if (*stop || status != AD_OK) return status;
+        if (t->average) nf_exchange_average(t);
+        status = end_epoch(t, error);
+        if (status == AD_OK && t->o.progress && !t->o.progress(t->o.context, &t->now)) {
+            *outcome = NF_STOPPED_BY_CALLER;
             *stop = true;
-        } else if (epochs == t->o.epochs && t->o.patience > 0 &&
-                   t->now.epoch - report->best_epoch >= (size_t)t->o.patience) {
-            report->outcome = NF_STOPPED_EARLY;
+        } else if (status == AD_OK && epochs == t->o.epochs && out_of_patience(t)) {
+            *outcome = NF_STOPPED_EARLY;
             *stop = true;
         }
+        if (t->average) nf_exchange_average(t);
+        if (status != AD_OK) return status;
     }
-    return status;
+    return AD_OK;
 }
 
 static ad_status train(nf_training *t, ad_error *error)
@@ -286,19 +333,20 @@ static ad_status start(nf_training *t, const double *x, size_t rows, ad_error *e
     t->gradient = ad_alloc_aligned(count, size);
     t->best = ad_alloc_aligned(count, size);
     t->step_loss = ad_alloc(2, sizeof(double));
-    t->report->history = ad_alloc(t->o.epochs, sizeof *t->report->history);
-    if (!t->gradient || !t->best || !t->step_loss || !t->report->history)
+    t->average = t->o.ema > 0 ? ad_alloc_aligned(count, size) : NULL;
+    if (!t->gradient || !t->best || !t->step_loss || (t->o.ema > 0 && !t->average))
         return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to train %zu parameters", count);
     t->val_loss = t->step_loss + sizeof(double);
     status = compile(t, error);
     if (status != AD_OK) return status;
     t->optimizer = nf_optimizer_take(t->o.resume, &t->o.optimizer, count, dtype, error);
     if (!t->optimizer) return error->status;
+    if (t->average) memcpy(t->average, nf_flow_parameters(t->flow), count * size);
     t->report->train_rows = t->n_train;
     t->report->val_rows = t->n_val;
     t->now.epochs = t->o.epochs;
     t->now.starts = t->o.starts;
-    t->now.start_epochs = (t->o.epochs + 9) / 10;
+    t->now.start_epochs = (t->o.epochs - 1) / 10 + 1;
     keep_best(t, INFINITY);
     return AD_OK;
 }
@@ -321,6 +369,7 @@ ad_status nf_fit(nf_flow *flow, const double *x, size_t rows, const nf_fit_optio
     ad_plan_free(t.val_plan);
     ad_plan_free(t.step_plan);
     ad_free(t.step_loss);
+    ad_free_aligned(t.average);
     ad_free_aligned(t.best);
     ad_free_aligned(t.gradient);
     ad_free(t.order);

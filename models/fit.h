@@ -15,10 +15,12 @@ typedef struct {
     ad_plan *step_plan, *val_plan;
     ad_var x;
     void *gradient, *best;      /* of and like the trained parameters */
+    void *average;              /* likewise; NULL where options.ema is 0 */
     char *step_loss, *val_loss; /* one element each */
     nf_optimizer *optimizer;
     nf_progress now;
     nf_fit_report *report;
+    size_t history_room; /* of the report's: it grows */
     double started, first_nll;
 } nf_training;
 
@@ -28,5 +30,10 @@ ad_status nf_train_until(nf_training *t, size_t epochs, bool *stop, ad_error *er
 
 /* Train from options.starts different initial weights for a while, and leave the training where the best of them is. */
 ad_status nf_choose_start(nf_training *t, bool *stop, ad_error *error);
+
+/* options.ema, after now.step steps. */
+void nf_update_average(nf_training *t);
+/* The averages change places with the weights that are being trained. */
+void nf_exchange_average(nf_training *t);
 
 #endif

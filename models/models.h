@@ -168,7 +168,7 @@ typedef struct {
     size_t step;          /* optimiser steps done */
     size_t rows;          /* training rows seen so far */
     double train_nll;     /* mean over the epoch's mini-batches, nats per row */
-    double val_nll;       /* on the validation rows; NaN without any */
+    double val_nll;       /* on the validation rows, of the averaged weights where there is an ema; NaN without any */
     double learning_rate;
     size_t start, starts; /* of how many initial weights these are which, from 1 */
     size_t start_epochs;  /* how long each is tried */
@@ -181,7 +181,8 @@ typedef struct {
  */
 typedef struct {
     size_t epochs; /* 100 */
-    size_t starts; /* 1: initial weights tried, each for a tenth of the epochs; the best is trained on */
+    size_t starts; /* 1: initial weights tried, each for a tenth of the epochs; the best by val_nll is
+                    * trained on */
     size_t batch;  /* 128; the last batch of an epoch may be smaller */
     /* Other defaults here: clip 1 (negative: don't clip); of Adam learning_rate 2e-3, and beta2 0.98, for 0.999 is slow
      * to forget the large gradients of narrow densities. */
@@ -191,8 +192,11 @@ typedef struct {
     size_t warmup;        /* 0 steps */
     double val_fraction;  /* 0.1 of the rows, drawn at random, are kept for validation; negative: none */
     long patience;        /* stop after so many epochs without a better val_nll; negative or 0: never */
-    uint64_t seed;        /* of the split and the shuffles */
-    ad_pool *pool;        /* NULL: this thread */
+    /* 0, none. Else validate and keep not the weights but their exponential moving average, with this decay at each
+     * step. 0.98 goes well with several starts: it shows how good a start is while its learning rate is still high. */
+    double ema;
+    uint64_t seed; /* of the split and the shuffles */
+    ad_pool *pool; /* NULL: this thread */
     /* After each epoch; false stops training, with the best weights. NULL: none. */
     bool (*progress)(void *context, const nf_progress *progress);
     /* Polled after each step: true stops at once, with the best weights (ctrl-C). NULL: none. */

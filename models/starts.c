@@ -7,8 +7,9 @@
 
 /* All that training goes on from. */
 typedef struct {
-    void *parameters, *moments, *best;
+    void *parameters, *moments, *best, *average;
     nf_progress now, *history;
+    size_t history_room;
     double best_nll;
     size_t best_epoch;
     uint64_t steps;
@@ -19,19 +20,20 @@ static size_t trained_bytes(const nf_training *t)
     return nf_flow_parameter_count(t->flow) * ad_dtype_size(nf_flow_dtype(t->flow));
 }
 
-static bool open_snapshot(const nf_training *t, size_t epochs, snapshot *s)
+static bool open_snapshot(const nf_training *t, snapshot *s)
 {
     size_t bytes = trained_bytes(t);
     *s = (snapshot){.parameters = ad_alloc(bytes, 1),
                     .moments = ad_alloc(t->optimizer->state_bytes, 1),
                     .best = ad_alloc(bytes, 1),
-                    .history = ad_alloc(epochs, sizeof *s->history)};
-    return s->parameters && s->moments && s->best && s->history;
+                    .average = ad_alloc(t->average ? bytes : 0, 1)};
+    return s->parameters && s->moments && s->best && s->average;
 }
 
 static void close_snapshot(snapshot *s)
 {
     ad_free(s->history);
+    ad_free(s->average);
     ad_free(s->best);
     ad_free(s->moments);
     ad_free(s->parameters);
@@ -47,7 +49,7 @@ static void copy(nf_training *t, snapshot *s, bool back)
         {nf_flow_parameters(t->flow), s->parameters, trained_bytes(t)},
         {t->optimizer->state, s->moments, t->optimizer->state_bytes},
         {t->best, s->best, trained_bytes(t)},
-        {t->report->history, s->history, (back ? s->now.epoch : t->now.epoch) * sizeof *s->history},
+        {t->average, s->average, t->average ? trained_bytes(t) : 0},
         {&t->now, &s->now, sizeof s->now},
         {&t->report->best_nll, &s->best_nll, sizeof s->best_nll},
         {&t->report->best_epoch, &s->best_epoch, sizeof s->best_epoch},
@@ -55,8 +57,19 @@ static void copy(nf_training *t, snapshot *s, bool back)
     };
     const size_t rows = t->now.rows; /* all starts count */
     for (size_t i = 0; i < sizeof part / sizeof *part; i++)
-        memcpy(back ? part[i].training : part[i].kept, back ? part[i].kept : part[i].training, part[i].bytes);
+        if (part[i].bytes > 0)
+            memcpy(back ? part[i].training : part[i].kept, back ? part[i].kept : part[i].training, part[i].bytes);
     t->now.rows = rows;
+}
+
+static void exchange_history(nf_training *t, snapshot *s)
+{
+    nf_progress *history = t->report->history;
+    size_t room = t->history_room;
+    t->report->history = s->history;
+    t->history_room = s->history_room;
+    s->history = history;
+    s->history_room = room;
 }
 
 /* The first start is from the flow's own weights. */
@@ -68,13 +81,15 @@ static void begin(nf_training *t, snapshot *initial, size_t start)
     if (start == 0) return;
     nf_initialize(nf_flow_bijector(t->flow), t->o.seed + start);
     nf_flow_push(t->flow);
+    if (t->average) memcpy(t->average, nf_flow_parameters(t->flow), trained_bytes(t));
 }
 
-/* Mean over the second half of the epochs: single ones scatter. */
+/* Of the averaged weights after the last epoch; without averages single epochs scatter, and the mean over their second
+ * half has to do. */
 static double score(const nf_training *t)
 {
     double sum = 0;
-    size_t first = t->now.epoch / 2;
+    size_t first = t->average ? t->now.epoch - 1 : t->now.epoch / 2;
     for (size_t i = first; i < t->now.epoch; i++)
         sum += t->n_val ? t->report->history[i].val_nll : t->report->history[i].train_nll;
     return sum / (double)(t->now.epoch - first);
@@ -85,8 +100,8 @@ ad_status nf_choose_start(nf_training *t, bool *stop, ad_error *error)
     if (t->o.starts == 1) return AD_OK;
     const size_t epochs = t->now.start_epochs;
     snapshot initial, best;
-    bool room = open_snapshot(t, epochs, &initial);
-    room &= open_snapshot(t, epochs, &best);
+    bool room = open_snapshot(t, &initial);
+    room &= open_snapshot(t, &best);
     ad_status status = room ? AD_OK : ad_error_set(error, AD_ERROR_MEMORY, "out of memory for several starts");
     double best_score = INFINITY;
     if (room) copy(t, &initial, false);
@@ -97,9 +112,11 @@ ad_status nf_choose_start(nf_training *t, bool *stop, ad_error *error)
         if (!complete || !(score(t) < best_score)) continue;
         best_score = score(t);
         copy(t, &best, false);
+        exchange_history(t, &best);
     }
     if (best_score < INFINITY) { /* a start that diverged doesn't matter then */
         copy(t, &best, true);
+        exchange_history(t, &best);
         if (status == AD_ERROR_NUMERIC) status = AD_OK;
         if (!*stop) t->report->outcome = NF_FINISHED;
     }

@@ -52,7 +52,7 @@ static void gradient_by_hand(const double *x, const double w[4], double g[4])
 static void train_by_hand(const double *x, const nf_fit_options *options, double w[4])
 {
     const nf_optimizer_options *o = &options->optimizer;
-    double m[4] = {0}, v[4] = {0}, g[4], steps = (double)options->epochs;
+    double m[4] = {0}, v[4] = {0}, g[4], a[4] = {w[0], w[1], w[2], w[3]}, steps = (double)options->epochs;
     for (double t = 1; t <= steps; t++) {
         gradient_by_hand(x, w, g);
         double norm = sqrt(g[0] * g[0] + g[1] * g[1] + g[2] * g[2] + g[3] * g[3]), rate = o->learning_rate;
@@ -64,8 +64,10 @@ static void train_by_hand(const double *x, const nf_fit_options *options, double
             v[i] = o->beta2 * v[i] + (1 - o->beta2) * g[i] * g[i];
             double adam_rate = rate * sqrt(1 - pow(o->beta2, t)) / (1 - pow(0.9, t));
             w[i] -= o->kind == NF_ADAM ? adam_rate * m[i] / (sqrt(v[i]) + 1e-8) : m[i];
+            a[i] += (1 - fmin(options->ema, (1 + t) / (10 + t))) * (w[i] - a[i]);
         }
     }
+    for (int i = 0; i < 4 && options->ema > 0; i++) w[i] = a[i];
 }
 
 static const nf_fit_options recipes[] = {
@@ -81,6 +83,8 @@ static const nf_fit_options recipes[] = {
     {ALL_ROWS, .optimizer = {NF_ADAM, .clip = -1, .beta2 = 0.99}, .schedule = NF_COSINE},
     {ALL_ROWS, STEADY, .optimizer = {NF_ADAM, .clip = 1e-7, .beta2 = 0.99}}, /* so small that epsilon counts */
     {ALL_ROWS, STEADY, .optimizer = {NF_ADAM, .clip = 0.5, .beta2 = 0.99, .weight_decay = 0.1}},
+    {DESCENT, ALL_ROWS, STEADY, .ema = 0.3}, /* in effect from the third step on */
+    {ALL_ROWS, .optimizer = {NF_ADAM, .clip = -1, .beta2 = 0.99}, .ema = 0.999},
 };
 
 START_TEST(optimizers_follow_their_formulas)
@@ -337,6 +341,31 @@ START_TEST(few_rows)
 }
 END_TEST
 
+/* What is validated and kept are the averages. All rows are equal here. */
+START_TEST(validates_the_average)
+{
+    double x[2 * ROWS], nll;
+    for (int i = 0; i < 2 * ROWS; i++) x[i] = 0.5 + i % 2;
+    for (ad_dtype dtype = AD_F32; dtype <= AD_F64; dtype++) {
+        nf_flow *flow = new_flow("loc", 2, dtype);
+        nf_fit_options o = {DESCENT, STEADY, .optimizer.learning_rate = 0.1, .epochs = 3, .batch = 10, .ema = 0.9};
+        nf_fit_report report;
+        ASSERT_OK(nf_fit(flow, x, ROWS, &o, &report, &error));
+        ASSERT_OK(nf_nll(flow, x, ROWS, &nll, NULL, NULL, &error));
+        ck_assert_uint_eq(report.best_epoch, 3);
+        ck_assert_double_eq_tol(report.last.val_nll, nll, dtype == AD_F32 ? 1e-6 : 1e-12);
+        double w = 0, a = 0; /* towards 0.5 */
+        for (int t = 1; t <= 12; t++) {
+            w += 0.1 * (0.5 - w);
+            a += (1 - fmin(0.9, (1.0 + t) / (10 + t))) * (w - a);
+        }
+        ck_assert_double_eq_tol(parameter_at(flow, 0), a, dtype == AD_F32 ? 1e-6 : 1e-12);
+        ad_free(report.history);
+        nf_flow_free(flow);
+    }
+}
+END_TEST
+
 /* A flow that has nothing to train, and one that is fitted to the training rows only. */
 START_TEST(nothing_to_train)
 {
@@ -494,6 +523,29 @@ START_TEST(best_weights_are_kept)
 }
 END_TEST
 
+/* Of as many epochs as there can be: nothing is made for them in advance. */
+START_TEST(epochs_without_end)
+{
+    double *x = normals(2 * ROWS, 1, 7);
+    for (size_t starts = 1; starts <= 2; starts++)
+        for (int e = 0; e < 2; e++) {
+            witness w = {.flow = new_flow("scale-loc", 2, AD_F32), .stop_after_epochs = 100};
+            w.best = malloc(parameter_bytes(w.flow));
+            nf_fit_options o = {
+                .epochs = e ? SIZE_MAX : 1000000000, .starts = starts, .progress = see_epoch, .context = &w};
+            nf_fit_report report;
+            ASSERT_OK(nf_fit(w.flow, x, ROWS, &o, &report, &error));
+            ck_assert_int_eq(report.outcome, NF_STOPPED_BY_CALLER);
+            ck_assert_uint_eq(report.last.epoch, 100);
+            ck_assert_uint_eq(report.history[99].epoch, 100);
+            ad_free(report.history);
+            nf_flow_free(w.flow);
+            free(w.best);
+        }
+    free(x);
+}
+END_TEST
+
 START_TEST(stopped_after_an_epoch)
 {
     witness w = {.stop_after_epochs = 3};
@@ -534,6 +586,7 @@ enum { STARTS = 3, EPOCHS = 20, TRIED = 2, SEEN = STARTS * TRIED + EPOCHS - TRIE
 typedef struct {
     nf_progress seen[SEEN];
     size_t count;
+    double ema;
 } diary;
 
 static bool write_down(void *context, const nf_progress *progress)
@@ -552,7 +605,8 @@ static nf_flow *trained_from(size_t starts, uint64_t weights, uint64_t seed, dia
     nf_flow_push(flow);
     double *x = malloc(2 * N_HERE * sizeof *x);
     nf_moons(N_HERE, 0.1, 1, x, NULL);
-    nf_fit_options o = {.epochs = EPOCHS, .starts = starts, .seed = seed, .progress = write_down, .context = d};
+    nf_fit_options o = {
+        .epochs = EPOCHS, .starts = starts, .ema = d->ema, .seed = seed, .progress = write_down, .context = d};
     nf_fit_report report;
     ASSERT_OK(nf_fit(flow, x, N_HERE, &o, &report, &error));
     ck_assert_uint_eq(report.last.epoch, EPOCHS);
@@ -570,7 +624,7 @@ START_TEST(the_best_start_wins)
 {
     size_t won[STARTS] = {0};
     for (uint64_t seed = 100; seed < 106; seed++) {
-        diary several = {.count = 0}, alone = {.count = 0};
+        diary several = {.ema = _i ? 0.95 : 0}, alone = several;
         nf_flow *flow = trained_from(STARTS, 1, seed, &several);
         ck_assert_uint_eq(several.count, SEEN);
         size_t best = 0;
@@ -653,6 +707,29 @@ START_TEST(diverges_at_the_end)
 }
 END_TEST
 
+/* One step per epoch and no validation: the loss of an epoch is of the weights before its step, which may be a leap to
+ * finite weights that are far worse. Those are never the best. */
+START_TEST(a_leap_is_not_kept)
+{
+    double *x = normals(2 * ROWS, 1, 8), before, after;
+    for (int i = 0; i < 2 * ROWS; i++) x[i] += 1;
+    for (int i = 0; i < 4; i++) {
+        nf_flow *flow = new_flow("loc", 2, i & 1 ? AD_F64 : AD_F32);
+        nf_fit_options o = {DESCENT, ALL_ROWS, STEADY, .optimizer.learning_rate = 1e4, .epochs = i & 2 ? 1 : 20};
+        nf_fit_report report;
+        ASSERT_OK(nf_nll(flow, x, ROWS, &before, NULL, NULL, &error));
+        ASSERT_FAILS(nf_fit(flow, x, ROWS, &o, &report, &error), AD_ERROR_NUMERIC, "at step 1 (epoch 1)");
+        ASSERT_OK(nf_nll(flow, x, ROWS, &after, NULL, NULL, &error));
+        ck_assert_int_eq(report.outcome, NF_DIVERGED);
+        ck_assert_uint_eq(report.best_epoch, 0);
+        ck_assert_double_eq(after, before);
+        ad_free(report.history);
+        nf_flow_free(flow);
+    }
+    free(x);
+}
+END_TEST
+
 START_TEST(data_are_checked)
 {
     double *x = normals(2 * ROWS, 1, 9);
@@ -682,6 +759,9 @@ START_TEST(options_are_checked)
         {{.val_fraction = NAN}, "validation fraction"},
         {{.optimizer.clip = NAN}, "clip"},
         {{.optimizer.kind = 77}, "optimizer"},
+        {{.ema = 1}, "ema"},
+        {{.ema = -0.1}, "ema"},
+        {{.ema = NAN}, "ema"},
         {{.schedule = 7}, "schedule"},
     };
     double *x = normals(2 * ROWS, 1, 10);
@@ -783,15 +863,17 @@ Suite *fit_suite(void)
     tcase_add_test(rows, every_epoch_is_shuffled);
     tcase_add_test(rows, reports_the_loss);
     tcase_add_test(rows, reports_the_loss_of_a_part);
+    tcase_add_test(rows, validates_the_average);
     tcase_add_test(rows, few_rows);
     tcase_add_test(rows, nothing_to_train);
     suite_add_tcase(suite, rows);
     TCase *runs = tcase_create("runs");
     tcase_set_timeout(runs, 120);
     tcase_add_loop_test(runs, same_seed_same_weights, 0, 2);
-    tcase_add_test(runs, the_best_start_wins);
+    tcase_add_loop_test(runs, the_best_start_wins, 0, 2);
     tcase_add_test(runs, patience_runs_out);
     tcase_add_test(runs, best_weights_are_kept);
+    tcase_add_test(runs, epochs_without_end);
     tcase_add_test(runs, stopped_after_an_epoch);
     tcase_add_test(runs, interrupted_between_steps);
     tcase_add_test(runs, interrupted_in_the_first_epoch);
@@ -800,6 +882,7 @@ Suite *fit_suite(void)
     tcase_set_timeout(trouble, 120);
     tcase_add_test(trouble, diverges);
     tcase_add_test(trouble, diverges_at_the_end);
+    tcase_add_test(trouble, a_leap_is_not_kept);
     tcase_add_test(trouble, data_are_checked);
     tcase_add_test(trouble, options_are_checked);
     tcase_add_test(trouble, memory_of_a_step_does_not_grow_with_the_batch);
