@@ -174,21 +174,30 @@ static void evaluate(execution *e, const ad_instruction *instruction, const ad_w
 
 /* ---- Tiles --------------------------------------------------------------------------------------------------- */
 
+enum { FEATURES_AT_ONCE = 16 };
+
+/* By features so few that the lines which they take in the tile stay in the L1 cache from row to row. */
 #define DEFINE_TRANSFER(real, suffix)                                                                                  \
     /* data[row][size] to tile[size][rows], the padding copied from the last row */                                    \
     static void load_##suffix(real *tile, const real *data, size_t size, size_t rows, size_t valid, size_t first,      \
                               const uint32_t *index)                                                                   \
     {                                                                                                                  \
-        for (size_t r = 0; r < rows; r++) {                                                                            \
-            size_t row = first + (r < valid ? r : valid - 1);                                                          \
-            const real *from = data + (index ? index[row] : row) * size;                                               \
-            for (size_t f = 0; f < size; f++) tile[f * rows + r] = from[f];                                            \
+        for (size_t begin = 0, end; begin < size; begin = end) {                                                       \
+            end = size - begin < FEATURES_AT_ONCE ? size : begin + FEATURES_AT_ONCE;                                   \
+            for (size_t r = 0; r < rows; r++) {                                                                        \
+                size_t row = first + (r < valid ? r : valid - 1);                                                      \
+                const real *from = data + (index ? index[row] : row) * size;                                           \
+                for (size_t f = begin; f < end; f++) tile[f * rows + r] = from[f];                                     \
+            }                                                                                                          \
         }                                                                                                              \
     }                                                                                                                  \
     static void store_##suffix(real *data, const real *tile, size_t size, size_t rows, size_t valid, size_t first)     \
     {                                                                                                                  \
-        for (size_t r = 0; r < valid; r++)                                                                             \
-            for (size_t f = 0; f < size; f++) data[(first + r) * size + f] = tile[f * rows + r];                       \
+        for (size_t begin = 0, end; begin < size; begin = end) {                                                       \
+            end = size - begin < FEATURES_AT_ONCE ? size : begin + FEATURES_AT_ONCE;                                   \
+            for (size_t r = 0; r < valid; r++)                                                                         \
+                for (size_t f = begin; f < end; f++) data[(first + r) * size + f] = tile[f * rows + r];                \
+        }                                                                                                              \
     }
 DEFINE_TRANSFER(float, f32)
 DEFINE_TRANSFER(double, f64)
