@@ -171,7 +171,7 @@ size_t nf_target_size(const nf_target *target)
     return size;
 }
 
-const char *nf_target_element(const nf_target *target, size_t i, char buffer[static 64])
+const char *nf_target_element(const nf_target *target, size_t i, char *buffer)
 {
     const nf_site *site = target->site;
     while (i >= site->size) i -= site++->size;

@@ -70,8 +70,9 @@ typedef struct nf_target {
 /* Features of the unconstrained event, and of all sites on the user's scale. */
 size_t nf_target_dim(const nf_target *target);
 size_t nf_target_size(const nf_target *target);
-/* The name of element i of nf_target_size(): "tau", "theta[3]" (from 1), "L[2,1]". Returns buffer. */
-const char *nf_target_element(const nf_target *target, size_t i, char buffer[static 64]);
+/* The name of element i of nf_target_size(): "tau", "theta[3]" (from 1), "L[2,1]". Into 64 bytes of buffer; returns it.
+ */
+const char *nf_target_element(const nf_target *target, size_t i, char *buffer);
 
 /* Record, of the unconstrained z (dim), the log-density with the log-determinant; and the sites on the user's scale,
  * one after the other, (size). What is wrong with a site or with z sticks to the tape. */
