@@ -294,6 +294,22 @@ START_TEST(autoregressive_flows)
 }
 END_TEST
 
+/* Flags that can't be meant are not believed. */
+START_TEST(odd_flags)
+{
+    static const char *const all[] = ALL;
+    static const ad_op ops[] = {{.name = "sums", .n_in = 3, .flags = AD_OP_SUMS_ROWS | AD_OP_LINEAR},
+                                {.name = "three", .n_in = 3, .flags = AD_OP_BILINEAR},
+                                {.name = "plain", .n_in = 3}};
+    for (size_t i = 0; i < COUNT(ops); i++) {
+        problem p = problem_new(1, 0);
+        ad_var x = bind_random(&p, true, AD_SHAPE(D), -1, 1), zero = ad_broadcast(ad_scalar(p.tape, 0), AD_SHAPE(D));
+        assert_pattern(ad_apply(&ops[i], (ad_var[]){zero, x, zero}, 3, NULL, 0, p.tape), x, all, ops[i].name);
+        problem_free(&p);
+    }
+}
+END_TEST
+
 START_TEST(mistakes)
 {
     ad_error fault;
@@ -337,6 +353,7 @@ Suite *dependence_suite(void)
     tcase_add_test(all, compositions);
     tcase_add_test(all, any_value);
     tcase_add_test(all, autoregressive_flows);
+    tcase_add_test(all, odd_flags);
     tcase_add_test(all, mistakes);
     tcase_add_test(all, every_allocation_fails);
     suite_add_tcase(suite, all);
