@@ -152,6 +152,22 @@ START_TEST(is_finite_at_extremes)
 }
 END_TEST
 
+/* With a context; test_bijectors.c has them without. */
+START_TEST(passes_the_check)
+{
+    static const size_t dims[] = {1, 2, 3, 8, 33};
+    const char *formula = everything[(size_t)_i % COUNT(everything)];
+    size_t dim = dims[(size_t)_i / COUNT(everything)];
+    nf_bijector *bijector = nf_bijector_parse(formula, dim, 2, 1, &error);
+    ck_assert_msg(bijector != NULL, "%s", error.message);
+    nf_check_result result[NF_MOST_CHECKS];
+    int count;
+    ad_status status = nf_check_bijector(bijector, 2, result, &count, &error);
+    ck_assert_msg(status == AD_OK, "%s at D = %zu: %s", formula, dim, error.message);
+    nf_bijector_free(bijector);
+}
+END_TEST
+
 /* ---- Who sees what -------------------------------------------------------------------------------------------- */
 
 enum { FEATURES = 5 };
@@ -341,6 +357,7 @@ Suite *conditioned_suite(void)
     TCase *all = tcase_create("all");
     tcase_set_timeout(all, 60);
     tcase_add_loop_test(all, equals_numpy, 0, COUNT(golden));
+    tcase_add_loop_test(all, passes_the_check, 0, 5 * COUNT(everything));
     tcase_add_loop_test(all, is_finite_at_extremes, 0, COUNT(everything));
     tcase_add_loop_test(all, jacobian_has_its_zeros, 0, COUNT(structures));
     tcase_add_test(all, seen_features_stay);
