@@ -379,7 +379,8 @@ static bool give_value(void *plan, const char *name, nf_parameter *parameter)
     return true;
 }
 
-ad_status nf_bijector_inverse_rows(nf_bijector *bijector, const double *x, size_t rows, double *z, ad_error *error)
+ad_status nf_bijector_inverse_rows(nf_bijector *bijector, const double *x, const double *context, size_t rows,
+                                   double *z, ad_error *error)
 {
     ad_tape *tape = ad_tape_new();
     if (!tape) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a tape");
@@ -390,13 +391,15 @@ ad_status nf_bijector_inverse_rows(nf_bijector *bijector, const double *x, size_
     if (!plan) return error ? error->status : AD_ERROR_MEMORY;
     nf_each_parameter(bijector, give_value, plan);
     ad_plan_set_input(plan, in, x);
+    ad_plan_set_input(plan, nf_context(bijector), context);
     ad_plan_set_output(plan, 0, z);
     ad_status status = ad_plan_run(plan, &(ad_run){.rows = rows}, error);
     ad_plan_free(plan);
     return status;
 }
 
-ad_status nf_bijector_fit(nf_bijector *bijector, const double *x, size_t rows, ad_error *error)
+ad_status nf_bijector_fit(nf_bijector *bijector, const double *x, const double *context, size_t rows, ad_error *error)
 {
+    if (bijector->type == &nf_type_chain) return nf_chain_fit(bijector, x, context, rows, error);
     return bijector->type->fit ? bijector->type->fit(bijector, x, rows, error) : AD_OK;
 }

@@ -88,7 +88,7 @@ static bool wants_fit(const nf_bijector *bijector)
 }
 
 /* The last child sees the data; each one before it sees them pulled back through what comes after. */
-static ad_status chain_fit(nf_bijector *self, const double *x, size_t rows, ad_error *error)
+ad_status nf_chain_fit(nf_bijector *self, const double *x, const double *context, size_t rows, ad_error *error)
 {
     size_t first = 0;
     while (first < self->n_child && !wants_fit(self->child[first])) first++;
@@ -96,12 +96,12 @@ static ad_status chain_fit(nf_bijector *self, const double *x, size_t rows, ad_e
     ad_status status = AD_OK;
     for (size_t i = self->n_child; i-- > first && status == AD_OK;) {
         const double *data = seen ? seen : x;
-        status = nf_bijector_fit(self->child[i], data, rows, error);
+        status = nf_bijector_fit(self->child[i], data, context, rows, error);
         if (i == first || status != AD_OK) break;
         if (!seen && !(seen = ad_alloc(rows, self->dim * sizeof *seen)))
             status = ad_error_set(error, AD_ERROR_MEMORY, "out of memory to fit the chain to %zu rows", rows);
         else
-            status = nf_bijector_inverse_rows(self->child[i], data, rows, seen, error);
+            status = nf_bijector_inverse_rows(self->child[i], data, context, rows, seen, error);
     }
     ad_free(seen);
     return status;
@@ -112,5 +112,4 @@ const nf_bijector_type nf_type_chain = {
     .help = "x = f_n(… f_1(z))",
     .forward = chain_forward,
     .inverse = chain_inverse,
-    .fit = chain_fit,
 };

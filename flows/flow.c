@@ -158,10 +158,15 @@ size_t nf_flow_trained_parameters(const nf_flow *flow)
     return flow->n_trained;
 }
 
-ad_var nf_flow_parameter_var(const nf_flow *flow, size_t i, size_t *offset)
+size_t nf_flow_all_parameters(const nf_flow *flow)
+{
+    return flow->n_entry;
+}
+
+const nf_parameter *nf_flow_parameter(const nf_flow *flow, size_t i, size_t *offset)
 {
     *offset = flow->entry[i].offset;
-    return flow->entry[i].parameter->var;
+    return flow->entry[i].parameter;
 }
 
 void nf_flow_push(nf_flow *flow)

@@ -164,8 +164,8 @@ void nf_bijector_free(nf_bijector *bijector);
 /* The shortest formula that parses to the same bijector; the caller frees it with ad_free(). NULL when memory is out.
  */
 char *nf_formula(const nf_bijector *bijector);
-/* Read the arguments behind a name of `length` bytes at the beginning of text, "funnel(dim=10)", as a formula's are read:
- * a value for each of argument[], which ends with {0} (NULL: none). False on failure. */
+/* Read the arguments behind a name of `length` bytes at the beginning of text, "funnel(dim=10)", as a formula's are
+ * read: a value for each of argument[], which ends with {0} (NULL: none). False on failure. */
 bool nf_parse_arguments(const char *text, size_t length, const nf_argument *argument, double *value, ad_error *error);
 /* Bijectors and base distributions that formulas know, ended by NULL. */
 const nf_bijector_type *const *nf_bijector_types(void);
@@ -182,8 +182,9 @@ void nf_set_context(nf_bijector *bijector, ad_var context);
 void nf_set_training(nf_bijector *bijector);
 ad_var nf_forward(const nf_bijector *bijector, ad_var z, ad_var *log_det);
 ad_var nf_inverse(const nf_bijector *bijector, ad_var x, ad_var *log_det);
-/* nf_bijector_type.fit of every bijector that has one, each with the data as seen at its place in the chain. */
-ad_status nf_bijector_fit(nf_bijector *bijector, const double *x, size_t rows, ad_error *error);
+/* nf_bijector_type.fit of every bijector that has one, each with the data as seen at its place in the chain. context:
+ * (rows, bijector->context), or NULL when that is 0. */
+ad_status nf_bijector_fit(nf_bijector *bijector, const double *x, const double *context, size_t rows, ad_error *error);
 
 /* Call visit for every parameter below, with its full name: "0.maf.weight0". Stops when it returns false. */
 bool nf_each_parameter(nf_bijector *bijector, bool (*visit)(void *context, const char *name, nf_parameter *parameter),
@@ -202,8 +203,8 @@ void nf_flow_free(nf_flow *flow);
 
 nf_bijector *nf_flow_bijector(const nf_flow *flow);
 nf_bijector *nf_flow_base(const nf_flow *flow);
-/* As nf_formula(), with the base distribution where it isn't N(0, I). with_defaults: with every default written out, so that
- * it means the same when they change. */
+/* As nf_formula(), with the base distribution where it isn't N(0, I). with_defaults: with every default written out, so
+ * that it means the same when they change. */
 char *nf_flow_formula(const nf_flow *flow, bool with_defaults);
 /* nf_each_parameter() of the bijector and, named "base.", of the base distribution. */
 bool nf_flow_each_parameter(const nf_flow *flow,
@@ -226,9 +227,11 @@ ad_var nf_flow_record_log_prob(const nf_flow *flow, ad_var x);
 ad_var nf_flow_record_sample(const nf_flow *flow, ad_tape *tape, ad_var *log_prob);
 /* For a plan made from a tape on which the flow was bound: bind every parameter. */
 void nf_flow_bind_plan(const nf_flow *flow, ad_plan *plan);
-/* Parameter number i of the flow on the tape last bound, trained ones first; count of trained ones. */
-ad_var nf_flow_parameter_var(const nf_flow *flow, size_t i, size_t *offset);
+/* Parameter number i, trained ones first, and where it begins in nf_flow_parameters(), in elements; how many parameters
+ * are trained, and how many there are. */
+const nf_parameter *nf_flow_parameter(const nf_flow *flow, size_t i, size_t *offset);
 size_t nf_flow_trained_parameters(const nf_flow *flow);
+size_t nf_flow_all_parameters(const nf_flow *flow);
 
 /* In the next three, context is (rows, nf_flow_context()): what each row is conditioned on; NULL when that is 0. */
 

@@ -40,7 +40,10 @@ const nf_bijector_type *nf_bijector_named(const char *name, size_t length);
 const nf_bijector_type *nf_distribution_named(const char *name, size_t length);
 
 /* z = inverse(x) of each row, float64, on this thread. */
-ad_status nf_bijector_inverse_rows(nf_bijector *bijector, const double *x, size_t rows, double *z, ad_error *error);
+ad_status nf_bijector_inverse_rows(nf_bijector *bijector, const double *x, const double *context, size_t rows,
+                                   double *z, ad_error *error);
+/* nf_bijector_fit() of a chain. */
+ad_status nf_chain_fit(nf_bijector *self, const double *x, const double *context, size_t rows, ad_error *error);
 
 /* Mean and standard deviation (over n) of a column of x (rows, columns), in two passes, so that a large mean doesn't
  * cancel. False when they aren't finite. */

@@ -37,34 +37,42 @@ static ad_status resolve(nf_fit_options *o, size_t rows, ad_error *error)
 
 enum { SPLIT_STREAM = 0, SHUFFLE_STREAM = 1 }; /* shuffles use SHUFFLE_STREAM + epoch */
 
-/* The split: the rows at the first places of a random permutation are for validation. */
-static ad_status split(nf_training *t, const double *x, size_t rows, ad_error *error)
+/* x (rows, columns) in the flow's dtype, all of it finite; `what` names it in messages. */
+static ad_status take(nf_training *t, const char *what, const double *x, size_t rows, size_t columns, void **taken,
+                      ad_error *error)
 {
-    size_t dim = t->dim, size = ad_dtype_size(nf_flow_dtype(t->flow));
+    size_t size = ad_dtype_size(nf_flow_dtype(t->flow));
+    *taken = ad_alloc_aligned(rows, columns * size);
+    if (!*taken) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %zu rows of data", rows);
+    for (size_t i = 0; i < rows * columns; i++) {
+        if (!isfinite(x[i]))
+            return ad_error_set(error, AD_ERROR_ARGUMENT, "fit: row %zu, %s %zu is not finite: %g", i / columns + 1,
+                                what, i % columns + 1, x[i]);
+        if (size == sizeof(float)) {
+            if (fabs(x[i]) > FLT_MAX)
+                return ad_error_set(error, AD_ERROR_ARGUMENT,
+                                    "fit: row %zu, %s %zu is too large for float32: %g; train in float64",
+                                    i / columns + 1, what, i % columns + 1, x[i]);
+            ((float *)*taken)[i] = (float)x[i];
+        } else {
+            ((double *)*taken)[i] = x[i];
+        }
+    }
+    return AD_OK;
+}
+
+/* The split: the rows at the first places of a random permutation are for validation. */
+static ad_status split(nf_training *t, size_t rows, ad_error *error)
+{
     t->n_val = (size_t)llround(t->o.val_fraction * (double)rows);
     if (t->n_val == rows) t->n_val = rows - 1;
     t->n_train = rows - t->n_val;
     if (t->o.batch > t->n_train) t->o.batch = t->n_train;
-    t->data = ad_alloc_aligned(rows, dim * size);
     t->val = ad_alloc(t->n_val, sizeof *t->val);
     t->train = ad_alloc(t->n_train, sizeof *t->train);
     t->order = ad_alloc(t->n_train, sizeof *t->order);
-    if (!t->data || !t->val || !t->train || !t->order)
+    if (!t->val || !t->train || !t->order)
         return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %zu rows of data", rows);
-    for (size_t i = 0; i < rows * dim; i++) {
-        if (!isfinite(x[i]))
-            return ad_error_set(error, AD_ERROR_ARGUMENT, "fit: row %zu, column %zu is not finite: %g", i / dim + 1,
-                                i % dim + 1, x[i]);
-        if (size == sizeof(float)) {
-            if (fabs(x[i]) > FLT_MAX)
-                return ad_error_set(error, AD_ERROR_ARGUMENT,
-                                    "fit: row %zu, column %zu is too large for float32: %g; train in float64",
-                                    i / dim + 1, i % dim + 1, x[i]);
-            ((float *)t->data)[i] = (float)x[i];
-        } else {
-            ((double *)t->data)[i] = x[i];
-        }
-    }
     for (size_t i = 0; i < rows; i++) {
         uint32_t row = (uint32_t)ad_random_permutation(t->o.seed, SPLIT_STREAM, rows, i);
         if (i < t->n_val)
@@ -75,59 +83,114 @@ static ad_status split(nf_training *t, const double *x, size_t rows, ad_error *e
     return AD_OK;
 }
 
-/* Bijectors that are fitted to data see the training rows only. */
-static ad_status fit_bijector(nf_training *t, const double *x, ad_error *error)
+/* The training rows of an array of the caller's. */
+static double *training_rows(const nf_training *t, const double *x, size_t columns)
 {
-    size_t dim = t->dim;
-    double *seen = ad_alloc(t->n_train, dim * sizeof *seen);
-    if (!seen) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %zu rows of data", t->n_train);
-    for (size_t i = 0; i < t->n_train; i++) memcpy(seen + i * dim, x + t->train[i] * dim, dim * sizeof *seen);
-    nf_flow_pull(t->flow);
-    ad_status status = nf_bijector_fit(nf_flow_bijector(t->flow), seen, t->n_train, error);
-    nf_flow_push(t->flow);
+    double *seen = ad_alloc(t->n_train, columns * sizeof *seen);
+    for (size_t i = 0; seen && i < t->n_train; i++)
+        memcpy(seen + i * columns, x + t->train[i] * columns, columns * sizeof *seen);
+    return seen;
+}
+
+ad_status nf_fit_bijectors(nf_training *t, ad_error *error)
+{
+    size_t columns = nf_flow_context(t->flow);
+    double *seen = training_rows(t, t->given, t->dim);
+    double *context = columns ? training_rows(t, t->o.row_context, columns) : NULL;
+    ad_status status = AD_ERROR_MEMORY;
+    if (seen && (context || !columns)) {
+        nf_flow_pull(t->flow);
+        status = nf_bijector_fit(nf_flow_bijector(t->flow), seen, context, t->n_train, error);
+        nf_flow_push(t->flow);
+    } else {
+        ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %zu rows of data", t->n_train);
+    }
+    ad_free(context);
     ad_free(seen);
     return status;
 }
 
-static ad_plan *plan_of(const nf_training *t, const ad_var *outputs, size_t count, ad_error *error)
+/* ---- Plans ---------------------------------------------------------------------------------------------------- */
+
+/* The mean negative log-likelihood, on a tape of its own with the rows bound to it. */
+typedef struct {
+    ad_tape *tape;
+    ad_var x, loss;
+} recording;
+
+static recording record_loss(const nf_training *t, bool training)
+{
+    recording r = {.tape = ad_tape_new()};
+    if (!r.tape) return r;
+    r.x = ad_input(r.tape, "x", AD_SHAPE(t->dim));
+    nf_flow_bind(t->flow, r.tape);
+    if (training) nf_set_training(nf_flow_bijector(t->flow));
+    ad_var log_prob = nf_flow_record_log_prob(t->flow, r.x);
+    r.loss = ad_neg(ad_div(ad_sum_rows(ad_to_rows(log_prob)), ad_row_count(r.tape)));
+    return r;
+}
+
+static ad_plan *plan_of(const nf_training *t, const recording *r, const ad_var *outputs, size_t count, ad_error *error)
 {
     ad_plan *plan = ad_plan_new(outputs, (int)count, &(ad_plan_options){.dtype = nf_flow_dtype(t->flow)}, error);
     if (!plan) return NULL;
     nf_flow_bind_plan(t->flow, plan);
-    ad_plan_set_input(plan, t->x, t->data);
+    ad_plan_set_input(plan, r->x, t->data);
+    ad_plan_set_input(plan, nf_context(nf_flow_bijector(t->flow)), t->context);
     return plan;
 }
 
-/* One tape, two plans: the mean negative log-likelihood with its gradient, and the value alone. */
+/* Two plans: the loss with its gradient, in the form for training, and with what nf_update() recorded; and the loss
+ * alone, as it is evaluated. */
 static ad_status compile(nf_training *t, ad_error *error)
 {
-    size_t n = nf_flow_trained_parameters(t->flow), size = ad_dtype_size(nf_flow_dtype(t->flow));
-    ad_tape *tape = ad_tape_new();
-    ad_var *wrt = ad_alloc(n, sizeof *wrt), *out = ad_alloc(n + 1, sizeof *out);
-    size_t *offset = ad_alloc(n, sizeof *offset);
-    if (tape && wrt && out && offset) {
-        t->x = ad_input(tape, "x", AD_SHAPE(t->dim));
-        nf_flow_bind(t->flow, tape);
-        ad_var log_prob = nf_flow_record_log_prob(t->flow, t->x);
-        out[0] = ad_neg(ad_div(ad_sum_rows(ad_to_rows(log_prob)), ad_row_count(tape)));
-        for (size_t i = 0; i < n; i++) wrt[i] = nf_flow_parameter_var(t->flow, i, &offset[i]);
-        ad_grad(out[0], wrt, (int)n, out + 1);
-        t->step_plan = plan_of(t, out, n + 1, error);
-        t->val_plan = t->step_plan ? plan_of(t, out, 1, error) : NULL;
+    size_t trained = nf_flow_trained_parameters(t->flow), all = nf_flow_all_parameters(t->flow), n = trained + 1;
+    size_t size = ad_dtype_size(nf_flow_dtype(t->flow)), offset;
+    ad_var *wrt = ad_alloc(trained, sizeof *wrt), *out = ad_alloc(all + 1, sizeof *out);
+    t->updated = ad_alloc(all - trained, sizeof *t->updated);
+    recording step = record_loss(t, true);
+    if (step.tape && wrt && out && t->updated) {
+        out[0] = step.loss;
+        for (size_t i = 0; i < trained; i++) wrt[i] = nf_flow_parameter(t->flow, i, &offset)->var;
+        ad_grad(out[0], wrt, (int)trained, out + 1);
+        for (size_t i = trained; i < all; i++) {
+            const nf_parameter *fixed = nf_flow_parameter(t->flow, i, &offset);
+            if (!ad_is_valid(fixed->update)) continue;
+            out[n++] = fixed->update;
+            t->updated[t->n_updated++] = (nf_part){offset * size, ad_shape_size(fixed->spec.shape) * size};
+        }
+        t->step_plan = plan_of(t, &step, out, n, error);
     } else {
         ad_error_set(error, AD_ERROR_MEMORY, "out of memory for the training plan");
     }
-    if (t->val_plan) {
+    if (t->step_plan) {
         ad_plan_set_output(t->step_plan, 0, t->step_loss);
-        ad_plan_set_output(t->val_plan, 0, t->val_loss);
-        for (size_t i = 0; i < n; i++)
-            ad_plan_set_output(t->step_plan, (int)i + 1, (char *)t->gradient + offset[i] * size);
+        for (size_t i = 0; i < trained; i++) {
+            nf_flow_parameter(t->flow, i, &offset);
+            ad_plan_set_output(t->step_plan, (int)i + 1, (char *)t->gradient + offset * size);
+        }
+        for (size_t i = 0; i < t->n_updated; i++)
+            ad_plan_set_output(t->step_plan, (int)(trained + 1 + i), (char *)t->update + t->updated[i].offset);
+        recording evaluation = record_loss(t, false);
+        if (evaluation.tape)
+            t->val_plan = plan_of(t, &evaluation, &evaluation.loss, 1, error);
+        else
+            ad_error_set(error, AD_ERROR_MEMORY, "out of memory for the validation plan");
+        ad_tape_free(evaluation.tape);
     }
-    ad_free(offset);
+    if (t->val_plan) ad_plan_set_output(t->val_plan, 0, t->val_loss);
     ad_free(out);
     ad_free(wrt);
-    ad_tape_free(tape);
+    ad_tape_free(step.tape);
     return t->val_plan ? AD_OK : error->status;
+}
+
+/* What the step made of the parameters that it updates takes their place. */
+static void apply_updates(nf_training *t)
+{
+    for (size_t i = 0; i < t->n_updated; i++)
+        memcpy((char *)nf_flow_parameters(t->flow) + t->updated[i].offset, (char *)t->update + t->updated[i].offset,
+               t->updated[i].bytes);
 }
 
 static double loss_at(const nf_training *t, const char *loss)
@@ -135,16 +198,22 @@ static double loss_at(const nf_training *t, const char *loss)
     return nf_flow_dtype(t->flow) == AD_F32 ? (double)*(const float *)loss : *(const double *)loss;
 }
 
-static size_t parameter_bytes(const nf_training *t)
+size_t nf_trained_bytes(const nf_training *t)
 {
     return nf_flow_parameter_count(t->flow) * ad_dtype_size(nf_flow_dtype(t->flow));
+}
+
+size_t nf_parameter_bytes(const nf_training *t)
+{
+    size_t count = nf_flow_parameter_count(t->flow) + nf_flow_fixed_count(t->flow);
+    return count * ad_dtype_size(nf_flow_dtype(t->flow));
 }
 
 static void keep_best(nf_training *t, double nll)
 {
     t->report->best_nll = nll;
     t->report->best_epoch = t->now.best_epoch = t->now.epoch;
-    memcpy(t->best, nf_flow_parameters(t->flow), parameter_bytes(t));
+    memcpy(t->best, nf_flow_parameters(t->flow), nf_parameter_bytes(t));
 }
 
 static ad_status diverged(nf_training *t, size_t step, const char *how, ad_error *error)
@@ -230,6 +299,7 @@ static ad_status run_epoch(nf_training *t, bool *stop, ad_error *error)
                                                    t->now.learning_rate, t->o.pool, &norm, error);
         if (status == AD_ERROR_NUMERIC) return diverged_in(t, &run, loss, norm, error);
         if (status != AD_OK) return status;
+        apply_updates(t);
         sum += loss * (double)rows;
         t->now.step++;
         if (t->average) nf_update_average(t);
@@ -315,26 +385,34 @@ static ad_status train(nf_training *t, ad_error *error)
     if (status == AD_OK) status = nf_train_until(t, t->o.epochs, &stop, error);
     /* stopped within the first epoch, the weights at hand are the best known */
     if (report->best_epoch > 0 || report->outcome == NF_DIVERGED)
-        memcpy(nf_flow_parameters(t->flow), t->best, parameter_bytes(t));
+        memcpy(nf_flow_parameters(t->flow), t->best, nf_parameter_bytes(t));
     nf_flow_pull(t->flow);
     t->now.seconds = seconds_now() - t->started;
     report->last = t->now;
     return status;
 }
 
-static ad_status start(nf_training *t, const double *x, size_t rows, ad_error *error)
+static ad_status start(nf_training *t, size_t rows, ad_error *error)
 {
+    size_t context = nf_flow_context(t->flow);
+    if (context && !t->o.row_context)
+        return ad_error_set(error, AD_ERROR_ARGUMENT,
+                            "fit: this flow is conditional: expected a context of %zu numbers a row", context);
     ad_status status = resolve(&t->o, rows, error);
-    if (status == AD_OK) status = split(t, x, rows, error);
-    if (status == AD_OK) status = fit_bijector(t, x, error);
+    if (status == AD_OK) status = take(t, "column", t->given, rows, t->dim, &t->data, error);
+    if (status == AD_OK && context)
+        status = take(t, "number of the context", t->o.row_context, rows, context, &t->context, error);
+    if (status == AD_OK) status = split(t, rows, error);
+    if (status == AD_OK) status = nf_fit_bijectors(t, error);
     if (status != AD_OK) return status;
     ad_dtype dtype = nf_flow_dtype(t->flow);
     size_t count = nf_flow_parameter_count(t->flow), size = ad_dtype_size(dtype);
     t->gradient = ad_alloc_aligned(count, size);
-    t->best = ad_alloc_aligned(count, size);
+    t->best = ad_alloc_aligned(nf_parameter_bytes(t), 1);
+    t->update = ad_alloc_aligned(nf_parameter_bytes(t), 1);
     t->step_loss = ad_alloc(2, sizeof(double));
     t->average = t->o.ema > 0 ? ad_alloc_aligned(count, size) : NULL;
-    if (!t->gradient || !t->best || !t->step_loss || (t->o.ema > 0 && !t->average))
+    if (!t->gradient || !t->best || !t->update || !t->step_loss || (t->o.ema > 0 && !t->average))
         return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to train %zu parameters", count);
     t->val_loss = t->step_loss + sizeof(double);
     status = compile(t, error);
@@ -359,34 +437,38 @@ ad_status nf_fit(nf_flow *flow, const double *x, size_t rows, const nf_fit_optio
     nf_training t = {.o = options ? *options : (nf_fit_options){0},
                      .flow = flow,
                      .dim = nf_flow_dim(flow),
+                     .given = x,
                      .report = report ? report : &unwanted,
                      .started = seconds_now()};
     if (!error) error = &own;
     *t.report = (nf_fit_report){.outcome = NF_FINISHED};
-    ad_status status = start(&t, x, rows, error);
+    ad_status status = start(&t, rows, error);
     if (status == AD_OK) status = train(&t, error);
     if (t.optimizer != t.o.resume) nf_optimizer_free(t.optimizer);
     ad_plan_free(t.val_plan);
     ad_plan_free(t.step_plan);
     ad_free(t.step_loss);
     ad_free_aligned(t.average);
+    ad_free(t.updated);
+    ad_free_aligned(t.update);
     ad_free_aligned(t.best);
     ad_free_aligned(t.gradient);
     ad_free(t.order);
     ad_free(t.train);
     ad_free(t.val);
+    ad_free_aligned(t.context);
     ad_free_aligned(t.data);
     if (!report) ad_free(t.report->history);
     return status;
 }
 
-ad_status nf_nll(nf_flow *flow, const double *x, size_t rows, double *nll, double *standard_error, ad_pool *pool,
-                 ad_error *error)
+ad_status nf_nll(nf_flow *flow, const double *x, const double *context, size_t rows, double *nll,
+                 double *standard_error, ad_pool *pool, ad_error *error)
 {
     if (rows == 0) return ad_error_set(error, AD_ERROR_ARGUMENT, "nll: expected at least 1 row, got 0");
     double *log_prob = ad_alloc(rows, sizeof *log_prob), sum = 0, squares = 0, n = (double)rows;
     if (!log_prob) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to score %zu rows", rows);
-    ad_status status = nf_log_prob(flow, x, NULL, rows, log_prob, pool, error);
+    ad_status status = nf_log_prob(flow, x, context, rows, log_prob, pool, error);
     for (size_t i = 0; i < rows; i++) sum += log_prob[i];
     for (size_t i = 0; i < rows; i++) squares += (log_prob[i] - sum / n) * (log_prob[i] - sum / n);
     *nll = -sum / n;

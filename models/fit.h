@@ -4,18 +4,27 @@
 
 #include "optimizer.h"
 
+/* Some of the parameters, in bytes. */
+typedef struct {
+    size_t offset, bytes;
+} nf_part;
+
 typedef struct {
     nf_fit_options o;
     nf_flow *flow;
     size_t dim;
-    void *data;            /* (rows, dim) in the flow's dtype */
+    const double *given;   /* (rows, dim), as the caller has them */
+    void *data, *context;  /* (rows, dim) and (rows, nf_flow_context()) in the flow's dtype */
     uint32_t *train, *val; /* rows of each part */
     uint32_t *order;       /* the training rows as this epoch shuffles them */
     size_t n_train, n_val;
     ad_plan *step_plan, *val_plan;
-    ad_var x;
-    void *gradient, *best;      /* of and like the trained parameters */
-    void *average;              /* likewise; NULL where options.ema is 0 */
+    void *gradient;   /* of the trained parameters */
+    void *average;    /* like them; NULL where options.ema is 0 */
+    void *best;       /* like all parameters */
+    void *update;     /* likewise: what the step makes of those that it updates */
+    nf_part *updated; /* which those are */
+    size_t n_updated;
     char *step_loss, *val_loss; /* one element each */
     nf_optimizer *optimizer;
     nf_progress now;
@@ -30,6 +39,13 @@ ad_status nf_train_until(nf_training *t, size_t epochs, bool *stop, ad_error *er
 
 /* Train from options.starts different initial weights for a while, and leave the training where the best of them is. */
 ad_status nf_choose_start(nf_training *t, bool *stop, ad_error *error);
+
+/* Fit the bijectors that see the data, to the training rows only. */
+ad_status nf_fit_bijectors(nf_training *t, ad_error *error);
+
+/* Bytes of the trained parameters, and of all. */
+size_t nf_trained_bytes(const nf_training *t);
+size_t nf_parameter_bytes(const nf_training *t);
 
 /* options.ema, after now.step steps. */
 void nf_update_average(nf_training *t);

@@ -127,7 +127,7 @@ static ad_status compile(nf_vi_objective *o, ad_tape *tape, ad_error *error)
     ad_status status = AD_OK;
     if (wrt && out && offset) {
         record(o, tape, &r);
-        for (size_t i = 0; i < n; i++) wrt[i] = nf_flow_parameter_var(o->flow, i, &offset[i]);
+        for (size_t i = 0; i < n; i++) wrt[i] = nf_flow_parameter(o->flow, i, &offset[i])->var;
         out[0] = r.loss;
         ad_grad(out[0], wrt, (int)n, out + 1);
         o->step = plan_of(o, &r, out, n + 1, error);

@@ -15,18 +15,13 @@ typedef struct {
     uint64_t steps;
 } snapshot;
 
-static size_t trained_bytes(const nf_training *t)
-{
-    return nf_flow_parameter_count(t->flow) * ad_dtype_size(nf_flow_dtype(t->flow));
-}
-
 static bool open_snapshot(const nf_training *t, snapshot *s)
 {
-    size_t bytes = trained_bytes(t);
+    size_t bytes = nf_parameter_bytes(t);
     *s = (snapshot){.parameters = ad_alloc(bytes, 1),
                     .moments = ad_alloc(t->optimizer->state_bytes, 1),
                     .best = ad_alloc(bytes, 1),
-                    .average = ad_alloc(t->average ? bytes : 0, 1)};
+                    .average = ad_alloc(t->average ? nf_trained_bytes(t) : 0, 1)};
     return s->parameters && s->moments && s->best && s->average;
 }
 
@@ -46,10 +41,10 @@ static void copy(nf_training *t, snapshot *s, bool back)
         void *training, *kept;
         size_t bytes;
     } part[] = {
-        {nf_flow_parameters(t->flow), s->parameters, trained_bytes(t)},
+        {nf_flow_parameters(t->flow), s->parameters, nf_parameter_bytes(t)},
         {t->optimizer->state, s->moments, t->optimizer->state_bytes},
-        {t->best, s->best, trained_bytes(t)},
-        {t->average, s->average, t->average ? trained_bytes(t) : 0},
+        {t->best, s->best, nf_parameter_bytes(t)},
+        {t->average, s->average, t->average ? nf_trained_bytes(t) : 0},
         {&t->now, &s->now, sizeof s->now},
         {&t->report->best_nll, &s->best_nll, sizeof s->best_nll},
         {&t->report->best_epoch, &s->best_epoch, sizeof s->best_epoch},
@@ -73,15 +68,17 @@ static void exchange_history(nf_training *t, snapshot *s)
 }
 
 /* The first start is from the flow's own weights. */
-static void begin(nf_training *t, snapshot *initial, size_t start)
+static ad_status begin(nf_training *t, snapshot *initial, size_t start, ad_error *error)
 {
     copy(t, initial, true);
     t->now.start = start + 1;
     t->report->outcome = NF_FINISHED;
-    if (start == 0) return;
+    if (start == 0) return AD_OK;
     nf_initialize(nf_flow_bijector(t->flow), t->o.seed + start);
     nf_flow_push(t->flow);
-    if (t->average) memcpy(t->average, nf_flow_parameters(t->flow), trained_bytes(t));
+    ad_status status = nf_fit_bijectors(t, error);
+    if (t->average) memcpy(t->average, nf_flow_parameters(t->flow), nf_trained_bytes(t));
+    return status;
 }
 
 /* Of the averaged weights after the last epoch; without averages single epochs scatter, and the mean over their second
@@ -106,8 +103,8 @@ ad_status nf_choose_start(nf_training *t, bool *stop, ad_error *error)
     double best_score = INFINITY;
     if (room) copy(t, &initial, false);
     for (size_t start = 0; start < t->o.starts && !*stop && (status == AD_OK || status == AD_ERROR_NUMERIC); start++) {
-        begin(t, &initial, start);
-        status = nf_train_until(t, epochs, stop, error);
+        status = begin(t, &initial, start, error);
+        if (status == AD_OK) status = nf_train_until(t, epochs, stop, error);
         bool complete = status == AD_OK && t->now.epoch == epochs;
         if (!complete || !(score(t) < best_score)) continue;
         best_score = score(t);

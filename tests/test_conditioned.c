@@ -93,7 +93,7 @@ static void evaluate(nf_flow *flow, bool inverse, const double *in, const double
     if (what >= BY_EVENT) first = 0, wanted[0] = ad_grad1(sum, what == BY_CONTEXT ? nf_context(bijector) : v);
     if (what == BY_PARAMETERS)
         for (n_wanted = 0; n_wanted < nf_flow_trained_parameters(flow); n_wanted++)
-            wanted[n_wanted] = ad_grad1(sum, nf_flow_parameter_var(flow, n_wanted, &offset));
+            wanted[n_wanted] = ad_grad1(sum, nf_flow_parameter(flow, n_wanted, &offset)->var);
     for (size_t i = 0; i < n_wanted; i++) {
         size_t size = ad_shape_size(ad_shape_of(wanted[first + i]));
         wanted[first + i] = ad_reshape(wanted[first + i], AD_SHAPE(size));

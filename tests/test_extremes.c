@@ -56,7 +56,7 @@ START_TEST(gradient_outside)
     nf_flow_bind(flow, tape);
     ad_var x = ad_input(tape, "x", AD_SHAPE(3)), log_prob = nf_flow_record_log_prob(flow, x);
     size_t offset;
-    ad_var wrt[] = {x, nf_flow_parameter_var(flow, 0, &offset), nf_flow_parameter_var(flow, 1, &offset)}, out[4];
+    ad_var wrt[] = {x, nf_flow_parameter(flow, 0, &offset)->var, nf_flow_parameter(flow, 1, &offset)->var}, out[4];
     ad_grad(log_prob, wrt, 3, out + 1);
     out[0] = ad_sum_rows(log_prob);
     ad_plan *plan = ad_plan_new(out, 4, &(ad_plan_options){.dtype = AD_F64}, &error);
@@ -149,7 +149,7 @@ static void assert_finite(const char *formula, size_t dim, ad_dtype dtype, doubl
     ad_var wrt[8] = {in}, out[10] = {x, ad_to_rows(log_det)};
     int count = 1;
     for (size_t i = 0, offset; i < nf_flow_trained_parameters(flow); i++)
-        wrt[count++] = nf_flow_parameter_var(flow, i, &offset);
+        wrt[count++] = nf_flow_parameter(flow, i, &offset)->var;
     ad_grad(ad_sum_rows(ad_add(ad_sum(x), log_det)), wrt, count, out + 2);
     ad_plan *plan = ad_plan_new(out, count + 2, &(ad_plan_options){.dtype = dtype}, &error);
     ck_assert_msg(plan != NULL, "%s", error.message);

@@ -179,7 +179,7 @@ START_TEST(reaches_the_maximum_likelihood)
         ck_assert_double_eq_tol(log1p(exp(parameter_at(flow, j))), sqrt(square), 1e-4);
         expected += log(sqrt(square));
     }
-    ASSERT_OK(nf_nll(flow, x, N, &nll, NULL, NULL, &error));
+    ASSERT_OK(nf_nll(flow, x, NULL, N, &nll, NULL, NULL, &error));
     ck_assert_double_eq_tol(nll, expected, 1e-6);
     nf_flow_free(flow);
     free(x);
@@ -274,7 +274,7 @@ START_TEST(reports_the_loss)
         double *x = normals(2 * ROWS_HERE, 1, 4), nll;
         nf_fit_options o = {DESCENT, .epochs = 2, .optimizer.learning_rate = 1e-30, .val_fraction = 0.2, .batch = 50};
         nf_fit_report report;
-        ASSERT_OK(nf_nll(flow, x, ROWS_HERE, &nll, NULL, NULL, &error));
+        ASSERT_OK(nf_nll(flow, x, NULL, ROWS_HERE, &nll, NULL, NULL, &error));
         ASSERT_OK(nf_fit(flow, x, ROWS_HERE, &o, &report, &error));
         ck_assert_uint_eq(report.val_rows, 41);
         ck_assert_uint_eq(report.train_rows, ROWS_HERE - 41);
@@ -302,7 +302,7 @@ START_TEST(reports_the_loss_of_a_part)
     nf_fit_options o = {DESCENT, .optimizer.learning_rate = 1e-30, .val_fraction = -1, .batch = 10,
                         .interrupted = at_once};
     nf_fit_report report;
-    ASSERT_OK(nf_nll(flow, x, 1, &nll, NULL, NULL, &error));
+    ASSERT_OK(nf_nll(flow, x, NULL, 1, &nll, NULL, NULL, &error));
     ASSERT_OK(nf_fit(flow, x, ROWS, &o, &report, &error));
     ck_assert_uint_eq(report.last.rows, 10);
     ck_assert_double_eq_tol(report.last.train_nll, nll, 1e-12);
@@ -351,7 +351,7 @@ START_TEST(validates_the_average)
         nf_fit_options o = {DESCENT, STEADY, .optimizer.learning_rate = 0.1, .epochs = 3, .batch = 10, .ema = 0.9};
         nf_fit_report report;
         ASSERT_OK(nf_fit(flow, x, ROWS, &o, &report, &error));
-        ASSERT_OK(nf_nll(flow, x, ROWS, &nll, NULL, NULL, &error));
+        ASSERT_OK(nf_nll(flow, x, NULL, ROWS, &nll, NULL, NULL, &error));
         ck_assert_uint_eq(report.best_epoch, 3);
         ck_assert_double_eq_tol(report.last.val_nll, nll, dtype == AD_F32 ? 1e-6 : 1e-12);
         double w = 0, a = 0; /* towards 0.5 */
@@ -677,7 +677,7 @@ START_TEST(diverges)
         ASSERT_FAILS(status, AD_ERROR_NUMERIC, step);
         ASSERT_FAILS(status, AD_ERROR_NUMERIC, "smaller learning rate");
         for (size_t p = 0; p < nf_flow_parameter_count(flow); p++) ck_assert(isfinite(parameter_at(flow, p)));
-        ASSERT_OK(nf_nll(flow, x, N_HERE, &nll, NULL, NULL, &error));
+        ASSERT_OK(nf_nll(flow, x, NULL, N_HERE, &nll, NULL, NULL, &error));
         ck_assert_msg(isfinite(nll), "case %d: nll %g", i, nll);
         ad_free(report.history);
         nf_flow_free(flow);
@@ -717,9 +717,9 @@ START_TEST(a_leap_is_not_kept)
         nf_flow *flow = new_flow("loc", 2, i & 1 ? AD_F64 : AD_F32);
         nf_fit_options o = {DESCENT, ALL_ROWS, STEADY, .optimizer.learning_rate = 1e4, .epochs = i & 2 ? 1 : 20};
         nf_fit_report report;
-        ASSERT_OK(nf_nll(flow, x, ROWS, &before, NULL, NULL, &error));
+        ASSERT_OK(nf_nll(flow, x, NULL, ROWS, &before, NULL, NULL, &error));
         ASSERT_FAILS(nf_fit(flow, x, ROWS, &o, &report, &error), AD_ERROR_NUMERIC, "at step 1 (epoch 1)");
-        ASSERT_OK(nf_nll(flow, x, ROWS, &after, NULL, NULL, &error));
+        ASSERT_OK(nf_nll(flow, x, NULL, ROWS, &after, NULL, NULL, &error));
         ck_assert_int_eq(report.outcome, NF_DIVERGED);
         ck_assert_uint_eq(report.best_epoch, 0);
         ck_assert_double_eq(after, before);

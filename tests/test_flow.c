@@ -357,10 +357,10 @@ START_TEST(extremes)
     ck_assert(isfinite(log_prob[3]));
     ASSERT_OK(nf_log_prob(flow, NULL, NULL, 0, NULL, NULL, &error));
     ASSERT_OK(nf_sample(flow, NULL, 0, 1, NULL, NULL, NULL, &error));
-    ASSERT_OK(nf_nll(flow, x[3], 1, &nll, &standard_error, NULL, &error));
+    ASSERT_OK(nf_nll(flow, x[3], NULL, 1, &nll, &standard_error, NULL, &error));
     ck_assert_double_eq(nll, -log_prob[3]);
     ck_assert_double_nan(standard_error);
-    ASSERT_FAILS(nf_nll(flow, NULL, 0, &nll, NULL, NULL, &error), AD_ERROR_ARGUMENT, "at least 1 row");
+    ASSERT_FAILS(nf_nll(flow, NULL, NULL, 0, &nll, NULL, NULL, &error), AD_ERROR_ARGUMENT, "at least 1 row");
     nf_flow_free(flow);
 }
 END_TEST
@@ -373,7 +373,7 @@ START_TEST(nll)
     ASSERT_OK(nf_log_prob(flow, x, NULL, ROWS, log_prob, NULL, &error));
     for (int r = 0; r < ROWS; r++) mean -= log_prob[r] / ROWS;
     for (int r = 0; r < ROWS; r++) squares += (log_prob[r] + mean) * (log_prob[r] + mean);
-    ASSERT_OK(nf_nll(flow, x, ROWS, &got, &got_error, NULL, &error));
+    ASSERT_OK(nf_nll(flow, x, NULL, ROWS, &got, &got_error, NULL, &error));
     ck_assert_double_eq_tol(got, mean, 1e-12);
     ck_assert_double_eq_tol(got_error, sqrt(squares / (ROWS - 1) / ROWS), 1e-12);
     free(x);

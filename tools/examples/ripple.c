@@ -34,7 +34,7 @@ int main(void)
     if (!flow ||
         nf_fit(flow, x[0], ROWS, &(nf_fit_options){.epochs = 60, .optimizer = {.learning_rate = 0.02}}, NULL, &error) !=
             AD_OK ||
-        nf_nll(flow, x[0], ROWS, &nll[0], NULL, NULL, &error) != AD_OK ||
+        nf_nll(flow, x[0], NULL, ROWS, &nll[0], NULL, NULL, &error) != AD_OK ||
         nf_sample(flow, NULL, 3, 1, draws[0], log_prob, NULL, &error) != AD_OK ||
         nf_save(flow, NULL, "ripple.safetensors", &error) != AD_OK) {
         fprintf(stderr, "%s\n", error.message);
@@ -42,7 +42,7 @@ int main(void)
     }
     nf_flow_free(flow);
     flow = nf_load("ripple.safetensors", NULL, &error);
-    if (!flow || nf_nll(flow, x[0], ROWS, &nll[1], NULL, NULL, &error) != AD_OK) {
+    if (!flow || nf_nll(flow, x[0], NULL, ROWS, &nll[1], NULL, NULL, &error) != AD_OK) {
         fprintf(stderr, "%s\n", error.message);
         return 1;
     }

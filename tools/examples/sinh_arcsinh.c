@@ -81,7 +81,7 @@ int main(void)
     nf_fit_options options = {.epochs = 60, .optimizer = {.learning_rate = 0.02}};
     if (!flow || nf_check_bijector(nf_flow_bijector(flow), 1, result, &checks, &error) != AD_OK ||
         nf_fit(flow, x, ROWS, &options, NULL, &error) != AD_OK ||
-        nf_nll(flow, x, ROWS, &nll, NULL, NULL, &error) != AD_OK) {
+        nf_nll(flow, x, NULL, ROWS, &nll, NULL, NULL, &error) != AD_OK) {
         fprintf(stderr, "%s\n", error.message);
         return 1;
     }

@@ -52,7 +52,7 @@ static ad_status score(const struct trained *trained, ad_pool *pool, ad_error *e
     nf_table test;
     double nll, standard_error;
     if (draw_moons(target.test_rows, target.noise, target.test_seed, &test, error)) return error->status;
-    ad_status status = nf_nll(trained->flow, test.values, test.rows, &nll, &standard_error, pool, error);
+    ad_status status = nf_nll(trained->flow, test.values, NULL, test.rows, &nll, &standard_error, pool, error);
     nf_table_free(&test);
     if (status) return status;
     json_object_set_new(trained->record, "test_rows", json_integer((json_int_t)target.test_rows));
@@ -103,7 +103,7 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     if (make_paths(option_text(arguments, "output"), &paths, error)) return error->status;
     if (draw_moons(target.rows, target.noise, target.seed, &data, error)) return error->status;
     ad_status status = nf_table_write(paths.data, &data, error);
-    if (!status) status = train(arguments, paths.data, &data, &trained, error);
+    if (!status) status = train(arguments, paths.data, &data, NULL, &trained, error);
     if (!status)
         status = evaluate(arguments, &trained, &data, &paths, result, error);
     else if (trained.flow)

@@ -70,7 +70,7 @@ static ad_status keep(const struct work *w, size_t number, nf_flow *flow, const 
     snprintf(model, sizeof model, "%s/nfvi-%zu-%s.safetensors", w->directory, number, target->name);
     snprintf(picture, sizeof picture, "%s/nfvi-%zu-%s.png", w->directory, number, target->name);
     ad_status status = save_model(flow, record, model, error);
-    if (!status) status = draw_samples(flow, record, 20000, w->seed, &samples, w->pool, error);
+    if (!status) status = draw_samples(flow, NULL, record, 20000, w->seed, &samples, w->pool, error);
     if (!status) status = nf_summarize(samples.values, 1, samples.rows, 2, summary, w->pool, error);
     struct picture shown = {flow, record, NULL, &samples, w->pool};
     if (!status) status = target_picture_draw(&shown, target, picture, error);

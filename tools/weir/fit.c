@@ -4,6 +4,10 @@
 #include "training.h"
 
 static const struct option options[] = {
+    {.name = "context",
+     .kind = OPTION_TEXT,
+     .value = "COLUMNS",
+     .help = "columns that condition the flow and are not modelled: names or numbers, as in 'age,dose' or '3,4'"},
     {.name = "output",
      .letter = 'o',
      .kind = OPTION_TEXT,
@@ -19,10 +23,15 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     nf_table data;
     if (read_data(input, 0, NULL, &data, error)) return error->status;
     struct trained trained = {0};
+    struct context context = {0};
+    const char *columns = option_text(arguments, "context");
     ad_status status = check_output(output, input, error);
-    if (!status) status = train(arguments, input, &data, &trained, error);
+    if (!status) status = context_take(columns, input, &data, &context, error);
+    if (!status) status = train(arguments, input, &data, columns ? &context : NULL, &trained, error);
     nf_table_free(&data);
+    context_free(&context);
     if (trained.flow) {
+        if (columns) json_object_set_new(trained.record, "context", report_text(columns));
         status = save_trained(&trained, status, output, error);
         json_object_update(result, trained.result);
         json_object_set_new(result, "output", report_text(output));

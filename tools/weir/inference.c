@@ -149,8 +149,8 @@ static void name_columns(const nf_target *target, json_t *record)
     json_object_set_new(record, "columns", columns);
 }
 
-ad_status draw_samples(nf_flow *flow, json_t *record, size_t rows, uint64_t seed, nf_table *table, ad_pool *pool,
-                       ad_error *error)
+ad_status draw_samples(nf_flow *flow, const double *context, json_t *record, size_t rows, uint64_t seed,
+                       nf_table *table, ad_pool *pool, ad_error *error)
 {
     const char *text = json_string_value(json_object_get(record, "target"));
     nf_target *target = text ? nf_target_parse(text, NULL) : NULL; /* another program's: there are no sites to know */
@@ -158,7 +158,7 @@ ad_status draw_samples(nf_flow *flow, json_t *record, size_t rows, uint64_t seed
     *table = (nf_table){.rows = rows, .columns = dim, .dtype = nf_flow_dtype(flow)};
     double *z = ad_alloc(rows, dim * sizeof *z);
     ad_status status = z ? AD_OK : ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu samples", rows);
-    if (!status) status = nf_sample(flow, NULL, rows, seed, z, NULL, pool, error);
+    if (!status) status = nf_sample(flow, context, rows, seed, z, NULL, pool, error);
     if (!status && target && nf_target_dim(target) == dim) {
         table->columns = nf_target_size(target);
         table->values = ad_alloc(rows, table->columns * sizeof *table->values);

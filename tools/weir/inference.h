@@ -20,8 +20,8 @@ void print_inference(const json_t *result, FILE *to);
 
 /* Draw from the flow of a model file into table->values, to be freed; those of a fit to a target come on the scale of
  * its sites, whose names become the record's columns. */
-ad_status draw_samples(nf_flow *flow, json_t *record, size_t rows, uint64_t seed, nf_table *table, ad_pool *pool,
-                       ad_error *error);
+ad_status draw_samples(nf_flow *flow, const double *context, json_t *record, size_t rows, uint64_t seed,
+                       nf_table *table, ad_pool *pool, ad_error *error);
 
 /* The curves of an inference: a block of data, whose length is returned, and a panel for each. */
 enum inference_curve { INFERENCE_LOSS, INFERENCE_GRADIENT, INFERENCE_PARAMETERS };

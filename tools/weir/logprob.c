@@ -1,9 +1,14 @@
 /* weir logprob: the log-density of points under a trained flow. */
 #include "command.h"
+#include "context.h"
 #include "files.h"
 #include "report.h"
 
 static const struct option options[] = {
+    {.name = "context",
+     .kind = OPTION_TEXT,
+     .value = "COLUMNS",
+     .help = "columns of POINTS that condition the flow, by name or number; those of the training where not given"},
     {.name = "output",
      .letter = 'o',
      .kind = OPTION_TEXT,
@@ -13,19 +18,19 @@ static const struct option options[] = {
     {0},
 };
 
-static ad_status evaluate(const struct arguments *arguments, nf_flow *flow, const nf_table *points, double *nll,
-                          double *standard_error, ad_error *error)
+static ad_status evaluate(const struct arguments *arguments, nf_flow *flow, const nf_table *points,
+                          const double *context, double *nll, double *standard_error, ad_error *error)
 {
     const char *output = option_text(arguments, "output");
     ad_pool *pool = ad_pool_new((int)option_count(arguments, "threads"), error);
     if (!pool) return error->status;
-    ad_status status = nf_nll(flow, points->values, points->rows, nll, standard_error, pool, error);
+    ad_status status = nf_nll(flow, points->values, context, points->rows, nll, standard_error, pool, error);
     if (!status && output) {
         nf_table table = {.rows = points->rows, .columns = 1, .names = (char *[]){"log_prob"}, .dtype = AD_F64};
         table.values = ad_alloc(points->rows, sizeof *table.values);
         if (!table.values)
             status = ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu log-densities", points->rows);
-        if (!status) status = nf_log_prob(flow, points->values, NULL, points->rows, table.values, pool, error);
+        if (!status) status = nf_log_prob(flow, points->values, context, points->rows, table.values, pool, error);
         if (!status) status = nf_table_write(output, &table, error);
         ad_free(table.values);
     }
@@ -40,14 +45,20 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     json_t *record;
     nf_flow *flow = load_model(model, &record, error);
     if (!flow) return error->status;
-    json_decref(record);
     nf_table points;
+    struct context context = {0};
     double nll, standard_error;
-    ad_status status = read_data(input, nf_flow_dim(flow), model, &points, error);
+    ad_status status = read_data(input, nf_flow_dim(flow) + nf_flow_context(flow), model, &points, error);
     if (!status) {
-        if (output) status = check_output(output, input, error);
+        const char *given = option_text(arguments, "context");
+        const char *columns = given ? given : json_string_value(json_object_get(record, "context"));
+        status = context_take(columns, input, &points, &context, error);
+        if (!status && context.size != nf_flow_context(flow))
+            status = ad_error_set(error, AD_ERROR_ARGUMENT, "--context names %zu columns, but %s needs %zu",
+                                  context.size, model, nf_flow_context(flow));
+        if (!status && output) status = check_output(output, input, error);
         if (!status && output) status = check_output(output, model, error);
-        if (!status) status = evaluate(arguments, flow, &points, &nll, &standard_error, error);
+        if (!status) status = evaluate(arguments, flow, &points, context.values, &nll, &standard_error, error);
         if (!status) {
             json_object_set_new(result, "model", report_text(model));
             json_object_set_new(result, "data", report_text(input));
@@ -56,8 +67,10 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
             json_object_set_new(result, "nll", report_number(nll));
             json_object_set_new(result, "nll_stderr", report_number(standard_error));
         }
+        context_free(&context);
         nf_table_free(&points);
     }
+    json_decref(record);
     nf_flow_free(flow);
     return status;
 }

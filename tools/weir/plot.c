@@ -58,8 +58,8 @@ static ad_status draw(const struct arguments *arguments, struct picture *picture
     picture->pool = ad_pool_new((int)option_count(arguments, "threads"), error);
     ad_status status = picture->pool ? AD_OK : error->status;
     if (!status)
-        status = draw_samples(picture->flow, record, option_count(arguments, "rows"), option_count(arguments, "seed"),
-                              &samples, picture->pool, error);
+        status = draw_samples(picture->flow, NULL, record, option_count(arguments, "rows"),
+                              option_count(arguments, "seed"), &samples, picture->pool, error);
     picture->samples = &samples;
     const char *output = option_text(arguments, "output");
     if (!status && target && !picture->data && samples.columns == 2 && nf_target_size(target) == 2)

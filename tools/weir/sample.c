@@ -1,10 +1,15 @@
 /* weir sample: draw from a trained flow. */
 #include "command.h"
+#include "context.h"
 #include "files.h"
 #include "inference.h"
 #include "report.h"
 
 static const struct option options[] = {
+    {.name = "context",
+     .kind = OPTION_TEXT,
+     .value = "CONTEXT",
+     .help = "of a conditional flow: numbers, as in '0.5,1', or a file whose rows are used in turn"},
     {.name = "rows",
      .letter = 'n',
      .kind = OPTION_COUNT,
@@ -30,8 +35,15 @@ static ad_status draw(const struct arguments *arguments, nf_flow *flow, json_t *
     ad_pool *pool = ad_pool_new((int)option_count(arguments, "threads"), error);
     if (!pool) return error->status;
     nf_table table;
-    ad_status status = draw_samples(flow, record, option_count(arguments, "rows"), option_count(arguments, "seed"),
-                                    &table, pool, error);
+    struct context context;
+    size_t rows = option_count(arguments, "rows");
+    ad_status status = context_read(option_text(arguments, "context"), nf_flow_context(flow), rows, &context, error);
+    if (status) {
+        ad_pool_free(pool);
+        return status;
+    }
+    status = draw_samples(flow, context.values, record, rows, option_count(arguments, "seed"), &table, pool, error);
+    context_free(&context);
     table.names = column_names(record, table.columns);
     if (!status) status = nf_table_write(option_text(arguments, "output"), &table, error);
     *columns = table.columns;

@@ -108,12 +108,13 @@ static bool has_standardize(const nf_bijector *bijector)
 }
 
 /* The flow of the formula that was given, standardized where it doesn't say so. */
-static nf_flow *make_flow(const struct arguments *arguments, size_t dim, bool *appended, ad_error *error)
+static nf_flow *make_flow(const struct arguments *arguments, size_t dim, size_t context, bool *appended,
+                          ad_error *error)
 {
     *appended = false;
     uint64_t seed = option_count(arguments, "seed");
     ad_dtype dtype = (ad_dtype)option_choice(arguments, "dtype");
-    nf_flow *given = nf_flow_parse(option_text(arguments, "flow"), dim, 0, dtype, seed, error);
+    nf_flow *given = nf_flow_parse(option_text(arguments, "flow"), dim, context, dtype, seed, error);
     if (!given) return NULL;
     *appended = !option_flag(arguments, "no-standardize") && !has_standardize(nf_flow_bijector(given));
     if (!*appended) return given;
@@ -125,7 +126,7 @@ static nf_flow *make_flow(const struct arguments *arguments, size_t dim, bool *a
         ad_error_set(error, AD_ERROR_MEMORY, "no memory for the formula");
         return NULL;
     }
-    nf_flow *flow = nf_flow_parse(complete, dim, 0, dtype, seed, error);
+    nf_flow *flow = nf_flow_parse(complete, dim, context, dtype, seed, error);
     free(complete);
     return flow;
 }
@@ -198,8 +199,8 @@ static double zero_is_off(double number)
     return number > 0 ? number : -1;
 }
 
-static ad_status fit_flow(const struct arguments *arguments, nf_flow *flow, const nf_table *data, nf_fit_report *report,
-                          ad_error *error)
+static ad_status fit_flow(const struct arguments *arguments, nf_flow *flow, const nf_table *data,
+                          const struct context *context, nf_fit_report *report, ad_error *error)
 {
     ad_pool *pool = ad_pool_new((int)option_count(arguments, "threads"), error);
     if (!pool) return error->status;
@@ -220,6 +221,7 @@ static ad_status fit_flow(const struct arguments *arguments, nf_flow *flow, cons
         .val_fraction = zero_is_off(val_fraction),
         .patience = (long)option_count(arguments, "patience"),
         .ema = option_number(arguments, "ema"),
+        .row_context = context ? context->values : NULL,
         .seed = option_count(arguments, "seed"),
         .pool = pool,
         .progress = on_epoch,
@@ -238,15 +240,15 @@ static ad_status fit_flow(const struct arguments *arguments, nf_flow *flow, cons
     return status;
 }
 
-ad_status train(const struct arguments *arguments, const char *data_name, const nf_table *data, struct trained *trained,
-                ad_error *error)
+ad_status train(const struct arguments *arguments, const char *data_name, const nf_table *data,
+                const struct context *context, struct trained *trained, ad_error *error)
 {
     *trained = (struct trained){0};
     bool appended;
-    nf_flow *flow = make_flow(arguments, data->columns, &appended, error);
+    nf_flow *flow = make_flow(arguments, data->columns, context ? context->size : 0, &appended, error);
     if (!flow) return error->status;
     nf_fit_report report = {0};
-    ad_status status = fit_flow(arguments, flow, data, &report, error);
+    ad_status status = fit_flow(arguments, flow, data, context, &report, error);
     if (status && report.outcome != NF_DIVERGED && report.outcome != NF_STOPPED_BY_CALLER) {
         nf_flow_free(flow);
         ad_free(report.history);

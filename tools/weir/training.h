@@ -3,6 +3,7 @@
 #define WEIR_TRAINING_H
 
 #include "command.h"
+#include "context.h"
 #include "models.h"
 
 extern const struct option training_options[];
@@ -14,10 +15,10 @@ struct trained {
     size_t best_epoch;
 };
 
-/* Train as the options say, with progress on stderr. Ctrl-C and a divergence are errors that leave something trained;
- * where trained->flow is NULL nothing is. */
-ad_status train(const struct arguments *arguments, const char *data_name, const nf_table *data, struct trained *trained,
-                ad_error *error);
+/* context: of each row of the data; NULL for a flow without. Train as the options say, with progress on stderr. Ctrl-C
+ * and a divergence are errors that leave something trained; where trained->flow is NULL nothing is. */
+ad_status train(const struct arguments *arguments, const char *data_name, const nf_table *data,
+                const struct context *context, struct trained *trained, ad_error *error);
 void trained_free(struct trained *trained);
 
 /* Save to path what there is of a training that ended with this status, and return the status of both: *error then says

@@ -1,0 +1,125 @@
+/* Context vectors on the command line. */
+#include "context.h"
+#include "files.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The column of this name or number, or the number of columns. */
+static size_t find_column(const nf_table *table, const char *text, size_t length)
+{
+    for (size_t c = 0; table->names && c < table->columns; c++)
+        if (strlen(table->names[c]) == length && memcmp(table->names[c], text, length) == 0) return c;
+    char *end;
+    unsigned long number = strtoul(text, &end, 10);
+    return end == text + length && number >= 1 && number <= table->columns ? number - 1 : table->columns;
+}
+
+/* order: the columns that are context, one after the other; taken[c]: is c one of them? */
+static ad_status parse_columns(const char *columns, const char *path, const nf_table *table, size_t *order, bool *taken,
+                               size_t *count, ad_error *error)
+{
+    *count = 0;
+    for (const char *at = columns;; at++) {
+        size_t length = strcspn(at, ","), c = find_column(table, at, length);
+        if (c == table->columns)
+            return ad_error_set(error, AD_ERROR_ARGUMENT,
+                                "--context: %s has no column '%.*s'; expected names from its header, or numbers from 1 "
+                                "to %zu, separated by commas",
+                                path, (int)length, at, table->columns);
+        if (taken[c])
+            return ad_error_set(error, AD_ERROR_ARGUMENT, "--context: column '%.*s' is given twice", (int)length, at);
+        taken[c] = true;
+        order[(*count)++] = c;
+        at += length;
+        if (!*at) break;
+    }
+    if (*count < table->columns) return AD_OK;
+    return ad_error_set(error, AD_ERROR_ARGUMENT,
+                        "--context: all %zu columns of %s are context; nothing is left to fit", table->columns, path);
+}
+
+static void move_columns(nf_table *table, struct context *context, const size_t *order, const bool *taken)
+{
+    size_t left = 0, columns = table->columns;
+    for (size_t r = 0; r < table->rows; r++) {
+        const double *row = table->values + r * columns;
+        for (size_t k = 0; k < context->size; k++) context->values[r * context->size + k] = row[order[k]];
+        for (size_t c = 0; c < columns; c++)
+            if (!taken[c]) table->values[left++] = row[c];
+    }
+    size_t kept = 0;
+    for (size_t c = 0; c < columns && table->names; c++)
+        if (!taken[c]) table->names[kept++] = table->names[c];
+    table->columns = columns - context->size;
+}
+
+ad_status context_take(const char *columns, const char *path, nf_table *table, struct context *context, ad_error *error)
+{
+    *context = (struct context){0};
+    if (!columns) return AD_OK;
+    size_t *order = ad_alloc(table->columns, sizeof *order), count = 0;
+    bool *taken = ad_alloc(table->columns, sizeof *taken);
+    ad_status status = order && taken ? parse_columns(columns, path, table, order, taken, &count, error)
+                                      : ad_error_set(error, AD_ERROR_MEMORY, "no memory for the context");
+    if (!status) {
+        *context = (struct context){ad_alloc(table->rows, count * sizeof *context->values), count};
+        if (context->values)
+            move_columns(table, context, order, taken);
+        else
+            status = ad_error_set(error, AD_ERROR_MEMORY, "no memory for the context of %zu rows", table->rows);
+    }
+    ad_free(taken);
+    ad_free(order);
+    return status;
+}
+
+/* One row of numbers; false when it isn't that. */
+static bool parse_numbers(const char *text, size_t size, double *values)
+{
+    for (size_t k = 0; k < size; k++) {
+        char *end;
+        values[k] = strtod(text, &end);
+        if (end == text || *end != (k + 1 < size ? ',' : '\0')) return false;
+        text = end + 1;
+    }
+    return true;
+}
+
+static ad_status read_rows(const char *path, struct context *context, size_t rows, ad_error *error)
+{
+    nf_table table;
+    ad_status status = nf_table_read(path, &table, error);
+    if (status) return status;
+    status = nf_table_check_finite(&table, path, error);
+    if (!status && (table.columns != context->size || table.rows == 0))
+        status = ad_error_set(error, AD_ERROR_FORMAT, "%s has %zu rows of %zu columns, but the context has %zu numbers",
+                              path, table.rows, table.columns, context->size);
+    for (size_t r = 0; r < rows && !status; r++)
+        memcpy(context->values + r * context->size, table.values + r % table.rows * context->size,
+               context->size * sizeof *context->values);
+    nf_table_free(&table);
+    return status;
+}
+
+ad_status context_read(const char *text, size_t size, size_t rows, struct context *context, ad_error *error)
+{
+    *context = (struct context){0};
+    if (!text && size > 0)
+        return ad_error_set(error, AD_ERROR_ARGUMENT,
+                            "this flow is conditional: give its context of %zu numbers with --context", size);
+    if (!text) return AD_OK;
+    if (size == 0)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "--context: this flow has none, it was fitted without");
+    *context = (struct context){ad_alloc(rows, size * sizeof *context->values), size};
+    if (!context->values) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for the context of %zu rows", rows);
+    if (!parse_numbers(text, size, context->values)) return read_rows(text, context, rows, error);
+    for (size_t r = 1; r < rows; r++)
+        memcpy(context->values + r * size, context->values, size * sizeof *context->values);
+    return AD_OK;
+}
+
+void context_free(struct context *context)
+{
+    ad_free(context->values);
+}

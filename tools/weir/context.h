@@ -1,0 +1,21 @@
+/* Context vectors on the command line: what conditions a flow. */
+#ifndef WEIR_CONTEXT_H
+#define WEIR_CONTEXT_H
+
+#include "models.h"
+
+struct context {
+    double *values; /* (rows, size) */
+    size_t size;
+};
+
+/* Move columns of a table, "age,dose" or "3,4" (names, or numbers from 1), to the context. NULL: none. path names the
+ * table in messages. */
+ad_status context_take(const char *columns, const char *path, nf_table *table, struct context *context,
+                       ad_error *error);
+/* For so many rows, from numbers, "0.5,1", the same for all, or from a file, whose rows are used in turn. NULL text
+ * where the size is 0. */
+ad_status context_read(const char *text, size_t size, size_t rows, struct context *context, ad_error *error);
+void context_free(struct context *context);
+
+#endif
