@@ -355,7 +355,7 @@ Suite *conditioned_suite(void)
 {
     Suite *suite = suite_create("conditioned");
     TCase *all = tcase_create("all");
-    tcase_set_timeout(all, 60);
+    tcase_set_timeout(all, 300);
     tcase_add_loop_test(all, equals_numpy, 0, COUNT(golden));
     tcase_add_loop_test(all, passes_the_check, 0, 5 * COUNT(everything));
     tcase_add_loop_test(all, is_finite_at_extremes, 0, COUNT(everything));
