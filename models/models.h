@@ -192,8 +192,8 @@ typedef struct {
     size_t warmup;        /* 0 steps */
     double val_fraction;  /* 0.1 of the rows, drawn at random, are kept for validation; negative: none */
     long patience;        /* stop after so many epochs without a better val_nll; negative or 0: never */
-    /* 0, none. Else validate and keep not the weights but their exponential moving average, with this decay at each
-     * step. 0.98 goes well with several starts: it shows how good a start is while its learning rate is still high. */
+    /* 0, none. Else validate, judge starts by and keep not the weights but their exponential moving average, with this
+     * decay at each step: while the learning rate is high, the weights' own losses scatter more. */
     double ema;
     const double *row_context; /* (rows, nf_flow_context()): what each row is conditioned on; NULL when that is 0 */
     uint64_t seed;         /* of the split and the shuffles */
