@@ -23,8 +23,9 @@ static ad_var gelu(ad_var x)
     return ad_mul(x, ad_sigmoid(ad_mul(near, cubic)));
 }
 
+/* sin: periodic dependence (Sitzmann et al. 2020). */
 ad_var nf_activation(ad_var x, size_t which)
 {
-    static ad_var (*const table[])(ad_var) = {ad_tanh, ad_relu, elu, silu, gelu};
+    static ad_var (*const table[])(ad_var) = {ad_tanh, ad_relu, elu, silu, gelu, ad_sin};
     return table[which](x);
 }

@@ -4,7 +4,7 @@
 
 #include "flows.h"
 
-#define NF_ACTIVATIONS "tanh|relu|elu|silu|gelu"
+#define NF_ACTIVATIONS "tanh|relu|elu|silu|gelu|sin"
 #define NF_ACTIVATION_ARGUMENT                                                                                         \
     {                                                                                                                  \
         "activation", NF_CHOICE, 0, 0, 0, NF_ACTIVATIONS, "of the hidden units"                                        \

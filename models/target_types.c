@@ -11,6 +11,9 @@ static const nf_target_type *const types[] = {
     &nf_target_pot2,
     &nf_target_pot3,
     &nf_target_pot4,
+    &nf_target_u2,
+    &nf_target_u3,
+    &nf_target_u4,
     &nf_target_banana,
     &nf_target_funnel,
     &nf_target_mixture,
@@ -65,7 +68,7 @@ nf_target *nf_target_parse(const char *text, ad_error *error)
     }
     made->target = type->target;
     made->target.site = made->site;
-    made->target.data = made->argument;
+    if (type->argument) made->target.data = made->argument;
     memcpy(made->site, type->target.site, type->target.n_site * sizeof *made->site);
     if (!nf_parse_arguments(text, length, type->argument, made->argument, error)) {
         ad_free(made);

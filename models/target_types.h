@@ -4,8 +4,9 @@
 
 #include "target.h"
 
-extern const nf_target_type nf_target_pot1, nf_target_pot2, nf_target_pot3, nf_target_pot4, nf_target_banana,
-    nf_target_funnel, nf_target_mixture, nf_target_gaussian, nf_target_eight_schools, nf_target_eight_schools_centered;
+extern const nf_target_type nf_target_pot1, nf_target_pot2, nf_target_pot3, nf_target_pot4, nf_target_u2, nf_target_u3,
+    nf_target_u4, nf_target_banana, nf_target_funnel, nf_target_mixture, nf_target_gaussian, nf_target_eight_schools,
+    nf_target_eight_schools_centered;
 
 /* Of the arguments; each is {0}-ended by the table it is in. */
 #define TARGET_DIM(initial, least)                                                                                     \

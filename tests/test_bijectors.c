@@ -11,7 +11,7 @@ static const char *const chains[] = {
     "(maf(13,11,activation=relu)-flip)*2-standardize",
     "loc-scale-maf(16,activation=tanh)-permute(seed=3)-standardize",
     "maf(9,7,5,activation=elu)-scale-flip-maf(2,activation=silu)",
-    "invert(maf(9,activation=silu)-loc)-permute(seed=1)-invert(scale)",
+    "invert(maf(9,activation=silu)-loc)-permute(seed=1)-invert(scale)-maf(5,activation=sin)",
     "invert(invert(maf(4,bound=0.5)-flip)-standardize)*2",
     "(realnvp(9,7,mask=alternating,activation=gelu)-realnvp(9,mask=alternating,flipped=1,activation=silu))*2",
     "realnvp(6,6,network=residual)-flip-realnvp(6,mask=random,seed=4,activation=elu,bound=1)",

@@ -220,7 +220,7 @@ static const char *const faults[][4] = {
     {"maf(65537)", "    ^", "1 to 65536", "hidden units"},
     {"maf(0x10)", "    ^", "1 to 65536", "hidden units"},
     {"maf(1e999)", "    ^", "1 to 65536", "hidden units"},
-    {"maf(8,size=3)", "      ^", "no argument 'size'", "|elu|silu|gelu, bound=number"},
+    {"maf(8,size=3)", "      ^", "no argument 'size'", "|elu|silu|gelu|sin, bound=number"},
     {"maf(8,bound)", "           ^", "without a value", "'='"},
     {"maf(8,bound=)", "            ^", "'bound'", "a number from"},
     {"maf(8,bound=x)", "            ^", "got 'x'", "a number from"},

@@ -84,11 +84,15 @@ def schools(centred):
 
 
 confined = lambda u: lambda z: -u(z) - 0.1 * abs(z[0])
+walled = lambda u: lambda z: -u(z) - 0.5 * (max(abs(z[0]) - 4, 0) / 0.1) ** 2
 cases = [
     ("pot1", 2, 1.5, lambda z: -u1(z)),
     ("pot2", 2, 1.5, confined(u2)),
     ("pot3", 2, 1.5, confined(u3)),
     ("pot4", 2, 1.5, confined(u4)),
+    ("u2", 2, 3, walled(u2)),
+    ("u3", 2, 3, walled(u3)),
+    ("u4", 2, 3, walled(u4)),
     ("banana", 2, 3, banana(0.03)),
     ("banana(dim=5, b=0.1)", 5, 3, banana(0.1)),
     ("funnel", 10, 1.5, funnel),

@@ -13,6 +13,7 @@
 
 enum { TARGETS = 4, DEPTHS = 3, GRID = 200, WIDTH = 1300, HEIGHT = 1340 };
 
+static const char *const targets[TARGETS] = {"pot1", "u2", "u3", "u4"};
 static const unsigned depths[DEPTHS] = {2, 8, 32};
 static const struct range window = {-4, 4};
 
@@ -136,9 +137,7 @@ static ad_status fit_all(const struct work *w, ad_error *error)
 {
     ad_status status = AD_OK;
     for (size_t row = 0; row < TARGETS && !status; row++) {
-        char name[32];
-        snprintf(name, sizeof name, "pot%zu", row + 1);
-        nf_target *target = nf_target_parse(name, error);
+        nf_target *target = nf_target_parse(targets[row], error);
         if (!target) return error->status;
         status = write_target(w, target, row, error);
         for (size_t column = 0; column < DEPTHS && !status; column++) status = fit(w, target, row, column, error);
