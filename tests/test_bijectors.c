@@ -490,7 +490,7 @@ START_TEST(mistakes)
         size_t size;
         const char *message;
     } cases[] = {
-        {{5, 1}, 8, "activation"}, {{-1, 1}, 8, "activation"}, {{0.5, 1}, 8, "activation"},
+        {{6, 1}, 8, "activation"}, {{-1, 1}, 8, "activation"}, {{0.5, 1}, 8, "activation"},
         {{0, -1}, 8, "bound"},     {{0, NAN}, 8, "bound"},     {{0, 1}, 0, "hidden units"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
