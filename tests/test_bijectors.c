@@ -56,6 +56,20 @@ START_TEST(passes_the_check)
 }
 END_TEST
 
+/* With more than 64 features affine goes by the determinant lemma and Woodbury's identity. */
+START_TEST(wide_affine)
+{
+    static const char *const formulas[] = {"affine(rank=3)", "affine(rank=3,form=diagonal)"};
+    for (size_t i = 0; i < COUNT(formulas); i++) {
+        nf_bijector *bijector = parsed(formulas[i], 65, 1);
+        nf_check_result result[NF_MOST_CHECKS];
+        int count;
+        ASSERT_OK(nf_check_bijector(bijector, 1, result, &count, &error));
+        nf_bijector_free(bijector);
+    }
+}
+END_TEST
+
 /* There and back from `in`, in float64; but for events outside the support. */
 static void assert_inverts(nf_flow *flow, bool inverse, const double *in, size_t rows)
 {
@@ -535,6 +549,7 @@ Suite *bijectors_suite(void)
     TCase *all = tcase_create("all");
     tcase_set_timeout(all, 120);
     tcase_add_loop_test(all, passes_the_check, 0, (int)(n_formulas() * COUNT(dims)));
+    tcase_add_test(all, wide_affine);
     tcase_add_loop_test(all, inverts, 0, COUNT(dims));
     suite_add_tcase(suite, all);
     TCase *each = tcase_create("each");
