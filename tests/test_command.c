@@ -130,7 +130,8 @@ static bool have_gnuplot(void)
 
 /* ---- Help and usage ------------------------------------------------------------------------------------------- */
 
-static const char *const commands[] = {"data", "fit", "sample", "logprob", "plot", "info", "check", "nuts", "demo"};
+static const char *const commands[] = {"data", "fit",   "sample", "logprob", "plot",
+                                       "info", "check", "nuts",   "vi",      "demo"};
 
 START_TEST(help_of_every_command)
 {
@@ -456,6 +457,57 @@ START_TEST(check_tells_all)
 }
 END_TEST
 
+/* A mean field for a correlated normal: KL = -½ log(1 - r²), whatever its threads. */
+START_TEST(vi_tells_all)
+{
+    json_t *one = SUCCEED_JSON("vi", "gaussian(correlation=0.6)", "--objective", "stl", "--iters", "2000", "--lr",
+                               "0.02", "--threads", "1", "-o", "g.safetensors");
+    json_t *two = SUCCEED_JSON("vi", "gaussian(correlation=0.6)", "--objective", "stl", "--iters", "2000", "--lr",
+                               "0.02", "--threads", "2");
+    const double kl = -0.5 * log(1 - 0.36);
+    ck_assert_double_eq_tol(number_in(one, "average_loss"), kl, 0.01);
+    ck_assert_double_eq_tol(number_in(one, "elbo"), -kl, 5 * number_in(one, "elbo_stderr") + 0.001);
+    ck_assert_double_eq_tol(number_in(one, "log_z"), 0, 0.02);
+    ck_assert_double_lt(number_in(one, "khat"), 0.7);
+    ck_assert_double_gt(number_in(one, "ess"), 1000);
+    ck_assert_double_gt(number_in(one, "seconds"), 0);
+    ck_assert_double_eq(number_in(one, "iterations"), 2000);
+    static const char *const same[] = {"average_loss", "elbo", "khat", "log_z", "ess"};
+    for (size_t i = 0; i < COUNT(same); i++) ck_assert_double_eq(number_in(one, same[i]), number_in(two, same[i]));
+    json_decref(one);
+    json_decref(two);
+
+    SUCCEED("info", "g.safetensors");
+    assert_contains(output, "target      gaussian(correlation=0.6)\n");
+    assert_contains(output, "finished after 2000 iterations");
+    assert_contains(output, "is the best possible: -log Z");
+    assert_contains(output, "--objective 'stl'");
+    assert_contains(output, "|gradient|");
+    SUCCEED("sample", "g.safetensors", "-n", "5", "-o", "s.csv");
+    char text[4096];
+    slurp(scratch_path("s.csv").text, text, sizeof text);
+    ck_assert_int_eq(strncmp(text, "x[1],x[2]\n", 10), 0);
+    SUCCEED("help", "targets");
+    assert_contains(output, "eight_schools_centered");
+}
+END_TEST
+
+/* Draws are on the scale of the target's sites. */
+START_TEST(vi_on_the_scale_of_the_sites)
+{
+    SUCCEED("vi", "eight_schools", "--iters", "500", "--lr", "0.02", "-o", "e.safetensors");
+    assert_contains(output, "\ntau ");
+    assert_contains(output, "k-hat ");
+    SUCCEED("sample", "e.safetensors", "-n", "200", "-o", "e.csv");
+    nf_table draws;
+    ck_assert_int_eq(nf_table_read(scratch_path("e.csv").text, &draws, NULL), AD_OK);
+    ck_assert_uint_eq(draws.columns, 10);
+    ck_assert_str_eq(draws.names[1], "tau");
+    for (size_t r = 0; r < draws.rows; r++) ck_assert_double_gt(draws.values[10 * r + 1], 0);
+    nf_table_free(&draws);
+}
+END_TEST
+
 START_TEST(nuts_tells_all)
 {
     json_t *result = SUCCEED_JSON("nuts", "eight_schools", "--chains", "3", "--tune", "300", "-n", "200", "--seed", "4",
@@ -575,6 +627,40 @@ START_TEST(pictures)
     ck_assert_int_eq(strstr(svg, "Density of the flow") != NULL, columns[_i] == 2);
     assert_contains(svg, "validation");
     ck_assert_int_eq(scratch_files(false), 4);
+}
+END_TEST
+
+/* Of a fit to a target, in the plane and beyond; and the figure of a demo. */
+START_TEST(pictures_of_targets)
+{
+    if (!have_gnuplot()) return;
+    static char svg[1 << 24];
+    SUCCEED("vi", "pot1", "--flow", "planar*2", "--iters", "50", "-o", "m.safetensors");
+    SUCCEED("plot", "m.safetensors", "-n", "500", "-o", "m.svg");
+    slurp(scratch_path("m.svg").text, svg, sizeof svg);
+    assert_contains(svg, "planar*2 for pot1");
+    assert_contains(svg, "Density of the target");
+    assert_contains(svg, "-1.8775 possible");
+    SUCCEED("plot", "m.safetensors", "--target", "pot4", "-n", "500", "-o", "m.svg");
+    slurp(scratch_path("m.svg").text, svg, sizeof svg);
+    assert_contains(svg, "planar*2 for pot4");
+    ck_assert_int_eq(RUN("plot", "m.safetensors", "--target", "funnel", "-o", "m.svg"), 2);
+    assert_contains(complaint, "target 'funnel' has 10 features, but the flow has 2");
+    SUCCEED("vi", "funnel(3)", "--iters", "50", "-o", "f.safetensors");
+    SUCCEED("plot", "f.safetensors", "-n", "500", "-o", "f.svg");
+    slurp(scratch_path("f.svg").text, svg, sizeof svg);
+    assert_contains(svg, "x[2]");
+    assert_contains(svg, "Loss: ");
+    json_t *made = SUCCEED_JSON("demo", "potentials", "-o", "demo", "--iters", "3", "--mc", "16");
+    ck_assert_uint_eq(json_array_size(member(made, "fits")), 12);
+    json_decref(made);
+    ck_assert(exists("demo/potentials.png") && exists("demo/u4-32.safetensors"));
+    made = SUCCEED_JSON("demo", "nfvi", "-o", "demo", "--iters", "20", "--nuts-draws", "20", "--threads", "1");
+    ck_assert_uint_eq(json_array_size(member(made, "rows")), 10);
+    json_decref(made);
+    char remove[128];
+    snprintf(remove, sizeof remove, "rm -r '%s/demo'", scratch);
+    ck_assert_int_eq(system(remove), 0);
 }
 END_TEST
 
@@ -852,6 +938,21 @@ START_TEST(interrupt_keeps_weights)
 }
 END_TEST
 
+START_TEST(interrupt_keeps_fit)
+{
+    static char screen[1 << 18];
+    const char *const *words =
+        WORDS("vi", "pot1", "--flow", "planar*2", "--iters", "1000000000", "-o", "m.safetensors");
+    ck_assert_int_eq(interrupt_on_terminal(words, "loss ", screen, sizeof screen), 130);
+    assert_contains(screen, "of 1000000000 iterations");
+    json_t *info = SUCCEED_JSON("info", "m.safetensors"), *training = member(info, "training");
+    ck_assert_str_eq(text_in(training, "outcome"), "interrupted");
+    ck_assert_double_ge(number_in(training, "iterations"), 1);
+    ck_assert(json_is_number(member(training, "elbo")));
+    json_decref(info);
+}
+END_TEST
+
 START_TEST(interrupt_keeps_draws)
 {
     static char screen[1 << 18];
@@ -900,12 +1001,15 @@ Suite *command_suite(void)
     tcase_add_test(work, scores_are_of_the_best_epoch);
     tcase_add_test(work, zero_turns_validation_off);
     tcase_add_test(work, check_tells_all);
+    tcase_add_test(work, vi_tells_all);
+    tcase_add_test(work, vi_on_the_scale_of_the_sites);
     tcase_add_test(work, nuts_tells_all);
     tcase_add_test(work, nuts_with_a_flow);
     tcase_add_test(work, numbers_to_standard_output);
     tcase_add_test(work, full_standard_output);
     tcase_add_test(work, demo);
     tcase_add_loop_test(work, pictures, 0, COUNT(headers));
+    tcase_add_test(work, pictures_of_targets);
     tcase_add_loop_test(work, picture_without_gnuplot, 0, COUNT(bad_gnuplots));
     tcase_add_loop_test(bad, bad_table, 0, COUNT(bad_tables));
     tcase_add_test(bad, truncated_array);
@@ -916,6 +1020,7 @@ Suite *command_suite(void)
     tcase_add_loop_test(bad, bad_formula, 0, COUNT(bad_formulas));
     tcase_add_test(early, divergence_keeps_weights);
     tcase_add_test(early, interrupt_keeps_weights);
+    tcase_add_test(early, interrupt_keeps_fit);
     tcase_add_test(early, interrupt_keeps_draws);
     tcase_add_test(early, progress_off_a_terminal);
     return suite;
