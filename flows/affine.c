@@ -13,8 +13,10 @@
  * A diagonal L makes A positive definite. With a triangular one det A is 0 on a surface in the space of parameters,
  * which maximum likelihood keeps away from: log|det A| is -inf there.
  *
- * Starts at L = 1, μ = 0, and V_ij ~ N(0, 0.1²): at V = 0 its gradient is 0. More than D columns of V add nothing, so
- * no more are made. */
+ * Starts at μ = 0, diag L = 1, and V_ij and L_ij below the diagonal ~ N(0, spread²): at V = 0 its gradient is 0. In a
+ * chain with kinks a wide start, spread = 1, is a draw from the N(0, 1) prior of ProbFlow's parameters; from near the
+ * identity such a chain stays at the Gaussian that fits best, where the gradients of all bends vanish. More than D
+ * columns of V add nothing, so no more are made. */
 #include "internal.h"
 
 enum { TRIANGULAR, DIAGONAL };
@@ -32,14 +34,18 @@ static size_t rank_of(const nf_bijector *self)
 
 static ad_status build(nf_bijector *self, ad_error *error)
 {
+    double spread = nf_argument_value(self, "spread");
     nf_parameter_spec l = {.name = "l", .value = 1, .constraint = NF_POSITIVE, .shape = AD_SHAPE(self->dim)};
     if (!is_diagonal(self))
-        l = (nf_parameter_spec){
-            .name = "l", .constraint = NF_LOWER_TRIANGULAR, .shape = AD_SHAPE(self->dim, self->dim)};
+        l = (nf_parameter_spec){.name = "l",
+                                .constraint = NF_LOWER_TRIANGULAR,
+                                .shape = AD_SHAPE(self->dim, self->dim),
+                                .init = NF_INIT_NORMAL,
+                                .value = spread};
     ad_status status = nf_declare(self, &l, error);
     if (status == AD_OK && rank_of(self) > 0) {
         nf_parameter_spec v = {
-            .name = "v", .shape = AD_SHAPE(self->dim, rank_of(self)), .init = NF_INIT_NORMAL, .value = 0.1};
+            .name = "v", .shape = AD_SHAPE(self->dim, rank_of(self)), .init = NF_INIT_NORMAL, .value = spread};
         status = nf_declare(self, &v, error);
     }
     nf_parameter_spec shift = {.name = "shift", .shape = AD_SHAPE(self->dim)};
@@ -113,6 +119,7 @@ static ad_var inverse(const nf_bijector *self, ad_var x, ad_var *log_det)
 static const nf_argument arguments[] = {
     {"rank", NF_COUNT, 2, 0, 65536, NULL, "columns of V"},
     {"form", NF_CHOICE, TRIANGULAR, 0, 0, "triangular|diagonal", "of L"},
+    {"spread", NF_NUMBER, 0.1, 0, 10, NULL, "standard deviation of V and the rest of L at the start"},
     {0},
 };
 

@@ -1,7 +1,8 @@
 /* leaky: a leaky ReLU with a learned slope s > 0, x = z where z > 0, else s z; log|det J| = Σ log s where z <= 0. One
  * slope for all features, as in ProbFlow's chains of affine maps, or one for each.
  *
- * s = softplus(ρ), 0.5 at the start. At the kink value, gradient and log-det are those of the left side. */
+ * s = softplus(ρ), at the start 0.5 or, with a spread, from ρ ~ N(0, spread²). At the kink value, gradient and log-det
+ * are those of the left side. */
 #include "internal.h"
 
 enum { ONE, EACH };
@@ -10,6 +11,11 @@ static ad_status build(nf_bijector *self, ad_error *error)
 {
     size_t count = nf_argument_value(self, "slopes") == EACH ? self->dim : 1;
     nf_parameter_spec slope = {.name = "slope", .shape = AD_SHAPE(count), .value = 0.5, .constraint = NF_POSITIVE};
+    double spread = nf_argument_value(self, "spread");
+    if (spread > 0) {
+        slope.init = NF_INIT_NORMAL;
+        slope.value = spread;
+    }
     return nf_declare(self, &slope, error);
 }
 
@@ -33,6 +39,8 @@ static ad_var inverse(const nf_bijector *self, ad_var x, ad_var *log_det)
 
 static const nf_argument arguments[] = {
     {"slopes", NF_CHOICE, ONE, 0, 0, "one|each", "one slope for all features, or one for each"},
+    {"spread", NF_NUMBER, 0, 0, 10, NULL,
+     "standard deviation of rho at the start, slope = softplus(rho); 0: slope 0.5"},
     {0},
 };
 
