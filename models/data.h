@@ -93,6 +93,10 @@ void nf_file_abort(nf_file *file);
  * values: (n, 2); labels: (n), 0 for the upper moon and 1 for the lower, or NULL. */
 void nf_moons(size_t n, double noise, uint64_t seed, double *values, int *labels);
 
+/* ProbFlow's banana: x2 = 3 a, x1 = x2²/4 + b, a and b from N(0, 1). values: (n, 2), row r a function of (seed, r). Its
+ * entropy is 1 + log 2π + log 3 = 3.9365 nats. */
+void nf_banana(size_t n, uint64_t seed, double *values);
+
 #ifdef __cplusplus
 }
 #endif

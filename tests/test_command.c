@@ -598,6 +598,31 @@ START_TEST(demo)
 }
 END_TEST
 
+/* Few epochs are enough to do better than the Gaussian that fits best, which scores 5.15. */
+START_TEST(demo_banana)
+{
+    bool pictures = have_gnuplot();
+    int status = RUN("demo", "banana", "-o", "banana", "--epochs", "1000", "--starts", "16", "--json");
+    ck_assert_int_eq(status, pictures ? 0 : 1);
+    json_t *result = parse_output();
+    double nll = number_in(result, "test_nll");
+    ck_assert_double_eq(number_in(result, "rows"), 512);
+    ck_assert_double_gt(nll, number_in(result, "entropy"));
+    ck_assert_double_lt(nll, 4.9);
+    json_decref(result);
+    SUCCEED("data", "banana", "-n", "20000", "--seed", "2", "-o", "test.npy");
+    json_t *score = SUCCEED_JSON("logprob", "banana/banana.safetensors", "test.npy");
+    ck_assert_double_eq_tol(number_in(score, "nll"), nll, 1e-12);
+    json_decref(score);
+    ck_assert(exists("banana/banana.npy"));
+    ck_assert(exists("banana/banana-samples.npy"));
+    ck_assert(!pictures || (exists("banana/banana.png") && exists("banana/banana-steps.png")));
+    char remove[128];
+    snprintf(remove, sizeof remove, "rm -r '%s/banana'", scratch);
+    ck_assert_int_eq(system(remove), 0);
+}
+END_TEST
+
 /* ---- Pictures ------------------------------------------------------------------------------------------------- */
 
 /* One, two and more features; names that gnuplot must not take for its own. */
@@ -1008,6 +1033,7 @@ Suite *command_suite(void)
     tcase_add_test(work, numbers_to_standard_output);
     tcase_add_test(work, full_standard_output);
     tcase_add_test(work, demo);
+    tcase_add_test(work, demo_banana);
     tcase_add_loop_test(work, pictures, 0, COUNT(headers));
     tcase_add_test(work, pictures_of_targets);
     tcase_add_loop_test(work, picture_without_gnuplot, 0, COUNT(bad_gnuplots));

@@ -1,4 +1,4 @@
-/* Tables and their files, whole-file writing, and the two moons. */
+/* Tables and their files, whole-file writing, the two moons and the banana. */
 #include "data.h"
 #include "scratch.h"
 
@@ -798,6 +798,38 @@ START_TEST(moons_noise_and_order)
 }
 END_TEST
 
+/* x2 / 3 and x1 - x2²/4 are independent, N(0, 1). */
+START_TEST(banana_is_a_bent_normal)
+{
+    enum { N = 20000 };
+    static double x[2 * N], fewer[2 * 10], other[2 * 10];
+    nf_banana(N, 5, x);
+    nf_banana(10, 5, fewer);
+    nf_banana(10, 6, other);
+    ck_assert_mem_eq(x, fewer, sizeof fewer);
+    ck_assert_mem_ne(x, other, sizeof other);
+    double mean[2] = {0}, square[2] = {0}, fourth[2] = {0}, product = 0, bend = 0;
+    for (int r = 0; r < N; r++) {
+        double u[2] = {x[2 * r + 1] / 3, x[2 * r] - x[2 * r + 1] * x[2 * r + 1] / 4};
+        for (int c = 0; c < 2; c++) {
+            mean[c] += u[c] / N;
+            square[c] += u[c] * u[c] / N;
+            fourth[c] += pow(u[c], 4) / N;
+        }
+        product += u[0] * u[1] / N;
+        bend += (u[0] * u[0] - 1) * u[1] / N;
+    }
+    /* Within five standard errors; Var u⁴ = 105 - 9. */
+    for (int c = 0; c < 2; c++) {
+        ck_assert_double_eq_tol(mean[c], 0, 5 / sqrt(N));
+        ck_assert_double_eq_tol(square[c], 1, 5 * sqrt(2.0 / N));
+        ck_assert_double_eq_tol(fourth[c], 3, 5 * sqrt(96.0 / N));
+    }
+    ck_assert_double_eq_tol(product, 0, 5 / sqrt(N));
+    ck_assert_double_eq_tol(bend, 0, 5 * sqrt(2.0 / N));
+}
+END_TEST
+
 Suite *data_suite(void)
 {
     Suite *suite = suite_create("data");
@@ -839,5 +871,6 @@ Suite *data_suite(void)
     tcase_add_test(file, file_names);
     tcase_add_loop_test(moons, moons_are_scikit_learns, 0, 4);
     tcase_add_test(moons, moons_noise_and_order);
+    tcase_add_test(moons, banana_is_a_bent_normal);
     return suite;
 }

@@ -56,7 +56,8 @@ struct command {
 };
 
 extern const struct command data_command, fit_command, vi_command, nuts_command, sample_command, logprob_command,
-    plot_command, info_command, check_command, demo_command, demo_potentials_command, demo_nfvi_command;
+    plot_command, info_command, check_command, demo_command, demo_potentials_command, demo_nfvi_command,
+    demo_banana_command;
 
 /* ---- The command line ---------------------------------------------------------------------------------------- */
 

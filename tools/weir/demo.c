@@ -127,8 +127,9 @@ const struct command demo_command = {
     .summary = "See it all: draw data, fit a flow, score it on fresh data, draw pictures.",
     .example = "weir demo moons",
     .positionals =
-        {{"TARGET", TARGETS,
-          "the distribution to learn: moons; see also 'weir help demo potentials' and 'weir help demo nfvi'"}},
+        {{"TARGET", "moons",
+          "the distribution to learn: moons; see also 'weir help demo banana', 'weir help demo potentials' and 'weir "
+          "help demo nfvi'"}},
     .groups = {options, training_options},
     .defaults = defaults,
     .run = run,

@@ -13,7 +13,7 @@ static const struct command *const commands[] = {
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
 /* Named by two words; in the overview they are part of the first. */
-static const struct command *const two_words[] = {&demo_potentials_command, &demo_nfvi_command};
+static const struct command *const two_words[] = {&demo_potentials_command, &demo_nfvi_command, &demo_banana_command};
 
 enum { EXIT_FAULT = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 

@@ -4,10 +4,8 @@
 
 #include "data.h"
 
-/* The choices of a command's TARGET. */
-#define TARGETS "moons"
-
-/* Rows of the two moons, with the names of their columns; release with nf_table_free(). */
+/* Rows of the two moons and of the banana, with the names of their columns; release with nf_table_free(). */
 ad_status draw_moons(size_t rows, double noise, uint64_t seed, nf_table *table, ad_error *error);
+ad_status draw_banana(size_t rows, uint64_t seed, nf_table *table, ad_error *error);
 
 #endif
