@@ -7,6 +7,7 @@
 #include "activation.h"
 #include "autoregressive.h"
 #include "internal.h"
+#include "made.h"
 
 static ad_status build(nf_bijector *self, ad_error *error)
 {
@@ -23,7 +24,7 @@ static ad_var inverse(const nf_bijector *self, ad_var x, ad_var *log_det)
     return nf_autoregressive_by_feature(self, &nf_affine_transformer, x, false, log_det);
 }
 
-static const nf_argument arguments[] = {NF_ACTIVATION_ARGUMENT, NF_BOUND_ARGUMENT, {0}};
+static const nf_argument arguments[] = {NF_ACTIVATION_ARGUMENT, NF_BOUND_ARGUMENT, NF_GAIN_ARGUMENT, {0}};
 
 const nf_bijector_type nf_type_iaf = {
     .name = "iaf",

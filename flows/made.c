@@ -9,7 +9,8 @@ nf_made nf_made_of(const nf_bijector *self, size_t outputs)
                      .hidden = self->size,
                      .n_hidden = self->n_size,
                      .lowest = self->context ? 0 : 1,
-                     .activation = (size_t)nf_argument_value(self, "activation")};
+                     .activation = (size_t)nf_argument_value(self, "activation"),
+                     .gain = nf_argument_value(self, "gain")};
 }
 
 /* A layer as the masks see it. Layer n_hidden is the last, of outputs. */
@@ -62,9 +63,11 @@ ad_status nf_made_declare(nf_bijector *self, const nf_made *made, ad_error *erro
         return ad_error_set(error, AD_ERROR_ARGUMENT, "%s: at most %d hidden layers, got %zu", self->type->name,
                             NF_MADE_DEPTH, made->n_hidden);
     ad_status status = AD_OK;
-    for (size_t layer = first_layer(made); layer <= made->n_hidden && status == AD_OK; layer++)
+    for (size_t layer = first_layer(made); layer <= made->n_hidden && status == AD_OK; layer++) {
+        double gain = layer == made->n_hidden ? 0.1 : layer == 0 ? made->gain : 1;
         status = nf_layer_declare(self, layer, has_weight(made, layer) ? layer_inputs(made, layer) : 0,
-                                  layer_outputs(made, layer), layer == made->n_hidden ? 0.1 : 1, error);
+                                  layer_outputs(made, layer), gain, error);
+    }
     return status;
 }
 

@@ -6,6 +6,7 @@
 #include "activation.h"
 #include "autoregressive.h"
 #include "internal.h"
+#include "made.h"
 
 static ad_status build(nf_bijector *self, ad_error *error)
 {
@@ -22,7 +23,7 @@ static ad_var inverse(const nf_bijector *self, ad_var x, ad_var *log_det)
     return nf_autoregressive_at_once(self, &nf_affine_transformer, x, true, log_det);
 }
 
-static const nf_argument arguments[] = {NF_ACTIVATION_ARGUMENT, NF_BOUND_ARGUMENT, {0}};
+static const nf_argument arguments[] = {NF_ACTIVATION_ARGUMENT, NF_BOUND_ARGUMENT, NF_GAIN_ARGUMENT, {0}};
 
 const nf_bijector_type nf_type_maf = {
     .name = "maf",

@@ -120,7 +120,7 @@ START_TEST(what_is_in_the_file)
     nf_safetensors *file = nf_safetensors_read(saved(flow, "{}").text, &error);
     ck_assert_msg(file != NULL, "%s", error.message);
     ck_assert_str_eq(nf_safetensors_metadata(file, "format"), "weir-flow-1");
-    ck_assert_str_eq(nf_safetensors_metadata(file, "formula"), "normal:(maf(3,activation=tanh,bound=3)-standardize)*2");
+    ck_assert_str_eq(nf_safetensors_metadata(file, "formula"), "normal:(maf(3,activation=tanh,bound=3,gain=1)-standardize)*2");
     ck_assert_str_eq(nf_safetensors_metadata(file, "dim"), "2");
     ck_assert_str_eq(nf_safetensors_metadata(file, "context"), "0");
     ck_assert_str_eq(nf_safetensors_metadata(file, "dtype"), "float32");

@@ -11,7 +11,7 @@
 
 /* Everything that the demo chooses. */
 static const char *const defaults[] = {
-    "flow", "(maf(128,128)-flip)*5", "epochs", "150", "starts", "8", "lr", "0.0025", NULL,
+    "flow", "(maf(128,128,gain=2)-flip)*5", "epochs", "100", "starts", "3", "lr", "0.003", NULL,
 };
 
 static const struct {
