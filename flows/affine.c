@@ -13,7 +13,7 @@
  * A diagonal L makes A positive definite. With a triangular one det A is 0 on a surface in the space of parameters,
  * which maximum likelihood keeps away from: log|det A| is -inf there.
  *
- * Starts at μ = 0, diag L = 1, and V_ij and L_ij below the diagonal ~ N(0, spread²): at V = 0 its gradient is 0. In a
+ * Starts at diag L = 1, and V_ij, L_ij below the diagonal and μ_i ~ N(0, spread²): at V = 0 its gradient is 0. In a
  * chain with kinks a wide start, spread = 1, is a draw from the N(0, 1) prior of ProbFlow's parameters; from near the
  * identity such a chain stays at the Gaussian that fits best, where the gradients of all bends vanish. More than D
  * columns of V add nothing, so no more are made. */
@@ -48,7 +48,7 @@ static ad_status build(nf_bijector *self, ad_error *error)
             .name = "v", .shape = AD_SHAPE(self->dim, rank_of(self)), .init = NF_INIT_NORMAL, .value = spread};
         status = nf_declare(self, &v, error);
     }
-    nf_parameter_spec shift = {.name = "shift", .shape = AD_SHAPE(self->dim)};
+    nf_parameter_spec shift = {.name = "shift", .shape = AD_SHAPE(self->dim), .init = NF_INIT_NORMAL, .value = spread};
     return status == AD_OK ? nf_declare(self, &shift, error) : status;
 }
 
@@ -119,7 +119,7 @@ static ad_var inverse(const nf_bijector *self, ad_var x, ad_var *log_det)
 static const nf_argument arguments[] = {
     {"rank", NF_COUNT, 2, 0, 65536, NULL, "columns of V"},
     {"form", NF_CHOICE, TRIANGULAR, 0, 0, "triangular|diagonal", "of L"},
-    {"spread", NF_NUMBER, 0.1, 0, 10, NULL, "standard deviation of V and the rest of L at the start"},
+    {"spread", NF_NUMBER, 0.1, 0, 10, NULL, "standard deviation of V, shift and L below its diagonal at the start"},
     {0},
 };
 

@@ -24,9 +24,9 @@ static void draw_panel(FILE *script, const nf_table *now, size_t panel, size_t d
 {
     double width = 1.0 / ACROSS, height = 0.97 / (double)down;
     struct box box = {.left = width * (double)(panel % ACROSS) + 0.2 * width,
-                      .top = 0.97 - height * (double)(panel / ACROSS) - 0.1 * height};
+                      .top = 0.97 - height * (double)(panel / ACROSS) - 0.08 * height};
     box.right = box.left + 0.76 * width;
-    box.bottom = box.top - 0.76 * height;
+    box.bottom = box.top - 0.74 * height;
     panel_begin(script, box, title);
     panel_ranges(script, range_of_column(now, 0), range_of_column(now, 1));
     fprintf(script, "plot $step%zu using 1:2:3 with points pt 7 ps dot lc palette notitle\n", panel);
