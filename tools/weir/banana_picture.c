@@ -3,11 +3,11 @@
 #include "gnuplot.h"
 #include "panels.h"
 
-enum { GRID = 400, WIDTH = 1600, HEIGHT = 620 };
+enum { GRID = 400, WIDTH = 1600, HEIGHT = 600 };
 
 static void draw(FILE *script, const struct picture *picture, const struct grid *grid)
 {
-    const struct box left = {0.05, 0.46, 0.12, 0.92}, right = {0.525, 0.935, 0.12, 0.92};
+    const struct box left = {0.05, 0.445, 0.12, 0.92}, right = {0.505, 0.9, 0.12, 0.92};
     grid_write(script, "density", grid, 0);
     points_write(script, "data", picture->data);
     points_write(script, "samples", picture->samples);
