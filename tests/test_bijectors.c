@@ -506,12 +506,13 @@ START_TEST(mistakes)
     for (size_t i = 0; i < n_types(); i++)
         if (strcmp(nf_bijector_types()[i]->name, "maf") == 0) maf = nf_bijector_types()[i];
     static const struct {
-        double argument[2];
+        double argument[3];
         size_t size;
         const char *message;
     } cases[] = {
-        {{6, 1}, 8, "activation"}, {{-1, 1}, 8, "activation"}, {{0.5, 1}, 8, "activation"},
-        {{0, -1}, 8, "bound"},     {{0, NAN}, 8, "bound"},     {{0, 1}, 0, "hidden units"},
+        {{6, 1, 1}, 8, "activation"},   {{-1, 1, 1}, 8, "activation"}, {{0.5, 1, 1}, 8, "activation"},
+        {{0, -1, 1}, 8, "bound"},       {{0, NAN, 1}, 8, "bound"},     {{0, 1, 0}, 8, "gain"},
+        {{0, 1, 1}, 0, "hidden units"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         ck_assert_ptr_null(nf_bijector_new(maf, 2, 0, cases[i].argument, &cases[i].size, 1, &error));
