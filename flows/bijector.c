@@ -11,10 +11,11 @@ static size_t argument_count(const nf_bijector_type *type)
     return n;
 }
 
-static bool is_allowed(const nf_argument *argument, double value)
+static bool is_allowed(const nf_argument *argument, double value, bool has_mask)
 {
     double low = argument->low, high = argument->high;
-    if (argument->kind == NF_CHOICE) {
+    if (argument->kind == NF_MASK && has_mask) return value == NF_LISTED;
+    if (argument->kind == NF_CHOICE || argument->kind == NF_MASK) {
         low = high = 0;
         for (const char *c = argument->choices; *c; c++) high += *c == '|';
     }
@@ -26,9 +27,13 @@ static ad_status check_arguments(const nf_bijector *self, ad_error *error)
 {
     const nf_bijector_type *type = self->type;
     for (size_t i = 0; i < argument_count(type); i++)
-        if (!is_allowed(&type->argument[i], self->argument[i]))
+        if (!is_allowed(&type->argument[i], self->argument[i], self->mask))
             return ad_error_set(error, AD_ERROR_ARGUMENT, "%s: argument '%s' can't be %g", type->name,
                                 type->argument[i].name, self->argument[i]);
+    bool takes_mask = false;
+    for (size_t i = 0; i < argument_count(type); i++) takes_mask |= type->argument[i].kind == NF_MASK;
+    if (self->mask && !takes_mask)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "%s: takes no mask, but one is given", type->name);
     for (size_t i = 0; i < self->n_size; i++)
         if (self->size[i] == 0)
             return ad_error_set(error, AD_ERROR_ARGUMENT, "%s: expected at least 1 of its %s, got 0", type->name,
@@ -43,29 +48,42 @@ static nf_bijector *out_of_memory(nf_bijector *bijector, ad_error *error)
     return NULL;
 }
 
-nf_bijector *nf_bijector_new(const nf_bijector_type *type, size_t dim, size_t context, const double *argument,
-                             const size_t *size, size_t n_size, ad_error *error)
+/* False when memory is out. */
+static bool copy_arguments(nf_bijector *self, const nf_arguments *given)
+{
+    const nf_bijector_type *type = self->type;
+    const size_t *size = given->size, n_argument = argument_count(type);
+    self->n_size = given->n_size;
+    if (self->n_size == 0 && type->sizes) {
+        size = type->sizes;
+        while (size[self->n_size]) self->n_size++;
+    }
+    self->argument = ad_alloc(n_argument, sizeof *self->argument);
+    self->size = ad_alloc(self->n_size, sizeof *self->size);
+    self->mask = given->mask ? ad_alloc(self->dim, sizeof *self->mask) : NULL;
+    if (!self->argument || !self->size || (given->mask && !self->mask)) return false;
+    for (size_t i = 0; i < n_argument; i++) {
+        bool listed = given->mask && type->argument[i].kind == NF_MASK;
+        self->argument[i] = listed ? NF_LISTED : given->value ? given->value[i] : type->argument[i].value;
+    }
+    for (size_t i = 0; i < self->n_size; i++) self->size[i] = size[i];
+    for (size_t i = 0; i < self->dim && given->mask; i++) self->mask[i] = given->mask[i];
+    return true;
+}
+
+nf_bijector *nf_bijector_new(const nf_bijector_type *type, size_t dim, size_t context, const nf_arguments *given,
+                             ad_error *error)
 {
     if (dim == 0) {
         ad_error_set(error, AD_ERROR_ARGUMENT, "%s: an event needs at least 1 feature, got 0", type->name);
         return NULL;
     }
-    if (n_size == 0 && type->sizes) {
-        size = type->sizes;
-        while (size[n_size]) n_size++;
-    }
-    size_t n_argument = argument_count(type);
     nf_bijector *self = ad_alloc(1, sizeof *self);
     if (!self) return out_of_memory(NULL, error);
     self->type = type;
     self->dim = dim;
     self->context = context;
-    self->argument = ad_alloc(n_argument, sizeof *self->argument);
-    self->size = ad_alloc(n_size, sizeof *self->size);
-    if (!self->argument || !self->size) return out_of_memory(self, error);
-    for (size_t i = 0; i < n_argument; i++) self->argument[i] = argument ? argument[i] : type->argument[i].value;
-    for (size_t i = 0; i < n_size; i++) self->size[i] = size[i];
-    self->n_size = n_size;
+    if (!copy_arguments(self, given ? given : &(nf_arguments){0})) return out_of_memory(self, error);
     if (check_arguments(self, error) != AD_OK || (type->build && type->build(self, error) != AD_OK)) {
         nf_bijector_free(self);
         return NULL;
@@ -100,8 +118,9 @@ nf_bijector *nf_bijector_with_children(const nf_bijector_type *type, nf_bijector
 nf_bijector *nf_bijector_copy(const nf_bijector *bijector, ad_error *error)
 {
     if (bijector->n_child == 0)
-        return nf_bijector_new(bijector->type, bijector->dim, bijector->context, bijector->argument, bijector->size,
-                               bijector->n_size, error);
+        return nf_bijector_new(bijector->type, bijector->dim, bijector->context,
+                               &(nf_arguments){bijector->argument, bijector->size, bijector->n_size, bijector->mask},
+                               error);
     nf_bijector **child = ad_alloc(bijector->n_child, sizeof *child), *copy = NULL;
     if (!child) return out_of_memory(NULL, error);
     size_t n = 0;
@@ -124,6 +143,7 @@ void nf_bijector_free(nf_bijector *bijector)
     }
     ad_free(bijector->parameter);
     ad_free(bijector->child);
+    ad_free(bijector->mask);
     ad_free(bijector->size);
     ad_free(bijector->argument);
     ad_free(bijector);

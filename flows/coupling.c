@@ -7,6 +7,7 @@ static bool is_seen(const nf_bijector *self, size_t feature)
 {
     size_t dim = self->dim, place = feature;
     bool flipped = nf_argument_value(self, "flipped") != 0;
+    if (self->mask) return self->mask[feature] != flipped;
     if (dim == 1) return false;
     switch ((int)nf_argument_value(self, "mask")) {
     case ALTERNATING:
@@ -27,6 +28,9 @@ static size_t count_seen(const nf_bijector *self)
 ad_status nf_coupling_declare(nf_bijector *self, const nf_transformer *transformer, ad_error *error)
 {
     size_t seen = count_seen(self);
+    if (seen == self->dim)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "%s: all %zu features are to stay, and none is left to map",
+                            self->type->name, seen);
     return nf_conditioner_declare(self, seen, transformer->parameters(self) * (self->dim - seen), error);
 }
 

@@ -1,16 +1,16 @@
 /* Coupling layers (Dinh et al. 2017, eq. 4 to 8): some features, the seen ones, stay as they are; a network computes
  * from them, and from the context, the parameters of a transformer of the others. Both directions are one pass.
  *
- * Which features are seen: the first half of them (mask=half, ⌊D/2⌋), every other one from the first (alternating), or
- * a random half (random, by seed); flipped=1 swaps seen and transformed. Of D = 1 the feature is transformed, and the
- * network sees the context alone. */
+ * Which features are seen: the first half of them (mask=half, ⌊D/2⌋), every other one from the first (alternating), a
+ * random half (random, by seed), or any list, mask=[1,3,5-8]; flipped=1 swaps seen and transformed. Of D = 1 the
+ * feature is transformed, and the network sees the context alone; so where the list is all of them and flipped. */
 #ifndef WEIR_COUPLING_H
 #define WEIR_COUPLING_H
 
 #include "transformer.h"
 
 #define NF_MASK_ARGUMENTS                                                                                              \
-    {"mask", NF_CHOICE, 0, 0, 0, "half|alternating|random", "the features that stay, and that the network sees"},      \
+    {"mask", NF_MASK, 0, 0, 0, "half|alternating|random", "the features that stay, and that the network sees"},        \
         {"flipped", NF_COUNT, 0, 0, 1, NULL, "1: the other features stay, and are seen"},                              \
     {                                                                                                                  \
         "seed", NF_COUNT, 0, 0, 9007199254740992, NULL, "of a random mask"                                             \

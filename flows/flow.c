@@ -70,8 +70,7 @@ static bool collect_parameters(nf_flow *flow)
 
 nf_flow *nf_flow_new(nf_bijector *base, nf_bijector *bijector, ad_dtype dtype, ad_error *error)
 {
-    if (bijector && !base)
-        base = nf_bijector_new(&nf_type_normal, bijector->dim, bijector->context, NULL, NULL, 0, error);
+    if (bijector && !base) base = nf_bijector_new(&nf_type_normal, bijector->dim, bijector->context, NULL, error);
     bool good = base && bijector;
     if (good && (!base->type->log_prob || !base->type->sample || base->dim != bijector->dim)) {
         ad_error_set(error, AD_ERROR_ARGUMENT,

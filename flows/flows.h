@@ -65,14 +65,21 @@ typedef struct {
 
 /* ---- The bijector contract ----------------------------------------------------------------------------------- */
 
-typedef enum { NF_COUNT, NF_NUMBER, NF_CHOICE } nf_argument_kind;
+typedef enum {
+    NF_COUNT,  /* a whole number */
+    NF_NUMBER, /* a number */
+    NF_CHOICE, /* one of its choices */
+    NF_MASK,   /* one of its choices, or a list of features, from 1: [1,3,5-8]; a type has one at most */
+} nf_argument_kind;
+
+enum { NF_LISTED = -1 }; /* the value of a mask that is a list */
 
 /* A named argument of a bijector in formulas. */
 typedef struct {
     const char *name;
     nf_argument_kind kind;
-    double value;        /* default; for a choice the index of the default */
-    double low, high;    /* allowed, inclusive; unused for choices */
+    double value;        /* default; of choices the index */
+    double low, high;    /* allowed, inclusive; unused for choices and masks */
     const char *choices; /* "relu|tanh|elu" */
     const char *help;
 } nf_argument;
@@ -111,6 +118,7 @@ struct nf_bijector {
     double *argument; /* one value for each of type->argument */
     size_t *size;     /* positional sizes */
     size_t n_size;
+    bool *mask; /* [dim], where an NF_MASK argument is NF_LISTED: is this feature in the list? Else NULL */
     nf_parameter *parameter;
     size_t n_parameter;
     nf_bijector **child; /* of a chain, of invert */
@@ -140,11 +148,18 @@ ad_status nf_register(const nf_bijector_type *type, ad_error *error);
 
 /* ---- Making bijectors ---------------------------------------------------------------------------------------- */
 
-/* One bijector of a type: argument holds a value for each of type->argument (NULL: the defaults), size the positional
- * sizes; context is the length of the context vector, 0 for none. Random parameters are zero until nf_initialize().
- * NULL on failure. */
-nf_bijector *nf_bijector_new(const nf_bijector_type *type, size_t dim, size_t context, const double *argument,
-                             const size_t *size, size_t n_size, ad_error *error);
+/* What a formula gives in parentheses. */
+typedef struct {
+    const double *value; /* of each of type->argument; NULL: the defaults */
+    const size_t *size;  /* positional sizes */
+    size_t n_size;       /* 0: the default ones */
+    const bool *mask;    /* [dim]: the features that the NF_MASK argument lists; NULL: one of its choices */
+} nf_arguments;
+
+/* One bijector of a type; everything in `given` is copied, and NULL gives the defaults. context is the length of the
+ * context vector, 0 for none. Random parameters are zero until nf_initialize(). NULL on failure. */
+nf_bijector *nf_bijector_new(const nf_bijector_type *type, size_t dim, size_t context, const nf_arguments *given,
+                             ad_error *error);
 /* Give every trained parameter below its initial value, random ones as a function of seed. */
 void nf_initialize(nf_bijector *bijector, uint64_t seed);
 

@@ -1,5 +1,6 @@
 /* A bijector's canonical formula: the shortest that parses to the same one, found by dynamic programming over its
- * steps. Of equally short ones, that with the fewest, longest repetitions. */
+ * steps. Of equally short ones, that with the fewest, longest repetitions. Chains of more than 400 steps are written in
+ * parts. */
 #include "internal.h"
 
 #include <locale.h>
@@ -91,6 +92,21 @@ static void print_choice(text *t, const nf_argument *argument, double value)
     append(t, "%.*s", (int)strcspn(choice, "|"), choice);
 }
 
+/* "[1,3,5-8]" */
+static void print_mask(text *t, const bool *mask, size_t dim)
+{
+    const char *separator = "[";
+    for (size_t first = 0; first < dim; first++) {
+        size_t last = first;
+        if (!mask[first]) continue;
+        while (last + 1 < dim && mask[last + 1]) last++;
+        append(t, last > first ? "%s%zu-%zu" : "%s%zu", separator, first + 1, last + 1);
+        separator = ",";
+        first = last;
+    }
+    append(t, "]");
+}
+
 static void print_step(text *t, const nf_bijector *bijector)
 {
     const nf_bijector_type *type = bijector->type;
@@ -107,7 +123,9 @@ static void print_step(text *t, const nf_bijector *bijector)
         if (!t->with_defaults && bijector->argument[i] == type->argument[i].value) continue;
         append(t, "%s%s=", separator, type->argument[i].name);
         separator = ",";
-        if (type->argument[i].kind == NF_CHOICE)
+        if (bijector->argument[i] == NF_LISTED && type->argument[i].kind == NF_MASK)
+            print_mask(t, bijector->mask, bijector->dim);
+        else if (type->argument[i].choices)
             print_choice(t, &type->argument[i], bijector->argument[i]);
         else
             append_number(t, bijector->argument[i]);
@@ -122,6 +140,7 @@ static bool same_step(const nf_bijector *a, const nf_bijector *b)
         if (a->size[i] != b->size[i]) return false;
     for (size_t i = 0; a->type->argument && a->type->argument[i].name; i++)
         if (a->argument[i] != b->argument[i]) return false;
+    if (a->mask && (!b->mask || memcmp(a->mask, b->mask, a->dim * sizeof *a->mask) != 0)) return false;
     for (size_t i = 0; i < a->n_child; i++)
         if (!same_step(a->child[i], b->child[i])) return false;
     return true;
@@ -191,14 +210,42 @@ static void print_best(text *t, const plan *p, size_t i, size_t n)
     }
 }
 
+enum { MOST = 400 }; /* steps that are written best: that takes cubic time */
+
+/* How many steps at the beginning are copies of the first `period`. */
+static size_t repeated(const nf_bijector *const *step, size_t count, size_t period)
+{
+    size_t length = period;
+    while (length < count && same_step(step[length], step[length - period])) length++;
+    return length / period * period;
+}
+
+/* Of more than MOST steps, the beginning: as a repetition where there is one that is longer than that. Returns how
+ * many.
+ */
+static size_t print_beginning(text *t, const nf_bijector *const *step, size_t count)
+{
+    size_t length = MOST, period = 0;
+    for (size_t p = 1; p <= MOST; p++) {
+        size_t covered = repeated(step, count, p);
+        if (covered <= length) continue;
+        length = covered;
+        period = p;
+    }
+    append(t, period > 1 ? "(" : "");
+    print_chain(t, step, period ? period : MOST);
+    if (period) append(t, period > 1 ? ")*%zu" : "*%zu", length / period);
+    return length;
+}
+
 static void print_chain(text *t, const nf_bijector *const *step, size_t count)
 {
-    enum { MOST = 400 }; /* cubic time: past this, steps are written out in runs of MOST */
     while (count > MOST) {
-        print_chain(t, step, MOST);
+        size_t printed = print_beginning(t, step, count);
+        step += printed;
+        count -= printed;
+        if (count == 0) return;
         append(t, "-");
-        step += MOST;
-        count -= MOST;
     }
     plan p = {.count = count,
               .kind = ad_alloc(count, sizeof *p.kind),

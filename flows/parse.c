@@ -5,7 +5,9 @@
  *     term     = factor [ '*' count ]
  *     factor   = name [ '(' argument { ',' argument } ')' ]  |  'invert' '(' chain ')'  |  '(' chain ')'
  *     distribution = name [ '(' argument { ',' argument } ')' ]
- *     argument = number | name '=' ( number | word )
+ *     argument = number | name '=' ( number | word | list )
+ *     list     = '[' features { ',' features } ']'
+ *     features = number [ '-' number ]
  */
 #include "internal.h"
 
@@ -131,6 +133,7 @@ typedef struct {
     const nf_bijector_type *type;
     double value[MOST_ARGUMENTS];
     bool given[MOST_ARGUMENTS];
+    bool *mask; /* [dim] */
     size_t n_named, positional;
     size_t size[MOST_ARGUMENTS], n_size;
 } arguments;
@@ -141,8 +144,9 @@ static const char *argument_help(const arguments *a, char buffer[static 512])
     if (a->type->positional) n += (size_t)snprintf(buffer, 512, "whole numbers of %s", a->type->positional);
     for (size_t i = 0; i < a->n_named && n < 400; i++) {
         const nf_argument *argument = &a->type->argument[i];
-        n += (size_t)snprintf(buffer + n, 512 - n, "%s%s=%s", n ? ", " : "", argument->name,
-                              argument->kind == NF_CHOICE ? argument->choices : "number");
+        n += (size_t)snprintf(buffer + n, 512 - n, "%s%s=%s%s", n ? ", " : "", argument->name,
+                              argument->choices ? argument->choices : "number",
+                              argument->kind == NF_MASK ? "|[features]" : "");
     }
     if (n == 0) snprintf(buffer, 512, "no arguments");
     return buffer;
@@ -150,7 +154,7 @@ static const char *argument_help(const arguments *a, char buffer[static 512])
 
 static bool parse_choice(parser *p, const nf_argument *argument, double *value)
 {
-    char what[200], given[64];
+    char what[200], valid[200], given[64];
     size_t length = name_length(p->at), index = 0;
     const char *choice = argument->choices;
     for (; length; index++) {
@@ -164,7 +168,9 @@ static bool parse_choice(parser *p, const nf_argument *argument, double *value)
         choice += n + 1;
     }
     snprintf(what, sizeof what, "'%s' has no such choice, %s", argument->name, got(p->at, given));
-    return fail(p, p->at, what, argument->choices);
+    snprintf(valid, sizeof valid, "%s%s", argument->choices,
+             argument->kind == NF_MASK ? ", or a list of features: [1,3-5]" : "");
+    return fail(p, p->at, what, valid);
 }
 
 /* strtod also takes hexadecimal, "inf" and "nan": those are no numbers in a formula. */
@@ -180,11 +186,48 @@ static bool parse_number(parser *p, double *value)
     return true;
 }
 
-static bool parse_value(parser *p, const nf_argument *argument, double *value)
+/* A feature from `first` on. */
+static bool parse_feature(parser *p, const nf_argument *argument, size_t first, size_t *feature)
+{
+    char what[200], valid[200], given[64];
+    double number;
+    skip_spaces(p);
+    const char *start = p->at;
+    if (parse_number(p, &number) && number >= (double)first && number <= (double)p->dim && number == floor(number)) {
+        *feature = (size_t)number;
+        return true;
+    }
+    snprintf(what, sizeof what, "'%s' lists features of an event, %s", argument->name, got(start, given));
+    snprintf(valid, sizeof valid, "a whole number from %zu to %zu, or a range of them, 1-%zu", first, p->dim, p->dim);
+    return fail(p, start, what, valid);
+}
+
+/* Behind the '['. */
+static bool parse_mask(parser *p, const nf_argument *argument, arguments *a, double *value)
+{
+    size_t first, last;
+    if (!a->mask && !(a->mask = ad_alloc(p->dim, sizeof *a->mask))) {
+        ad_error_set(p->error, AD_ERROR_MEMORY, "out of memory for a mask of %zu features", p->dim);
+        return false;
+    }
+    do {
+        if (!parse_feature(p, argument, 1, &first)) return false;
+        last = first;
+        if (take(p, '-') && !parse_feature(p, argument, first, &last)) return false;
+        for (size_t i = first; i <= last; i++) a->mask[i - 1] = true;
+    } while (take(p, ','));
+    *value = NF_LISTED;
+    return take(p, ']') || fail(p, p->at, "a list that isn't closed", "',', '-' or ']'");
+}
+
+static bool parse_value(parser *p, arguments *a, size_t i)
 {
     char what[200], valid[200], given[64];
     const char *start = p->at;
-    if (argument->kind == NF_CHOICE) return parse_choice(p, argument, value);
+    const nf_argument *argument = &a->type->argument[i];
+    double *value = &a->value[i];
+    if (argument->kind == NF_MASK && take(p, '[')) return parse_mask(p, argument, a, value);
+    if (argument->choices) return parse_choice(p, argument, value);
     bool whole = argument->kind == NF_COUNT;
     if (parse_number(p, value) && *value >= argument->low && *value <= argument->high &&
         (!whole || *value == floor(*value)))
@@ -215,7 +258,7 @@ static bool parse_named(parser *p, arguments *a)
     if (!take(p, '=')) return fail(p, p->at, "a name without a value", "'=' and a value");
     skip_spaces(p);
     a->given[i] = true;
-    return parse_value(p, &a->type->argument[i], &a->value[i]);
+    return parse_value(p, a, i);
 }
 
 static bool parse_positional(parser *p, arguments *a)
@@ -227,7 +270,7 @@ static bool parse_positional(parser *p, arguments *a)
         if (a->positional < a->n_named) {
             a->given[a->positional] = true;
             a->positional++;
-            return parse_value(p, &a->type->argument[a->positional - 1], &a->value[a->positional - 1]);
+            return parse_value(p, a, a->positional - 1);
         }
         snprintf(what, sizeof what, "%s takes no%s argument, %s", a->type->name, a->n_named ? " further" : "",
                  got(start, given));
@@ -271,10 +314,13 @@ static nf_bijector *parse_instance(parser *p, const nf_bijector_type *type, size
     const char *start = p->at;
     arguments a = {.type = type};
     p->at += length;
-    if (!parse_arguments(p, &a)) return NULL;
     ad_error error = {AD_OK, ""};
-    nf_bijector *made = nf_bijector_new(type, p->dim, p->context, a.value, a.size, a.n_size, &error);
-    if (made) return made;
+    nf_bijector *made = NULL;
+    bool good = parse_arguments(p, &a);
+    if (good)
+        made = nf_bijector_new(type, p->dim, p->context, &(nf_arguments){a.value, a.size, a.n_size, a.mask}, &error);
+    ad_free(a.mask);
+    if (made || !good) return made;
     if (error.status == AD_ERROR_ARGUMENT)
         fail(p, start, error.message, argument_help(&a, valid));
     else if (p->error)

@@ -26,7 +26,7 @@ static const nf_argument arguments[] = {
 
 const nf_bijector_type nf_type_realnvp = {
     .name = "realnvp",
-    .help = "half the features stay; the others: x = mu + exp(alpha) z, mu and alpha from those that stay",
+    .help = "some features stay; the others: x = mu + exp(alpha) z, mu and alpha from those that stay",
     .argument = arguments,
     .positional = "hidden units",
     .sizes = (const size_t[]){64, 64, 0},

@@ -27,7 +27,7 @@ static const nf_argument arguments[] = {
 
 const nf_bijector_type nf_type_rqs = {
     .name = "rqs",
-    .help = "half the features stay; the others: z = spline(x), a rational-quadratic one from those that stay",
+    .help = "some features stay; the others: z = spline(x), a rational-quadratic one from those that stay",
     .argument = arguments,
     .positional = "hidden units",
     .sizes = (const size_t[]){64, 64, 0},

@@ -379,7 +379,7 @@ static const nf_bijector_type shear = {.name = "shear",
                                        .inverse = shear_inverse};
 static nf_bijector *made(const nf_bijector_type *type, fault f)
 {
-    nf_bijector *bijector = nf_bijector_new(type, 2, 0, (double[]){f}, NULL, 0, &error);
+    nf_bijector *bijector = nf_bijector_new(type, 2, 0, &(nf_arguments){.value = (double[]){f}}, &error);
     ck_assert_msg(bijector != NULL, "%s", error.message);
     nf_initialize(bijector, 5);
     return bijector;
@@ -489,7 +489,7 @@ END_TEST
 
 START_TEST(mistakes)
 {
-    ck_assert_ptr_null(nf_bijector_new(&shear, 3, 0, NULL, NULL, 0, &error));
+    ck_assert_ptr_null(nf_bijector_new(&shear, 3, 0, NULL, &error));
     ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "shear: expected 2 features, got 3");
     ck_assert_ptr_null(nf_bijector_parse("loc", 0, 0, 0, &error));
     ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "at least 1 feature");
@@ -515,7 +515,8 @@ START_TEST(mistakes)
         {{0, 1, 1}, 0, "hidden units"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
-        ck_assert_ptr_null(nf_bijector_new(maf, 2, 0, cases[i].argument, &cases[i].size, 1, &error));
+        const nf_arguments given = {.value = cases[i].argument, .size = &cases[i].size, .n_size = 1};
+        ck_assert_ptr_null(nf_bijector_new(maf, 2, 0, &given, &error));
         ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, cases[i].message);
     }
 

@@ -9,10 +9,20 @@
 /* ---- Against NumPy ------------------------------------------------------------------------------------------- */
 
 static const char *const golden[] = {
-    "maf",         "maf_1",           "iaf",
-    "iaf_context", "rqsar",           "rqsar_context",
-    "realnvp",     "realnvp_context", "realnvp_residual",
-    "rqs",         "rqs_residual",    "rqs_1",
+    "maf",
+    "maf_1",
+    "iaf",
+    "iaf_context",
+    "rqsar",
+    "rqsar_context",
+    "realnvp",
+    "realnvp_context",
+    "realnvp_residual",
+    "rqs",
+    "rqs_residual",
+    "rqs_1",
+    "realnvp_listed",
+    "rqs_listed",
 };
 
 /* Columns begin … begin + width - 1; free(). */
@@ -179,6 +189,9 @@ static const struct {
 } structures[] = {
     {"realnvp(9)", true, false, {1, 1, 0, 0, 0}},
     {"realnvp(9,flipped=1)", true, true, {0, 0, 1, 1, 1}},
+    {"realnvp(9,mask=[1,4-5])", true, false, {1, 0, 0, 1, 1}},
+    {"rqs(9,mask=[3],flipped=1)", true, true, {1, 1, 0, 1, 1}},
+    {"rqs(9,mask=[1-5],flipped=1)", true, true, {0, 0, 0, 0, 0}},
     {"rqs(9,mask=alternating)", true, false, {1, 0, 1, 0, 1}},
     {"rqs(9,mask=alternating,flipped=1,network=residual)", true, true, {0, 1, 0, 1, 0}},
     {"iaf(64)", false, false, {0}},

@@ -68,7 +68,7 @@ static const struct {
 
 static nf_bijector *made(size_t i, size_t dim)
 {
-    nf_bijector *bijector = nf_bijector_new(&maps[i].type, dim, 0, NULL, NULL, 0, &error);
+    nf_bijector *bijector = nf_bijector_new(&maps[i].type, dim, 0, NULL, &error);
     ck_assert_msg(bijector != NULL, "%s", error.message);
     nf_initialize(bijector, 3);
     return bijector;
@@ -102,7 +102,7 @@ START_TEST(arsinh)
     enum { ROWS = 64, DIM = 3 };
     static const nf_bijector_type type = {.name = "sinh", .forward = sinh_forward};
     for (ad_dtype dtype = AD_F32; dtype <= AD_F64; dtype++) {
-        nf_flow *flow = nf_flow_new(NULL, nf_bijector_new(&type, DIM, 0, NULL, NULL, 0, &error), dtype, &error);
+        nf_flow *flow = nf_flow_new(NULL, nf_bijector_new(&type, DIM, 0, NULL, &error), dtype, &error);
         double *x = normals(ROWS * DIM, 30, 2), z[ROWS][DIM], log_det[ROWS];
         for (size_t i = 0; i < ROWS * DIM; i++) x[i] = (float)x[i];
         ASSERT_OK(nf_transform(flow, true, x, NULL, ROWS, z[0], log_det, NULL, &error));
@@ -131,7 +131,7 @@ static ad_var squash(const nf_bijector *self, ad_var z, ad_var *log_det)
 START_TEST(out_of_range_is_nan)
 {
     static const nf_bijector_type type = {.name = "squash", .forward = squash};
-    nf_flow *flow = nf_flow_new(NULL, nf_bijector_new(&type, 1, 0, NULL, NULL, 0, &error), AD_F64, &error);
+    nf_flow *flow = nf_flow_new(NULL, nf_bijector_new(&type, 1, 0, NULL, &error), AD_F64, &error);
     const double x[] = {0.5, 2, -0.9};
     double log_prob[3];
     ASSERT_OK(nf_log_prob(flow, x, NULL, 3, log_prob, NULL, &error));

@@ -88,6 +88,13 @@ static const char *const canonical[][2] = {
     {"invert(((loc-scale)))", "invert(loc-scale)"},
     {"invert ( loc-loc-loc ) -invert(loc*3)", "invert(loc*3)*2"},
     {"invert(invert(loc)-flip)*2", "invert(invert(loc)-flip)*2"},
+    {"realnvp(8,mask=[2])", "realnvp(8,mask=[2])"},
+    {"rqs(8, mask = [ 3 , 1 ], seed=2)", "rqs(8,mask=[1,3],seed=2)"},
+    {"rqs(8,mask=[1,2,1 - 2],flipped=1)", "rqs(8,mask=[1-2],flipped=1)"},
+    {"rqs(mask=[1-3],flipped=1)", "rqs(64,64,mask=[1-3],flipped=1)"},
+    {"realnvp(8,mask=[1])-realnvp(8,mask=[2])-realnvp(8,mask=[1])-realnvp(8,mask=[2])",
+     "(realnvp(8,mask=[1])-realnvp(8,mask=[2]))*2"},
+    {"realnvp(8,mask=[1])-realnvp(8)-realnvp(8,mask=[1-2])", "realnvp(8,mask=[1])-realnvp(8)-realnvp(8,mask=[1-2])"},
 };
 
 START_TEST(prints_canonically)
@@ -98,10 +105,37 @@ START_TEST(prints_canonically)
 }
 END_TEST
 
+START_TEST(listed_from_code)
+{
+    const nf_bijector_type *realnvp = NULL;
+    for (const nf_bijector_type *const *type = nf_bijector_types(); *type; type++)
+        if (strcmp((*type)->name, "realnvp") == 0) realnvp = *type;
+    const bool mask[] = {true, false, true, true, false}, all[] = {true, true, true, true, true};
+    const size_t hidden = 4;
+    nf_arguments given = {.size = &hidden, .n_size = 1, .mask = mask};
+    nf_bijector *made = nf_bijector_new(realnvp, 5, 0, &given, &error);
+    ck_assert_msg(made != NULL, "%s", error.message);
+    char *text = nf_formula(made);
+    ck_assert_str_eq(text, "realnvp(4,mask=[1,3-4])");
+    ck_assert(ad_shape_equal(made->parameter[0].spec.shape, AD_SHAPE(4, 3)));
+    ad_free(text);
+    nf_bijector_free(made);
+    given.mask = all;
+    ck_assert_ptr_null(nf_bijector_new(realnvp, 5, 0, &given, &error));
+    ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "none is left to map");
+    given = (nf_arguments){.mask = mask};
+    ck_assert_ptr_null(nf_bijector_new(nf_bijector_types()[0], 5, 0, &given, &error));
+    ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "takes no mask");
+    given = (nf_arguments){.value = (double[]){0, 3, 0, NF_LISTED, 0, 0}};
+    ck_assert_ptr_null(nf_bijector_new(realnvp, 5, 0, &given, &error));
+    ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "'mask' can't be -1");
+}
+END_TEST
+
 START_TEST(defaults)
 {
     for (const nf_bijector_type *const *type = nf_bijector_types(); *type; type++) {
-        nf_bijector *made = nf_bijector_new(*type, 3, 0, NULL, NULL, 0, &error);
+        nf_bijector *made = nf_bijector_new(*type, 3, 0, NULL, &error);
         ck_assert_msg(made != NULL, "%s", error.message);
         char *expected = nf_formula(made), *got = round_trip((*type)->name, 3);
         ck_assert_str_eq(got, expected);
@@ -172,9 +206,18 @@ END_TEST
 
 START_TEST(long_chains)
 {
-    static const char *const formulas[] = {"flip*1000", "(flip-permute(seed=1)*3)*200", "invert(flip*500)*2"};
-    for (size_t i = 0; i < COUNT(formulas); i++) ad_free(round_trip(formulas[i], 2));
-    char *text = round_trip("((((loc-flip)*3-scale)*2-flip)*2-loc)*4", 1);
+    static const char *const formulas[] = {"flip*1000", "flip-permute*999", "permute*500-(flip-permute(seed=1)*3)*200",
+                                           "((flip-permute)*3-flip)*500-permute-flip", "invert(flip*500)*2"};
+    char *text;
+    for (size_t i = 0; i < COUNT(formulas); i++) {
+        text = round_trip(formulas[i], 2);
+        ck_assert_uint_le(strlen(text), strlen(formulas[i]) + 12);
+        ad_free(text);
+    }
+    text = round_trip("flip*1000", 2);
+    ck_assert_str_eq(text, "flip*1000");
+    ad_free(text);
+    text = round_trip("((((loc-flip)*3-scale)*2-flip)*2-loc)*4", 1);
     ck_assert_str_eq(text, "((((loc-flip)*3-scale)*2-flip)*2-loc)*4");
     ad_free(text);
 }
@@ -228,6 +271,17 @@ static const char *const faults[][4] = {
     {"maf(8,bound=1e9)", "            ^", "out of range", "a number from"},
     {"maf(8,bound=inf)", "            ^", "got 'inf'", "a number from"},
     {"maf(8,bound=nan)", "            ^", "got 'nan'", "a number from"},
+    {"rqs(8,mask=[])", "            ^", "lists features of an event, got ']'", "from 1 to 2"},
+    {"rqs(8,mask=[0])", "            ^", "got '0'", "from 1 to 2"},
+    {"rqs(8,mask=[1,3])", "              ^", "got '3'", "from 1 to 2"},
+    {"rqs(8,mask=[2-1])", "              ^", "got '1'", "from 2 to 2"},
+    {"rqs(8,mask=[1.5])", "            ^", "got '1'", "whole number"},
+    {"rqs(8,mask=[1", "             ^", "isn't closed", "']'"},
+    {"rqs(8,mask=[1 2])", "              ^", "isn't closed", "']'"},
+    {"rqs(8,mask=[1-2])", "^", "all 2 features are to stay", "mask=half|alternating|random|[features]"},
+    {"rqs(8,mask=1)", "           ^", "no such choice, got '1'", "half|alternating|random, or a list"},
+    {"maf(8,mask=[1])", "      ^", "no argument 'mask'", "bound=number"},
+    {"leaky([1])", "      ^", "no such choice, got '['", "one|each"},
     {"maf(8,bound=1,9)", "              ^", "positional argument after a named one", "bound=number"},
     {"maf(8,bound=1,bound=2)", "              ^", "'bound' is given twice", "once"},
     {"maf(8,activation=sine)", "                 ^", "got 'sine'", "|elu|silu"},
@@ -422,6 +476,7 @@ Suite *formula_suite(void)
     TCase *printing = tcase_create("printing");
     tcase_set_timeout(printing, 60);
     tcase_add_loop_test(printing, prints_canonically, 0, COUNT(canonical));
+    tcase_add_test(printing, listed_from_code);
     tcase_add_test(printing, defaults);
     tcase_add_test(printing, copies_have_their_own_parameters);
     tcase_add_test(printing, random_formulas_round_trip);

@@ -46,6 +46,7 @@ static const struct {
     {"(maf(128,128)-flip)*3-standardize", 2},
     {"loc-maf(9,7,activation=tanh,bound=0.7)-permute(seed=5)-scale-invert(maf(4)-flip-scale)-standardize", 6},
     {"invert(invert(loc-scale)*2)-maf(3,activation=elu)", 1},
+    {"(realnvp(4,mask=[2,4])-rqs(4,bins=3,mask=[1-2],flipped=1))*2", 4},
     {"flip", 3}, /* without a tensor */
 };
 
@@ -106,7 +107,7 @@ START_TEST(made_by_calls)
         nf_flow_free(back);
     }
     const nf_bijector_type *loc = nf_bijector_types()[0];
-    nf_flow *flow = nf_flow_new(NULL, nf_bijector_new(loc, 2, 0, NULL, NULL, 0, &error), AD_F32, &error);
+    nf_flow *flow = nf_flow_new(NULL, nf_bijector_new(loc, 2, 0, NULL, &error), AD_F32, &error);
     nf_flow *back = loaded(saved(flow, NULL).text, NULL);
     ck_assert(same_flow(flow, back));
     nf_flow_free(flow);
@@ -120,7 +121,8 @@ START_TEST(what_is_in_the_file)
     nf_safetensors *file = nf_safetensors_read(saved(flow, "{}").text, &error);
     ck_assert_msg(file != NULL, "%s", error.message);
     ck_assert_str_eq(nf_safetensors_metadata(file, "format"), "weir-flow-1");
-    ck_assert_str_eq(nf_safetensors_metadata(file, "formula"), "normal:(maf(3,activation=tanh,bound=3,gain=1)-standardize)*2");
+    ck_assert_str_eq(nf_safetensors_metadata(file, "formula"),
+                     "normal:(maf(3,activation=tanh,bound=3,gain=1)-standardize)*2");
     ck_assert_str_eq(nf_safetensors_metadata(file, "dim"), "2");
     ck_assert_str_eq(nf_safetensors_metadata(file, "context"), "0");
     ck_assert_str_eq(nf_safetensors_metadata(file, "dtype"), "float32");

@@ -213,3 +213,10 @@ models = {
 }
 for name, model in models.items():
     save(name, model)
+
+listed = {
+    "realnvp_listed": Coupling("realnvp", [1, 0, 1, 1, 0, 1], 1, [8], Affine(), "silu", mask="[6,1,3-4]"),
+    "rqs_listed": Coupling("rqs", [1, 0, 0, 1, 0], 0, [6, 7], narrow, "tanh", mask="[2-3,5]", flipped=1),
+}
+for name, model in listed.items():
+    save(name, model)

@@ -44,9 +44,10 @@ void help_print(const struct command *command, FILE *to)
 static void print_argument(const nf_argument *argument, FILE *to)
 {
     const char *choice = argument->choices;
-    int width = fprintf(to, "      %s=%s", argument->name, argument->kind == NF_CHOICE ? choice : "number");
+    int width = fprintf(to, "      %s=%s%s", argument->name, choice ? choice : "number",
+                        argument->kind == NF_MASK ? "|[1,3-5]" : "");
     fprintf(to, "%*s%s ", width < INDENT ? INDENT - width : 2, "", argument->help);
-    if (argument->kind != NF_CHOICE) {
+    if (!choice) {
         fprintf(to, "[%g]\n", argument->value);
         return;
     }
