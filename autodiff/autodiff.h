@@ -269,11 +269,8 @@ typedef enum {
  * taken. `order` (D), of triangular ones, may be NULL for 0 … D-1. General: f must be smooth with a Jacobian that is
  * nowhere singular; it starts from z = x. A row without a root, or where none is found, becomes NaN.
  *
- * No gradient passes. For one, take z to be the constant that it is and add one Newton step,
- *
- *     z + J(z)^-1 (x - f(z)),
- *
- * with f recorded on the outer tape at z: its value is z, and its gradient the implicit function theorem's. */
+ * The gradient is the implicit function theorem's, dz = J(z)^-1 (dx - df/dθ dθ), with J = df/dz and θ what f captures;
+ * gradients of gradients are exact too. */
 ad_var ad_root(ad_var x, const ad_var *captured, int n_captured, ad_root_kind kind, const size_t *order,
                ad_var (*f)(void *context, ad_tape *inner, ad_var z, const ad_var *captured), void *context);
 

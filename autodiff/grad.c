@@ -26,13 +26,13 @@ static ad_var zeros_like(ad_var v)
     return fit(ad_scalar(v.tape, 0), v);
 }
 
-/* Which nodes up to y depend on a wrt. */
-static void mark_paths(const ad_tape *tape, int32_t y, const ad_var *wrt, int count, bool *on_path)
+/* Which nodes up to y depend on a wrt, if `held` depends on nothing. */
+static void mark_paths(const ad_tape *tape, int32_t y, int32_t held, const ad_var *wrt, int count, bool *on_path)
 {
     for (int i = 0; i < count; i++)
         if (wrt[i].id <= y) on_path[wrt[i].id] = true;
     for (int32_t id = 0; id <= y; id++)
-        for (int j = 0; j < tape->node[id].n_in; j++) on_path[id] |= on_path[tape->node[id].in[j]];
+        for (int j = 0; j < tape->node[id].n_in && id != held; j++) on_path[id] |= on_path[tape->node[id].in[j]];
 }
 
 /* Push the gradient of node id, gradient[id], on to its arguments. */
@@ -75,6 +75,14 @@ void ad_grad(ad_var y, const ad_var *wrt, int count, ad_var *gradient)
         ad_tape_fail(tape, AD_ERROR_ARGUMENT, "grad: wrt[%d] is not a value of y's tape", i);
         return;
     }
+    ad_grad_held(y, ad_scalar(tape, 1), (ad_var){tape, -1}, wrt, count, gradient);
+}
+
+void ad_grad_held(ad_var y, ad_var seed, ad_var held, const ad_var *wrt, int count, ad_var *gradient)
+{
+    ad_tape *tape = y.tape;
+    for (int i = 0; i < count; i++) gradient[i] = (ad_var){tape, -1};
+    if (tape->error.status != AD_OK) return;
     size_t nodes = (size_t)y.id + 1, widest = 1;
     for (size_t id = 0; id < nodes; id++)
         if ((size_t)tape->node[id].n_in > widest) widest = (size_t)tape->node[id].n_in;
@@ -83,10 +91,10 @@ void ad_grad(ad_var y, const ad_var *wrt, int count, ad_var *gradient)
     ad_var *in = ad_alloc(widest, sizeof *in), *push_to = ad_alloc(widest, sizeof *push_to);
     if (sum && on_path && in && push_to) {
         for (size_t id = 0; id < nodes; id++) sum[id] = (ad_var){tape, -1};
-        mark_paths(tape, y.id, wrt, count, on_path);
-        sum[y.id] = fit(ad_scalar(tape, 1), y);
+        mark_paths(tape, y.id, held.id, wrt, count, on_path);
+        sum[y.id] = fit(seed, y);
         for (int32_t id = y.id; id >= 0 && tape->error.status == AD_OK; id--)
-            if (on_path[id] && ad_is_valid(sum[id])) push(tape, id, on_path, sum, in, push_to);
+            if (on_path[id] && id != held.id && ad_is_valid(sum[id])) push(tape, id, on_path, sum, in, push_to);
         for (int i = 0; i < count && tape->error.status == AD_OK; i++)
             gradient[i] = wrt[i].id <= y.id && ad_is_valid(sum[wrt[i].id]) ? sum[wrt[i].id] : zeros_like(wrt[i]);
     } else {

@@ -70,6 +70,9 @@ ad_var ad_gate(ad_var g, ad_var y, double slope);
 /* g (1 - y²): the gradient of y = tanh(x). */
 ad_var ad_tanh_slope(ad_var g, ad_var y);
 
+/* ad_grad() of Σ seed_i y_i, for a y of any shape, as if `held` (or an invalid value) depended on nothing. */
+void ad_grad_held(ad_var y, ad_var seed, ad_var held, const ad_var *wrt, int count, ad_var *gradient);
+
 /* Axis ops see their argument as (outer, n, inner); slice's vjp: put x at [start, start + its extent) of `size` zeros.
  */
 ad_var ad_pad(ad_var x, int axis, size_t start, size_t size);

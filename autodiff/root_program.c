@@ -15,12 +15,18 @@ static void destroy(void *data)
     ad_free(program);
 }
 
+static ad_var fail_memory(ad_tape *tape)
+{
+    ad_tape_fail(tape, AD_ERROR_MEMORY, "out of memory while recording a root");
+    return (ad_var){tape, -1};
+}
+
 static ad_var stand_in(ad_tape *inner, ad_var value)
 {
     return (ad_is_per_row(value) ? ad_input : ad_param)(inner, ad_name_of(value), ad_shape_of(value));
 }
 
-static ad_root_program *program_new(ad_var x, const ad_var *captured, int n_captured)
+static ad_root_program *program_new(ad_var x, const ad_var *captured, int n_captured, ad_root_kind kind)
 {
     ad_root_program *program = ad_alloc(1, sizeof *program);
     if (!program) return NULL;
@@ -32,27 +38,28 @@ static ad_root_program *program_new(ad_var x, const ad_var *captured, int n_capt
     }
     program->x = ad_input(program->tape, "x", ad_shape_of(x));
     program->z = ad_input(program->tape, "z", ad_shape_of(x));
+    program->kind = kind;
     program->n_captured = n_captured;
     for (int i = 0; i < n_captured; i++) program->captured[i] = stand_in(program->tape, captured[i]);
     return program;
 }
 
-/* J⁻¹ r for the Jacobian J of y with respect to z, a gradient for each of its rows. */
-static ad_var newton_step(ad_var y, ad_var z, ad_var r)
+/* Of y with respect to z, (n, n), a gradient for each of its rows. */
+static ad_var jacobian(ad_var y, ad_var z)
 {
     const size_t n = ad_shape_size(ad_shape_of(z));
-    ad_var *row = ad_alloc(n, sizeof *row), step = {z.tape, -1};
+    ad_var *row = ad_alloc(n, sizeof *row), matrix = {z.tape, -1};
     if (!row) {
         ad_tape_fail(z.tape, AD_ERROR_MEMORY, "out of memory for a Jacobian of %zu rows", n);
-        return step;
+        return matrix;
     }
     for (size_t i = 0; i < n; i++) {
-        ad_var one = ad_reshape(ad_slice(y, 0, i, i + 1), AD_SCALAR);
-        row[i] = ad_reshape(ad_grad1(one, z), AD_SHAPE(1, n));
+        ad_grad_held(ad_slice(y, 0, i, i + 1), ad_scalar(z.tape, 1), z, &z, 1, &row[i]);
+        row[i] = ad_reshape(row[i], AD_SHAPE(1, n));
     }
-    step = ad_solve(ad_concat(row, (int)n, 0), r);
+    matrix = ad_concat(row, (int)n, 0);
     ad_free(row);
-    return step;
+    return matrix;
 }
 
 /* Rows are solved in groups that change from step to step: an op that sums them, counts them or draws noise for them
@@ -79,7 +86,7 @@ static void check_ops(const ad_root_program *program)
     ad_free(needed);
 }
 
-static void record(ad_root_program *program, ad_root_kind kind,
+static void record(ad_root_program *program,
                    ad_var (*f)(void *context, ad_tape *inner, ad_var z, const ad_var *captured), void *context)
 {
     char expected[128], got[128];
@@ -93,10 +100,66 @@ static void record(ad_root_program *program, ad_root_kind kind,
                      ad_is_valid(y) && y.tape == tape ? ad_shape_text(ad_shape_of(y), got) : "none");
         return;
     }
-    y = ad_to_rows(y);
+    program->image = y = ad_to_rows(y);
     program->result[program->n_result++] = ad_sub(y, program->x);
     if (tape->error.status == AD_OK) check_ops(program);
-    if (kind == AD_ROOT_GENERAL) program->result[program->n_result++] = newton_step(y, program->z, program->result[0]);
+    if (program->kind == AD_ROOT_GENERAL)
+        program->result[program->n_result++] = ad_solve(jacobian(y, program->z), program->result[0]);
+}
+
+/* ---- Gradients -------------------------------------------------------------------------------------------------- */
+
+/* f(z) on the tape of the root, node by node; there is room for each in outer and needed, and in `in` for the
+ * arguments of any. */
+static ad_var replay(const ad_root_program *program, const ad_call *call, ad_var z, ad_var *outer, bool *needed,
+                     ad_var *in)
+{
+    const ad_tape *inner = program->tape;
+    const size_t last = (size_t)program->image.id;
+    needed[last] = true;
+    ad_mark_needed(inner->node, last + 1, needed);
+    for (size_t id = 0; id <= last; id++) outer[id] = (ad_var){call->tape, -1};
+    outer[program->z.id] = z;
+    for (int i = 0; i < program->n_captured; i++) outer[program->captured[i].id] = call->in[1 + i];
+    for (size_t id = 0; id <= last; id++) {
+        const ad_node *node = &inner->node[id];
+        if (!needed[id] || ad_is_valid(outer[id])) continue;
+        if (node->op == ad_builtin(AD_OP_constant)) {
+            outer[id] = ad_constant(call->tape, node->shape, node->attribute);
+            continue;
+        }
+        for (int j = 0; j < node->n_in; j++) in[j] = outer[node->in[j]];
+        outer[id] =
+            ad_apply_object(node->op, in, node->n_in, node->attribute, node->n_attribute, node->object, call->tape);
+    }
+    return outer[last];
+}
+
+/* J⁻ᵀ g */
+static ad_var pull_back(const ad_root_program *program, ad_var y, ad_var z, ad_var g)
+{
+    if (program->kind != AD_ROOT_ELEMENTWISE) return ad_solve(ad_transpose(jacobian(y, z)), g);
+    ad_var diagonal;
+    ad_grad_held(y, ad_scalar(z.tape, 1), z, &z, 1, &diagonal);
+    return ad_div(g, diagonal);
+}
+
+void ad_root_vjp(const ad_call *call, ad_var z, ad_var g, ad_var *gradient)
+{
+    const ad_root_program *program = ad_object_data(call->object);
+    const size_t nodes = (size_t)program->image.id + 1;
+    size_t widest = 1;
+    for (size_t id = 0; id < nodes; id++)
+        if ((size_t)program->tape->node[id].n_in > widest) widest = (size_t)program->tape->node[id].n_in;
+    ad_var *outer = ad_alloc(nodes, sizeof *outer), *in = ad_alloc(widest, sizeof *in);
+    bool *needed = ad_alloc(nodes, sizeof *needed);
+    ad_var y = outer && in && needed ? replay(program, call, z, outer, needed, in) : fail_memory(call->tape);
+    ad_free(needed);
+    ad_free(in);
+    ad_free(outer);
+    if (!ad_is_valid(y)) return;
+    gradient[0] = pull_back(program, y, z, g);
+    ad_grad_held(y, ad_neg(gradient[0]), z, call->in + 1, program->n_captured, gradient + 1);
 }
 
 /* ---- The op's state -------------------------------------------------------------------------------------------- */
@@ -170,24 +233,18 @@ static bool read_order(ad_var x, const size_t *order, double *number)
     return true;
 }
 
-static ad_var fail_memory(ad_tape *tape)
-{
-    ad_tape_fail(tape, AD_ERROR_MEMORY, "out of memory while recording a root");
-    return (ad_var){tape, -1};
-}
-
 static ad_var apply(const ad_var *in, int n_in, ad_root_kind kind, const double *order,
                     ad_var (*f)(void *context, ad_tape *inner, ad_var z, const ad_var *captured), void *context)
 {
     ad_tape *tape = in[0].tape;
     const ad_op *op = ad_builtin(op_of_kind[kind]);
-    ad_root_program *program = program_new(in[0], in + 1, n_in - 1);
+    ad_root_program *program = program_new(in[0], in + 1, n_in - 1, kind);
     ad_object *object = program ? ad_object_new(program, destroy) : NULL;
     if (!object) {
         if (program) destroy(program);
         return fail_memory(tape);
     }
-    record(program, kind, f, context);
+    record(program, f, context);
     const ad_error *fault = ad_tape_error(program->tape);
     if (fault) ad_tape_fail(tape, fault->status, "%s: %s", op->name, fault->message);
     ad_var z = ad_apply_object(op, in, n_in, order, order ? ad_shape_size(ad_shape_of(in[0])) : 0, object, tape);

@@ -199,16 +199,6 @@ static bool structure_of(capture *c, ad_tape *tape, structure *s)
     return good;
 }
 
-/* u = root + J⁻¹ (v - map(root)), J at the root and constant: no change in value but for rounding, and the gradient is
- * the implicit function theorem's, du = J⁻¹ (dv - ∂map/∂θ dθ). */
-static ad_var correct(const capture *c, const structure *s, ad_var root, ad_var v)
-{
-    ad_var log_det = {v.tape, -1}, image = c->map(c->bijector, root, &log_det), residual = ad_sub(v, image);
-    if (s->kind == AD_ROOT_ELEMENTWISE)
-        return ad_add(root, ad_div(residual, ad_stop_gradient(diagonal(image, root, s))));
-    return ad_add(root, ad_solve(ad_stop_gradient(jacobian(image, root, s->dim)), residual));
-}
-
 ad_var nf_derive_inverse(const nf_bijector *self, nf_map *map, ad_var v, ad_var *log_det)
 {
     static const char *const scope[] = {[AD_ROOT_ELEMENTWISE] = "Newton's method, element by element",
@@ -224,8 +214,7 @@ ad_var nf_derive_inverse(const nf_bijector *self, nf_map *map, ad_var v, ad_var 
         ad_tape_fail(tape, AD_ERROR_MEMORY, "out of memory for a numerical inverse");
     else if (visit(&c), structure_of(&c, tape, &s)) {
         ad_tape_enter(tape, scope[s.kind]);
-        ad_var root = ad_root(v, c.outer, (int)c.count, s.kind, s.order, inner_map, &c);
-        u = correct(&c, &s, root, v);
+        u = ad_root(v, c.outer, (int)c.count, s.kind, s.order, inner_map, &c);
         ad_tape_leave(tape);
         ad_var image = map(self, u, log_det);
         if (!ad_is_valid(*log_det)) *log_det = nf_derive_log_det(image, u);

@@ -98,8 +98,8 @@ typedef struct nf_bijector_type {
     /* Record the map and, in *log_det, the log|det J| of the same pass: per-row or shared, shape (). Both may be left
      * to the engine. *log_det left alone: taken from the Jacobian on the tape, whose diagonal or triangular structure
      * is seen from what depends on what; a dense one goes through LU. One of the two functions NULL: the other is
-     * solved by Newton's method to the precision of the dtype and differentiated implicitly (once: second derivatives
-     * of a numerical inverse are not exact); the map must then be defined on all reals, and smooth. */
+     * solved by Newton's method to the precision of the dtype and differentiated implicitly; the map must then be
+     * defined on all reals, and smooth. */
     ad_var (*forward)(const nf_bijector *self, ad_var z, ad_var *log_det);
     ad_var (*inverse)(const nf_bijector *self, ad_var x, ad_var *log_det);
     /* Set parameters from data (rows, dim) on the x side. NULL: nothing to set. */

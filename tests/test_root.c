@@ -356,24 +356,55 @@ END_TEST
 
 /* ---- Gradients -------------------------------------------------------------------------------------------------- */
 
-/* z + J^-1 (x - f(z)), with z as it is, has the gradient of the root with respect to x and to what f captures. */
-START_TEST(implicit_gradients)
+/* With respect to x and to what f captures: of the root, and of a gradient of it. */
+START_TEST(gradients)
 {
-    problem p = problem_new(6, 3);
-    ad_var x = bind_random(&p, true, AD_SHAPE(3), -2, 2);
-    ad_var captured[] = {bind_random(&p, false, AD_SHAPE(3, 3), -1, 1), bind_random(&p, true, AD_SHAPE(3), -1, 1)};
-    ad_var z = ad_root(x, captured, 2, AD_ROOT_GENERAL, NULL, general_record, NULL);
-    ad_var f = general_record(NULL, p.tape, z, captured), row[3];
-    for (size_t i = 0; i < 3; i++)
-        row[i] = ad_reshape(ad_grad1(ad_reshape(ad_slice(f, 0, i, i + 1), AD_SCALAR), z), AD_SHAPE(1, 3));
-    ad_var corrected = ad_add(z, ad_solve(ad_concat(row, 3, 0), ad_sub(x, f)));
-    ad_error fault;
-    ck_assert_msg(check_gradient(&p, corrected, &fault) == AD_OK, "%s", fault.message);
-    double *value[4];
-    evaluate(&p, (ad_var[]){z, corrected, ad_grad1(ad_sum(z), x), ad_grad1(ad_sum(corrected), x)}, 4, AD_F64, value);
-    for (size_t i = 0; i < 18; i++) {
-        ck_assert_double_eq_tol(value[0][i], value[1][i], 1e-14);
-        ck_assert(value[2][i] == 0 && value[3][i] != 0);
+    staircase s = {3, {2, 0, 1}};
+    for (int order = 1; order <= 2; order++) {
+        problem p = problem_new(6, 3);
+        ad_var x = bind_random(&p, true, AD_SHAPE(3), -2, 2);
+        ad_var captured[] = {bind_random(&p, false, AD_SHAPE(3, 3), -1, 1), bind_random(&p, true, AD_SHAPE(3), -1, 1)};
+        ad_var z = _i == AD_ROOT_GENERAL ? ad_root(x, captured, 2, AD_ROOT_GENERAL, NULL, general_record, NULL)
+                   : _i == AD_ROOT_TRIANGULAR
+                       ? ad_root(x, captured, 2, AD_ROOT_TRIANGULAR, s.order, triangular_record, &s)
+                       : ad_root(x, captured + 1, 1, AD_ROOT_ELEMENTWISE, NULL, ripple_record, NULL);
+        ad_var wrt[] = {x, captured[0], captured[1]}, gradient[3], parts[3];
+        ad_error fault;
+        if (order == 2) {
+            ad_grad(ad_sum(ad_mul(z, z)), wrt, 3, gradient);
+            for (int i = 0; i < 3; i++)
+                parts[i] = ad_reshape(ad_to_rows(gradient[i]), AD_SHAPE(ad_shape_size(ad_shape_of(wrt[i]))));
+            z = ad_concat(parts, 3, 0);
+        }
+        ck_assert_msg(check_gradient(&p, z, &fault) == AD_OK, "order %d: %s", order, fault.message);
+        problem_free(&p);
+    }
+}
+END_TEST
+
+/* f(z) = sinh z, whose inverse is arsinh. */
+static ad_var hyperbolic_sine(void *context, ad_tape *inner, ad_var z, const ad_var *captured)
+{
+    (void)context, (void)inner, (void)captured;
+    return ad_mul_scalar(ad_sub(ad_exp(z), ad_exp(ad_neg(z))), 0.5);
+}
+
+START_TEST(higher_derivatives)
+{
+    enum { ROWS = 20, ORDERS = 4 };
+    problem p = problem_new(ROWS, 9);
+    ad_var x = bind_random(&p, true, AD_SHAPE(1), -2, 2), d[ORDERS + 1];
+    d[0] = ad_root(x, NULL, 0, AD_ROOT_ELEMENTWISE, NULL, hyperbolic_sine, NULL);
+    for (int k = 1; k <= ORDERS; k++) d[k] = ad_grad1(ad_sum(d[k - 1]), x);
+    double *value[ORDERS + 1];
+    evaluate(&p, d, ORDERS + 1, AD_F64, value);
+    for (size_t r = 0; r < ROWS; r++) {
+        double at = p.value[0][r], q = 1 + at * at;
+        const double expected[] = {asinh(at), pow(q, -0.5), -at * pow(q, -1.5), (2 * at * at - 1) * pow(q, -2.5),
+                                   (9 * at - 6 * at * at * at) * pow(q, -3.5)};
+        for (int k = 0; k <= ORDERS; k++)
+            ck_assert_msg(fabs(value[k][r] - expected[k]) <= 1e-13, "derivative %d: %.17g, expected %.17g", k,
+                          value[k][r], expected[k]);
     }
     problem_free(&p);
 }
@@ -667,7 +698,8 @@ Suite *root_suite(void)
     tcase_add_loop_test(several, damping, 0, 2);
     tcase_add_test(several, no_root);
     tcase_add_test(several, rows_by_themselves);
-    tcase_add_test(several, implicit_gradients);
+    tcase_add_loop_test(several, gradients, 0, 3);
+    tcase_add_test(several, higher_derivatives);
     suite_add_tcase(suite, several);
     TCase *use = tcase_create("use");
     tcase_set_timeout(use, 60);
