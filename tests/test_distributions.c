@@ -106,9 +106,10 @@ START_TEST(gradients)
     nf_bijector *base = nf_flow_base(flow);
     ad_tape *tape = ad_tape_new();
     nf_flow_bind(flow, tape);
-    ad_var x = ad_input(tape, "x", AD_SHAPE(2)), input[4] = {x};
-    const double point[] = {0.3, -0.8, 1.2, 2.4, -1.5, 0.1}, *value[4] = {point};
+    ad_var x = ad_input(tape, "x", AD_SHAPE(2)), input[8] = {x};
+    const double point[] = {0.3, -0.8, 1.2, 2.4, -1.5, 0.1}, *value[8] = {point};
     int count = 1;
+    ck_assert_uint_le(base->n_parameter + 2, COUNT(input));
     for (size_t p = 0; p < base->n_parameter; p++) {
         input[count] = base->parameter[p].var;
         value[count++] = base->parameter[p].value;
