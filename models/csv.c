@@ -33,6 +33,7 @@ struct reader {
     char delimiter;
     char *at, *end; /* *end is NUL */
     size_t line;    /* in which `at` is, from 1 */
+    char *comment;  /* behind the # of the last line that has one; NULL: none yet */
     locale_t c_locale;
     ad_error *error;
 };
@@ -137,11 +138,15 @@ static ad_status read_field(struct reader *reader, size_t column, struct field *
     return AD_OK;
 }
 
-/* Go to the next line that isn't blank; false at the end of the file. */
+/* Go to the next line that is neither blank nor a comment; false at the end of the file. */
 static bool find_line(struct reader *reader)
 {
     for (;;) {
         char *at = skip_blanks(reader, reader->at);
+        if (*at == '#') {
+            reader->comment = at + 1;
+            while (!at_line_end(reader, at)) at++;
+        }
         if (at == reader->end) return false;
         if (*at != '\n' && *at != '\r') return true;
         reader->at = at + (at[0] == '\r' && at[1] == '\n' ? 2 : 1);
@@ -156,6 +161,18 @@ static ad_status out_of_memory(const struct reader *reader)
 
 /* ---- Lines --------------------------------------------------------------------------------------------------- */
 
+/* For text that looks like several fields. */
+static const char *remedy(const struct reader *reader, const struct field *field)
+{
+    bool several = false;
+    for (const char *other = ";,\t "; *other; other++)
+        several |= *other != reader->delimiter && memchr(field->text, *other, field->length);
+    if (!several) return "";
+    if (reader->delimiter == ',') return "; commas separate the fields of a .csv file";
+    return reader->delimiter == ' ' ? "; blanks separate the fields of a .txt file"
+                                    : "; tabs separate the fields of a .tsv file";
+}
+
 static ad_status check_number(const struct reader *reader, size_t line, size_t column, const struct field *field)
 {
     if (field->is_number) return AD_OK;
@@ -163,8 +180,8 @@ static ad_status check_number(const struct reader *reader, size_t line, size_t c
         return ad_error_set(reader->error, AD_ERROR_FORMAT,
                             "%s:%zu:%zu: this field is empty; fill it in or remove the line", reader->path, line,
                             column);
-    return ad_error_set(reader->error, AD_ERROR_FORMAT, "%s:%zu:%zu: '%s' is not a number", reader->path, line, column,
-                        nf_excerpt_of(field->text, field->length).text);
+    return ad_error_set(reader->error, AD_ERROR_FORMAT, "%s:%zu:%zu: '%s' is not a number%s", reader->path, line,
+                        column, nf_excerpt_of(field->text, field->length).text, remedy(reader, field));
 }
 
 static ad_status read_first_line(struct reader *reader, struct field **fields, size_t *count)
@@ -212,8 +229,9 @@ static ad_status read_row(struct reader *reader, nf_table *table, size_t first_l
         count++;
     } while (!field.last);
     if (count != table->columns)
-        return ad_error_set(reader->error, AD_ERROR_FORMAT, "%s:%zu: this line has %zu columns where line %zu has %zu",
-                            reader->path, line, count, first_line, table->columns);
+        return ad_error_set(reader->error, AD_ERROR_FORMAT,
+                            "%s:%zu:%zu: this line has %zu columns where line %zu has %zu", reader->path, line,
+                            (count < table->columns ? count : table->columns) + 1, count, first_line, table->columns);
     table->rows++;
     return AD_OK;
 }
@@ -258,15 +276,42 @@ static ad_status use_first_line(const struct reader *reader, const struct field 
     return AD_OK;
 }
 
+/* numpy.savetxt() writes names behind a #: a comment before the rows that has as many fields as they have. */
+static ad_status use_comment(const struct reader *reader, char *comment, nf_table *table)
+{
+    struct field *fields = NULL;
+    size_t count = 0;
+    ad_error ignored;
+    char *end = comment;
+    while (!at_line_end(reader, end)) end++;
+    struct reader line = {.delimiter = reader->delimiter,
+                          .at = skip_blanks(reader, comment),
+                          .end = end,
+                          .c_locale = reader->c_locale,
+                          .path = reader->path,
+                          .error = &ignored};
+    *end = '\0';
+    ad_status status = read_first_line(&line, &fields, &count);
+    bool names = false;
+    for (size_t i = 0; !status && count == table->columns && i < count; i++)
+        names |= !fields[i].is_number && fields[i].length > 0;
+    if (names) table->names = names_of(fields, count);
+    ad_free(fields);
+    return status == AD_ERROR_MEMORY || (names && !table->names) ? out_of_memory(reader) : AD_OK;
+}
+
 static ad_status read_table(struct reader *reader, nf_table *table)
 {
     if (!find_line(reader))
-        return ad_error_set(reader->error, AD_ERROR_FORMAT, "'%s' holds nothing but empty lines", reader->path);
+        return ad_error_set(reader->error, AD_ERROR_FORMAT, "'%s' holds nothing but empty lines%s", reader->path,
+                            reader->comment ? " and comments" : "");
     size_t first_line = reader->line;
+    char *comment = reader->comment;
     struct field *fields = NULL;
     ad_status status = read_first_line(reader, &fields, &table->columns);
     if (!status) status = use_first_line(reader, fields, first_line, table);
     ad_free(fields);
+    if (!status && comment && !table->names) status = use_comment(reader, comment, table);
     return status ? status : read_rows(reader, table, first_line);
 }
 
@@ -287,7 +332,7 @@ ad_status nf_csv_parse(const char *path, char delimiter, char *data, size_t byte
 
 static void write_name(nf_file *file, const char *name)
 {
-    if (name[0] != '\0' && !strpbrk(name, ",\t \"\r\n")) {
+    if (name[0] != '\0' && !strpbrk(name, "#,\t \"\r\n")) {
         nf_file_write(file, name, strlen(name));
         return;
     }

@@ -38,8 +38,9 @@ typedef struct {
  *   .csv, .tsv      RFC 4180: fields between commas (.tsv: tabs), quoted where need be; lines end as on any system,
  *                   empty ones are skipped, as are blanks around a field and a UTF-8 byte order mark. A number is what
  *                   C calls one: "1", "-2.5e3", "nan", "inf". If any field of the first line is neither a number nor
- *                   empty, this line holds the columns' names. A name without an extension, such as /dev/stdin, is read
- *                   as .csv.
+ *                   empty, this line holds the columns' names. Lines that begin with # are comments; the last of
+ *                   them before the numbers holds the names where it has as many fields and no other line does. A name
+ *                   without an extension, such as /dev/stdin, is read as .csv, unless the file begins as a .npy does.
  *   .txt            The same with fields between blanks or tabs, however many: what numpy.savetxt() writes.
  *
  * On failure *table is empty, and the message says where: "points.csv:12:3: 'abc' is not a number" is about the third
@@ -76,7 +77,8 @@ ad_status nf_file_read(const char *path, char **data, size_t *bytes, ad_error *e
  *     return nf_file_commit(file, error);
  *
  * The bytes go to a temporary file in the same directory, which takes the place of the old one when it is complete and
- * on the disk. A symbolic link is followed, and an old file's permissions are kept. What is not an ordinary file, such
+ * on the disk; where the file system can, it has no name until then, and nothing is left of it when the process is
+ * killed. A symbolic link is followed, and an old file's permissions are kept. What is not an ordinary file, such
  * as a pipe or /dev/null, is written to directly, and so are the process's open files: /dev/stdout, /dev/fd/3. */
 typedef struct nf_file nf_file;
 

@@ -61,8 +61,8 @@ struct nf_file {
     int fd;
     int failure;              /* errno of the first write that failed */
     char path[PATH_MAX];      /* as asked for, for messages */
-    char target[PATH_MAX];    /* what path leads to */
-    char temporary[PATH_MAX]; /* "": written directly */
+    char target[PATH_MAX];    /* what path leads to; "": written directly */
+    char temporary[PATH_MAX]; /* beside the target; "": it has no name yet, or the target is written directly */
     size_t filled;
     char buffer[1 << 16];
 };
@@ -102,23 +102,46 @@ static int follow_links(const char *path, char target[PATH_MAX])
     return ELOOP;
 }
 
-/* Open a new file beside the target. Its name is made unique here and not by mkstemp(), which would ignore the umask.
- */
-static int open_beside(nf_file *file, mode_t mode)
+/* Temporary name number i, hidden and in the target's directory; false, with errno, when it is too long. */
+static bool name_temporary(nf_file *file, unsigned i)
 {
     const char *slash = strrchr(file->target, '/');
     const char *name = slash ? slash + 1 : file->target;
-    for (unsigned i = 0; i < 1000; i++) {
-        int length = snprintf(file->temporary, sizeof file->temporary, "%.*s.%.200s.%ld-%u", (int)(name - file->target),
-                              file->target, name, (long)getpid(), i);
-        if ((size_t)length >= sizeof file->temporary) {
-            errno = ENAMETOOLONG;
-            return -1;
-        }
-        int fd = open(file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-        if (fd >= 0 || errno != EEXIST) return fd;
+    int length = snprintf(file->temporary, sizeof file->temporary, "%.*s.%.200s.%ld-%u", (int)(name - file->target),
+                          file->target, name, (long)getpid(), i);
+    errno = ENAMETOOLONG;
+    return (size_t)length < sizeof file->temporary;
+}
+
+enum { MOST_TEMPORARIES = 1000 };
+
+/* Open a new file in the target's directory: one without a name where the file system has such, of which nothing is
+ * left whenever the process ends. Otherwise its name is made unique here and not by mkstemp(), which would ignore the
+ * umask. */
+static int open_beside(nf_file *file, mode_t mode)
+{
+    char directory[PATH_MAX];
+    const char *slash = strrchr(file->target, '/');
+    snprintf(directory, sizeof directory, "%.*s.", slash ? (int)(slash + 1 - file->target) : 0, file->target);
+    int fd = access("/proc/self/fd", X_OK) == 0 ? open(directory, O_WRONLY | O_TMPFILE | O_CLOEXEC, mode) : -1;
+    for (unsigned i = 0; fd < 0 && i < MOST_TEMPORARIES && name_temporary(file, i); i++) {
+        fd = open(file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+        if (fd < 0 && errno != EEXIST) break;
     }
-    return -1;
+    return fd;
+}
+
+/* Give the file that was opened without a name one beside the target. Returns 0 or errno. */
+static int link_beside(nf_file *file)
+{
+    char descriptor[40];
+    snprintf(descriptor, sizeof descriptor, "/proc/self/fd/%d", file->fd);
+    for (unsigned i = 0; i < MOST_TEMPORARIES && name_temporary(file, i); i++) {
+        if (linkat(AT_FDCWD, descriptor, AT_FDCWD, file->temporary, AT_SYMLINK_FOLLOW) == 0) return 0;
+        if (errno != EEXIST) break;
+    }
+    file->temporary[0] = '\0';
+    return errno;
 }
 
 /* Sets file->fd; on failure it stays -1, with errno. */
@@ -191,14 +214,15 @@ void nf_file_write(nf_file *file, const void *data, size_t bytes)
 
 ad_status nf_file_commit(nf_file *file, ad_error *error)
 {
-    bool beside = file->temporary[0] != '\0';
+    bool beside = file->target[0] != '\0';
     write_through(file, file->buffer, file->filled);
     if (!file->failure && beside && fsync(file->fd) != 0) file->failure = errno;
+    if (!file->failure && beside && !file->temporary[0]) file->failure = link_beside(file);
     if (close(file->fd) != 0 && !file->failure) file->failure = errno;
     if (!file->failure && beside && rename(file->temporary, file->target) != 0) file->failure = errno;
     ad_status status = AD_OK;
     if (file->failure) {
-        if (beside) unlink(file->temporary);
+        if (file->temporary[0]) unlink(file->temporary);
         status = ad_error_set(error, AD_ERROR_IO, "cannot write '%s': %s", file->path, strerror(file->failure));
     }
     ad_free(file);

@@ -169,6 +169,11 @@ static uint64_t little_endian(const char *bytes, size_t size)
     return value;
 }
 
+bool nf_npy_begins(const char *data, size_t bytes)
+{
+    return bytes >= sizeof MAGIC - 1 && memcmp(data, MAGIC, sizeof MAGIC - 1) == 0;
+}
+
 ad_status nf_npy_parse(const char *path, const char *data, size_t bytes, nf_table *table, ad_error *error)
 {
     size_t magic = sizeof MAGIC - 1;

@@ -42,7 +42,7 @@ ad_status nf_table_read(const char *path, nf_table *table, ad_error *error)
     if (status) return status;
     if (bytes == 0)
         status = ad_error_set(error, AD_ERROR_FORMAT, "'%s' is empty", path);
-    else if (format->delimiter)
+    else if (format->delimiter && !(format->extension[0] == '\0' && nf_npy_begins(data, bytes)))
         status = nf_csv_parse(path, format->delimiter, data, bytes, table, error);
     else
         status = nf_npy_parse(path, data, bytes, table, error);

@@ -9,6 +9,8 @@
 ad_status nf_npy_parse(const char *path, const char *data, size_t bytes, nf_table *table, ad_error *error);
 ad_status nf_csv_parse(const char *path, char delimiter, char *data, size_t bytes, nf_table *table, ad_error *error);
 
+/* Do the bytes begin as a .npy file does? */
+bool nf_npy_begins(const char *data, size_t bytes);
 void nf_npy_write(nf_file *file, const nf_table *table);
 ad_status nf_csv_write(nf_file *file, char delimiter, const nf_table *table, ad_error *error);
 

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <sys/sysmacros.h>
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -98,6 +99,18 @@ START_TEST(npy_one_dimension_is_a_column)
     ck_assert_uint_eq(table.rows, 3);
     ck_assert_uint_eq(table.columns, 1);
     for (int i = 0; i < 3; i++) ck_assert_double_eq(table.values[i], 10 * i + 1.25);
+    nf_table_free(&table);
+}
+END_TEST
+
+/* As it comes through a pipe. */
+START_TEST(npy_without_extension)
+{
+    char bytes[1024];
+    size_t size = slurp(numpy_path("one_dimension").text, bytes, sizeof bytes);
+    nf_table table = read_table(scratch_write("pipe", bytes, size).text);
+    ck_assert_uint_eq(table.rows, 3);
+    ck_assert_double_eq(table.values[2], 21.25);
     nf_table_free(&table);
 }
 END_TEST
@@ -243,6 +256,11 @@ static const text_table text_tables[] = {
     {".txt", "1 2\n3 4\n", 2, 2, {1, 2, 3, 4}, {0}},
     {".txt", "  1\t  2 \n\t3 4\t\r\n", 2, 2, {1, 2, 3, 4}, {0}},
     {".txt", "\"a b\" c\n1 2\n3 4\n", 2, 2, {1, 2, 3, 4}, {"a b", "c"}},
+    {".txt", "# x y\n1 2\n3 4\n", 2, 2, {1, 2, 3, 4}, {"x", "y"}},
+    {".csv", "# made by hand\n#x,y\n1,2\n # between\n3,4\n#", 2, 2, {1, 2, 3, 4}, {"x", "y"}},
+    {".csv", "# one, two\n# x, \"y\n1,2\n3,4\n", 2, 2, {1, 2, 3, 4}, {0}},
+    {".csv", "# of 1, 2\r\na,b\r\n1,2\r\n3,4\r\n", 2, 2, {1, 2, 3, 4}, {"a", "b"}},
+    {".csv", "#1,2\n3,4\n#x,y\n5,6\n", 2, 2, {3, 4, 5, 6}, {0}},
 };
 
 static void assert_text_table(const char *path, const text_table *expected)
@@ -272,6 +290,8 @@ static const struct {
 } text_faults[] = {
     {".csv", "", "a.csv' is empty"},
     {".csv", "\n \r\n", "nothing but empty lines"},
+    {".csv", "# x,y\n\n#", "nothing but empty lines and comments"},
+    {".csv", "# a\n1,2\n# b\n3,4#\n", "a.csv:4:2: '4#' is not a number"},
     {".csv", "x,y\n\n", "names of columns but no rows"},
     {".csv", "x,y\n1,2\n3,abc\n", "a.csv:3:2: 'abc' is not a number"},
     {".csv", "1,2\n\n\n3,4x\n", "a.csv:4:2: '4x' is not a number"},
@@ -280,15 +300,17 @@ static const struct {
     {".csv", "x,y\n1,2\n,4\n", "a.csv:3:1: this field is empty"},
     {".csv", "1,\n", "a.csv:1:2: this field is empty"},
     {".csv", "1,2\n3,\"\"\n", "a.csv:2:2: this field is empty"},
-    {".csv", "1,2\n3\n", "a.csv:2: this line has 1 columns where line 1 has 2"},
-    {".csv", "\nx,y\n1,2\n3,4,5\n", "a.csv:4: this line has 3 columns where line 2 has 2"},
-    {".csv", "\"a\nb\",y\n1\n", "a.csv:3: this line has 1 columns where line 1 has 2"},
+    {".csv", "1,2\n3\n", "a.csv:2:2: this line has 1 columns where line 1 has 2"},
+    {".csv", "\nx,y\n1,2\n3,4,5\n", "a.csv:4:3: this line has 3 columns where line 2 has 2"},
+    {".csv", "\"a\nb\",y\n1\n", "a.csv:3:2: this line has 1 columns where line 1 has 2"},
     {".csv", "x,y\n1,\"2\n3,4\n", "a.csv:2:2: this field's quote is never closed"},
     {".csv", "x,y\n1,\"2\" 3\n", "a.csv:2:2: there is text after the closing quote"},
     {".csv", "1,2\n3,\v\n4\n", "a.csv:2:2: '?' is not a number"},
-    {".csv", "1;2\n3;4\n", "a.csv:2:1: '3;4' is not a number"},
+    {".csv", "1;2\n3;4\n", "a.csv:2:1: '3;4' is not a number; commas separate the fields of a .csv file"},
+    {".tsv", "1 2\n3 4\n", "a.tsv:2:1: '3 4' is not a number; tabs separate"},
+    {".txt", "1,2\n3,4\n", "a.txt:2:1: '3,4' is not a number; blanks separate"},
     {".tsv", "1\t2\n3\t\n", "a.tsv:2:2: this field is empty"},
-    {".txt", "1 2\n3 4 5\n", "a.txt:2: this line has 3 columns where line 1 has 2"},
+    {".txt", "1 2\n3 4 5\n", "a.txt:2:3: this line has 3 columns where line 1 has 2"},
     {".txt", "1 2\n3 \"4\"5\n", "a.txt:2:2: there is text after"},
 };
 
@@ -344,19 +366,19 @@ START_TEST(text_line_too_long)
     size_t length = strlen(text);
     for (int i = 0; i < 20000; i++) length += (size_t)sprintf(text + length, ",4");
     assert_refused(scratch_write("a.csv", text, length).text, AD_ERROR_FORMAT,
-                   "a.csv:2: this line has 20001 columns where line 1 has 2");
+                   "a.csv:2:3: this line has 20001 columns where line 1 has 2");
 }
 END_TEST
 
 START_TEST(text_writes)
 {
     double values[] = {0.1, -1, 1.0 / 3, 1e300, NAN, -INFINITY};
-    char *names[] = {"x", "a \"b\""};
+    char *names[] = {"#x", "a \"b\""};
     char text[256];
     file_path path = scratch_path("a.csv");
     ck_assert_int_eq(nf_table_write(path.text, &(nf_table){3, 2, values, names, AD_F64}, &error), AD_OK);
     slurp(path.text, text, sizeof text);
-    ck_assert_str_eq(text, "x,\"a \"\"b\"\"\"\n0.1,-1\n0.3333333333333333,1e+300\nnan,-inf\n");
+    ck_assert_str_eq(text, "\"#x\",\"a \"\"b\"\"\"\n0.1,-1\n0.3333333333333333,1e+300\nnan,-inf\n");
     values[3] = 3;
     ck_assert_int_eq(nf_table_write(path.text, &(nf_table){2, 2, values, NULL, AD_F32}, &error), AD_OK);
     slurp(path.text, text, sizeof text);
@@ -526,6 +548,24 @@ START_TEST(file_appears_whole)
     assert_content(path.text, "new");
     write_text(path.text, "newer");
     assert_content(path.text, "newer");
+    ck_assert_int_eq(scratch_files(false), 1);
+}
+END_TEST
+
+/* Where the file system has files without a name. */
+START_TEST(file_of_a_killed_process)
+{
+    int fd = open(scratch, O_WRONLY | O_TMPFILE, 0600);
+    if (fd < 0) return;
+    close(fd);
+    file_path path = scratch_write("a", "old", 3);
+    pid_t child = fork();
+    if (child == 0) {
+        nf_file_write(create(path.text), "new", 3);
+        kill(getpid(), SIGKILL);
+    }
+    ck_assert_int_eq(waitpid(child, NULL, 0), child);
+    assert_content(path.text, "old");
     ck_assert_int_eq(scratch_files(false), 1);
 }
 END_TEST
@@ -843,6 +883,7 @@ Suite *data_suite(void)
     tcase_add_loop_test(npy, npy_reads_what_numpy_wrote, 0, COUNT(numpy_tables));
     tcase_add_test(npy, npy_one_dimension_is_a_column);
     tcase_add_test(npy, npy_booleans);
+    tcase_add_test(npy, npy_without_extension);
     tcase_add_test(npy, npy_refuses);
     tcase_add_loop_test(npy, npy_refuses_every_other_length, 0, 3);
     tcase_add_test(npy, npy_headers);
@@ -860,6 +901,7 @@ Suite *data_suite(void)
     tcase_add_test(both, bad_paths);
     tcase_add_test(both, every_allocation_fails);
     tcase_add_test(file, file_appears_whole);
+    tcase_add_test(file, file_of_a_killed_process);
     tcase_add_test(file, file_abort_keeps_the_old);
     tcase_add_test(file, file_two_at_once);
     tcase_add_test(file, file_of_pieces);
