@@ -342,6 +342,7 @@ START_TEST(from_data_to_scores)
     SUCCEED("info", "moons.safetensors");
     assert_contains(output, "maf(16)-flip-maf(16)-standardize");
     assert_contains(output, "moons.csv: 500 rows");
+    ck_assert_ptr_null(strstr(output, "--lr")); /* an option that was not given and has no value */
     json_decref(fit);
     json_decref(info);
 
@@ -561,6 +562,36 @@ START_TEST(numbers_to_standard_output)
     SUCCEED("sample", "moons.safetensors", "-n", "5", "-o", "/dev/stdout");
     ck_assert_uint_eq(lines(output), 5 + (output[0] == 'x'));
     assert_contains(complaint, "5 samples");
+}
+END_TEST
+
+/* What a shell makes of a line, in the scratch directory with `weir` on the path. */
+static int shell(const char *line)
+{
+    static char whole[4096];
+    const char *slash = strrchr(WEIR_COMMAND, '/');
+    snprintf(whole, sizeof whole, "cd %s && PATH=%.*s:$PATH && exec 2>/dev/null; %s", scratch,
+             (int)(slash - WEIR_COMMAND), WEIR_COMMAND, line);
+    int state = system(whole);
+    ck_assert(WIFEXITED(state));
+    return WEXITSTATUS(state);
+}
+
+START_TEST(standard_input_and_output)
+{
+    make_model();
+    char piped[4096], direct[4096];
+    ck_assert_int_eq(shell("weir data moons -n 20 -o - >direct.csv && weir data moons -n 20 -o - | tee points.csv |"
+                           "weir logprob moons.safetensors - -o - >piped.csv"),
+                     0);
+    SUCCEED("logprob", "moons.safetensors", "points.csv", "-o", "logp.csv");
+    slurp(scratch_path("piped.csv").text, piped, sizeof piped);
+    slurp(scratch_path("logp.csv").text, direct, sizeof direct);
+    ck_assert_uint_eq(lines(direct), 21);
+    ck_assert_str_eq(piped, direct);
+    ck_assert_int_eq(shell("weir fit - --flow loc --epochs 1 -o - <moons.npy >m.safetensors"), 0);
+    ck_assert_int_eq(shell("weir info - <m.safetensors >info.txt"), 0);
+    ck_assert(!exists("-"));
 }
 END_TEST
 
@@ -964,6 +995,41 @@ START_TEST(interrupt_keeps_weights)
 }
 END_TEST
 
+/* As batch systems and closed terminals do it; a hang-up that the process was started to ignore is ignored. */
+START_TEST(signals_keep_weights)
+{
+    static const int signals[] = {SIGTERM, SIGHUP};
+    const char *const *words =
+        WORDS("fit", "moons.npy", "--flow", "maf(16)", "--epochs", "1000000", "-o", "m.safetensors");
+    SUCCEED("data", "moons", "-n", "2000", "-o", "moons.npy");
+    for (size_t i = 0; i < COUNT(signals); i++) {
+        int ends[2], state;
+        char line[1000];
+        ck_assert_int_eq(pipe(ends), 0);
+        pid_t child = fork();
+        ck_assert_int_ge(child, 0);
+        if (child == 0) {
+            if (signals[i] == SIGTERM) signal(SIGHUP, SIG_IGN);
+            dup2(ends[1], STDERR_FILENO);
+            if (freopen("/dev/null", "w", stdout)) become_command(words);
+        }
+        close(ends[1]);
+        FILE *progress = fdopen(ends[0], "r");
+        ck_assert_ptr_nonnull(fgets(line, sizeof line, progress));
+        if (signals[i] == SIGTERM) kill(child, SIGHUP);
+        kill(child, signals[i]);
+        while (fgets(line, sizeof line, progress)) continue;
+        fclose(progress);
+        ck_assert_int_eq(waitpid(child, &state, 0), child);
+        ck_assert_msg(WIFEXITED(state), "killed by signal %d", WTERMSIG(state));
+        ck_assert_int_eq(WEXITSTATUS(state), 128 + signals[i]);
+        assert_contains(line, "are in 'm.safetensors'");
+        SUCCEED("info", "m.safetensors");
+        ck_assert_int_eq(scratch_files(false), 2);
+    }
+}
+END_TEST
+
 START_TEST(interrupt_keeps_fit)
 {
     static char screen[1 << 18];
@@ -1032,6 +1098,7 @@ Suite *command_suite(void)
     tcase_add_test(work, nuts_tells_all);
     tcase_add_test(work, nuts_with_a_flow);
     tcase_add_test(work, numbers_to_standard_output);
+    tcase_add_test(work, standard_input_and_output);
     tcase_add_test(work, full_standard_output);
     tcase_add_test(work, demo);
     tcase_add_test(work, demo_banana);
@@ -1047,6 +1114,7 @@ Suite *command_suite(void)
     tcase_add_loop_test(bad, bad_formula, 0, COUNT(bad_formulas));
     tcase_add_test(early, divergence_keeps_weights);
     tcase_add_test(early, interrupt_keeps_weights);
+    tcase_add_test(early, signals_keep_weights);
     tcase_add_test(early, interrupt_keeps_fit);
     tcase_add_test(early, interrupt_keeps_draws);
     tcase_add_test(early, progress_off_a_terminal);

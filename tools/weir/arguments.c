@@ -104,9 +104,15 @@ static bool in_range(const struct option *option, double number)
     return low_enough && (option->above_low ? number > option->low : number >= option->low);
 }
 
+static const char *file_name(const char *text, enum file_role role)
+{
+    if (role == NO_FILE || strcmp(text, "-") != 0) return text;
+    return role == INPUT_FILE ? "/dev/stdin" : "/dev/stdout";
+}
+
 static bool parse_value(const struct option *option, const char *text, struct option_value *value)
 {
-    value->text = text;
+    value->text = file_name(text, option->file);
     switch (option->kind) {
     case OPTION_FLAG:
         return value->flag = true;
@@ -178,7 +184,7 @@ static ad_status take_positional(struct arguments *arguments, const char *word, 
     if (!slot || !slot->name)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "unexpected argument '%s'; see 'weir %s --help'", word,
                             arguments->command->name);
-    arguments->positionals[i] = word;
+    arguments->positionals[i] = file_name(word, slot->file);
     if (!slot->choices || find_choice(slot->choices, word, &ignored)) return AD_OK;
     char choices[160];
     list_choices(slot->choices, choices);

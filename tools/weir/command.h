@@ -10,11 +10,14 @@
 /* ---- Tables -------------------------------------------------------------------------------------------------- */
 
 enum option_kind { OPTION_FLAG, OPTION_COUNT, OPTION_NUMBER, OPTION_TEXT, OPTION_CHOICE };
+/* A text that names a file: "-" stands for standard input or output. */
+enum file_role { NO_FILE, INPUT_FILE, OUTPUT_FILE };
 
 struct option {
     const char *name; /* after "--" */
     char letter;      /* after "-"; 0: none */
     enum option_kind kind;
+    enum file_role file;
     const char *value;   /* what help calls the value: "FILE" */
     const char *initial; /* the default, as a user would give it; NULL: none */
     bool required;
@@ -35,6 +38,7 @@ struct positional {
     const char *name;
     const char *choices; /* NULL: any text */
     const char *help;
+    enum file_role file;
 };
 
 enum { MOST_OPTIONS = 32, MOST_POSITIONALS = 2, MOST_GROUPS = 3 };
@@ -83,7 +87,7 @@ ad_status arguments_parse(struct arguments *arguments, const struct command *com
 bool option_flag(const struct arguments *arguments, const char *name);
 uint64_t option_count(const struct arguments *arguments, const char *name);
 double option_number(const struct arguments *arguments, const char *name);
-const char *option_text(const struct arguments *arguments, const char *name); /* NULL: not given */
+const char *option_text(const struct arguments *arguments, const char *name); /* or a file's name; NULL: not given */
 size_t option_choice(const struct arguments *arguments, const char *name);
 /* The values of a group, by name. */
 json_t *options_json(const struct arguments *arguments, const struct option *group);

@@ -22,6 +22,7 @@ static const struct option options[] = {
     {.name = "output",
      .letter = 'o',
      .kind = OPTION_TEXT,
+     .file = OUTPUT_FILE,
      .value = "FILE",
      .required = true,
      .help = "where to: .npy, .csv, .tsv or .txt"},

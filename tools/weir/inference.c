@@ -30,7 +30,7 @@ static bool on_progress(void *context, const nf_vi_progress *now)
 static bool on_step(void *context)
 {
     (void)context;
-    return is_interrupted();
+    return interrupt_signal() != 0;
 }
 
 ad_status infer(nf_flow *flow, const nf_target *target, const nf_vi_options *options, const char *label,
@@ -41,10 +41,9 @@ ad_status infer(nf_flow *flow, const nf_target *target, const nf_vi_options *opt
     o.progress = on_progress;
     o.interrupted = on_step;
     o.context = &watched;
-    struct sigaction old;
-    interrupt_catch(&old);
+    interrupt_catch();
     ad_status status = nf_vi(flow, target, &o, report, error);
-    sigaction(SIGINT, &old, NULL);
+    interrupt_release();
     meter_end(&watched.meter);
     if (!status && report->outcome == NF_STOPPED_BY_CALLER)
         status = ad_error_set(error, AD_ERROR_INTERRUPTED, "interrupted after %zu of %zu iterations",

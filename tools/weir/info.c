@@ -33,7 +33,7 @@ static void print_options(const json_t *training, FILE *to)
     fprintf(to, "options    ");
     json_object_foreach(json_object_get(training, "options"), name, value)
     {
-        if (json_is_false(value)) continue;
+        if (json_is_false(value) || json_is_null(value)) continue;
         fprintf(to, " --%s", name);
         if (json_is_string(value)) fprintf(to, " '%s'", json_string_value(value));
         if (json_is_number(value)) fprintf(to, " %.10g", json_number_value(value));
@@ -95,7 +95,7 @@ const struct command info_command = {
     .name = "info",
     .summary = "Tell what is in a model file: the flow, how it was trained, its scores.",
     .example = "weir info moons.safetensors",
-    .positionals = {{"MODEL", NULL, "a trained flow, as 'weir fit' saves it"}},
+    .positionals = {{"MODEL", NULL, "a trained flow, as 'weir fit' saves it", INPUT_FILE}},
     .run = run,
     .print = print,
 };

@@ -1,23 +1,36 @@
-/* Ctrl-C, for work that can stop halfway. */
+/* Ctrl-C, and other signals that ask for an end, for work that can stop halfway. */
 #include "interrupt.h"
 
-static volatile sig_atomic_t interrupted;
+#include <signal.h>
 
-static void on_interrupt(int signal_number)
+static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+enum { SIGNALS = sizeof signals / sizeof *signals };
+
+static volatile sig_atomic_t noted;
+static struct sigaction old[SIGNALS];
+
+static void on_signal(int number)
 {
-    (void)signal_number;
-    interrupted = 1;
+    noted = number;
 }
 
-void interrupt_catch(struct sigaction *old)
+void interrupt_catch(void)
 {
-    struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND | SA_RESTART};
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND | SA_RESTART};
     sigemptyset(&action.sa_mask);
-    interrupted = 0;
-    sigaction(SIGINT, &action, old);
+    noted = 0;
+    for (int i = 0; i < SIGNALS; i++) {
+        sigaction(signals[i], NULL, &old[i]);
+        if (old[i].sa_handler != SIG_IGN) sigaction(signals[i], &action, NULL);
+    }
 }
 
-bool is_interrupted(void)
+void interrupt_release(void)
 {
-    return interrupted;
+    for (int i = 0; i < SIGNALS; i++) sigaction(signals[i], &old[i], NULL);
+}
+
+int interrupt_signal(void)
+{
+    return noted;
 }

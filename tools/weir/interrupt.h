@@ -1,12 +1,14 @@
-/* Ctrl-C, for work that can stop halfway. */
+/* Ctrl-C, and other signals that ask for an end, for work that can stop halfway. */
 #ifndef WEIR_INTERRUPT_H
 #define WEIR_INTERRUPT_H
 
-#include <signal.h>
 #include <stdbool.h>
 
-/* From here on the first ctrl-C is noted, and the second ends the process; until sigaction(SIGINT, old, NULL). */
-void interrupt_catch(struct sigaction *old);
-bool is_interrupted(void);
+/* From here to interrupt_release() the first SIGINT, SIGTERM or SIGHUP is noted, and a second one of its kind ends the
+ * process. What the process was started to ignore, as by nohup, stays ignored. */
+void interrupt_catch(void);
+void interrupt_release(void);
+/* The signal that was noted last, or 0. */
+int interrupt_signal(void);
 
 #endif

@@ -4,6 +4,8 @@
 #include "files.h"
 #include "report.h"
 
+#include <math.h>
+
 static const struct option options[] = {
     {.name = "context",
      .kind = OPTION_TEXT,
@@ -12,6 +14,7 @@ static const struct option options[] = {
     {.name = "output",
      .letter = 'o',
      .kind = OPTION_TEXT,
+     .file = OUTPUT_FILE,
      .value = "FILE",
      .help = "where the log-density of each row goes: .npy, .csv, .tsv or .txt; without it only the mean is told"},
     OPTION_THREADS,
@@ -77,8 +80,12 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
 
 static void print(const json_t *result, FILE *to)
 {
-    fprintf(to, "NLL %.4f ± %.4f nats per row, mean over %lld rows of %s\n", report_number_of(result, "nll"),
-            report_number_of(result, "nll_stderr"), report_count_of(result, "rows"), report_text_of(result, "data"));
+    const char *data = report_text_of(result, "data");
+    if (isnan(report_number_of(result, "nll")))
+        fprintf(to, "NLL infinite: rows of %s have density 0\n", data);
+    else
+        fprintf(to, "NLL %.4f ± %.4f nats per row, mean over %lld rows of %s\n", report_number_of(result, "nll"),
+                report_number_of(result, "nll_stderr"), report_count_of(result, "rows"), data);
     if (json_object_get(result, "output"))
         fprintf(to, "%s: the log-density of each\n", report_text_of(result, "output"));
 }
@@ -87,8 +94,8 @@ const struct command logprob_command = {
     .name = "logprob",
     .summary = "Evaluate the log-density of points under a trained flow, in nats.",
     .example = "weir logprob moons.safetensors points.csv -o logp.npy",
-    .positionals = {{"MODEL", NULL, "a trained flow, as 'weir fit' saves it"},
-                    {"POINTS", NULL, "table of numbers: .npy, .csv, .tsv or .txt"}},
+    .positionals = {{"MODEL", NULL, "a trained flow, as 'weir fit' saves it", INPUT_FILE},
+                    {"POINTS", NULL, "table of numbers: .npy, .csv, .tsv or .txt", INPUT_FILE}},
     .groups = {options},
     .run = run,
     .print = print,

@@ -1,9 +1,11 @@
 /* The weir command: finds the command that is asked for, runs it, prints what it tells. */
 #include "command.h"
+#include "interrupt.h"
 #include "report.h"
 #include "suggest.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 
 static const struct command *const commands[] = {
@@ -15,7 +17,8 @@ enum { COMMANDS = sizeof commands / sizeof *commands };
 /* Named by two words; in the overview they are part of the first. */
 static const struct command *const two_words[] = {&demo_potentials_command, &demo_nfvi_command, &demo_banana_command};
 
-enum { EXIT_FAULT = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
+/* After a signal it is 128 and the signal's number, as shells have it. */
+enum { EXIT_FAULT = 1, EXIT_USAGE = 2, EXIT_SIGNAL = 128 };
 
 static int exit_status(ad_status status)
 {
@@ -25,7 +28,7 @@ static int exit_status(ad_status status)
     case AD_ERROR_ARGUMENT:
         return EXIT_USAGE;
     case AD_ERROR_INTERRUPTED:
-        return EXIT_INTERRUPTED;
+        return EXIT_SIGNAL + interrupt_signal();
     default:
         return EXIT_FAULT;
     }
@@ -106,6 +109,7 @@ static int run_command(const struct command *command, int count, char **words)
 
 int main(int argc, char **argv)
 {
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like others */
     if (argc < 2) {
         fprintf(stderr, "weir: a command is missing; see 'weir --help'\n");
         return EXIT_USAGE;

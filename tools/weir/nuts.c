@@ -13,6 +13,7 @@ static const struct option options[] = {
     {.name = "output",
      .letter = 'o',
      .kind = OPTION_TEXT,
+     .file = OUTPUT_FILE,
      .value = "FILE",
      .help = "where the draws go, all of the first chain first: .npy, .csv, .tsv or .txt"},
     {.name = "chains", .kind = OPTION_COUNT, .value = "N", .initial = "4", .low = 1, .help = "how many chains"},
@@ -46,6 +47,7 @@ static const struct option options[] = {
     {.name = "dense", .kind = OPTION_FLAG, .help = "a full mass matrix instead of a diagonal one"},
     {.name = "flow",
      .kind = OPTION_TEXT,
+     .file = INPUT_FILE,
      .value = "MODEL",
      .help = "precondition with a flow that was fitted to the target (NeuTra)"},
     {.name = "seed", .kind = OPTION_COUNT, .value = "N", .initial = "1", .help = "of starts, momenta and choices"},
@@ -71,14 +73,13 @@ static bool on_progress(void *context, const nf_nuts_progress *p)
 static bool on_poll(void *context)
 {
     (void)context;
-    return is_interrupted();
+    return interrupt_signal() != 0;
 }
 
 static ad_status sample(const struct arguments *arguments, const nf_target *target, const nf_flow *flow, ad_pool *pool,
                         nf_nuts_result *draws, ad_error *error)
 {
     struct meter meter = meter_start();
-    struct sigaction old;
     nf_nuts_options o = {
         .chains = option_count(arguments, "chains"),
         .tune = option_count(arguments, "tune"),
@@ -93,9 +94,9 @@ static ad_status sample(const struct arguments *arguments, const nf_target *targ
         .interrupted = on_poll,
         .context = &meter,
     };
-    interrupt_catch(&old);
+    interrupt_catch();
     ad_status status = nf_nuts(target, &o, draws, error);
-    sigaction(SIGINT, &old, NULL);
+    interrupt_release();
     meter_end(&meter);
     return status;
 }

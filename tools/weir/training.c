@@ -190,7 +190,7 @@ static bool on_epoch(void *context, const nf_progress *done)
 static bool on_step(void *context)
 {
     progress_step(context);
-    return is_interrupted();
+    return interrupt_signal() != 0;
 }
 
 /* Zero turns it off here; for the library zero is the default, and a negative number turns it off. */
@@ -228,10 +228,9 @@ static ad_status fit_flow(const struct arguments *arguments, nf_flow *flow, cons
         .interrupted = on_step,
         .context = &progress,
     };
-    struct sigaction old;
-    interrupt_catch(&old);
+    interrupt_catch();
     ad_status status = nf_fit(flow, data->values, data->rows, &options, report, error);
-    sigaction(SIGINT, &old, NULL);
+    interrupt_release();
     progress_end(&progress);
     ad_pool_free(pool);
     if (!status && report->outcome == NF_STOPPED_BY_CALLER)

@@ -10,6 +10,7 @@ static const struct option options[] = {
     {.name = "output",
      .letter = 'o',
      .kind = OPTION_TEXT,
+     .file = OUTPUT_FILE,
      .value = "MODEL",
      .help = "where the fitted flow goes: a safetensors file; it isn't kept otherwise"},
     {.name = "flow",
