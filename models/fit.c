@@ -37,6 +37,28 @@ static ad_status resolve(nf_fit_options *o, size_t rows, ad_error *error)
 
 enum { SPLIT_STREAM = 0, SHUFFLE_STREAM = 1 }; /* shuffles use SHUFFLE_STREAM + epoch */
 
+/* A column such as seconds since 1970 may vary less than float32 can tell. */
+static ad_status check_rounding(const char *what, const double *x, size_t rows, size_t columns, ad_error *error)
+{
+    const double most = 0.01; /* of what the column spans */
+    for (size_t c = 0; c < columns; c++) {
+        double low = x[c], high = x[c], rounding = 0;
+        for (size_t r = 0; r < rows; r++) {
+            double value = x[r * columns + c];
+            low = fmin(low, value);
+            high = fmax(high, value);
+            rounding = fmax(rounding, fabs(value - (double)(float)value));
+        }
+        if (low < high && rounding > most * (high - low))
+            return ad_error_set(
+                error, AD_ERROR_ARGUMENT,
+                "fit: %s %zu goes from %.9g to %.9g, which float32 cannot tell apart well enough; train "
+                "in float64",
+                what, c + 1, low, high);
+    }
+    return AD_OK;
+}
+
 /* x (rows, columns) in the flow's dtype, all of it finite; `what` names it in messages. */
 static ad_status take(nf_training *t, const char *what, const double *x, size_t rows, size_t columns, void **taken,
                       ad_error *error)
@@ -58,7 +80,7 @@ static ad_status take(nf_training *t, const char *what, const double *x, size_t 
             ((double *)*taken)[i] = x[i];
         }
     }
-    return AD_OK;
+    return size == sizeof(float) ? check_rounding(what, x, rows, columns, error) : AD_OK;
 }
 
 /* The split: the rows at the first places of a random permutation are for validation. */
@@ -232,6 +254,14 @@ static ad_status diverged_in(nf_training *t, const ad_run *run, double loss, dou
 {
     ad_error cause = {AD_OK, ""};
     char how[800];
+    if (t->now.step == 0 && loss == INFINITY) {
+        t->report->outcome = NF_DIVERGED;
+        t->report->diverged_step = 1;
+        return ad_error_set(error, AD_ERROR_NUMERIC,
+                            "training cannot start: the loss is infinite, since rows of the data have density 0 under "
+                            "the initial flow; its base or a bijector like sigmoid reaches only a part of the space: "
+                            "use others, or rescale the data");
+    }
     ad_run again = *run;
     again.find_nan = true;
     ad_plan_run(t->step_plan, &again, &cause);
@@ -469,7 +499,11 @@ ad_status nf_nll(nf_flow *flow, const double *x, const double *context, size_t r
     double *log_prob = ad_alloc(rows, sizeof *log_prob), sum = 0, squares = 0, n = (double)rows;
     if (!log_prob) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to score %zu rows", rows);
     ad_status status = nf_log_prob(flow, x, context, rows, log_prob, pool, error);
-    for (size_t i = 0; i < rows; i++) sum += log_prob[i];
+    for (size_t i = 0; i < rows && !status; i++) {
+        if (isnan(log_prob[i]))
+            status = ad_error_set(error, AD_ERROR_NUMERIC, "the log-density of row %zu is NaN", i + 1);
+        sum += log_prob[i];
+    }
     for (size_t i = 0; i < rows; i++) squares += (log_prob[i] - sum / n) * (log_prob[i] - sum / n);
     *nll = -sum / n;
     if (standard_error) *standard_error = rows > 1 ? sqrt(squares / (n - 1) / n) : NAN;

@@ -196,8 +196,8 @@ typedef struct {
      * decay at each step: while the learning rate is high, the weights' own losses scatter more. */
     double ema;
     const double *row_context; /* (rows, nf_flow_context()): what each row is conditioned on; NULL when that is 0 */
-    uint64_t seed;         /* of the split and the shuffles */
-    ad_pool *pool;         /* NULL: this thread */
+    uint64_t seed;             /* of the split and the shuffles */
+    ad_pool *pool;             /* NULL: this thread */
     /* After each epoch; false stops training, with the best weights. NULL: none. */
     bool (*progress)(void *context, const nf_progress *progress);
     /* Polled after each step: true stops at once, with the best weights (ctrl-C). NULL: none. */
@@ -227,8 +227,9 @@ typedef struct {
 ad_status nf_fit(nf_flow *flow, const double *x, size_t rows, const nf_fit_options *options, nf_fit_report *report,
                  ad_error *error);
 
-/* Mean of -log p over rows, nats per row, and its standard error (NULL if not wanted). context: as nf_log_prob() has
- * it. */
+/* Mean of -log p over rows, nats per row, and its standard error (NULL if not wanted). Where a row has density 0 they
+ * are infinity and NaN; a log p that is NaN is AD_ERROR_NUMERIC, and the message tells its row. context: as
+ * nf_log_prob() has it. */
 ad_status nf_nll(nf_flow *flow, const double *x, const double *context, size_t rows, double *nll,
                  double *standard_error, ad_pool *pool, ad_error *error);
 

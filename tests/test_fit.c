@@ -730,6 +730,62 @@ START_TEST(a_leap_is_not_kept)
 }
 END_TEST
 
+/* Where the initial flow has density 0, no learning rate helps. */
+START_TEST(data_outside_the_support)
+{
+    static const char *const formulas[] = {"loc-sigmoid", "uniform(0,1):loc"};
+    double *x = normals(2 * ROWS, 1, 9), nll, standard_error;
+    for (size_t i = 0; i < 2 * COUNT(formulas); i++) {
+        nf_flow *flow = new_flow(formulas[i / 2], 2, i & 1 ? AD_F64 : AD_F32);
+        nf_fit_report report;
+        ASSERT_FAILS(nf_fit(flow, x, ROWS, NULL, &report, &error), AD_ERROR_NUMERIC, "have density 0");
+        ck_assert_int_eq(report.outcome, NF_DIVERGED);
+        ck_assert_uint_eq(report.diverged_step, 1);
+        ad_free(report.history);
+        ASSERT_OK(nf_nll(flow, x, NULL, ROWS, &nll, &standard_error, NULL, &error));
+        ck_assert_double_eq(nll, INFINITY);
+        ck_assert(isnan(standard_error));
+        nf_flow_free(flow);
+    }
+    free(x);
+}
+END_TEST
+
+START_TEST(scores_that_are_none)
+{
+    double *x = normals(2 * ROWS, 1, 9), nll;
+    nf_flow *flow = new_flow("loc", 2, AD_F64);
+    x[2 * 6 + 1] = NAN;
+    ASSERT_FAILS(nf_nll(flow, x, NULL, ROWS, &nll, NULL, NULL, &error), AD_ERROR_NUMERIC, "row 7 is NaN");
+    nf_flow_free(flow);
+    free(x);
+}
+END_TEST
+
+START_TEST(columns_that_float32_blurs)
+{
+    static const struct {
+        double offset, scale;
+        bool blurred;
+    } cases[] = {{1e9, 10, true}, {1e9, 1e5, false}, {0, 1e-44, true}, {0, 1e-30, false}, {1e9, 0, false}};
+    double *noise = normals(2 * ROWS, 1, 9), *x = normals(2 * ROWS, 1, 9);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        for (size_t r = 0; r < ROWS; r++) x[2 * r + 1] = cases[i].offset + cases[i].scale * noise[2 * r + 1];
+        for (ad_dtype dtype = AD_F32; dtype <= AD_F64; dtype++) {
+            nf_flow *flow = new_flow("loc-standardize", 2, dtype);
+            ad_status status = nf_fit(flow, x, ROWS, &(nf_fit_options){.epochs = 1}, NULL, &error);
+            if (cases[i].blurred && dtype == AD_F32)
+                ASSERT_FAILS(status, AD_ERROR_ARGUMENT, "column 2 goes from");
+            else
+                ASSERT_OK(status);
+            nf_flow_free(flow);
+        }
+    }
+    free(noise);
+    free(x);
+}
+END_TEST
+
 START_TEST(data_are_checked)
 {
     double *x = normals(2 * ROWS, 1, 9);
@@ -883,6 +939,9 @@ Suite *fit_suite(void)
     tcase_add_test(trouble, diverges);
     tcase_add_test(trouble, diverges_at_the_end);
     tcase_add_test(trouble, a_leap_is_not_kept);
+    tcase_add_test(trouble, data_outside_the_support);
+    tcase_add_test(trouble, scores_that_are_none);
+    tcase_add_test(trouble, columns_that_float32_blurs);
     tcase_add_test(trouble, data_are_checked);
     tcase_add_test(trouble, options_are_checked);
     tcase_add_test(trouble, memory_of_a_step_does_not_grow_with_the_batch);

@@ -284,6 +284,24 @@ START_TEST(forgeries)
 }
 END_TEST
 
+START_TEST(numbers_are_finite)
+{
+    static const double bad[] = {NAN, -INFINITY};
+    for (int i = 0; i < 4; i++) {
+        nf_flow *flow = moved_flow("loc-maf(2)-standardize", 2, i & 1 ? AD_F64 : AD_F32);
+        size_t last = nf_flow_parameter_count(flow) + (i & 2 ? nf_flow_fixed_count(flow) : 0) - 1;
+        if (i & 1)
+            ((double *)nf_flow_parameters(flow))[last] = bad[i / 2];
+        else
+            ((float *)nf_flow_parameters(flow))[last] = (float)bad[i / 2];
+        ck_assert_ptr_null(nf_load(saved(flow, NULL).text, NULL, &error));
+        ASSERT_FAILS(error.status, AD_ERROR_FORMAT,
+                     i & 2 ? "'2.standardize.scale' is infinite" : "'1.maf.bias1' is NaN");
+        nf_flow_free(flow);
+    }
+}
+END_TEST
+
 START_TEST(other_files)
 {
     char *record = content;
@@ -350,6 +368,7 @@ Suite *save_suite(void)
     tcase_add_test(tcase, every_truncation);
     tcase_add_test(tcase, every_flipped_bit_of_the_header);
     tcase_add_test(tcase, forgeries);
+    tcase_add_test(tcase, numbers_are_finite);
     tcase_add_test(tcase, other_files);
     tcase_add_test(tcase, what_cannot_be_saved);
     tcase_add_test(tcase, memory_runs_out);
