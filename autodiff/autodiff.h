@@ -347,7 +347,8 @@ ad_status ad_plan_run(ad_plan *plan, const ad_run *run, ad_error *error);
  * plan that refers to it. */
 typedef struct ad_object ad_object;
 
-/* One reference, the caller's, to be released; NULL when memory is out. destroy may be called from any thread. */
+/* One reference, the caller's, to be released; NULL when memory is out. destroy may be called from any thread; NULL:
+ * data is not the object's. */
 ad_object *ad_object_new(void *data, void (*destroy)(void *data));
 void ad_object_release(ad_object *object);
 void *ad_object_data(const ad_object *object); /* NULL of NULL */

@@ -90,7 +90,7 @@ void ad_object_retain(ad_object *object)
 void ad_object_release(ad_object *object)
 {
     if (!object || atomic_fetch_sub(&object->references, 1) > 1) return;
-    object->destroy(object->data);
+    if (object->destroy) object->destroy(object->data);
     ad_free(object);
 }
 

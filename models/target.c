@@ -1,6 +1,6 @@
 /* Targets on an unconstrained event: each site's map and its log-determinant. Formulas: Stan reference manual,
  * "Constraint transforms". All in log space; z may be large. */
-#include "target.h"
+#include "target_external.h"
 
 #include <math.h>
 #include <string.h>
@@ -228,12 +228,18 @@ static ad_var *constrain(const nf_target *target, ad_var z, ad_var *log_det)
     return value;
 }
 
+/* All sites, one after the other. */
+static ad_var join(const nf_target *target, ad_var *value)
+{
+    for (size_t i = 0; i < target->n_site; i++) value[i] = ad_reshape(value[i], AD_SHAPE(target->site[i].size));
+    return ad_concat(value, (int)target->n_site, 0);
+}
+
 ad_var nf_target_constrain(const nf_target *target, ad_var z)
 {
     ad_var log_det, all = {z.tape, -1}, *value = constrain(target, z, &log_det);
     if (!value) return all;
-    for (size_t i = 0; i < target->n_site; i++) value[i] = ad_reshape(value[i], AD_SHAPE(target->site[i].size));
-    all = ad_concat(value, (int)target->n_site, 0);
+    all = join(target, value);
     ad_free(value);
     return all;
 }
@@ -244,7 +250,7 @@ ad_var nf_target_log_density(const nf_target *target, ad_var z)
     ad_var log_det, density = {z.tape, -1}, *value = constrain(target, z, &log_det);
     if (!value) return density;
     ad_tape_enter(z.tape, target->name);
-    density = target->log_density(target, value);
+    density = target->external ? nf_target_external(target, join(target, value)) : target->log_density(target, value);
     if (ad_is_valid(density) && ad_shape_of(density).rank != 0)
         ad_tape_fail(z.tape, AD_ERROR_ARGUMENT, "target '%s' gave a log-density of shape %s, expected ()", target->name,
                      ad_shape_text(ad_shape_of(density), got));

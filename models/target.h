@@ -22,10 +22,19 @@
  *     const nf_target target = {.name = "mean", .site = sites, .n_site = 2, .log_density = log_density,
  *                               .log_z = NAN, .data = &measured};
  *
- * A density whose value and gradient come from elsewhere (from Stan through BridgeStan, say) is an op with a gradient
- * of its own, `ad_op`: its evaluate calls the other side for each row of the tile, and its vjp records a second op that
- * does the same for the gradient, times g. log_density is then `return ad_apply(&op, value, 1, NULL, 0,
- * value[0].tape)`. tests/test_vi.c has one.
+ * A density whose value and gradient come from elsewhere is a function in plain C, `external` instead of log_density.
+ * With a model of Stan, through BridgeStan, which has unconstrained parameters of its own:
+ *
+ *     static double stan(const nf_target *self, const double *value, double *gradient)
+ *     {
+ *         double log_density;
+ *         int failed = bs_log_density_gradient(self->data, true, true, value, &log_density, gradient, NULL);
+ *         return failed ? -INFINITY : log_density;
+ *     }
+ *
+ *     const nf_site all = {.name = "theta", .size = bs_param_unc_num(model)};
+ *     const nf_target target = {.name = "model", .site = &all, .n_site = 1, .external = stan, .log_z = NAN,
+ *                               .data = model};
  */
 #ifndef WEIR_TARGET_H
 #define WEIR_TARGET_H
@@ -63,6 +72,10 @@ typedef struct nf_target {
     /* value[i]: site i on the user's scale, shape (size), or (K,K) of a Cholesky factor. The log-density, in nats, up
      * to a constant: shape (). -inf is outside the support. */
     ad_var (*log_density)(const struct nf_target *self, const ad_var *value);
+    /* In its place: the log-density at value, all sites one after the other, nf_target_size() numbers, and its gradient
+     * with respect to them. One call for each event; several threads call at once where there is a pool. There are no
+     * second derivatives. The target must outlive the plans that it is recorded for. */
+    double (*external)(const struct nf_target *self, const double *value, double *gradient);
     double log_z;     /* exact log of its integral; NaN when unknown */
     const void *data; /* the author's own */
 } nf_target;

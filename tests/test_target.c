@@ -228,6 +228,91 @@ START_TEST(a_log_density_is_one_number)
 }
 END_TEST
 
+/* ---- External densities ---------------------------------------------------------------------------------------- */
+
+/* The same density twice: on the tape, and in plain C with a gradient by hand. Both sites are used unevenly. */
+static ad_var on_the_tape(const nf_target *self, const ad_var *value)
+{
+    (void)self;
+    ad_var x = value[0], s = value[1];
+    return ad_sub(ad_mul_scalar(ad_sum(ad_square(ad_div(x, ad_add_scalar(ad_sum(s), 1)))), -0.5), ad_sum(ad_square(s)));
+}
+
+static double in_plain_c(const nf_target *self, const double *value, double *gradient)
+{
+    const double *x = value, *s = value + 2, width = s[0] + s[1] + 1, factor = *(const double *)self->data;
+    double squares = x[0] * x[0] + x[1] * x[1];
+    for (int i = 0; i < 2; i++) {
+        gradient[i] = -x[i] / (width * width) * factor;
+        gradient[2 + i] = squares / (width * width * width) - 2 * s[i];
+    }
+    return -0.5 * squares / (width * width) - s[0] * s[0] - s[1] * s[1];
+}
+
+static const nf_site pair[] = {{"x", 2, NF_SITE_REAL, 0, 0}, {"s", 2, NF_SITE_POSITIVE, 0, 0}};
+static const double right = 1, wrong = 1.5;
+
+START_TEST(external_density)
+{
+    enum { ROWS = 1003 }; /* tiles with padding */
+    const nf_target tape = {.name = "tape", .site = pair, .n_site = 2, .log_density = on_the_tape};
+    nf_target plain = {.name = "plain", .site = pair, .n_site = 2, .external = in_plain_c, .data = &right};
+    double *z = normals(4 * ROWS, 1, 1), *a = malloc(ROWS * sizeof *a), *b = malloc(ROWS * sizeof *b);
+    ad_pool *pool = ad_pool_new(3, &error);
+    ASSERT_OK(nf_target_log_densities(&tape, z, ROWS, a, pool, &error));
+    ASSERT_OK(nf_target_log_densities(&plain, z, ROWS, b, pool, &error));
+    for (size_t i = 0; i < ROWS; i++) ck_assert_double_eq_tol(a[i], b[i], 1e-12 * (1 + fabs(a[i])));
+    ASSERT_OK(nf_target_check_gradient(&plain, z, 20, &error));
+    plain.data = &wrong;
+    ASSERT_FAILS(nf_target_check_gradient(&plain, z, 20, &error), AD_ERROR_NUMERIC, "disagrees with its value");
+    ad_pool_free(pool);
+    free(b);
+    free(a);
+    free(z);
+}
+END_TEST
+
+/* Gradients in both dtypes, where z is per-row and where it is shared. */
+START_TEST(gradient_of_an_external_density)
+{
+    enum { ROWS = 37 };
+    const ad_dtype dtype = _i % 2 ? AD_F64 : AD_F32;
+    const nf_target target[] = {{.name = "tape", .site = pair, .n_site = 2, .log_density = on_the_tape},
+                                {.name = "plain", .site = pair, .n_site = 2, .external = in_plain_c, .data = &right}};
+    double *z = normals(4 * ROWS, 1, 2), got[2][4 * ROWS];
+    float narrow[4 * ROWS], out[4 * ROWS];
+    for (size_t i = 0; i < 4 * ROWS; i++) narrow[i] = (float)z[i];
+    for (int k = 0; k < 2; k++) {
+        ad_tape *tape = ad_tape_new();
+        ad_var in = _i < 2 ? ad_input(tape, "z", AD_SHAPE(4)) : ad_param(tape, "z", AD_SHAPE(4));
+        ad_var gradient = ad_to_rows(ad_grad1(nf_target_log_density(&target[k], in), in));
+        ad_plan *plan = ad_plan_new(&gradient, 1, &(ad_plan_options){.dtype = dtype}, &error);
+        ck_assert_msg(plan != NULL, "%s", error.message);
+        ad_plan_set_input(plan, in, dtype == AD_F32 ? (const void *)narrow : z);
+        ad_plan_set_output(plan, 0, dtype == AD_F32 ? (void *)out : got[k]);
+        ASSERT_OK(ad_plan_run(plan, &(ad_run){.rows = ROWS}, &error));
+        for (size_t i = 0; i < 4 * ROWS && dtype == AD_F32; i++) got[k][i] = (double)out[i];
+        ad_plan_free(plan);
+        ad_tape_free(tape);
+    }
+    for (size_t i = 0; i < 4 * ROWS; i++)
+        ck_assert_double_eq_tol(got[0][i], got[1][i], (dtype == AD_F32 ? 1e-5 : 1e-12) * (1 + fabs(got[0][i])));
+    free(z);
+}
+END_TEST
+
+START_TEST(no_second_derivative_of_an_external_density)
+{
+    const nf_target plain = {.name = "plain", .site = pair, .n_site = 2, .external = in_plain_c, .data = &right};
+    ad_tape *tape = ad_tape_new();
+    ad_var in = ad_input(tape, "z", AD_SHAPE(4));
+    ad_grad1(ad_sum(ad_grad1(nf_target_log_density(&plain, in), in)), in);
+    ck_assert_ptr_nonnull(ad_tape_error(tape));
+    ck_assert_msg(strstr(ad_tape_error(tape)->message, "no second derivatives"), "%s", ad_tape_error(tape)->message);
+    ad_tape_free(tape);
+}
+END_TEST
+
 /* ---- Built-in targets ------------------------------------------------------------------------------------------ */
 
 /* Lines of targets.csv: target;z1,z2,…;log-density, by SciPy. */
@@ -362,6 +447,11 @@ Suite *target_suite(void)
     tcase_add_loop_test(constraint, faults_stick_to_the_tape, 0, (int)COUNT(faults));
     tcase_add_test(constraint, a_log_density_is_one_number);
     suite_add_tcase(suite, constraint);
+    TCase *external = tcase_create("external");
+    tcase_add_test(external, external_density);
+    tcase_add_loop_test(external, gradient_of_an_external_density, 0, 4);
+    tcase_add_test(external, no_second_derivative_of_an_external_density);
+    suite_add_tcase(suite, external);
     TCase *builtin = tcase_create("built in");
     tcase_add_test(builtin, densities_agree_with_scipy);
     tcase_add_loop_test(builtin, gradients_are_right, 0, types);
