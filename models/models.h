@@ -331,6 +331,17 @@ ad_status nf_vi(nf_flow *flow, const nf_target *target, const nf_vi_options *opt
 ad_status nf_vi_evaluate(nf_flow *flow, const nf_target *target, size_t draws, uint64_t seed, nf_vi_score *score,
                          ad_pool *pool, ad_error *error);
 
+/* Mean and standard deviation of a number, with their Monte-Carlo standard errors. */
+typedef struct {
+    double mean, sd, mcse_mean, mcse_sd;
+} nf_vi_moments;
+
+/* What the fit tells of the target: of each of the nf_target_size() elements, on the user's scale, by `draws` draws of
+ * the flow (those that the fit is scored by) with smoothed importance weights, which take out what the fit itself is
+ * off. They can be trusted where *khat < 0.7 (NULL: not wanted). Everything is NaN where no draw has a weight. */
+ad_status nf_vi_summarize(nf_flow *flow, const nf_target *target, size_t draws, uint64_t seed, nf_vi_moments *moments,
+                          double *khat, ad_pool *pool, ad_error *error);
+
 /* ---- Importance weights -------------------------------------------------------------------------------------- */
 
 /* Pareto smoothed importance sampling (Vehtari et al. 2024): replaces the largest of n log weights by the expected

@@ -242,6 +242,42 @@ START_TEST(scores)
 }
 END_TEST
 
+/* Weights take out what the flow is off: moments of N(0, 1) from N(0.3, 1.2²), and their errors from how they scatter.
+ */
+START_TEST(weighted_moments)
+{
+    enum { TIMES = 400, DRAWS = 2000 };
+    nf_target *target = target_of("gaussian(dim=1)");
+    nf_flow *flow = normal_flow(0.3, 1.2), *wide = flow_of("scale-loc", 2, AD_F32);
+    double scatter_mean = 0, scatter_sd = 0, mean = 0, sd = 0, khat;
+    nf_vi_moments m[2];
+    for (uint64_t seed = 0; seed < TIMES; seed++) {
+        ASSERT_OK(nf_vi_summarize(flow, target, DRAWS, seed, m, &khat, NULL, &error));
+        mean += m->mean / TIMES;
+        sd += m->sd / TIMES;
+        scatter_mean += pow(m->mean / m->mcse_mean, 2) / TIMES;
+        scatter_sd += pow((m->sd - 1) / m->mcse_sd, 2) / TIMES;
+        ck_assert_double_lt(khat, 0.7);
+    }
+    ck_assert_double_eq_tol(mean, 0, 4 * m->mcse_mean / sqrt(TIMES));
+    ck_assert_double_eq_tol(sd, 1, 4 * m->mcse_sd / sqrt(TIMES));
+    ck_assert_double_eq_tol(scatter_mean, 1, 4 * sqrt(2.0 / TIMES));
+    ck_assert_double_eq_tol(scatter_sd, 1, 4 * sqrt(2.0 / TIMES));
+    nf_target_free(target);
+    /* in float32, of several elements */
+    target = target_of("gaussian(dim=2,correlation=0.5)");
+    ASSERT_OK(nf_vi_summarize(wide, target, 50000, 1, m, NULL, NULL, &error));
+    for (int i = 0; i < 2; i++) {
+        ck_assert_double_eq_tol(m[i].mean, 0, 4 * m[i].mcse_mean);
+        ck_assert_double_eq_tol(m[i].sd, 1, 4 * m[i].mcse_sd);
+    }
+    ASSERT_FAILS(nf_vi_summarize(wide, target, 1, 1, m, NULL, NULL, &error), AD_ERROR_ARGUMENT, "2 draws");
+    nf_flow_free(wide);
+    nf_flow_free(flow);
+    nf_target_free(target);
+}
+END_TEST
+
 /* Eight schools by mean field: the scores agree with the marginal likelihood, by quadrature. */
 START_TEST(marginal_likelihood)
 {
@@ -711,6 +747,7 @@ Suite *vi_suite(void)
     tcase_add_test(objective, mean_field);
     tcase_add_test(objective, tempered_and_annealed);
     tcase_add_test(objective, scores);
+    tcase_add_test(objective, weighted_moments);
     tcase_add_test(objective, marginal_likelihood);
     suite_add_tcase(suite, objective);
     TCase *run = tcase_create("run");

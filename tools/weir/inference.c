@@ -77,24 +77,30 @@ static void mean_and_sd(const double *value, size_t rows, size_t stride, double 
     *sd = sqrt(squares / ((double)rows - 1));
 }
 
-/* Mean and standard deviation of each element, on the user's scale; empty where there are too many to look at. */
+/* Mean and standard deviation of each element, on the user's scale: of draws of the flow, and weighted. Empty where
+ * there are too many to look at. */
 static json_t *values_json(const nf_target *target, nf_flow *flow, uint64_t seed, ad_pool *pool, ad_error *error)
 {
     enum { ROWS = 20000, MOST = 50 };
     size_t dim = nf_target_dim(target), size = nf_target_size(target);
     json_t *values = json_array();
     if (size > MOST) return values;
+    nf_vi_moments weighted[MOST];
     double *z = ad_alloc(ROWS, (dim + size) * sizeof *z), *value = z ? z + ROWS * dim : NULL;
     ad_status status = z ? AD_OK : ad_error_set(error, AD_ERROR_MEMORY, "no memory for %d draws", ROWS);
     if (!status) status = nf_sample(flow, NULL, ROWS, seed, z, NULL, pool, error);
     if (!status) status = nf_target_values(target, z, ROWS, value, pool, error);
+    if (!status) status = nf_vi_summarize(flow, target, ROWS, seed, weighted, NULL, pool, error);
     for (size_t i = 0; i < size && !status; i++) {
         char name[64];
         double mean, sd;
         mean_and_sd(value + i, ROWS, size, &mean, &sd);
-        json_array_append_new(values,
-                              json_pack("{s:o, s:o, s:o}", "name", report_text(nf_target_element(target, i, name)),
-                                        "mean", report_number(mean), "sd", report_number(sd)));
+        json_array_append_new(
+            values,
+            json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", report_text(nf_target_element(target, i, name)),
+                      "mean", report_number(mean), "sd", report_number(sd), "weighted_mean",
+                      report_number(weighted[i].mean), "weighted_sd", report_number(weighted[i].sd), "mcse_mean",
+                      report_number(weighted[i].mcse_mean), "mcse_sd", report_number(weighted[i].mcse_sd)));
     }
     ad_free(z);
     if (!status) return values;
@@ -254,11 +260,15 @@ static void print_values(const json_t *values, FILE *to)
 {
     const json_t *value;
     size_t i;
-    if (json_array_size(values) > 0) fprintf(to, "\n%-24s %10s %10s\n", "draws of the flow", "mean", "sd");
+    if (json_array_size(values) > 0)
+        fprintf(to, "\n%-20s %21s  %32s\n%-20s %10s %10s  %10s %10s %10s\n", "", "draws of the flow",
+                "weighted by importance", "", "mean", "sd", "mean", "sd", "mcse");
     json_array_foreach(values, i, value)
     {
-        fprintf(to, "%-24s %10.4g %10.4g\n", report_text_of(value, "name"), report_number_of(value, "mean"),
-                report_number_of(value, "sd"));
+        fprintf(to, "%-20s %10.4g %10.4g  %10.4g %10.4g %10.2g\n", report_text_of(value, "name"),
+                report_number_of(value, "mean"), report_number_of(value, "sd"),
+                report_number_of(value, "weighted_mean"), report_number_of(value, "weighted_sd"),
+                report_number_of(value, "mcse_mean"));
     }
 }
 
