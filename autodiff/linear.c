@@ -10,7 +10,7 @@
 /* ---- matmul, matmul_rows ------------------------------------------------------------------------------------- */
 
 /* attribute: transpose_a, transpose_b, and which matrix has known zeros; then, unless NOT_BLOCKED, the number of blocks
- * and all their row_end, column_begin, column_end. */
+ * and all their row_end, column_begin, column_end: of A as it is multiplied, after it is transposed. */
 enum { TRANSPOSE_A, TRANSPOSE_B, BLOCKED, BLOCK_COUNT, BLOCKS };
 enum { NOT_BLOCKED, BLOCKED_A, BLOCKED_C };
 
@@ -292,8 +292,9 @@ static bool blocks_of(const ad_call *call, ad_blocks *blocks, size_t **index)
  * blocks would be on the right, the transposed product is taken. */
 static void matmul_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
 {
-    const ad_var a = call->in[0], b = call->in[1];
-    const bool ta = call->attribute[TRANSPOSE_A] != 0, tb = call->attribute[TRANSPOSE_B] != 0;
+    const bool of_transpose = call->attribute[BLOCKED] == BLOCKED_A && call->attribute[TRANSPOSE_A] != 0;
+    const ad_var a = of_transpose ? ad_transpose(call->in[0]) : call->in[0], b = call->in[1];
+    const bool ta = call->attribute[TRANSPOSE_A] != 0 && !of_transpose, tb = call->attribute[TRANSPOSE_B] != 0;
     const bool of_a = call->attribute[BLOCKED] == BLOCKED_A, of_c = call->attribute[BLOCKED] == BLOCKED_C;
     const bool sum_a = !ad_is_per_row(a) && ad_is_per_row(y), sum_b = !ad_is_per_row(b) && ad_is_per_row(y);
     ad_blocks blocks;
@@ -302,7 +303,7 @@ static void matmul_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient
     const ad_blocks *known = index ? &blocks : NULL;
     const char g_blocked = of_c ? 'a' : 0;
 
-    if (of_a) /* then A is not transposed */
+    if (of_a)
         gradient[0] = ad_matmul_general(g, b, false, !tb, 'c', known, sum_a);
     else if (!ta)
         gradient[0] = ad_matmul_general(g, b, false, !tb, g_blocked, known, sum_a);
@@ -321,6 +322,7 @@ static void matmul_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient
         gradient[1] = ad_transpose(ad_matmul_general(g, a, true, ta, 'a', known, sum_b));
     else
         gradient[1] = ad_matmul_general(a, g, !ta, false, 0, NULL, sum_b);
+    if (of_transpose) gradient[0] = ad_transpose(gradient[0]);
     ad_free(index);
 }
 
@@ -349,6 +351,9 @@ AD_DEFINE_OP(matmul) = {
                {.n_in = 2, .in = {{AD_DIMS(4, 3), -2, 2}, {AD_DIMS(2, 4), -2, 2}}, AD_ATTRIBUTES(1, 1, NOT_BLOCKED)},
                {.n_in = 2, .in = AD_MATRICES(5, 4, 1), AD_ATTRIBUTES(0, 0, BLOCKED_A, AD_STAIRCASE)},
                {.n_in = 2, .in = AD_MATRICES(5, 4, 3), AD_ATTRIBUTES(0, 0, BLOCKED_A, AD_STAIRCASE)},
+               {.n_in = 2,
+                .in = {{AD_DIMS(4, 5), -2, 2}, {AD_DIMS(4, 3), -2, 2}},
+                AD_ATTRIBUTES(1, 0, BLOCKED_A, AD_STAIRCASE)},
                {.n_in = 2, .in = AD_MATRICES(5, 3, 4), AD_ATTRIBUTES(0, 0, BLOCKED_C, AD_STAIRCASE)}),
 };
 

@@ -1,5 +1,4 @@
-/* Recording matrix products, in the forms that run fast: a shared matrix is transposed once per run, not in each tile.
- */
+/* Recording matrix products, in the forms that run fast. */
 #include "internal.h"
 
 #include <stdlib.h>
@@ -109,11 +108,14 @@ ad_var ad_matmul_general(ad_var a, ad_var b, bool transpose_a, bool transpose_b,
     if (!ad_is_valid(a) || !ad_is_valid(b)) return (ad_var){a.tape, -1};
     const bool a_per_row = ad_is_per_row(a), b_per_row = ad_is_per_row(b), of_a = blocks && blocked == 'a';
     ad_blocks transposed = {0};
-    if (transpose_a && (!a_per_row || of_a || is_vector(a))) {
+    if (transpose_a && of_a) {
         bool exact = true;
-        if (of_a && !transpose_blocks(blocks, ad_shape_of(a).dim[1], &transposed, &exact)) return fail_memory(a.tape);
+        if (!transpose_blocks(blocks, ad_shape_of(a).dim[1], &transposed, &exact)) return fail_memory(a.tape);
         if (!exact) a = clear_outside(a, blocks);
-        if (of_a) blocks = &transposed;
+        blocks = &transposed;
+    }
+    /* The GEMM reads a shared A either way at the same speed. */
+    if (transpose_a && (is_vector(a) || (of_a && a_per_row))) {
         a = ad_transpose(a);
         transpose_a = false;
     }
