@@ -281,6 +281,8 @@ ad_var ad_root(ad_var x, const ad_var *captured, int n_captured, ad_root_kind ki
  * differentiated again. What y doesn't depend on gets zeros. */
 void ad_grad(ad_var y, const ad_var *wrt, int count, ad_var *gradient);
 ad_var ad_grad1(ad_var y, ad_var wrt);
+/* (n, m), row i the gradient of element i of y with respect to wrt, of n and m elements: n sweeps. */
+ad_var ad_jacobian(ad_var y, ad_var wrt);
 
 /* ---- Structure ----------------------------------------------------------------------------------------------- */
 

@@ -26,31 +26,47 @@ static ad_var zeros_like(ad_var v)
     return fit(ad_scalar(v.tape, 0), v);
 }
 
-/* Which nodes up to y depend on a wrt, if `held` depends on nothing. */
-static void mark_paths(const ad_tape *tape, int32_t y, int32_t held, const ad_var *wrt, int count, bool *on_path)
+/* The nodes from the first wrt up to y, each by its number from there. */
+typedef struct {
+    ad_tape *tape;
+    int32_t first;
+    bool *on_path;       /* does it depend on a wrt, if `held` depends on nothing? */
+    ad_var *gradient;    /* what has been pushed to it so far */
+    ad_var *in, *pushed; /* room for the arguments of any */
+} sweep;
+
+static bool is_on_path(const sweep *s, int32_t id)
 {
-    for (int i = 0; i < count; i++)
-        if (wrt[i].id <= y) on_path[wrt[i].id] = true;
-    for (int32_t id = 0; id <= y; id++)
-        for (int j = 0; j < tape->node[id].n_in && id != held; j++) on_path[id] |= on_path[tape->node[id].in[j]];
+    return id >= s->first && s->on_path[id - s->first];
 }
 
-/* Push the gradient of node id, gradient[id], on to its arguments. */
-static void push(ad_tape *tape, int32_t id, const bool *on_path, ad_var *gradient, ad_var *in, ad_var *push_to)
+static void mark_paths(const sweep *s, int32_t y, int32_t held, const ad_var *wrt, int count)
 {
-    const ad_node node = tape->node[id];
-    if (!node.op->vjp) return;
-    for (int j = 0; j < node.n_in; j++) {
-        in[j] = (ad_var){tape, node.in[j]};
-        push_to[j] = (ad_var){tape, -1};
+    for (int i = 0; i < count; i++)
+        if (wrt[i].id <= y) s->on_path[wrt[i].id - s->first] = true;
+    for (int32_t id = s->first; id <= y; id++) {
+        const ad_node *node = &s->tape->node[id];
+        for (int j = 0; j < node->n_in && id != held; j++) s->on_path[id - s->first] |= is_on_path(s, node->in[j]);
     }
-    ad_call call = {tape, in, node.n_in, node.attribute, node.n_attribute, node.object};
-    node.op->vjp(&call, (ad_var){tape, id}, gradient[id], push_to);
-    for (int j = 0; j < node.n_in && tape->error.status == AD_OK; j++) {
-        int32_t to = node.in[j];
-        if (!on_path[to] || !ad_is_valid(push_to[j])) continue;
-        ad_var g = fit(push_to[j], in[j]);
-        gradient[to] = ad_is_valid(gradient[to]) ? ad_add(gradient[to], g) : g;
+}
+
+/* Push the gradient of node id on to its arguments. */
+static void push(const sweep *s, int32_t id)
+{
+    const ad_node node = s->tape->node[id];
+    bool leads_on = false;
+    for (int j = 0; j < node.n_in; j++) {
+        leads_on |= is_on_path(s, node.in[j]);
+        s->in[j] = (ad_var){s->tape, node.in[j]};
+        s->pushed[j] = (ad_var){s->tape, -1};
+    }
+    if (!leads_on || !node.op->vjp) return;
+    ad_call call = {s->tape, s->in, node.n_in, node.attribute, node.n_attribute, node.object};
+    node.op->vjp(&call, (ad_var){s->tape, id}, s->gradient[id - s->first], s->pushed);
+    for (int j = 0; j < node.n_in && s->tape->error.status == AD_OK; j++) {
+        if (!is_on_path(s, node.in[j]) || !ad_is_valid(s->pushed[j])) continue;
+        ad_var *to = &s->gradient[node.in[j] - s->first], g = fit(s->pushed[j], s->in[j]);
+        *to = ad_is_valid(*to) ? ad_add(*to, g) : g;
     }
 }
 
@@ -83,27 +99,33 @@ void ad_grad_held(ad_var y, ad_var seed, ad_var held, const ad_var *wrt, int cou
     ad_tape *tape = y.tape;
     for (int i = 0; i < count; i++) gradient[i] = (ad_var){tape, -1};
     if (tape->error.status != AD_OK) return;
-    size_t nodes = (size_t)y.id + 1, widest = 1;
-    for (size_t id = 0; id < nodes; id++)
+    sweep s = {.tape = tape, .first = y.id};
+    for (int i = 0; i < count; i++)
+        if (wrt[i].id < s.first) s.first = wrt[i].id;
+    size_t nodes = (size_t)(y.id - s.first) + 1, widest = 1;
+    for (int32_t id = s.first; id <= y.id; id++)
         if ((size_t)tape->node[id].n_in > widest) widest = (size_t)tape->node[id].n_in;
-    ad_var *sum = ad_alloc(nodes, sizeof *sum);
-    bool *on_path = ad_alloc(nodes, sizeof *on_path);
-    ad_var *in = ad_alloc(widest, sizeof *in), *push_to = ad_alloc(widest, sizeof *push_to);
-    if (sum && on_path && in && push_to) {
-        for (size_t id = 0; id < nodes; id++) sum[id] = (ad_var){tape, -1};
-        mark_paths(tape, y.id, held.id, wrt, count, on_path);
-        sum[y.id] = fit(seed, y);
-        for (int32_t id = y.id; id >= 0 && tape->error.status == AD_OK; id--)
-            if (on_path[id] && id != held.id && ad_is_valid(sum[id])) push(tape, id, on_path, sum, in, push_to);
-        for (int i = 0; i < count && tape->error.status == AD_OK; i++)
-            gradient[i] = wrt[i].id <= y.id && ad_is_valid(sum[wrt[i].id]) ? sum[wrt[i].id] : zeros_like(wrt[i]);
+    s.gradient = ad_alloc(nodes, sizeof *s.gradient);
+    s.on_path = ad_alloc(nodes, sizeof *s.on_path);
+    s.in = ad_alloc(widest, sizeof *s.in);
+    s.pushed = ad_alloc(widest, sizeof *s.pushed);
+    if (s.gradient && s.on_path && s.in && s.pushed) {
+        for (size_t i = 0; i < nodes; i++) s.gradient[i] = (ad_var){tape, -1};
+        mark_paths(&s, y.id, held.id, wrt, count);
+        s.gradient[nodes - 1] = fit(seed, y);
+        for (int32_t id = y.id; id >= s.first && tape->error.status == AD_OK; id--)
+            if (is_on_path(&s, id) && id != held.id && ad_is_valid(s.gradient[id - s.first])) push(&s, id);
+        for (int i = 0; i < count && tape->error.status == AD_OK; i++) {
+            ad_var g = wrt[i].id <= y.id ? s.gradient[wrt[i].id - s.first] : (ad_var){tape, -1};
+            gradient[i] = ad_is_valid(g) ? g : zeros_like(wrt[i]);
+        }
     } else {
         ad_tape_fail(tape, AD_ERROR_MEMORY, "out of memory for the gradient of %zu nodes", nodes);
     }
-    ad_free(push_to);
-    ad_free(in);
-    ad_free(on_path);
-    ad_free(sum);
+    ad_free(s.pushed);
+    ad_free(s.in);
+    ad_free(s.on_path);
+    ad_free(s.gradient);
 }
 
 ad_var ad_grad1(ad_var y, ad_var wrt)
@@ -111,4 +133,20 @@ ad_var ad_grad1(ad_var y, ad_var wrt)
     ad_var gradient;
     ad_grad(y, &wrt, 1, &gradient);
     return gradient;
+}
+
+ad_var ad_jacobian(ad_var y, ad_var wrt)
+{
+    const size_t n = ad_shape_size(ad_shape_of(y)), m = ad_shape_size(ad_shape_of(wrt));
+    ad_var *element = ad_alloc(n, sizeof *element), flat = ad_reshape(y, AD_SHAPE(n)), jacobian = {y.tape, -1};
+    if (!element) {
+        ad_tape_fail(y.tape, AD_ERROR_MEMORY, "out of memory for a Jacobian of %zu rows", n);
+        return jacobian;
+    }
+    /* All elements first: a sweep goes through what is recorded between its ends. */
+    for (size_t i = 0; i < n; i++) element[i] = ad_reshape(ad_slice(flat, 0, i, i + 1), AD_SCALAR);
+    for (size_t i = 0; i < n; i++) element[i] = ad_reshape(ad_grad1(element[i], wrt), AD_SHAPE(1, m));
+    jacobian = ad_concat(element, (int)n, 0);
+    ad_free(element);
+    return jacobian;
 }

@@ -44,24 +44,6 @@ static ad_root_program *program_new(ad_var x, const ad_var *captured, int n_capt
     return program;
 }
 
-/* Of y with respect to z, (n, n), a gradient for each of its rows. */
-static ad_var jacobian(ad_var y, ad_var z)
-{
-    const size_t n = ad_shape_size(ad_shape_of(z));
-    ad_var *row = ad_alloc(n, sizeof *row), matrix = {z.tape, -1};
-    if (!row) {
-        ad_tape_fail(z.tape, AD_ERROR_MEMORY, "out of memory for a Jacobian of %zu rows", n);
-        return matrix;
-    }
-    for (size_t i = 0; i < n; i++) {
-        ad_grad_held(ad_slice(y, 0, i, i + 1), ad_scalar(z.tape, 1), z, &z, 1, &row[i]);
-        row[i] = ad_reshape(row[i], AD_SHAPE(1, n));
-    }
-    matrix = ad_concat(row, (int)n, 0);
-    ad_free(row);
-    return matrix;
-}
-
 /* Rows are solved in groups that change from step to step: an op that sums them, counts them or draws noise for them
  * has no meaning there. */
 static void check_ops(const ad_root_program *program)
@@ -104,7 +86,7 @@ static void record(ad_root_program *program,
     program->result[program->n_result++] = ad_sub(y, program->x);
     if (tape->error.status == AD_OK) check_ops(program);
     if (program->kind == AD_ROOT_GENERAL)
-        program->result[program->n_result++] = ad_solve(jacobian(y, program->z), program->result[0]);
+        program->result[program->n_result++] = ad_solve(ad_jacobian(y, program->z), program->result[0]);
 }
 
 /* ---- Gradients -------------------------------------------------------------------------------------------------- */
@@ -138,10 +120,8 @@ static ad_var replay(const ad_root_program *program, const ad_call *call, ad_var
 /* J⁻ᵀ g */
 static ad_var pull_back(const ad_root_program *program, ad_var y, ad_var z, ad_var g)
 {
-    if (program->kind != AD_ROOT_ELEMENTWISE) return ad_solve(ad_transpose(jacobian(y, z)), g);
-    ad_var diagonal;
-    ad_grad_held(y, ad_scalar(z.tape, 1), z, &z, 1, &diagonal);
-    return ad_div(g, diagonal);
+    if (program->kind != AD_ROOT_ELEMENTWISE) return ad_solve(ad_transpose(ad_jacobian(y, z)), g);
+    return ad_div(g, ad_grad1(ad_sum(y), z));
 }
 
 void ad_root_vjp(const ad_call *call, ad_var z, ad_var g, ad_var *gradient)

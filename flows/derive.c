@@ -69,13 +69,14 @@ static ad_var element(ad_var v, size_t i)
  * 1974): one for an elementwise map, two for a coupling, D for an autoregressive one. */
 static ad_var diagonal(ad_var out, ad_var in, const structure *s)
 {
-    size_t dim = s->dim, left = dim;
-    ad_var *entry = ad_alloc(dim, sizeof *entry), result = {in.tape, -1};
-    size_t *member = ad_alloc(dim, sizeof *member);
+    size_t dim = s->dim, left = dim, groups = 0;
+    ad_var *sum = ad_alloc(dim, sizeof *sum), *entry = ad_alloc(dim, sizeof *entry), result = {in.tape, -1};
+    size_t *member = ad_alloc(dim, sizeof *member), *group = ad_alloc(dim, sizeof *group);
     bool *done = ad_alloc(dim, sizeof *done);
-    if (!entry || !member || !done)
+    bool good = sum && entry && member && group && done;
+    if (!good)
         ad_tape_fail(in.tape, AD_ERROR_MEMORY, "out of memory for the diagonal of a Jacobian of %zu x %zu", dim, dim);
-    while (entry && member && done && left) {
+    for (; good && left; groups++) {
         size_t count = 0;
         for (size_t i = 0; i < dim; i++) {
             bool alone = !done[i];
@@ -83,27 +84,20 @@ static ad_var diagonal(ad_var out, ad_var in, const structure *s)
                 alone = !s->depends[i * dim + member[k]] && !s->depends[member[k] * dim + i];
             if (!alone) continue;
             member[count++] = i;
+            group[i] = groups;
             done[i] = true;
         }
-        ad_var gradient = ad_grad1(ad_sum(ad_gather(out, member, count)), in);
-        for (size_t k = 0; k < count; k++) entry[member[k]] = element(gradient, member[k]);
+        sum[groups] = ad_sum(ad_gather(out, member, count));
         left -= count;
     }
-    if (left == 0) result = ad_concat(entry, (int)dim, 0);
+    for (size_t g = 0; g < groups; g++) sum[g] = ad_grad1(sum[g], in);
+    for (size_t i = 0; good && i < dim; i++) entry[i] = element(sum[group[i]], i);
+    if (good) result = ad_concat(entry, (int)dim, 0);
     ad_free(done);
+    ad_free(group);
     ad_free(member);
     ad_free(entry);
-    return result;
-}
-
-/* (dim, dim); row i is the gradient of output i. */
-static ad_var jacobian(ad_var out, ad_var in, size_t dim)
-{
-    ad_var *row = ad_alloc(dim, sizeof *row), result = {in.tape, -1};
-    if (!row) ad_tape_fail(in.tape, AD_ERROR_MEMORY, "out of memory for a Jacobian of %zu x %zu", dim, dim);
-    for (size_t i = 0; row && i < dim; i++) row[i] = ad_grad1(ad_sum(element(out, i)), in);
-    if (row) result = ad_reshape(ad_concat(row, (int)dim, 0), AD_SHAPE(dim, dim));
-    ad_free(row);
+    ad_free(sum);
     return result;
 }
 
@@ -116,7 +110,7 @@ ad_var nf_derive_log_det(ad_var out, ad_var in)
     ad_var log_det = {in.tape, -1};
     if (find_structure(out, in, &s)) {
         ad_tape_enter(in.tape, scope[s.kind]);
-        log_det = s.kind == AD_ROOT_GENERAL ? ad_log_abs_det(jacobian(out, in, s.dim))
+        log_det = s.kind == AD_ROOT_GENERAL ? ad_log_abs_det(ad_jacobian(out, in))
                                             : ad_sum(ad_log(ad_abs(diagonal(out, in, &s))));
         ad_tape_leave(in.tape);
     }

@@ -48,15 +48,10 @@ static double log_abs_det(double *a, size_t n)
     return log_det;
 }
 
-/* jacobian[r][i][j] = d out_i / d in_j by the tape: row i is the gradient of output i. */
+/* jacobian[r][i][j] = d out_i / d in_j by the tape. */
 static ad_status tape_jacobian(nf_checker *c, const nf_check_direction *d, size_t rows, double *jacobian)
 {
-    ad_var *row = ad_alloc(c->dim, sizeof *row);
-    if (!row) return nf_check_out_of_memory(c);
-    for (size_t i = 0; i < c->dim; i++) row[i] = ad_grad1(ad_sum(ad_slice(d->out, 0, i, i + 1)), d->in);
-    ad_status status = nf_check_run(d, ad_concat(row, (int)c->dim, 0), rows, jacobian, c->error);
-    ad_free(row);
-    return status;
+    return nf_check_run(d, ad_jacobian(d->out, d->in), rows, jacobian, c->error);
 }
 
 /* How far each feature may move: no further than makes an output move as far, lest it leave the range of the map. */
