@@ -31,9 +31,9 @@ static void collect_steps(nf_bijector *bijector, size_t *skip, nf_bijector **ste
 nf_bijector *nf_chain_slice(const nf_bijector *chain, size_t first, size_t last, ad_error *error)
 {
     size_t steps = nf_chain_steps(chain), count = last - first, found = 0;
-    if (first >= last || last > steps) {
-        ad_error_set(error, AD_ERROR_ARGUMENT, "chain slice: expected steps of 0 … %zu, at least one, got %zu … %zu",
-                     steps, first, last);
+    if (first > last || last > steps) {
+        ad_error_set(error, AD_ERROR_ARGUMENT, "chain slice: expected steps of 0 … %zu, got %zu … %zu", steps, first,
+                     last);
         return NULL;
     }
     nf_bijector *slice = ad_alloc(1, sizeof *slice), **step = ad_alloc(count, sizeof *step);

@@ -19,6 +19,7 @@ enum { LOG_PROB, SAMPLE, FORWARD, INVERSE, EVALUATIONS };
 
 struct nf_flow {
     nf_bijector *base, *bijector;
+    bool borrows; /* the base: a slice's */
     ad_dtype dtype;
     entry *entry; /* trained ones first */
     size_t n_entry, n_trained;
@@ -95,6 +96,24 @@ nf_flow *nf_flow_new(nf_bijector *base, nf_bijector *bijector, ad_dtype dtype, a
     return flow;
 }
 
+nf_flow *nf_flow_slice(const nf_flow *flow, size_t steps, ad_error *error)
+{
+    nf_bijector *bijector = nf_chain_slice(flow->bijector, 0, steps, error);
+    if (!bijector) return NULL;
+    nf_flow *slice = ad_alloc(1, sizeof *slice);
+    if (slice) *slice = (nf_flow){.base = flow->base, .bijector = bijector, .borrows = true, .dtype = flow->dtype};
+    if (slice && collect_parameters(slice)) {
+        nf_flow_push(slice);
+        return slice;
+    }
+    ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a slice of a flow");
+    if (slice)
+        nf_flow_free(slice);
+    else
+        nf_bijector_free(bijector);
+    return NULL;
+}
+
 nf_flow *nf_flow_parse(const char *formula, size_t dim, size_t context, ad_dtype dtype, uint64_t seed, ad_error *error)
 {
     nf_bijector *base, *bijector = nf_parse_flow(formula, dim, context, seed, &base, error);
@@ -108,7 +127,7 @@ void nf_flow_free(nf_flow *flow)
     ad_free_aligned(flow->data);
     ad_free(flow->entry);
     nf_bijector_free(flow->bijector);
-    nf_bijector_free(flow->base);
+    if (!flow->borrows) nf_bijector_free(flow->base);
     ad_free(flow);
 }
 

@@ -171,8 +171,8 @@ nf_bijector *nf_bijector_parse(const char *formula, size_t dim, size_t context, 
  */
 nf_bijector *nf_chain(nf_bijector **child, size_t count, ad_error *error);
 nf_bijector *nf_invert(nf_bijector *child, ad_error *error);
-/* Steps first … last-1 of a chain, counted as its formula has them (chains within it are their steps): the samples
- * after each step are those of (0, n). It shares the chain's parameters and must not outlive it. */
+/* Steps first … last-1 of a chain, counted as its formula has them (chains within it are their steps); none are the
+ * identity. It shares the chain's parameters and must not outlive it. */
 nf_bijector *nf_chain_slice(const nf_bijector *chain, size_t first, size_t last, ad_error *error);
 size_t nf_chain_steps(const nf_bijector *chain); /* 1 for what isn't a chain */
 void nf_bijector_free(nf_bijector *bijector);
@@ -214,6 +214,10 @@ typedef struct nf_flow nf_flow;
 nf_flow *nf_flow_new(nf_bijector *base, nf_bijector *bijector, ad_dtype dtype, ad_error *error);
 /* From a formula, with or without a base distribution; see nf_bijector_parse(). */
 nf_flow *nf_flow_parse(const char *formula, size_t dim, size_t context, ad_dtype dtype, uint64_t seed, ad_error *error);
+/* The flow that ends after the first `steps` steps of its chain (nf_chain_steps()); after none, its base distribution.
+ * Drawn from with the same seed, it shows the same samples after so many steps. It shares the flow's bijectors, takes
+ * their parameters as nf_flow_pull() last left them, and must not outlive the flow. */
+nf_flow *nf_flow_slice(const nf_flow *flow, size_t steps, ad_error *error);
 void nf_flow_free(nf_flow *flow);
 
 nf_bijector *nf_flow_bijector(const nf_flow *flow);

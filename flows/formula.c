@@ -258,13 +258,12 @@ static void print_chain(text *t, const nf_bijector *const *step, size_t count)
         if (p.kind[i] == i) print_step(&p.step[i], step[i]);
         good = !p.step[i].failed;
     }
-    if (good) {
+    if (good && count > 0) {
         for (size_t n = 1; n <= count; n++)
             for (size_t i = 0; i + n <= count; i++) choose(&p, i, n);
         print_best(t, &p, 0, count);
-    } else {
-        t->failed = true;
     }
+    t->failed |= !good;
     for (size_t i = 0; i < count && p.step; i++) ad_free(p.step[i].data);
     ad_free(p.table);
     ad_free(p.step);
@@ -274,6 +273,7 @@ static void print_chain(text *t, const nf_bijector *const *step, size_t count)
 static char *print_formula(const nf_bijector *base, const nf_bijector *bijector, bool with_defaults)
 {
     text t = {.with_defaults = with_defaults};
+    append(&t, "%s", ""); /* of a slice without steps */
     locale_t c_locale = newlocale(LC_ALL_MASK, "C", NULL);
     if (!c_locale) return NULL;
     locale_t before = uselocale(c_locale); /* a number has a point, wherever we are */

@@ -687,6 +687,48 @@ START_TEST(pictures)
 }
 END_TEST
 
+/* a, b given c: its density there, and what each step does. */
+START_TEST(a_conditional_flow)
+{
+    char table[1 << 14], steps[3][2048];
+    static char svg[1 << 22];
+    size_t filled = (size_t)snprintf(table, sizeof table, "a,c,b\n");
+    for (int r = 0; r < 80; r++)
+        filled += (size_t)snprintf(table + filled, sizeof table - filled, "%g,%g,%g\n", sin(7 * r), cos(r), cos(3 * r));
+    write_text("data.csv", table);
+    SUCCEED("fit", "data.csv", "--context", "c", "--flow", "flip-rqs(4)-flip", "--no-standardize", "--epochs", "3",
+            "-o", "m.safetensors");
+    for (int k = 0; k < 3; k++) {
+        static const char *const number[] = {"0", "1", "3"};
+        SUCCEED("sample", "m.safetensors", "--context", "0.5", "--steps", number[k], "-n", "5", "-o", "s.csv");
+        slurp(scratch_path("s.csv").text, steps[k], sizeof steps[k]);
+    }
+    double z[2], x[2];
+    ck_assert_int_eq(sscanf(steps[0], "%lf,%lf", &z[0], &z[1]), 2);
+    ck_assert_int_eq(sscanf(steps[1], "%lf,%lf", &x[0], &x[1]), 2);
+    ck_assert(z[0] == x[1] && z[1] == x[0]);
+    SUCCEED("sample", "m.safetensors", "--context", "0.5", "-n", "5", "-o", "s.csv");
+    slurp(scratch_path("s.csv").text, table, sizeof table);
+    ck_assert_str_eq(table, steps[2]);
+    ck_assert_int_eq(strncmp(table, "a,b\n", 4), 0);
+    ck_assert_int_eq(RUN("sample", "m.safetensors", "--context", "0.5", "--steps", "4", "-o", "s.csv"), 2);
+    assert_contains(complaint, "--steps: flip-rqs(4)-flip has 3 steps, got 4");
+    ck_assert_int_eq(RUN("plot", "m.safetensors", "-o", "p.svg"), 2);
+    assert_contains(complaint, "give its context of 1 numbers with --context");
+    ck_assert_int_eq(RUN("plot", "m.safetensors", "--context", "1,2", "-o", "p.svg"), 2);
+    assert_contains(complaint, "expected 1 number separated");
+    if (!have_gnuplot()) return;
+    SUCCEED("plot", "m.safetensors", "--context", "0.5", "--data", "data.csv", "-n", "500", "-o", "p.svg");
+    slurp(scratch_path("p.svg").text, svg, sizeof svg);
+    assert_contains(svg, "flip-rqs(4)-flip, given c = 0.5");
+    assert_contains(svg, "Data, of any context");
+    assert_contains(svg, "Density of the flow");
+    SUCCEED("plot", "m.safetensors", "--context", "0.5", "--steps", "-o", "p.png");
+    slurp(scratch_path("p.png").text, svg, sizeof svg);
+    ck_assert_mem_eq(svg, "\x89PNG\r\n\x1a\n", 8);
+}
+END_TEST
+
 /* Of a fit to a target, in the plane and beyond; and the figure of a demo. */
 START_TEST(pictures_of_targets)
 {
@@ -1103,6 +1145,7 @@ Suite *command_suite(void)
     tcase_add_test(work, demo);
     tcase_add_test(work, demo_banana);
     tcase_add_loop_test(work, pictures, 0, COUNT(headers));
+    tcase_add_test(work, a_conditional_flow);
     tcase_add_test(work, pictures_of_targets);
     tcase_add_loop_test(work, picture_without_gnuplot, 0, COUNT(bad_gnuplots));
     tcase_add_loop_test(bad, bad_table, 0, COUNT(bad_tables));

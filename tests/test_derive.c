@@ -228,11 +228,34 @@ START_TEST(slices_of_a_chain)
         nf_flow_free(last);
         nf_flow_free(flow);
     }
-    ck_assert_ptr_null(nf_chain_slice(chain, 2, 2, &error));
-    ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "at least one");
+    ck_assert_ptr_null(nf_chain_slice(chain, 2, 1, &error));
+    ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "got 2 … 1");
     ck_assert_ptr_null(nf_chain_slice(chain, 0, 6, &error));
     ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "0 … 5");
     nf_bijector_free(chain);
+}
+END_TEST
+
+/* A flow's draws after each step are those of its base, mapped; and its own, after all. */
+START_TEST(slices_of_a_flow)
+{
+    enum { ROWS = 50 };
+    nf_flow *flow = nf_flow_parse("student(df=4):(maf(5)-flip)*2-affine", 3, 0, AD_F64, 1, &error);
+    double z[ROWS * 3], x[ROWS * 3], mapped[ROWS * 3], log_prob[ROWS], of_slice[ROWS];
+    for (size_t steps = 0; steps <= 5; steps++) {
+        nf_flow *slice = nf_flow_slice(flow, steps, &error);
+        ck_assert_msg(slice != NULL, "%s", error.message);
+        ASSERT_OK(nf_sample(slice, NULL, ROWS, 7, steps ? x : z, of_slice, NULL, &error));
+        ASSERT_OK(nf_transform(slice, false, z, NULL, ROWS, mapped, NULL, NULL, &error));
+        for (size_t i = 0; i < ROWS * 3; i++) ck_assert_double_eq_tol(mapped[i], steps ? x[i] : z[i], 1e-14);
+        nf_flow_free(slice);
+    }
+    ASSERT_OK(nf_sample(flow, NULL, ROWS, 7, mapped, log_prob, NULL, &error));
+    ck_assert_mem_eq(mapped, x, sizeof x);
+    ck_assert_mem_eq(log_prob, of_slice, sizeof log_prob);
+    ck_assert_ptr_null(nf_flow_slice(flow, 6, &error));
+    ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "0 … 5, got 0 … 6");
+    nf_flow_free(flow);
 }
 END_TEST
 
@@ -248,6 +271,7 @@ Suite *derive_suite(void)
     tcase_add_test(all, out_of_range_is_nan);
     tcase_add_test(all, registered);
     tcase_add_test(all, slices_of_a_chain);
+    tcase_add_test(all, slices_of_a_flow);
     suite_add_tcase(suite, all);
     return suite;
 }

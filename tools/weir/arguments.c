@@ -294,6 +294,11 @@ size_t option_choice(const struct arguments *arguments, const char *name)
     return value_of(arguments, name, OPTION_CHOICE)->choice;
 }
 
+bool option_given(const struct arguments *arguments, const char *name, enum option_kind kind)
+{
+    return value_of(arguments, name, kind)->text != NULL;
+}
+
 json_t *options_json(const struct arguments *arguments, const struct option *group)
 {
     json_t *object = json_object();

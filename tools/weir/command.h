@@ -89,6 +89,8 @@ uint64_t option_count(const struct arguments *arguments, const char *name);
 double option_number(const struct arguments *arguments, const char *name);
 const char *option_text(const struct arguments *arguments, const char *name); /* or a file's name; NULL: not given */
 size_t option_choice(const struct arguments *arguments, const char *name);
+/* Does an option without a default have a value? */
+bool option_given(const struct arguments *arguments, const char *name, enum option_kind kind);
 /* The values of a group, by name. */
 json_t *options_json(const struct arguments *arguments, const struct option *group);
 

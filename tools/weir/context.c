@@ -74,6 +74,24 @@ ad_status context_take(const char *columns, const char *path, nf_table *table, s
     return status;
 }
 
+ad_status context_read_points(const char *path, const char *columns, const nf_flow *flow, const json_t *record,
+                              const char *model, nf_table *points, struct context *context, ad_error *error)
+{
+    size_t size = nf_flow_context(flow);
+    *context = (struct context){0};
+    if (!columns && size > 0) columns = json_string_value(json_object_get(record, "context"));
+    ad_status status = read_data(path, nf_flow_dim(flow) + size, model, points, error);
+    if (status) return status;
+    status = context_take(columns, path, points, context, error);
+    if (!status && context->size != size) {
+        context_free(context);
+        status = ad_error_set(error, AD_ERROR_ARGUMENT, "--context names %zu columns, but %s needs %zu", context->size,
+                              model, size);
+    }
+    if (status) nf_table_free(points);
+    return status;
+}
+
 /* One row of numbers; false when it isn't that. */
 static bool parse_numbers(const char *text, size_t size, double *values)
 {
@@ -102,7 +120,8 @@ static ad_status read_rows(const char *path, struct context *context, size_t row
     return status;
 }
 
-ad_status context_read(const char *text, size_t size, size_t rows, struct context *context, ad_error *error)
+/* Room for the context of so many rows; none where the flow has none and none is given. */
+static ad_status begin(const char *text, size_t size, size_t rows, struct context *context, ad_error *error)
 {
     *context = (struct context){0};
     if (!text && size > 0)
@@ -113,9 +132,33 @@ ad_status context_read(const char *text, size_t size, size_t rows, struct contex
         return ad_error_set(error, AD_ERROR_ARGUMENT, "--context: this flow has none, it was fitted without");
     *context = (struct context){ad_alloc(rows, size * sizeof *context->values), size};
     if (!context->values) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for the context of %zu rows", rows);
-    if (!parse_numbers(text, size, context->values)) return read_rows(text, context, rows, error);
+    return AD_OK;
+}
+
+static void repeat(struct context *context, size_t rows)
+{
     for (size_t r = 1; r < rows; r++)
-        memcpy(context->values + r * size, context->values, size * sizeof *context->values);
+        memcpy(context->values + r * context->size, context->values, context->size * sizeof *context->values);
+}
+
+ad_status context_read(const char *text, size_t size, size_t rows, struct context *context, ad_error *error)
+{
+    ad_status status = begin(text, size, rows, context, error);
+    if (status || !text) return status;
+    if (!parse_numbers(text, size, context->values)) return read_rows(text, context, rows, error);
+    repeat(context, rows);
+    return AD_OK;
+}
+
+ad_status context_repeat(const char *text, size_t size, size_t rows, struct context *context, ad_error *error)
+{
+    ad_status status = begin(text, size, rows, context, error);
+    if (status || !text) return status;
+    if (!parse_numbers(text, size, context->values))
+        return ad_error_set(error, AD_ERROR_ARGUMENT,
+                            "--context: expected %zu number%s separated by commas, as in '0.5,1', got '%s'", size,
+                            size == 1 ? "" : "s", text);
+    repeat(context, rows);
     return AD_OK;
 }
 

@@ -109,7 +109,7 @@ static ad_status draw(const struct work *w, nf_table *samples, ad_error *error)
     if (!status) status = banana_picture_draw(&picture, path, error);
     if (!status) made(w, DENSITY);
     path_of(w, STEPS, path);
-    if (!status) status = steps_picture_draw(w->trained->flow, seed, path, w->pool, error);
+    if (!status) status = steps_picture_draw(w->trained->flow, NULL, seed, path, w->pool, error);
     if (!status) made(w, STEPS);
     return status;
 }

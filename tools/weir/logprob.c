@@ -51,15 +51,10 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     nf_table points;
     struct context context = {0};
     double nll, standard_error;
-    ad_status status = read_data(input, nf_flow_dim(flow) + nf_flow_context(flow), model, &points, error);
+    ad_status status =
+        context_read_points(input, option_text(arguments, "context"), flow, record, model, &points, &context, error);
     if (!status) {
-        const char *given = option_text(arguments, "context");
-        const char *columns = given ? given : json_string_value(json_object_get(record, "context"));
-        status = context_take(columns, input, &points, &context, error);
-        if (!status && context.size != nf_flow_context(flow))
-            status = ad_error_set(error, AD_ERROR_ARGUMENT, "--context names %zu columns, but %s needs %zu",
-                                  context.size, model, nf_flow_context(flow));
-        if (!status && output) status = check_output(output, input, error);
+        if (output) status = check_output(output, input, error);
         if (!status && output) status = check_output(output, model, error);
         if (!status) status = evaluate(arguments, flow, &points, context.values, &nll, &standard_error, error);
         if (!status) {

@@ -1,5 +1,6 @@
 /* The picture of a trained flow, as a gnuplot script. */
 #include "picture.h"
+#include "context.h"
 #include "files.h"
 #include "gnuplot.h"
 #include "inference.h"
@@ -118,8 +119,13 @@ static ad_status draw_plane(FILE *script, const struct picture *picture, const c
     struct range x = range_of(picture, 0), y = range_of(picture, 1);
     struct grid grid;
     ad_status status = grid_make(&grid, x, y, GRID, error);
+    struct context context = {0};
     if (!status)
-        status = nf_log_prob(picture->flow, grid.points, NULL, GRID * GRID, grid.log_density, picture->pool, error);
+        status = context_repeat(picture->context, nf_flow_context(picture->flow), GRID * GRID, &context, error);
+    if (!status)
+        status = nf_log_prob(picture->flow, grid.points, context.values, GRID * GRID, grid.log_density, picture->pool,
+                             error);
+    context_free(&context);
     if (!status) {
         grid_write(script, "density", &grid, 0);
         panels_title(script, title);
@@ -130,7 +136,8 @@ static ad_status draw_plane(FILE *script, const struct picture *picture, const c
     draw_points(script, (struct box){0.595, 0.98, 0.58, 0.91}, x, y, names, "samples", "Samples of the flow",
                 sample_colour);
     if (picture->data)
-        draw_points(script, (struct box){0.075, 0.46, 0.09, 0.42}, x, y, names, "data", "Data", data_colour);
+        draw_points(script, (struct box){0.075, 0.46, 0.09, 0.42}, x, y, names, "data",
+                    picture->context ? "Data, of any context" : "Data", data_colour);
     if (loss) draw_loss(script, (struct box){picture->data ? 0.595 : 0.075, 0.98, 0.09, 0.42}, picture->record);
     return AD_OK;
 }
@@ -225,8 +232,12 @@ ad_status picture_draw(const struct picture *picture, const char *path, ad_error
     bool plane = picture->samples->columns == 2;
     panels_begin(script, path, PICTURE_WIDTH, picture->samples->columns > 2 ? CORNER_HEIGHT : PICTURE_HEIGHT);
     char **names = column_names(picture->record, picture->samples->columns);
-    char *formula = nf_flow_formula(picture->flow, false);
-    const char *title = formula ? formula : "";
+    char *formula = nf_flow_formula(picture->flow, false), title[512];
+    const char *given = json_string_value(json_object_get(picture->record, "context"));
+    int length = snprintf(title, sizeof title, "%.300s", formula ? formula : "");
+    if (picture->context)
+        snprintf(title + length, sizeof title - (size_t)length, ", given %.80s = %.100s", given ? given : "context",
+                 picture->context);
     bool fitted = json_object_get(picture->record, "target") != NULL;
     bool loss = (fitted ? inference_history(script, picture->record) : write_history(script, picture->record)) > 0;
     if (picture->data) points_write(script, "data", picture->data);

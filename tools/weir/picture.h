@@ -12,6 +12,7 @@ struct picture {
     const nf_table *data; /* to show beside; NULL: none */
     const nf_table *samples;
     ad_pool *pool;
+    const char *context; /* of a conditional flow, as numbers; else NULL */
 };
 
 /* AD_ERROR_ARGUMENT when the name doesn't end in .png or .svg. */

@@ -1,9 +1,11 @@
 /* weir plot: a picture of a trained flow. */
 #include "command.h"
+#include "context.h"
 #include "files.h"
 #include "inference.h"
 #include "picture.h"
 #include "report.h"
+#include "steps_picture.h"
 #include "target_picture.h"
 
 static const struct option options[] = {
@@ -16,6 +18,13 @@ static const struct option options[] = {
      .kind = OPTION_TEXT,
      .value = "TARGET",
      .help = "density to show beside that of the flow; the one that it was fitted to where it isn't given"},
+    {.name = "context",
+     .kind = OPTION_TEXT,
+     .value = "CONTEXT",
+     .help = "of a conditional flow, numbers, as in '0.5,1': the picture is of the density there"},
+    {.name = "steps",
+     .kind = OPTION_FLAG,
+     .help = "show samples after each step of the formula's chain, in the first two features"},
     {.name = "output",
      .letter = 'o',
      .kind = OPTION_TEXT,
@@ -56,12 +65,16 @@ static ad_status draw(const struct arguments *arguments, struct picture *picture
 {
     nf_target *target;
     nf_table samples = {0};
+    struct context context = {0};
+    size_t rows = option_count(arguments, "rows");
     if (find_target(arguments, picture, &target, error)) return error->status;
     picture->pool = ad_pool_new((int)option_count(arguments, "threads"), error);
     ad_status status = picture->pool ? AD_OK : error->status;
+    if (!status) status = context_repeat(picture->context, nf_flow_context(picture->flow), rows, &context, error);
     if (!status)
-        status = draw_samples(picture->flow, NULL, record, option_count(arguments, "rows"),
-                              option_count(arguments, "seed"), &samples, picture->pool, error);
+        status = draw_samples(picture->flow, context.values, record, rows, option_count(arguments, "seed"), &samples,
+                              picture->pool, error);
+    context_free(&context);
     picture->samples = &samples;
     const char *output = option_text(arguments, "output");
     if (!status && target && !picture->data && samples.columns == 2 && nf_target_size(target) == 2)
@@ -74,6 +87,25 @@ static ad_status draw(const struct arguments *arguments, struct picture *picture
     return status;
 }
 
+static ad_status draw_steps(const struct arguments *arguments, const struct picture *picture, ad_error *error)
+{
+    ad_pool *pool = ad_pool_new((int)option_count(arguments, "threads"), error);
+    if (!pool) return error->status;
+    ad_status status = steps_picture_draw(picture->flow, picture->context, option_count(arguments, "seed"),
+                                          option_text(arguments, "output"), pool, error);
+    ad_pool_free(pool);
+    return status;
+}
+
+static ad_status read_points(const char *path, const nf_flow *flow, const json_t *record, const char *model,
+                             nf_table *data, ad_error *error)
+{
+    struct context context;
+    ad_status status = context_read_points(path, NULL, flow, record, model, data, &context, error);
+    if (!status) context_free(&context);
+    return status;
+}
+
 static ad_status run(const struct arguments *arguments, json_t *result, ad_error *error)
 {
     const char *model = arguments->positionals[0], *output = option_text(arguments, "output");
@@ -83,10 +115,14 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     nf_flow *flow = load_model(model, &record, error);
     if (!flow) return error->status;
     nf_table data = {0};
-    ad_status status = input ? read_data(input, nf_flow_dim(flow), model, &data, error) : AD_OK;
+    ad_status status = input ? read_points(input, flow, record, model, &data, error) : AD_OK;
     if (!status) status = check_output(output, model, error);
-    struct picture picture = {.flow = flow, .record = record, .data = input ? &data : NULL};
-    if (!status) status = draw(arguments, &picture, record, error);
+    struct picture picture = {
+        .flow = flow, .record = record, .data = input ? &data : NULL, .context = option_text(arguments, "context")};
+    if (!status && option_flag(arguments, "steps"))
+        status = draw_steps(arguments, &picture, error);
+    else if (!status)
+        status = draw(arguments, &picture, record, error);
     if (!status) {
         json_object_set_new(result, "model", report_text(model));
         if (input) json_object_set_new(result, "data", report_text(input));

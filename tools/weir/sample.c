@@ -24,10 +24,31 @@ static const struct option options[] = {
      .value = "FILE",
      .required = true,
      .help = "where to: .npy, .csv, .tsv or .txt"},
+    {.name = "steps",
+     .kind = OPTION_COUNT,
+     .value = "N",
+     .help = "end after the first N steps of the formula's chain; 0: the base distribution"},
     {.name = "seed", .kind = OPTION_COUNT, .value = "N", .initial = "1", .help = "of the draw"},
     OPTION_THREADS,
     {0},
 };
+
+/* What there is to draw from: the flow, or its first steps, whose draws have no names and are on no target's scale. */
+static ad_status cut(const struct arguments *arguments, nf_flow **flow, json_t **record, ad_error *error)
+{
+    size_t all = nf_chain_steps(nf_flow_bijector(*flow)), steps = option_count(arguments, "steps");
+    if (!option_given(arguments, "steps", OPTION_COUNT)) return AD_OK;
+    if (steps > all) {
+        char *formula = nf_flow_formula(*flow, false);
+        ad_error_set(error, AD_ERROR_ARGUMENT, "--steps: %s has %zu step%s, got %zu", formula ? formula : "the flow",
+                     all, all == 1 ? "" : "s", steps);
+        ad_free(formula);
+        return error->status;
+    }
+    if (steps < all) *record = NULL;
+    *flow = nf_flow_slice(*flow, steps, error);
+    return *flow ? AD_OK : error->status;
+}
 
 /* Names and numbers as the training data had them, or the target. */
 static ad_status draw(const struct arguments *arguments, nf_flow *flow, json_t *record, size_t *columns,
@@ -62,7 +83,11 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     if (!flow) return error->status;
     ad_status status = check_output(output, model, error);
     size_t columns = 0;
-    if (!status) status = draw(arguments, flow, record, &columns, error);
+    nf_flow *part = flow;
+    json_t *of_part = record; /* borrowed */
+    if (!status) status = cut(arguments, &part, &of_part, error);
+    if (!status) status = draw(arguments, part, of_part, &columns, error);
+    if (part != flow) nf_flow_free(part);
     if (!status) {
         json_object_set_new(result, "model", report_text(model));
         json_object_set_new(result, "output", report_text(output));

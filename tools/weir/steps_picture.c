@@ -1,13 +1,14 @@
 /* The picture of what each step of a chain does, as a gnuplot script: the same draws after none, one, two … steps, each
  * in the colour of the angle it began at. */
 #include "steps_picture.h"
+#include "context.h"
 #include "gnuplot.h"
 #include "panels.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { DRAWS = 5000, ACROSS = 4, PANEL_SIZE = 400, STREAM = 0x73746570 };
+enum { DRAWS = 5000, ACROSS = 4, PANEL_SIZE = 400 };
 
 /* One for the base and one for each step; a standardization at the end shares that of the step before. */
 static size_t count_panels(const nf_bijector *chain, ad_error *error)
@@ -35,20 +36,21 @@ static void draw_panel(FILE *script, const nf_table *now, size_t panel, size_t d
 static void write_block(FILE *script, const nf_table *now, const double *z, size_t panel)
 {
     fprintf(script, "$step%zu << EOD\n", panel);
-    for (size_t r = 0; r < DRAWS; r++)
-        fprintf(script, "%.7g %.7g %.5g\n", now->values[2 * r], now->values[2 * r + 1], atan2(z[2 * r + 1], z[2 * r]));
+    for (size_t r = 0; r < DRAWS; r++) {
+        const double *x = now->values + r * now->columns, *base = z + r * now->columns;
+        fprintf(script, "%.7g %.7g %.5g\n", x[0], x[1], atan2(base[1], base[0]));
+    }
     fprintf(script, "EOD\n");
 }
 
-/* x: the draws z after the first `steps` steps. */
-static ad_status push_forward(const nf_bijector *chain, size_t steps, const double *z, double *x, ad_pool *pool,
-                              ad_error *error)
+/* x: draws of the base after the first `steps` steps. */
+static ad_status draw(const nf_flow *flow, size_t steps, const double *context, uint64_t seed, double *x, ad_pool *pool,
+                      ad_error *error)
 {
-    nf_bijector *slice = nf_chain_slice(chain, 0, steps, error);
-    nf_flow *flow = slice ? nf_flow_new(NULL, slice, AD_F64, error) : NULL;
-    if (!flow) return error->status;
-    ad_status status = nf_transform(flow, false, z, NULL, DRAWS, x, NULL, pool, error);
-    nf_flow_free(flow);
+    nf_flow *slice = nf_flow_slice(flow, steps, error);
+    if (!slice) return error->status;
+    ad_status status = nf_sample(slice, context, DRAWS, seed, x, NULL, pool, error);
+    nf_flow_free(slice);
     return status;
 }
 
@@ -60,22 +62,20 @@ static void name_panel(const nf_bijector *chain, size_t panel, char title[static
     nf_bijector_free(step);
 }
 
-static ad_status write_panels(FILE *script, const nf_bijector *chain, size_t panels, uint64_t seed, ad_pool *pool,
-                              ad_error *error)
+static ad_status write_panels(FILE *script, const nf_flow *flow, size_t panels, const double *context, uint64_t seed,
+                              ad_pool *pool, ad_error *error)
 {
-    double *z = ad_alloc(DRAWS, 4 * sizeof *z);
+    const nf_bijector *chain = nf_flow_bijector(flow);
+    const size_t dim = nf_flow_dim(flow), down = (panels + ACROSS - 1) / ACROSS;
+    double *z = ad_alloc(DRAWS, 2 * dim * sizeof *z);
     if (!z) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for a picture");
-    for (size_t i = 0; i < 2 * DRAWS; i++) z[i] = ad_random_normal(seed, STREAM, i);
-    nf_table now = {.rows = DRAWS, .columns = 2, .values = z};
-    const size_t down = (panels + ACROSS - 1) / ACROSS;
+    nf_table now = {.rows = DRAWS, .columns = dim, .values = z};
     ad_status status = AD_OK;
     for (size_t panel = 0; panel < panels && !status; panel++) {
         char title[64];
-        if (panel > 0) {
-            now.values = z + 2 * (size_t)DRAWS;
-            size_t steps = panel + 1 < panels ? panel : nf_chain_steps(chain);
-            status = push_forward(chain, steps, z, now.values, pool, error);
-        }
+        if (panel > 0) now.values = z + dim * DRAWS;
+        size_t steps = panel == 0 || panel + 1 < panels ? panel : nf_chain_steps(chain);
+        status = draw(flow, steps, context, seed, now.values, pool, error);
         name_panel(chain, panel, title);
         write_block(script, &now, z, panel);
         draw_panel(script, &now, panel, down, title);
@@ -84,19 +84,28 @@ static ad_status write_panels(FILE *script, const nf_bijector *chain, size_t pan
     return status;
 }
 
-ad_status steps_picture_draw(nf_flow *flow, uint64_t seed, const char *path, ad_pool *pool, ad_error *error)
+ad_status steps_picture_draw(nf_flow *flow, const char *context, uint64_t seed, const char *path, ad_pool *pool,
+                             ad_error *error)
 {
+    if (nf_flow_dim(flow) < 2)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "the picture of steps needs 2 features, the flow has 1");
+    struct context given;
+    ad_status status = context_repeat(context, nf_flow_context(flow), DRAWS, &given, error);
+    if (status) return status;
     nf_flow_pull(flow);
-    const nf_bijector *chain = nf_flow_bijector(flow);
-    size_t panels = count_panels(chain, error);
+    size_t panels = count_panels(nf_flow_bijector(flow), error);
     FILE *script = panels > 0 ? gnuplot_begin(error) : NULL;
-    if (!script) return error->status;
+    if (!script) {
+        context_free(&given);
+        return error->status;
+    }
     panels_begin(script, path, ACROSS * PANEL_SIZE, (int)((panels + ACROSS - 1) / ACROSS) * PANEL_SIZE);
     /* Angles are cyclic, and so are the colours. */
     fprintf(script, "set palette model HSV functions gray, 0.8, 0.85; set cbrange [-pi:pi]; unset colorbox\n");
     fprintf(script, "set multiplot\n");
-    ad_status status = write_panels(script, chain, panels, seed, pool, error);
+    status = write_panels(script, flow, panels, given.values, seed, pool, error);
     panels_end(script);
+    context_free(&given);
     if (!status) return gnuplot_finish(script, path, error);
     fclose(script);
     return status;

@@ -4,8 +4,9 @@
 
 #include "models.h"
 
-/* Of a flow in two features whose formula is a chain: draws of the base, and the same draws after each step of it; a
- * last step `standardize` goes with the step before. */
-ad_status steps_picture_draw(nf_flow *flow, uint64_t seed, const char *path, ad_pool *pool, ad_error *error);
+/* The first two features: draws of the base, and the same draws after each step of the chain; a last step `standardize`
+ * goes with the step before. context: numbers, of a conditional flow; else NULL. */
+ad_status steps_picture_draw(nf_flow *flow, const char *context, uint64_t seed, const char *path, ad_pool *pool,
+                             ad_error *error);
 
 #endif
