@@ -160,30 +160,6 @@ END_TEST
 
 /* ---- Optima ---------------------------------------------------------------------------------------------------- */
 
-/* A mean field keeps the diagonal of the precision: 1, and (1 + r²), both over (1 - r²). */
-START_TEST(mean_field)
-{
-    enum { DIM = 20 };
-    const double r = 0.6, end = sqrt(1 - r * r), inside = sqrt((1 - r * r) / (1 + r * r));
-    nf_target *target = target_of("gaussian(dim=20, correlation=0.6)");
-    nf_flow *flow = flow_of("scale-loc", DIM, AD_F32);
-    nf_vi_report report;
-    nf_vi_options o = {.objective = NF_STL, .iters = 2000, .mc = 50, .optimizer.learning_rate = 0.02};
-    ASSERT_OK(nf_vi(flow, target, &o, &report, &error));
-    for (size_t i = 0; i < DIM; i++) {
-        double sd = log1p(exp(parameter_at(flow, i)));
-        ck_assert_double_eq_tol(sd, i == 0 || i == DIM - 1 ? end : inside, 0.01);
-        ck_assert_double_eq_tol(parameter_at(flow, DIM + i), 0, 0.05);
-    }
-    double kl = 0.5 * (DIM - 1) * log(1 - r * r) - 2 * log(end) - (DIM - 2) * log(inside);
-    ck_assert_double_eq_tol(report.average_loss, kl, 0.02);
-    ck_assert_double_eq_tol(report.score.elbo, -kl, 5 * report.score.elbo_stderr + 0.002);
-    ad_free(report.history);
-    nf_flow_free(flow);
-    nf_target_free(target);
-}
-END_TEST
-
 /* p^β of a standard normal has the variance 1/β; annealing ends at it. */
 START_TEST(tempered_and_annealed)
 {
@@ -744,7 +720,6 @@ Suite *vi_suite(void)
     tcase_add_test(objective, gradient_of_the_forward_kl);
     tcase_add_test(objective, groups_of_draws);
     tcase_add_test(objective, no_variance_at_the_target);
-    tcase_add_test(objective, mean_field);
     tcase_add_test(objective, tempered_and_annealed);
     tcase_add_test(objective, scores);
     tcase_add_test(objective, weighted_moments);
