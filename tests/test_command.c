@@ -1078,7 +1078,7 @@ START_TEST(interrupt_keeps_fit)
     const char *const *words =
         WORDS("vi", "pot1", "--flow", "planar*2", "--iters", "1000000000", "-o", "m.safetensors");
     ck_assert_int_eq(interrupt_on_terminal(words, "loss ", screen, sizeof screen), 130);
-    assert_contains(screen, "of 1000000000 iterations");
+    assert_contains(screen, "of 1000000000 iterations; the parameters at hand are in 'm.safetensors'");
     json_t *info = SUCCEED_JSON("info", "m.safetensors"), *training = member(info, "training");
     ck_assert_str_eq(text_in(training, "outcome"), "interrupted");
     ck_assert_double_ge(number_in(training, "iterations"), 1);
@@ -1093,13 +1093,42 @@ START_TEST(interrupt_keeps_draws)
     const char *const *words =
         WORDS("nuts", "gaussian", "--chains", "2", "--tune", "100", "-n", "3000000", "-o", "d.npy");
     ck_assert_int_eq(interrupt_on_terminal(words, "draws  ", screen, sizeof screen), 130);
-    assert_contains(screen, "of 3000000 draws of each chain");
+    assert_contains(screen, "of 3000000 draws of each chain, which are in d.npy");
     assert_contains(screen, "gradients/s");
     nf_table draws;
     ck_assert_int_eq(nf_table_read(scratch_path("d.npy").text, &draws, NULL), AD_OK);
     ck_assert_uint_ge(draws.rows, 2);
     ck_assert_uint_lt(draws.rows, 6000000);
     nf_table_free(&draws);
+}
+END_TEST
+
+/* gnuplot lets ctrl-C pass, and so does this one. */
+START_TEST(interrupt_ends_gnuplot)
+{
+    make_model();
+    write_text("gnuplot", "#!/bin/sh\ntrap '' INT\necho $$ >started && mv started pid\nexec sleep 60\n");
+    ck_assert_int_eq(chmod(scratch_path("gnuplot").text, 0755), 0);
+    pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        char path[PATH_MAX];
+        snprintf(path, sizeof path, "%s:%s", scratch, getenv("PATH"));
+        setenv("PATH", path, 1);
+        if (freopen(scratch_path("complaint").text, "w", stderr))
+            become_command(WORDS("plot", "moons.safetensors", "-n", "10", "-o", "p.png"));
+    }
+    while (!exists("pid")) usleep(1000);
+    kill(child, SIGINT);
+    int state;
+    ck_assert_int_eq(waitpid(child, &state, 0), child);
+    ck_assert(WIFEXITED(state) && WEXITSTATUS(state) == 130);
+    char text[256];
+    slurp(scratch_path("pid").text, text, sizeof text);
+    ck_assert_int_eq(kill(atoi(text), 0), -1);
+    slurp(scratch_path("complaint").text, text, sizeof text);
+    assert_contains(text, "there is no picture");
+    ck_assert(!exists("p.png"));
 }
 END_TEST
 
@@ -1160,6 +1189,7 @@ Suite *command_suite(void)
     tcase_add_test(early, signals_keep_weights);
     tcase_add_test(early, interrupt_keeps_fit);
     tcase_add_test(early, interrupt_keeps_draws);
+    tcase_add_test(early, interrupt_ends_gnuplot);
     tcase_add_test(early, progress_off_a_terminal);
     return suite;
 }

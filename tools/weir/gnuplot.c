@@ -1,11 +1,14 @@
 /* Running gnuplot: script, picture and complaints go through files without a name, which are gone with the process. */
 #include "gnuplot.h"
+#include "interrupt.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <spawn.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static FILE *unnamed_file(ad_error *error)
@@ -41,6 +44,20 @@ static void last_line(FILE *complaints, char text[static 256])
     text[strcspn(text, "\n")] = '\0';
 }
 
+/* False when a signal asked for an end: gnuplot itself wouldn't heed it. */
+static bool wait_for(pid_t child, int *state)
+{
+    const struct timespec pause = {.tv_nsec = 10000000};
+    interrupt_catch();
+    while (waitpid(child, state, WNOHANG) == 0 && !interrupt_signal()) nanosleep(&pause, NULL);
+    bool ended = !interrupt_signal();
+    interrupt_release();
+    if (ended) return true;
+    kill(child, SIGKILL);
+    waitpid(child, state, 0);
+    return false;
+}
+
 static ad_status run(FILE *script, FILE *picture, FILE *complaints, ad_error *error)
 {
     char *words[] = {"gnuplot", "--default-settings", NULL}, text[256];
@@ -50,13 +67,14 @@ static ad_status run(FILE *script, FILE *picture, FILE *complaints, ad_error *er
     posix_spawn_file_actions_adddup2(&actions, fileno(picture), STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&actions, fileno(complaints), STDERR_FILENO);
     pid_t child;
-    int failure = posix_spawnp(&child, words[0], &actions, NULL, words, environ), state;
+    int failure = posix_spawnp(&child, words[0], &actions, NULL, words, environ), state = 0;
     posix_spawn_file_actions_destroy(&actions);
     if (failure == ENOENT)
         return ad_error_set(error, AD_ERROR_IO,
                             "no picture: gnuplot is not installed; it is in the package gnuplot-nox");
     if (failure) return ad_error_set(error, AD_ERROR_IO, "cannot run gnuplot: %s", strerror(failure));
-    while (waitpid(child, &state, 0) < 0 && errno == EINTR) continue;
+    if (!wait_for(child, &state))
+        return ad_error_set(error, AD_ERROR_INTERRUPTED, "interrupted while gnuplot was drawing; there is no picture");
     last_line(complaints, text);
     if (!WIFEXITED(state) || WEXITSTATUS(state) != 0)
         return ad_error_set(error, AD_ERROR_IO, "gnuplot failed: %s", text);

@@ -189,8 +189,10 @@ static ad_status tell(const struct arguments *arguments, const nf_target *target
     }
     if (!status && draws->draws > 1) status = summarize(target, draws, pool, result, error);
     if (!status && draws->stopped)
-        status = ad_error_set(error, AD_ERROR_INTERRUPTED, "interrupted after %zu of %zu draws of each chain",
-                              draws->draws, (size_t)option_count(arguments, "draws"));
+        status =
+            ad_error_set(error, AD_ERROR_INTERRUPTED, "interrupted after %zu of %zu draws of each chain%s%s",
+                         draws->draws, (size_t)option_count(arguments, "draws"),
+                         draws->draws > 0 && output ? ", which are in " : "", draws->draws > 0 && output ? output : "");
     return status;
 }
 

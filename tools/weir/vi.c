@@ -157,6 +157,11 @@ static ad_status fit(const struct arguments *arguments, const nf_target *target,
     if (!status || report.iterations > 0) {
         ad_error telling = {AD_OK, ""};
         ad_status told = tell(arguments, target, flow, &report, pool, result, &telling);
+        const char *output = option_text(arguments, "output");
+        char reason[sizeof error->message];
+        snprintf(reason, sizeof reason, "%s", error->message);
+        if (status && !told && output)
+            ad_error_set(error, status, "%.800s; the parameters at hand are in '%s'", reason, output);
         if (!status && told) *error = telling;
         if (!status) status = told;
     }
