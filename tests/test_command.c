@@ -509,6 +509,43 @@ START_TEST(vi_on_the_scale_of_the_sites)
 }
 END_TEST
 
+/* With weight decay W, scale's rho settles where d KL / d rho + W rho = 0, KL = s²/2 - log s - 1/2, s = softplus(rho).
+ */
+START_TEST(vi_options_of_the_optimizer)
+{
+    const double decay = 0.5;
+    double low = 0, high = 1;
+    for (int i = 0; i < 60; i++) {
+        double rho = (low + high) / 2, s = log1p(exp(rho));
+        *((s - 1 / s) / (1 + exp(-rho)) + decay * rho < 0 ? &low : &high) = rho;
+    }
+    double s = log1p(exp(low));
+    json_t *result = SUCCEED_JSON("vi", "gaussian(dim=1)", "--flow", "scale", "--weight-decay", "0.5", "--lr", "0.05",
+                                  "--iters", "2000", "--mc", "200");
+    ck_assert_double_eq_tol(number_in(json_array_get(member(result, "values"), 0), "sd"), s, 0.03);
+    ck_assert_double_eq_tol(number_in(json_array_get(member(result, "values"), 0), "weighted_sd"), 1, 0.03);
+    ck_assert_str_eq(text_in(result, "outcome"), "finished");
+    json_decref(result);
+
+    double loss[2];
+    for (int i = 0; i < 2; i++) {
+        result = SUCCEED_JSON("vi", "gaussian(dim=1)", "--iters", "50", "--beta2", i ? "0.9" : "0.99");
+        loss[i] = number_in(result, "average_loss");
+        json_decref(result);
+    }
+    ck_assert_double_ne(loss[0], loss[1]);
+
+    result = SUCCEED_JSON("vi", "gaussian(dim=1)", "--objective", "stl", "--lr", "0.05", "--iters", "100000",
+                          "--tolerance", "0.001", "-o", "c.safetensors");
+    ck_assert_str_eq(text_in(result, "outcome"), "converged");
+    ck_assert_double_lt(number_in(result, "iterations"), 20000);
+    ck_assert_double_eq(fmod(number_in(result, "iterations"), 100), 0);
+    json_decref(result);
+    SUCCEED("info", "c.safetensors");
+    assert_contains(output, "converged after");
+}
+END_TEST
+
 START_TEST(nuts_tells_all)
 {
     json_t *result = SUCCEED_JSON("nuts", "eight_schools", "--chains", "3", "--tune", "300", "-n", "200", "--seed", "4",
@@ -1166,6 +1203,7 @@ Suite *command_suite(void)
     tcase_add_test(work, check_tells_all);
     tcase_add_test(work, vi_tells_all);
     tcase_add_test(work, vi_on_the_scale_of_the_sites);
+    tcase_add_test(work, vi_options_of_the_optimizer);
     tcase_add_test(work, nuts_tells_all);
     tcase_add_test(work, nuts_with_a_flow);
     tcase_add_test(work, numbers_to_standard_output);

@@ -45,7 +45,7 @@ ad_status infer(nf_flow *flow, const nf_target *target, const nf_vi_options *opt
     ad_status status = nf_vi(flow, target, &o, report, error);
     interrupt_release();
     meter_end(&watched.meter);
-    if (!status && report->outcome == NF_STOPPED_BY_CALLER)
+    if (!status && report->outcome == NF_STOPPED_BY_CALLER && interrupt_signal())
         status = ad_error_set(error, AD_ERROR_INTERRUPTED, "interrupted after %zu of %zu iterations",
                               report->iterations, o.iters);
     return status;
@@ -126,6 +126,7 @@ json_t *inference_record(const char *text, const nf_target *target, nf_flow *flo
 {
     static const char *const outcomes[] = {
         [NF_FINISHED] = "finished",
+        [NF_STOPPED_EARLY] = "converged",
         [NF_STOPPED_BY_CALLER] = "interrupted",
         [NF_DIVERGED] = "diverged",
     };

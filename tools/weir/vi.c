@@ -81,11 +81,27 @@ static const struct option options[] = {
      .value = "N",
      .initial = "0",
      .help = "iterations in which the learning rate grows to RATE"},
+    {.name = "beta2",
+     .kind = OPTION_NUMBER,
+     .value = "B",
+     .high = 1,
+     .above_low = true,
+     .help = "of adam, adamw and adamax: how slowly they forget the size of gradients; theirs is 0.999"},
+    {.name = "weight-decay",
+     .kind = OPTION_NUMBER,
+     .value = "W",
+     .initial = "0",
+     .help = "times the parameters, added to their gradient; of adamw 0 means 0.01"},
     {.name = "clip",
      .kind = OPTION_NUMBER,
      .value = "NORM",
      .initial = "0",
      .help = "largest norm of the gradient; 0: don't clip"},
+    {.name = "tolerance",
+     .kind = OPTION_NUMBER,
+     .value = "T",
+     .initial = "0",
+     .help = "stop when no parameter has moved by T or more in 100 iterations; 0: don't"},
     {.name = "draws",
      .kind = OPTION_COUNT,
      .value = "N",
@@ -116,6 +132,8 @@ static nf_vi_options chosen(const struct arguments *arguments, ad_pool *pool)
         .jitter = option_number(arguments, "jitter"),
         .optimizer = {.kind = (nf_optimizer_kind)option_choice(arguments, "optimizer"),
                       .learning_rate = option_number(arguments, "lr"),
+                      .beta2 = option_number(arguments, "beta2"),
+                      .weight_decay = option_number(arguments, "weight-decay"),
                       .clip = option_number(arguments, "clip")},
         .schedule = (nf_schedule)option_choice(arguments, "schedule"),
         .warmup = option_count(arguments, "warmup"),
@@ -153,7 +171,15 @@ static ad_status fit(const struct arguments *arguments, const nf_target *target,
     if (!pool) return error->status;
     nf_vi_options o = chosen(arguments, pool);
     nf_vi_report report = {0};
+    nf_convergence convergence = {.callback.call = nf_check_parameters_convergence,
+                                  .tolerance = option_number(arguments, "tolerance"),
+                                  .absolute = true};
+    nf_callback *callbacks[] = {&convergence.callback, NULL};
+    if (convergence.tolerance > 0) o.callbacks = callbacks;
     ad_status status = infer(flow, target, &o, "", &report, error);
+    if (convergence.converged) report.outcome = NF_STOPPED_EARLY;
+    if (convergence.status) status = ad_error_set(error, convergence.status, "no memory to watch the parameters");
+    nf_convergence_free(&convergence);
     if (!status || report.iterations > 0) {
         ad_error telling = {AD_OK, ""};
         ad_status told = tell(arguments, target, flow, &report, pool, result, &telling);
