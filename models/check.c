@@ -109,6 +109,52 @@ ad_status nf_check_run(const nf_check_direction *d, ad_var out, size_t rows, dou
     return status;
 }
 
+/* ---- Parameters ----------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    double *saved;
+    size_t at;
+    uint64_t seed, draw;
+    enum { COUNT, SAVE, MAKE_EXTREME, RESTORE } what;
+} walk;
+
+static bool walk_parameter(void *context, const char *name, nf_parameter *parameter)
+{
+    (void)name;
+    walk *w = context;
+    for (size_t i = 0; i < ad_shape_size(parameter->spec.shape); i++, w->at++) {
+        double *value = &parameter->value[i];
+        if (w->what == SAVE) w->saved[w->at] = *value;
+        if (w->what == RESTORE) *value = w->saved[w->at];
+        if (w->what == MAKE_EXTREME && !parameter->spec.fixed)
+            *value =
+                w->saved[w->at] + (w->draw % 2 ? -20 : 20) * ad_random_normal(w->seed, 8 + (w->draw / 2 << 32), w->at);
+    }
+    return true;
+}
+
+double *nf_check_save(nf_checker *c)
+{
+    walk w = {.what = COUNT};
+    nf_each_parameter(c->bijector, walk_parameter, &w);
+    w = (walk){.what = SAVE, .saved = ad_alloc(w.at, sizeof *w.saved)};
+    if (w.saved) nf_each_parameter(c->bijector, walk_parameter, &w);
+    return w.saved;
+}
+
+void nf_check_make_extreme(nf_checker *c, const double *saved, uint64_t draw)
+{
+    walk w = {.what = MAKE_EXTREME, .saved = (double *)(uintptr_t)saved, .seed = c->seed, .draw = draw};
+    nf_each_parameter(c->bijector, walk_parameter, &w);
+}
+
+void nf_check_restore(nf_checker *c, double *saved)
+{
+    walk w = {.what = RESTORE, .saved = saved};
+    nf_each_parameter(c->bijector, walk_parameter, &w);
+    ad_free(saved);
+}
+
 /* ---- The check ------------------------------------------------------------------------------------------------ */
 
 /* Move every parameter a little, so that nothing is checked at a special value. */
@@ -135,8 +181,8 @@ static ad_status make_flows(nf_checker *c)
 ad_status nf_check_bijector(nf_bijector *bijector, uint64_t seed, nf_check_result *result, int *count, ad_error *error)
 {
     static ad_status (*const properties[])(nf_checker *) = {
-        nf_check_round_trips, nf_check_edges,  nf_check_jacobians, nf_check_gradients, nf_check_kinks,
-        nf_check_zeros,       nf_check_finite, nf_check_depth,     nf_check_density,   nf_check_float32,
+        nf_check_round_trips, nf_check_edges,  nf_check_jacobians, nf_check_gradients, nf_check_kinks,   nf_check_zeros,
+        nf_check_orientation, nf_check_finite, nf_check_depth,     nf_check_density,   nf_check_float32,
     };
     ad_error own = {AD_OK, ""};
     nf_checker c = {

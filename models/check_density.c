@@ -87,26 +87,54 @@ static double probe(int which, const double *x, size_t dim)
     }
 }
 
+/* Makes the grid; free what is in it. */
+static ad_status make_grid(nf_checker *c, size_t cells, grid *g, double *total)
+{
+    *g = (grid){.cells = cells, .count = c->dim == 2 ? cells * cells : cells};
+    g->x = ad_alloc(g->count, c->dim * sizeof *g->x);
+    g->weight = ad_alloc(g->count, sizeof *g->weight);
+    double *context = nf_check_context(c, g->count + 2 * cells + 1, true);
+    bool good = g->x && g->weight && (context || !c->bijector->context);
+    ad_status status = good ? fill_grid(c, g, context) : nf_check_out_of_memory(c);
+    *total = 0;
+    for (size_t k = 0; k < g->count && status == AD_OK; k++) *total += g->weight[k];
+    ad_free(context);
+    return status;
+}
+
+static void free_grid(grid *g)
+{
+    ad_free(g->weight);
+    ad_free(g->x);
+}
+
+/* What a finer grid changes is the error of the grid, which is large for steep maps; a fault stays. */
+static ad_status integrate(nf_checker *c, grid *g, double *total)
+{
+    nf_check_result *result = nf_check_result_add(c, "the density integrates to 1", 1e-3);
+    size_t cells = c->dim == 2 ? 300 : 20000;
+    double of_grid = 0;
+    ad_status status = make_grid(c, cells, g, total);
+    if (status == AD_OK && fabs(*total - 1) > result->bound) {
+        double coarse = *total;
+        free_grid(g);
+        status = make_grid(c, 2 * cells, g, total);
+        of_grid = fabs(*total - coarse);
+    }
+    nf_check_worse(result, fmax(fabs(*total - 1) - of_grid, 0));
+    snprintf(result->at, sizeof result->at, "the integral is %.6g", *total);
+    return status;
+}
+
 ad_status nf_check_density(nf_checker *c)
 {
     enum { SAMPLES = 20000, PROBES = 5 };
     if (c->dim > 2) return AD_OK;
-    grid g = {.cells = c->dim == 2 ? 300 : 20000};
-    g.count = c->dim == 2 ? g.cells * g.cells : g.cells;
-    size_t most = g.count + 2 * g.cells + SAMPLES;
-    g.x = ad_alloc(g.count, c->dim * sizeof *g.x);
-    g.weight = ad_alloc(g.count, sizeof *g.weight);
-    double *sample = ad_alloc(SAMPLES, c->dim * sizeof *sample), *context = nf_check_context(c, most, true);
-    bool good = g.x && g.weight && sample && (context || !c->bijector->context);
-    ad_status status = good ? fill_grid(c, &g, context) : nf_check_out_of_memory(c);
-    if (status == AD_OK) {
-        nf_check_result *result = nf_check_result_add(c, "the density integrates to 1", 1e-3);
-        double total = 0;
-        for (size_t k = 0; k < g.count; k++) total += g.weight[k];
-        nf_check_worse(result, fabs(total - 1));
-        snprintf(result->at, sizeof result->at, "the integral is %.6g", total);
-        status = nf_sample(c->flow[AD_F64], context, SAMPLES, c->seed, sample, NULL, NULL, c->error);
-    }
+    grid g = {0};
+    double total, *sample = ad_alloc(SAMPLES, c->dim * sizeof *sample), *context = nf_check_context(c, SAMPLES, true);
+    bool good = sample && (context || !c->bijector->context);
+    ad_status status = good ? integrate(c, &g, &total) : nf_check_out_of_memory(c);
+    if (status == AD_OK) status = nf_sample(c->flow[AD_F64], context, SAMPLES, c->seed, sample, NULL, NULL, c->error);
     if (status == AD_OK) {
         nf_check_result *result = nf_check_result_add(c, "samples follow the density (standard errors)", 5);
         for (int p = 0; p < PROBES; p++) {
@@ -118,7 +146,7 @@ ad_status nf_check_density(nf_checker *c)
                 squares += y * y;
             }
             double mean = sum / SAMPLES, variance = fmax(squares / SAMPLES - mean * mean, 0);
-            double allowance = sqrt(variance / SAMPLES) + 1e-4; /* the grid's own error */
+            double allowance = sqrt(variance / SAMPLES) + 1e-4 + fabs(total - 1); /* the grid's own error */
             if (nf_check_worse(result, fabs(mean - expected) / allowance))
                 snprintf(result->at, sizeof result->at,
                          "mean of a bounded function: %.5g of samples, %.5g of the density", mean, expected);
@@ -126,7 +154,6 @@ ad_status nf_check_density(nf_checker *c)
     }
     ad_free(context);
     ad_free(sample);
-    ad_free(g.weight);
-    ad_free(g.x);
+    free_grid(&g);
     return status;
 }

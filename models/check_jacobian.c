@@ -380,3 +380,78 @@ ad_status nf_check_zeros(nf_checker *c)
     ad_status status = zeros_one_way(c, false, result);
     return status == AD_OK ? zeros_one_way(c, true, result) : status;
 }
+
+/* ---- Orientation ---------------------------------------------------------------------------------------------- */
+
+/* The sign of det A, or 0 where it is too near to 0 to tell or not a number; A (n,n) is overwritten. */
+static int sign_of_det(double *a, size_t n)
+{
+    const double least = 1e-8;
+    int sign = 1;
+    for (size_t i = 0; i < n; i++) {
+        double largest = 0;
+        for (size_t j = 0; j < n; j++) largest = fmax(largest, fabs(a[i * n + j]));
+        for (size_t j = 0; j < n; j++) a[i * n + j] /= largest;
+    }
+    for (size_t k = 0; k < n; k++) {
+        size_t pivot = k;
+        for (size_t i = k + 1; i < n; i++)
+            if (fabs(a[i * n + k]) > fabs(a[pivot * n + k])) pivot = i;
+        if (!(fabs(a[pivot * n + k]) > least)) return 0;
+        if (pivot != k) sign = -sign;
+        for (size_t j = 0; j < n; j++) {
+            double swap = a[k * n + j];
+            a[k * n + j] = a[pivot * n + j];
+            a[pivot * n + j] = swap;
+        }
+        if (a[k * n + k] < 0) sign = -sign;
+        for (size_t i = k + 1; i < n; i++) {
+            double factor = a[i * n + k] / a[k * n + k];
+            for (size_t j = k; j < n; j++) a[i * n + j] -= factor * a[k * n + j];
+        }
+    }
+    return sign;
+}
+
+/* A bijection's determinant has one sign: where a constraint is missing or wrong, there are parameters for which it
+ * hasn't. */
+ad_status nf_check_orientation(nf_checker *c)
+{
+    enum { EVENTS = 32, DRAWS = 8 };
+    static const double scale[] = {0.1, 1, 3, 10};
+    nf_check_result *result = nf_check_result_add(c, "one sign of det J at extreme parameters (count)", 0);
+    size_t dim = c->dim;
+    double *in = ad_alloc(EVENTS, dim * sizeof *in), *jacobian = ad_alloc(EVENTS * dim, dim * sizeof *jacobian);
+    double *saved = nf_check_save(c);
+    nf_check_direction d = {0};
+    ad_plan *plan = NULL;
+    ad_status status = in && jacobian && saved ? AD_OK : nf_check_out_of_memory(c);
+    if (status == AD_OK && !nf_check_open(c, false, EVENTS, in, &d)) status = c->error->status;
+    if (status == AD_OK) {
+        ad_var out = ad_to_rows(ad_jacobian(d.out, d.in));
+        plan = ad_plan_new(&out, 1, &(ad_plan_options){.dtype = AD_F64}, c->error);
+        if (!plan) status = c->error->status;
+    }
+    for (size_t i = 0; i < d.n_input && plan; i++) ad_plan_set_input(plan, d.input[i], d.value[i]);
+    if (plan) ad_plan_set_output(plan, 0, jacobian);
+    for (uint64_t draw = 0; draw < DRAWS && status == AD_OK; draw++) {
+        for (size_t i = 0; i < EVENTS * dim; i++)
+            in[i] = scale[i / dim % 4] * ad_random_normal(c->seed, 11 + (draw << 32), i);
+        nf_check_make_extreme(c, saved, draw);
+        status = ad_plan_run(plan, &(ad_run){.rows = EVENTS}, c->error);
+        int first = 0;
+        for (size_t r = 0; r < EVENTS && status == AD_OK; r++) {
+            int sign = sign_of_det(jacobian + r * dim * dim, dim);
+            if (first == 0) first = sign;
+            if (sign * first >= 0) continue;
+            if (result->worst == 0) nf_check_at(result, "det J has another sign at z", in + r * dim, dim);
+            result->worst++;
+        }
+    }
+    ad_plan_free(plan);
+    nf_check_close(&d);
+    if (saved) nf_check_restore(c, saved);
+    ad_free(jacobian);
+    ad_free(in);
+    return status;
+}

@@ -157,45 +157,20 @@ static ad_status look_for_nan(nf_checker *c, bool inverse, nf_check_result *resu
     return status;
 }
 
-typedef struct {
-    double *saved;
-    size_t at;
-    uint64_t seed;
-    enum { SAVE, MAKE_EXTREME, RESTORE } what;
-} walk;
-
-static bool visit(void *context, const char *name, nf_parameter *parameter)
-{
-    (void)name;
-    walk *w = context;
-    for (size_t i = 0; i < ad_shape_size(parameter->spec.shape); i++, w->at++) {
-        if (w->saved && w->what == SAVE) w->saved[w->at] = parameter->value[i];
-        if (w->what == RESTORE) parameter->value[i] = w->saved[w->at];
-        if (w->what == MAKE_EXTREME && !parameter->spec.fixed)
-            parameter->value[i] += 20 * ad_random_normal(w->seed, 8, w->at);
-    }
-    return true;
-}
-
 ad_status nf_check_finite(nf_checker *c)
 {
     nf_check_result *result = nf_check_result_add(c, "no NaN at +-1e-30 ... +-1e6 (count)", 0);
     ad_status status = look_for_nan(c, false, result);
     if (status == AD_OK) status = look_for_nan(c, true, result);
-    walk w = {.seed = c->seed};
-    nf_each_parameter(c->bijector, visit, &w);
-    w.saved = ad_alloc(w.at, sizeof *w.saved);
-    if (!w.saved) return nf_check_out_of_memory(c);
-    w.at = 0;
-    nf_each_parameter(c->bijector, visit, &w);
-    w.at = 0, w.what = MAKE_EXTREME;
-    nf_each_parameter(c->bijector, visit, &w);
+    double *saved = nf_check_save(c);
+    if (!saved) return nf_check_out_of_memory(c);
     result = nf_check_result_add(c, "no NaN at extreme parameters (count)", 0);
-    if (status == AD_OK) status = look_for_nan(c, false, result);
-    if (status == AD_OK) status = look_for_nan(c, true, result);
-    w.at = 0, w.what = RESTORE;
-    nf_each_parameter(c->bijector, visit, &w);
-    ad_free(w.saved);
+    for (uint64_t draw = 0; draw < 2 && status == AD_OK; draw++) {
+        nf_check_make_extreme(c, saved, draw);
+        status = look_for_nan(c, false, result);
+        if (status == AD_OK) status = look_for_nan(c, true, result);
+    }
+    nf_check_restore(c, saved);
     return status;
 }
 

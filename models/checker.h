@@ -44,6 +44,12 @@ void nf_check_close(nf_check_direction *d);
 /* A value of its tape into `to`. */
 ad_status nf_check_run(const nf_check_direction *d, ad_var out, size_t rows, double *to, ad_error *error);
 
+/* The parameters ρ, as they are (NULL: memory is out); 20 N(0, 1) away from there,
+ * every other time in the opposite direction; and back there. */
+double *nf_check_save(nf_checker *c);
+void nf_check_make_extreme(nf_checker *c, const double *saved, uint64_t draw);
+void nf_check_restore(nf_checker *c, double *saved); /* frees them, too */
+
 /* The properties. */
 ad_status nf_check_round_trips(nf_checker *c); /* check_values.c */
 ad_status nf_check_edges(nf_checker *c);
@@ -54,6 +60,7 @@ ad_status nf_check_jacobians(nf_checker *c); /* check_jacobian.c */
 ad_status nf_check_gradients(nf_checker *c);
 ad_status nf_check_kinks(nf_checker *c);
 ad_status nf_check_zeros(nf_checker *c);
+ad_status nf_check_orientation(nf_checker *c);
 ad_status nf_check_density(nf_checker *c); /* check_density.c */
 
 #endif

@@ -452,6 +452,101 @@ START_TEST(check_reports)
 }
 END_TEST
 
+/* ---- Constraints, right and wrong ------------------------------------------------------------------------------- */
+
+static bool is_free(const nf_bijector *self)
+{
+    return nf_argument_value(self, "free") != 0;
+}
+
+static const nf_argument free_argument[] = {{"free", NF_COUNT, 0, 0, 1, NULL, "1: the constraint is left out"}, {0}};
+
+/* x = a z + exp z, a > 0. */
+static ad_status growth_build(nf_bijector *self, ad_error *to)
+{
+    return nf_declare(
+        self,
+        &(nf_parameter_spec){
+            .name = "a", .shape = AD_SHAPE(self->dim), .value = 1, .constraint = is_free(self) ? NF_REAL : NF_POSITIVE},
+        to);
+}
+
+static ad_var growth_forward(const nf_bijector *self, ad_var z, ad_var *log_det)
+{
+    (void)log_det;
+    return ad_add(ad_mul(nf_param(self, "a"), z), ad_exp(z));
+}
+
+/* x = z + u tanh(w'z + b): one to one where w'u >= -1, for which u is moved (Rezende & Mohamed 2015). */
+static ad_status bend_build(nf_bijector *self, ad_error *to)
+{
+    static const char *const names[] = {"u", "w"};
+    ad_status status = AD_OK;
+    for (int i = 0; i < 2 && status == AD_OK; i++) {
+        nf_parameter_spec spec = {.name = names[i], .shape = AD_SHAPE(self->dim), .init = NF_INIT_NORMAL, .value = 0.1};
+        status = nf_declare(self, &spec, to);
+    }
+    return status;
+}
+
+static ad_var bend_forward(const nf_bijector *self, ad_var z, ad_var *log_det)
+{
+    (void)log_det;
+    ad_var u = nf_param(self, "u"), w = nf_param(self, "w"), wu = ad_sum(ad_mul(w, u));
+    ad_var moved = ad_sub(ad_add_scalar(ad_softplus(wu), -1), wu);
+    if (!is_free(self)) u = ad_add(u, ad_div(ad_mul(w, moved), ad_add_scalar(ad_sum(ad_square(w)), 1e-9)));
+    return ad_add(z, ad_mul(u, ad_tanh(ad_sum(ad_mul(w, z)))));
+}
+
+/* x = s z with its log-det written, s > 0. */
+static ad_var stretch_forward(const nf_bijector *self, ad_var z, ad_var *log_det)
+{
+    ad_var a = nf_param(self, "a");
+    *log_det = ad_sum(ad_log(a));
+    return ad_mul(a, z);
+}
+
+static ad_var stretch_inverse(const nf_bijector *self, ad_var x, ad_var *log_det)
+{
+    ad_var a = nf_param(self, "a");
+    *log_det = ad_neg(ad_sum(ad_log(a)));
+    return ad_div(x, a);
+}
+
+static const nf_bijector_type constrained[] = {
+    {.name = "growth", .argument = free_argument, .build = growth_build, .forward = growth_forward},
+    {.name = "bend", .argument = free_argument, .build = bend_build, .forward = bend_forward},
+    {.name = "stretch",
+     .argument = free_argument,
+     .build = growth_build,
+     .forward = stretch_forward,
+     .inverse = stretch_inverse},
+};
+
+START_TEST(check_finds_a_wrong_constraint)
+{
+    static const char *const found_by[] = {"one sign of det J at extreme parameters",
+                                           "one sign of det J at extreme parameters", "no NaN at extreme parameters"};
+    static const size_t dimensions[] = {1, 2, 3, 8};
+    for (size_t k = 0; k < COUNT(dimensions); k++)
+        for (int wrong = 0; wrong < 2; wrong++) {
+            nf_bijector *bijector =
+                nf_bijector_new(&constrained[_i], dimensions[k], 0, &(nf_arguments){(double[]){wrong}}, &error);
+            ck_assert_msg(bijector != NULL, "%s", error.message);
+            nf_initialize(bijector, 1);
+            nf_check_result result[NF_MOST_CHECKS];
+            int count;
+            nf_check_bijector(bijector, 1, result, &count, &error);
+            bool found = false;
+            for (int i = 0; i < count; i++)
+                if (begins(result[i].property, found_by[_i])) found = result[i].worst > result[i].bound;
+            ck_assert_msg(found == wrong, "%s, constraint %s, D = %zu", constrained[_i].name,
+                          wrong ? "left out" : "kept", dimensions[k]);
+            nf_bijector_free(bijector);
+        }
+}
+END_TEST
+
 /* loc-shear, log p by hand. */
 START_TEST(user_type_in_a_chain)
 {
@@ -570,6 +665,7 @@ Suite *bijectors_suite(void)
     TCase *outside = tcase_create("outside");
     tcase_set_timeout(outside, 60);
     tcase_add_loop_test(outside, check_finds, 0, COUNT(planted));
+    tcase_add_loop_test(outside, check_finds_a_wrong_constraint, 0, COUNT(constrained));
     tcase_add_test(outside, check_reports);
     tcase_add_test(outside, user_type_in_a_chain);
     tcase_add_test(outside, mistakes);
