@@ -99,6 +99,13 @@ ad_status nf_check_float32(nf_checker *c)
     if (status == AD_OK) {
         compare(result, "z", t.in, c->dim, t.out, t.back, c->dim, ROWS);
         compare(result, "z", t.in, c->dim, t.there, t.again, 1, ROWS);
+        for (size_t i = 0; i < ROWS * c->dim; i++) t.in[i] = (float)t.out[i];
+        status = nf_check_transform(c, AD_F64, true, t.in, ROWS, t.out, t.there);
+    }
+    if (status == AD_OK) status = nf_check_transform(c, AD_F32, true, t.in, ROWS, t.back, t.again);
+    if (status == AD_OK) {
+        compare(result, "x", t.in, c->dim, t.out, t.back, c->dim, ROWS);
+        compare(result, "x", t.in, c->dim, t.there, t.again, 1, ROWS);
     }
     ad_free(t.in);
     return status;

@@ -378,7 +378,7 @@ enum { NF_MOST_CHECKS = 24 };
  *   both sides of kinks; zeros of the Jacobian that are exactly zero;
  *   no NaN at events of ±1e-30 … ±1e6 and at extreme parameters, where the Jacobian's determinant has one sign as well
  *   (a constraint that is wrong or missing shows there); chains 100 deep (D <= 3, types known to formulas);
- *   a density that integrates to 1, and samples that follow it (D <= 2); float32 against float64.
+ *   a density that integrates to 1, and samples that follow it (D <= 2); float32 against float64, both ways.
  * Fills result[0 … *count-1], at most NF_MOST_CHECKS; AD_ERROR_NUMERIC when one exceeds its bound, with the first such
  * in *error. */
 ad_status nf_check_bijector(nf_bijector *bijector, uint64_t seed, nf_check_result *result, int *count, ad_error *error);
