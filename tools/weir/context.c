@@ -2,6 +2,7 @@
 #include "context.h"
 #include "files.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -92,16 +93,30 @@ ad_status context_read_points(const char *path, const char *columns, const nf_fl
     return status;
 }
 
-/* One row of numbers; false when it isn't that. */
-static bool parse_numbers(const char *text, size_t size, double *values)
+/* The first `size` of the numbers between commas, and how many there are: 0 when the text isn't that. */
+static size_t parse_numbers(const char *text, size_t size, double *values)
 {
-    for (size_t k = 0; k < size; k++) {
-        char *end;
-        values[k] = strtod(text, &end);
-        if (end == text || *end != (k + 1 < size ? ',' : '\0')) return false;
-        text = end + 1;
+    size_t count = 0;
+    for (char *end;; text = end + 1) {
+        double value = strtod(text, &end);
+        if (end == text || (*end != ',' && *end != '\0')) return 0;
+        if (count < size) values[count] = value;
+        count++;
+        if (*end == '\0') return count;
     }
-    return true;
+}
+
+/* Are these the numbers that the context has? */
+static ad_status check_numbers(const char *text, size_t count, const struct context *context, ad_error *error)
+{
+    if (count != context->size)
+        return ad_error_set(error, AD_ERROR_ARGUMENT,
+                            "--context: expected %zu number%s separated by commas, as in '0.5,1', got '%s'",
+                            context->size, context->size == 1 ? "" : "s", text);
+    for (size_t k = 0; k < count; k++)
+        if (!isfinite(context->values[k]))
+            return ad_error_set(error, AD_ERROR_ARGUMENT, "--context: number %zu of '%s' is not finite", k + 1, text);
+    return AD_OK;
 }
 
 static ad_status read_rows(const char *path, struct context *context, size_t rows, ad_error *error)
@@ -145,7 +160,9 @@ ad_status context_read(const char *text, size_t size, size_t rows, struct contex
 {
     ad_status status = begin(text, size, rows, context, error);
     if (status || !text) return status;
-    if (!parse_numbers(text, size, context->values)) return read_rows(text, context, rows, error);
+    size_t count = parse_numbers(text, size, context->values);
+    if (count == 0) return read_rows(text, context, rows, error);
+    if (check_numbers(text, count, context, error)) return error->status;
     repeat(context, rows);
     return AD_OK;
 }
@@ -154,10 +171,7 @@ ad_status context_repeat(const char *text, size_t size, size_t rows, struct cont
 {
     ad_status status = begin(text, size, rows, context, error);
     if (status || !text) return status;
-    if (!parse_numbers(text, size, context->values))
-        return ad_error_set(error, AD_ERROR_ARGUMENT,
-                            "--context: expected %zu number%s separated by commas, as in '0.5,1', got '%s'", size,
-                            size == 1 ? "" : "s", text);
+    if (check_numbers(text, parse_numbers(text, size, context->values), context, error)) return error->status;
     repeat(context, rows);
     return AD_OK;
 }
