@@ -306,6 +306,7 @@ typedef struct {
     size_t iteration;
     double loss, gradient_norm; /* means */
     double parameter_norm;      /* after the last */
+    double beta;                /* of the last: what its loss is with */
 } nf_vi_point;
 
 typedef struct {
@@ -323,7 +324,7 @@ typedef struct {
  * log-densities are numbers, and that the target's gradient agrees with finite differences. The parameters after the
  * last step are kept. The same seed gives the same parameters, bit for bit, whatever the pool. A loss or gradient that
  * is not finite stops it: outcome NF_DIVERGED, AD_ERROR_NUMERIC, and the flow has the parameters of the lowest mean
- * loss in history. report may be NULL; its history is the caller's. */
+ * loss in history, with the last β. report may be NULL; its history is the caller's. */
 ad_status nf_vi(nf_flow *flow, const nf_target *target, const nf_vi_options *options, nf_vi_report *report,
                 ad_error *error);
 

@@ -16,7 +16,7 @@ typedef struct {
     nf_optimizer *optimizer;
     double *recent; /* [WINDOW], the losses of the last iterations, at iteration % WINDOW */
     void *best;     /* parameters of the best point in history */
-    double best_loss;
+    double best_loss, best_beta;
     nf_vi_point point; /* sums, of the point to come */
     size_t in_point;
     nf_vi_progress now;
@@ -165,13 +165,15 @@ static ad_status add_point(inference *v, ad_error *error)
     const void *w = nf_flow_parameters(v->flow);
     double squares = 0, n = (double)v->in_point;
     for (size_t i = 0; i < nf_flow_parameter_count(v->flow); i++) squares += get(v, w, i) * get(v, w, i);
-    nf_vi_point point = {v->now.iteration, v->point.loss / n, v->point.gradient_norm / n, sqrt(squares)};
+    nf_vi_point point = {v->now.iteration, v->point.loss / n, v->point.gradient_norm / n, sqrt(squares),
+                         v->objective.beta};
     v->report->history[v->report->n_history++] = point;
     v->point = (nf_vi_point){0};
     v->in_point = 0;
     if (!isfinite(squares)) return diverged(v, v->now.iteration, "its parameters are not finite", error);
-    if (!(point.loss < v->best_loss)) return AD_OK;
+    if (!(point.loss < v->best_loss) && point.beta == v->best_beta) return AD_OK;
     v->best_loss = point.loss;
+    v->best_beta = point.beta;
     memcpy(v->best, w, parameter_bytes(v));
     return AD_OK;
 }
