@@ -203,6 +203,9 @@ START_TEST(help_shows_defaults)
     assert_choices(NF_OPTIMIZERS, optimizer_name, " [adam]");
     assert_choices(NF_SCHEDULES, schedule_name, " [cosine]");
     assert_contains(output, "--output MODEL");
+    SUCCEED("vi", "--help");
+    assert_choices(NF_OPTIMIZERS, optimizer_name, " [adam]");
+    assert_choices(NF_SCHEDULES, schedule_name, " [cosine]");
     SUCCEED("demo", "--help");
     assert_contains(output, "[weir-demo]");
     SUCCEED("--version");
@@ -796,7 +799,17 @@ START_TEST(pictures_of_targets)
     json_decref(made);
     ck_assert(exists("demo/potentials.png") && exists("demo/u4-32.safetensors"));
     made = SUCCEED_JSON("demo", "nfvi", "-o", "demo", "--iters", "20", "--nuts-draws", "20", "--threads", "1");
-    ck_assert_uint_eq(json_array_size(member(made, "rows")), 10);
+    ck_assert_uint_eq(json_array_size(member(made, "rows")), 18);
+    /* pot2: z1 is Laplace of scale b = 10, z2 a normal of sd 0.4 around sin(πz1/2), and E cos(πz1) = 1 / (1 + π²b²) */
+    json_t *exact = json_array_get(member(made, "rows"), 8);
+    ck_assert_str_eq(text_in(exact, "target"), "pot2");
+    ck_assert_str_eq(text_in(exact, "method"), "quadrature");
+    ck_assert_double_eq_tol(number_in(exact, "mean1"), 0, 1e-9);
+    ck_assert_double_eq_tol(number_in(exact, "mean2"), 0, 1e-9);
+    ck_assert_double_eq_tol(number_in(exact, "sd1"), sqrt(200), 1e-4);
+    const double pi = acos(-1);
+    ck_assert_double_eq_tol(number_in(exact, "sd2"), sqrt(0.16 + 0.5 - 0.5 / (1 + 100 * pi * pi)), 1e-4);
+    ck_assert_str_eq(text_in(json_array_get(member(made, "rows"), 6), "method"), "NUTS through the flow");
     json_decref(made);
     char remove[128];
     snprintf(remove, sizeof remove, "rm -r '%s/demo'", scratch);

@@ -1,9 +1,7 @@
 /* weir nuts: draw from a target by the No-U-Turn Sampler. */
-#include "nuts.h"
+#include "chains.h"
 #include "command.h"
 #include "files.h"
-#include "interrupt.h"
-#include "meter.h"
 #include "report.h"
 
 #include <math.h>
@@ -57,30 +55,10 @@ static const struct option options[] = {
 
 /* ---- Sampling -------------------------------------------------------------------------------------------------- */
 
-static bool on_progress(void *context, const nf_nuts_progress *p)
-{
-    struct meter *meter = context;
-    double fraction = (double)p->draws / (double)p->all_draws, seconds = meter_seconds(meter);
-    if (!meter_is_due(meter, fraction)) return true;
-    char text[256], rate[32], left[32];
-    snprintf(text, sizeof text, "%s  %s gradients/s  %zu divergent  %s left", p->tuning ? "warm-up" : "draws",
-             report_rate((double)p->gradients / fmax(seconds, 1e-9), rate), p->divergent,
-             report_duration(seconds / fmax(fraction, 1e-9) * (1 - fraction), left));
-    meter_show(meter, fraction, text);
-    return true;
-}
-
-static bool on_poll(void *context)
-{
-    (void)context;
-    return interrupt_signal() != 0;
-}
-
 static ad_status sample(const struct arguments *arguments, const nf_target *target, const nf_flow *flow, ad_pool *pool,
                         nf_nuts_result *draws, ad_error *error)
 {
-    struct meter meter = meter_start();
-    nf_nuts_options o = {
+    const nf_nuts_options o = {
         .chains = option_count(arguments, "chains"),
         .tune = option_count(arguments, "tune"),
         .draws = option_count(arguments, "draws"),
@@ -90,15 +68,8 @@ static ad_status sample(const struct arguments *arguments, const nf_target *targ
         .flow = flow,
         .seed = option_count(arguments, "seed"),
         .pool = pool,
-        .progress = on_progress,
-        .interrupted = on_poll,
-        .context = &meter,
     };
-    interrupt_catch();
-    ad_status status = nf_nuts(target, &o, draws, error);
-    interrupt_release();
-    meter_end(&meter);
-    return status;
+    return draw_chains(target, &o, "", draws, error);
 }
 
 /* ---- Results --------------------------------------------------------------------------------------------------- */
