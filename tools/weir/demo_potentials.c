@@ -1,6 +1,6 @@
 /* weir demo potentials: figure 3 of Rezende & Mohamed 2015, "Variational inference with normalizing flows": four
- * energies, and what 2, 8 and 32 planar layers make of them. Those without a normaliser, U2 … U4, have 0.1 |z1| added,
- * as pot2 … pot4, and are shown as in the paper, over [-4, 4]². */
+ * energies, and what 2, 8 and 32 planar layers make of them, over [-4, 4]². Those without a normaliser, U2 … U4, have
+ * walls there, as targets u2 … u4. */
 #include "files.h"
 #include "gnuplot.h"
 #include "inference.h"
@@ -105,21 +105,27 @@ static ad_status fit(const struct work *w, const nf_target *target, size_t row, 
     return status;
 }
 
-static void draw_panel(FILE *script, size_t row, size_t column, const char *block, const char *title)
+/* In the corner of a flow its divergence: the loss is KL(q‖p) - log Z. */
+static void draw_panel(const struct work *w, size_t row, size_t column, const char *block, const char *title)
 {
     const struct grid axes = {.x = window, .y = window, .cells = GRID};
     double width = 0.232, height = 0.225, left = 0.05 + (double)column * 0.237, top = 0.93 - (double)row * 0.23;
-    panel_begin(script, (struct box){left, left + width, top - height, top}, row == 0 ? title : "");
-    panel_ranges(script, window, window);
-    fprintf(script, "unset tics; unset xlabel; unset ylabel\n");
-    if (column == 0) fprintf(script, "set ylabel 'U_%zu'\n", row + 1);
-    panel_heat_map(script, block, &axes);
+    panel_begin(w->script, (struct box){left, left + width, top - height, top}, row == 0 ? title : "");
+    panel_ranges(w->script, window, window);
+    fprintf(w->script, "unset tics; unset xlabel; unset ylabel\n");
+    if (column == 0) fprintf(w->script, "set ylabel 'U_%zu'\n", row + 1);
+    const json_t *fit = column > 0 ? json_array_get(w->fits, row * DEPTHS + column - 1) : NULL;
+    if (fit)
+        fprintf(w->script, "set label 1 '%.3f' at graph 0.95, graph 0.06 right front textcolor rgb 'white'\n",
+                report_number_of(fit, "average_loss") + report_number_of(fit, "exact_log_z"));
+    panel_heat_map(w->script, block, &axes);
 }
 
 static ad_status draw(const struct work *w, const char *path, ad_error *error)
 {
     panels_begin(w->script, path, WIDTH, HEIGHT);
-    panels_title(w->script, "Four energies, and planar flows of K layers");
+    panels_title(w->script,
+                 "Four energies over [-4, 4]², and planar flows of K layers with their Kullback-Leibler divergences");
     fprintf(w->script, "unset colorbox\n");
     for (size_t row = 0; row < TARGETS; row++)
         for (size_t column = 0; column <= DEPTHS; column++) {
@@ -127,7 +133,7 @@ static ad_status draw(const struct work *w, const char *path, ad_error *error)
             if (column > 0) snprintf(title, sizeof title, "K = %u", depths[column - 1]);
             if (column > 0) snprintf(block, sizeof block, "flow%zu_%zu", row, column - 1);
             if (column == 0) snprintf(block, sizeof block, "target%zu", row);
-            draw_panel(w->script, row, column, block, title);
+            draw_panel(w, row, column, block, title);
         }
     panels_end(w->script);
     return gnuplot_finish(w->script, path, error);

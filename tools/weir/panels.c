@@ -133,9 +133,10 @@ void panels_begin(FILE *script, const char *path, int width, int height)
 
 void panels_title(FILE *script, const char *title)
 {
+    const double size = 18, most = 95; /* letters of that size in a line */
     fprintf(script, "set multiplot title ");
     gnuplot_quote(script, title);
-    fprintf(script, " noenhanced font ',18'\n");
+    fprintf(script, " noenhanced font ',%.3g'\n", size * fmin(1, most / (double)strlen(title)));
 }
 
 void panels_end(FILE *script)
@@ -149,7 +150,8 @@ void panel_begin(FILE *script, struct box box, const char *title)
 {
     fprintf(script,
             "set lmargin at screen %g; set rmargin at screen %g; set bmargin at screen %g; set tmargin at screen %g\n"
-            "unset arrow; unset label; set key default; unset key; unset offsets; set autoscale; set size noratio; set "
+            "unset arrow; unset label; unset object; unset logscale; set key default; unset key; unset offsets; set "
+            "autoscale; set size noratio; set "
             "format '%%g'\n"
             "set xtics out nomirror auto; set ytics out nomirror auto\n",
             box.left, box.right, box.bottom, box.top);

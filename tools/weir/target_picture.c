@@ -107,11 +107,17 @@ static ad_status write_densities(FILE *script, const struct picture *picture, co
 
 /* ---- Panels --------------------------------------------------------------------------------------------------- */
 
+static void label_axes(FILE *script, const struct grid *grid)
+{
+    panel_ranges(script, grid->x, grid->y);
+    fprintf(script, "set xlabel 'z_1'; set ylabel 'z_2'; set xtics %.3g; set ytics %.3g\n", tic_step(grid->x),
+            tic_step(grid->y));
+}
+
 static void draw_density(FILE *script, struct box box, const struct grid *grid, const char *block, const char *title)
 {
     panel_begin(script, panel_equal_units(box, grid->x, grid->y, PICTURE_WIDTH, PICTURE_HEIGHT), title);
-    panel_ranges(script, grid->x, grid->y);
-    fprintf(script, "set xlabel 'z_1'; set ylabel 'z_2'\n");
+    label_axes(script, grid);
     panel_heat_map(script, block, grid);
 }
 
@@ -123,8 +129,7 @@ static void draw_joint(FILE *script, struct box box, const struct grid *grid)
     double width = (box.right - box.left) * part, height = (box.top - box.bottom) * part;
     struct box middle = {box.left, box.right - width, box.bottom, box.top - height};
     panel_begin(script, middle, "");
-    panel_ranges(script, grid->x, grid->y);
-    fprintf(script, "set xlabel 'z_1'; set ylabel 'z_2'\n");
+    label_axes(script, grid);
     fprintf(script, "plot $samples using 1:2 with points pt 7 ps dot / 2 lc rgb '%s' notitle\n", sample_colour);
     panel_begin(script, (struct box){middle.left, middle.right, middle.top + gap * 1.6, box.top},
                 "Samples (orange), marginals of the target (blue)");
