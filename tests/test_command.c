@@ -773,7 +773,7 @@ START_TEST(a_conditional_flow)
 }
 END_TEST
 
-/* Of a fit to a target, in the plane and beyond; and the figure of a demo. */
+/* Of a fit to a target, in the plane and beyond. */
 START_TEST(pictures_of_targets)
 {
     if (!have_gnuplot()) return;
@@ -784,16 +784,24 @@ START_TEST(pictures_of_targets)
     assert_contains(svg, "planar*2 for pot1");
     assert_contains(svg, "Density of the target");
     assert_contains(svg, "-1.8775 possible");
+    ck_assert_ptr_null(strstr(svg, "β grows"));
     SUCCEED("plot", "m.safetensors", "--target", "pot4", "-n", "500", "-o", "m.svg");
     slurp(scratch_path("m.svg").text, svg, sizeof svg);
     assert_contains(svg, "planar*2 for pot4");
     ck_assert_int_eq(RUN("plot", "m.safetensors", "--target", "funnel", "-o", "m.svg"), 2);
     assert_contains(complaint, "target 'funnel' has 10 features, but the flow has 2");
-    SUCCEED("vi", "funnel(3)", "--iters", "50", "-o", "f.safetensors");
+    SUCCEED("vi", "funnel(3)", "--iters", "50", "--anneal", "20", "-o", "f.safetensors");
     SUCCEED("plot", "f.safetensors", "-n", "500", "-o", "f.svg");
     slurp(scratch_path("f.svg").text, svg, sizeof svg);
     assert_contains(svg, "x[2]");
     assert_contains(svg, "Loss: ");
+    assert_contains(svg, "β grows");
+}
+END_TEST
+
+START_TEST(figures_of_papers)
+{
+    if (!have_gnuplot()) return;
     json_t *made = SUCCEED_JSON("demo", "potentials", "-o", "demo", "--iters", "3", "--mc", "16");
     ck_assert_uint_eq(json_array_size(member(made, "fits")), 12);
     json_decref(made);
@@ -1231,6 +1239,7 @@ Suite *command_suite(void)
     tcase_add_loop_test(work, pictures, 0, COUNT(headers));
     tcase_add_test(work, a_conditional_flow);
     tcase_add_test(work, pictures_of_targets);
+    tcase_add_test(work, figures_of_papers);
     tcase_add_loop_test(work, picture_without_gnuplot, 0, COUNT(bad_gnuplots));
     tcase_add_loop_test(bad, bad_table, 0, COUNT(bad_tables));
     tcase_add_test(bad, truncated_array);

@@ -176,8 +176,8 @@ static ad_status sample(const struct work *w, const nf_target *target, const nf_
  * standard deviation, and one is on the edge that |z1| makes. */
 static ad_status integrate(const struct work *w, const nf_target *target, ad_error *error)
 {
-    enum { ACROSS = 8001, UP = 161, NODES = ACROSS * UP };
-    const double step[2] = {0.05, 0.1};
+    enum { ACROSS = 4001, UP = 161, NODES = ACROSS * UP };
+    const double step[2] = {0.1, 0.1};
     double *z = ad_alloc(NODES, 3 * sizeof *z), *log_density = z ? z + 2 * (size_t)NODES : NULL;
     if (!z) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for %d nodes", NODES);
     for (int i = 0; i < NODES; i++) {
@@ -260,7 +260,7 @@ static void print_row(const json_t *row, bool first, FILE *to)
         if (isnan(number))
             fprintf(to, "%*s", columns[k].width, "");
         else
-            fprintf(to, "%*.*f", columns[k].width, columns[k].digits, number);
+            fprintf(to, "%*.*f", columns[k].width, columns[k].digits, fabs(number) < 1e-6 ? 0 : number);
     }
     fprintf(to, "\n");
 }

@@ -279,17 +279,17 @@ static void set_logarithmic(FILE *script, struct range range)
 
 void inference_curve(FILE *script, struct box box, const json_t *record, enum inference_curve curve)
 {
-    double last = report_number_of(record, "average_loss"), exact = report_number_of(record, "exact_log_z");
+    double last = report_number_of(record, "average_loss"), best = 0 - report_number_of(record, "exact_log_z");
     const json_t *values = json_object_get(json_object_get(record, "history"), curves[curve].key);
     size_t annealed = curve == INFERENCE_LOSS ? annealed_points(record) : 0;
     struct range range = curve_range(values, annealed < json_array_size(values) ? annealed : 0, curves[curve].left_out);
-    bool bound = curve == INFERENCE_LOSS && !isnan(exact);
-    if (bound) range.low = fmin(range.low, -exact);
+    bool bound = curve == INFERENCE_LOSS && !isnan(best);
+    if (bound) range.low = fmin(range.low, best);
     char title[128];
     int length = snprintf(title, sizeof title, "%s", curves[curve].title);
     if (curve == INFERENCE_LOSS)
         length += snprintf(title + length, sizeof title - (size_t)length, ": %.4f in the end", last);
-    if (bound) snprintf(title + length, sizeof title - (size_t)length, ", %.4f possible (dashed)", -exact);
+    if (bound) snprintf(title + length, sizeof title - (size_t)length, ", %.4f possible (dashed)", best);
     panel_begin(script, box, title);
     struct range time = {0, (double)report_count_of(record, "iterations")};
     bool logarithmic = curves[curve].logarithmic && range.low > 0 && range.high >= range.low;
@@ -299,7 +299,7 @@ void inference_curve(FILE *script, struct box box, const json_t *record, enum in
     fprintf(script, "set xlabel 'iteration'; set ylabel '%s'; set xtics %.3g\n", curves[curve].label, tic_step(time));
     if (logarithmic) set_logarithmic(script, range);
     fprintf(script, "plot $history using 1:%d with lines lw 2 lc rgb '%s' notitle", (int)curve + 2, data_colour);
-    if (bound) fprintf(script, ", %.8g with lines dt 2 lw 2 lc rgb '%s' notitle", -exact, sample_colour);
+    if (bound) fprintf(script, ", %.8g with lines dt 2 lw 2 lc rgb '%s' notitle", best, sample_colour);
     fprintf(script, "\n");
 }
 
@@ -340,7 +340,7 @@ void print_inference(const json_t *result, FILE *to)
             report_rate((double)report_count_of(result, "iterations") / spent, rate));
     fprintf(to, "loss        %.4f nats, mean of the last %lld\n", report_number_of(result, "average_loss"),
             report_count_of(result, "averaged"));
-    if (!isnan(exact)) fprintf(to, "            %.4f is the best possible: -log Z\n", -exact);
+    if (!isnan(exact)) fprintf(to, "            %.4f is the best possible: -log Z\n", 0 - exact);
     fprintf(to, "ELBO        %.4f ± %.4f nats\n", report_number_of(result, "elbo"),
             report_number_of(result, "elbo_stderr"));
     fprintf(to, "log Z       %.4f by importance sampling; %lld draws are worth %.0f of the target\n",

@@ -107,6 +107,15 @@ static ad_status write_densities(FILE *script, const struct picture *picture, co
 
 /* ---- Panels --------------------------------------------------------------------------------------------------- */
 
+/* With units as long on both axes where that leaves most of the box. */
+static struct box panel_of(struct box box, const struct grid *grid)
+{
+    struct box equal = panel_equal_units(box, grid->x, grid->y, PICTURE_WIDTH, PICTURE_HEIGHT);
+    bool narrow = 2 * (equal.right - equal.left) < box.right - box.left;
+    bool low = 2 * (equal.top - equal.bottom) < box.top - box.bottom;
+    return narrow || low ? box : equal;
+}
+
 static void label_axes(FILE *script, const struct grid *grid)
 {
     panel_ranges(script, grid->x, grid->y);
@@ -116,7 +125,7 @@ static void label_axes(FILE *script, const struct grid *grid)
 
 static void draw_density(FILE *script, struct box box, const struct grid *grid, const char *block, const char *title)
 {
-    panel_begin(script, panel_equal_units(box, grid->x, grid->y, PICTURE_WIDTH, PICTURE_HEIGHT), title);
+    panel_begin(script, panel_of(box, grid), title);
     label_axes(script, grid);
     panel_heat_map(script, block, grid);
 }
@@ -125,7 +134,7 @@ static void draw_density(FILE *script, struct box box, const struct grid *grid, 
 static void draw_joint(FILE *script, struct box box, const struct grid *grid)
 {
     const double part = 0.2, gap = 0.012;
-    box = panel_equal_units(box, grid->x, grid->y, PICTURE_WIDTH, PICTURE_HEIGHT);
+    box = panel_of(box, grid);
     double width = (box.right - box.left) * part, height = (box.top - box.bottom) * part;
     struct box middle = {box.left, box.right - width, box.bottom, box.top - height};
     panel_begin(script, middle, "");
