@@ -148,6 +148,11 @@ static ad_status diverged(inference *v, size_t iteration, const char *how, ad_er
 /* Run the step again, looking for what made the first NaN. */
 static ad_status diverged_in(inference *v, const ad_run *run, double loss, double norm, ad_error *error)
 {
+    if (loss == INFINITY)
+        return diverged(v, v->now.iteration + 1,
+                        "the log-density is -inf at a draw: the flow reaches beyond the target's support; declare the "
+                        "sites' constraints, or minimise iwae, dreg or forward",
+                        error);
     ad_error cause = {AD_OK, ""};
     char how[800];
     double ignored;

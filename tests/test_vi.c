@@ -552,6 +552,15 @@ static ad_var no_mass(const nf_target *self, const ad_var *value)
     return ad_where(far, ad_scalar(value[0].tape, 0), ad_scalar(value[0].tape, -INFINITY));
 }
 
+/* A quarter of the plane. */
+static ad_var positive(const nf_target *self, const ad_var *value)
+{
+    (void)self;
+    ad_var zero = ad_scalar(value[0].tape, 0);
+    ad_var inside = ad_greater(value[0], zero);
+    return ad_sum(ad_where(inside, ad_neg(value[0]), ad_scalar(value[0].tape, -INFINITY)));
+}
+
 static ad_var detached(const nf_target *self, const ad_var *value)
 {
     (void)self;
@@ -576,6 +585,7 @@ static const struct {
     {nan_density, "loc", 2, AD_ERROR_NUMERIC, "NaN at 256 of 256 draws"},
     {pole, "loc", 2, AD_ERROR_NUMERIC, "+inf at 256 of 256 draws"},
     {no_mass, "loc", 2, AD_ERROR_NUMERIC, "-inf at all 256 draws"},
+    {positive, "loc", 2, AD_ERROR_NUMERIC, "the flow reaches beyond the target's support"},
     {detached, "loc", 2, AD_ERROR_NUMERIC, "its gradient disagrees with its value: along feature"},
     {detached, "loc", 3, AD_ERROR_ARGUMENT, "has 2 unconstrained features, but the flow is of dimension 3"},
 };
