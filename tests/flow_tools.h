@@ -1,8 +1,8 @@
-/* For tests: flows and points made in one line. */
+/* For tests: flows, targets and points made in one line. */
 #ifndef WEIR_TESTS_FLOW_TOOLS_H
 #define WEIR_TESTS_FLOW_TOOLS_H
 
-#include "flows.h"
+#include "target.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -45,6 +45,13 @@ static inline nf_flow *moved_flow(const char *formula, size_t dim, ad_dtype dtyp
     nf_flow *flow = nf_flow_new(NULL, bijector, dtype, &error);
     ck_assert_msg(flow != NULL, "%s", error.message);
     return flow;
+}
+
+static inline nf_target *target_of(const char *text)
+{
+    nf_target *target = nf_target_parse(text, &error);
+    ck_assert_msg(target != NULL, "%s", error.message);
+    return target;
 }
 
 /* Independent normals; free(). */

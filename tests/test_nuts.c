@@ -10,13 +10,6 @@
 
 /* ---- Sampling ---------------------------------------------------------------------------------------------------- */
 
-static nf_target *target_of(const char *text)
-{
-    nf_target *target = nf_target_parse(text, &error);
-    ck_assert_msg(target != NULL, "%s", error.message);
-    return target;
-}
-
 static nf_nuts_result sample(const nf_target *target, const nf_nuts_options *options)
 {
     nf_nuts_result result;

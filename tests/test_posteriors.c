@@ -6,13 +6,6 @@
 
 #include <math.h>
 
-static nf_target *target_of(const char *text)
-{
-    nf_target *target = nf_target_parse(text, &error);
-    ck_assert_msg(target != NULL, "%s", error.message);
-    return target;
-}
-
 static nf_flow *fitted(const nf_target *target, const char *formula, const nf_vi_options *options)
 {
     nf_flow *flow = nf_flow_parse(formula, nf_target_dim(target), 0, AD_F32, 1, &error);

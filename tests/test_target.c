@@ -25,13 +25,6 @@ static void evaluate(const nf_target *target, ad_var (*record)(const nf_target *
     ad_tape_free(tape);
 }
 
-static nf_target *parse(const char *text)
-{
-    nf_target *target = nf_target_parse(text, &error);
-    ck_assert_msg(target != NULL, "%s", error.message);
-    return target;
-}
-
 /* ---- Constraints ----------------------------------------------------------------------------------------------- */
 
 static ad_var flat(const nf_target *self, const ad_var *value)
@@ -182,7 +175,7 @@ START_TEST(elements_have_names)
     ck_assert_str_eq(nf_target_element(&target, 0, name), "real[1]");
     ck_assert_str_eq(nf_target_element(&target, 12, name), "simplex[4]");
     ck_assert_str_eq(nf_target_element(&target, 17 + 6, name), "cholesky[2,3]");
-    nf_target *schools = parse("eight_schools");
+    nf_target *schools = target_of("eight_schools");
     ck_assert_str_eq(nf_target_element(schools, 1, name), "tau");
     ck_assert_str_eq(nf_target_element(schools, 2, name), "theta_trans[1]");
     nf_target_free(schools);
@@ -324,7 +317,7 @@ START_TEST(densities_agree_with_scipy)
     double expected, z[128], got;
     int lines = 0;
     for (; fscanf(golden, "%63[^;];%2047[^;];%lf\n", name, point, &expected) == 3; lines++) {
-        nf_target *target = parse(name);
+        nf_target *target = target_of(name);
         size_t dim = nf_target_dim(target), n = 0;
         for (char *at = strtok(point, ","); at; at = strtok(NULL, ",")) z[n++] = strtod(at, NULL);
         ck_assert_uint_eq(n, dim);
@@ -341,7 +334,7 @@ END_TEST
 START_TEST(gradients_are_right)
 {
     const nf_target_type *type = nf_target_types()[_i];
-    nf_target *target = parse(type->target.name);
+    nf_target *target = target_of(type->target.name);
     size_t dim = nf_target_dim(target);
     double *z = normals(3 * dim, 1, 11);
     ad_tape *tape = ad_tape_new();
@@ -392,7 +385,7 @@ static const struct {
 
 START_TEST(log_z_is_the_integral)
 {
-    nf_target *target = parse(integrals[_i].name);
+    nf_target *target = target_of(integrals[_i].name);
     ck_assert_double_eq_tol(target->log_z, integrals[_i].published, 5.1e-5);
     double got = log_integral(target, integrals[_i].reach_x, integrals[_i].low_y, integrals[_i].high_y);
     ck_assert_double_eq_tol(got, target->log_z, 2e-5);
@@ -408,7 +401,7 @@ START_TEST(arguments_set_sizes)
     } cases[] = {{"funnel", 10},      {"funnel(dim=3)", 3},   {"funnel(5)", 5},       {"banana(dim=7, b=0.1)", 7},
                  {"mixture( 4 )", 4}, {"gaussian(100)", 100}, {"gaussian(dim=1)", 1}, {"eight_schools", 10}};
     for (size_t i = 0; i < COUNT(cases); i++) {
-        nf_target *target = parse(cases[i].text);
+        nf_target *target = target_of(cases[i].text);
         ck_assert_uint_eq(nf_target_dim(target), cases[i].dim);
         nf_target_free(target);
     }

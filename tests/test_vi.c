@@ -9,13 +9,6 @@
 /* The learning rate stays as it is. */
 #define PLAIN .schedule = NF_CONSTANT
 
-static nf_target *target_of(const char *text)
-{
-    nf_target *target = nf_target_parse(text, &error);
-    ck_assert_msg(target != NULL, "%s", error.message);
-    return target;
-}
-
 static nf_flow *flow_of(const char *formula, size_t dim, ad_dtype dtype)
 {
     nf_flow *flow = nf_flow_parse(formula, dim, 0, dtype, 1, &error);
