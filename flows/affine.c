@@ -13,10 +13,8 @@
  * A diagonal L makes A positive definite. With a triangular one det A is 0 on a surface in the space of parameters,
  * which maximum likelihood keeps away from: log|det A| is -inf there.
  *
- * Starts at diag L = 1, and V_ij, L_ij below the diagonal and μ_i ~ N(0, spread²): at V = 0 its gradient is 0. In a
- * chain with kinks a wide start, spread = 1, is a draw from the N(0, 1) prior of ProbFlow's parameters; from near the
- * identity such a chain stays at the Gaussian that fits best, where the gradients of all bends vanish. More than D
- * columns of V add nothing, so no more are made. */
+ * Starts at diag L = 1, and V_ij, L_ij below the diagonal and μ_i ~ N(0, 0.1²), near the identity: at V = 0 its
+ * gradient is 0. More than D columns of V add nothing, so no more are made. */
 #include "internal.h"
 
 enum { TRIANGULAR, DIAGONAL };
@@ -34,7 +32,7 @@ static size_t rank_of(const nf_bijector *self)
 
 static ad_status build(nf_bijector *self, ad_error *error)
 {
-    double spread = nf_argument_value(self, "spread");
+    const double spread = 0.1;
     nf_parameter_spec l = {.name = "l", .value = 1, .constraint = NF_POSITIVE, .shape = AD_SHAPE(self->dim)};
     if (!is_diagonal(self))
         l = (nf_parameter_spec){.name = "l",
@@ -119,7 +117,6 @@ static ad_var inverse(const nf_bijector *self, ad_var x, ad_var *log_det)
 static const nf_argument arguments[] = {
     {"rank", NF_COUNT, 2, 0, 65536, NULL, "columns of V"},
     {"form", NF_CHOICE, TRIANGULAR, 0, 0, "triangular|diagonal", "of L"},
-    {"spread", NF_NUMBER, 0.1, 0, 10, NULL, "standard deviation of V, shift and L below its diagonal at the start"},
     {0},
 };
 

@@ -19,7 +19,7 @@ static const char *const chains[] = {
     "rqsar(9,8,bins=5,tail=2)-flip-iaf(7,activation=silu)-invert(rqsar(8,bins=2,activation=elu))",
     "affine(rank=0,form=diagonal)-radial-hh-affine(rank=5,form=diagonal)-softplus",
     "leaky(slopes=each)-lu(seed=5)",
-    "leaky(spread=1)-affine(spread=0.3)",
+    "leaky(bandwidth=0)-affine(rank=1)",
     "affine(rank=5)-hh",
 };
 

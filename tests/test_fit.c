@@ -186,6 +186,43 @@ START_TEST(reaches_the_maximum_likelihood)
 }
 END_TEST
 
+/* Rows are the quantiles of N(0, 1), under a leaky ReLU of slope s that bends at m. The expected negative
+ * log-likelihood, of z = y where y = x - m > 0 and y/s elsewhere,
+ *
+ *     E[y²; y > 0] / 2 + E[y²; y <= 0] / (2 s²) + log s Φ(m) + log √(2π),
+ *
+ * has the derivative -E[y; y > 0] - E[y; y <= 0] / s² + log s φ(m) in m. The last term comes from the jump of the
+ * density: from all rows near the kink, and from the derivative at none of them. */
+START_TEST(kinks_go_where_they_should)
+{
+    enum { QUANTILES = 20000 };
+    const double s = 0.5, m = _i == 0 ? 0.4 : -0.7, rate = 1e-6;
+    double *x = malloc(QUANTILES * sizeof *x), below = 0.5 * erfc(-m / sqrt(2)), nll;
+    for (int r = 0; r < QUANTILES; r++) { /* by bisection */
+        double low = -9, high = 9;
+        while (high - low > 1e-13)
+            *(0.5 * erfc(-(low + high) / 2 / sqrt(2)) < (r + 0.5) / QUANTILES ? &low : &high) = (low + high) / 2;
+        x[r] = low;
+    }
+    nf_flow *flow = new_flow("leaky(bandwidth=0.02)-loc", 1, AD_F64);
+    ck_assert(nf_parameter_set(nf_flow_bijector(flow)->child[0], "slope", &s));
+    ck_assert(nf_parameter_set(nf_flow_bijector(flow)->child[1], "loc", &m));
+    nf_flow_push(flow);
+    ASSERT_OK(nf_nll(flow, x, NULL, QUANTILES, &nll, NULL, NULL, &error));
+    nf_fit_report report;
+    nf_fit_options o = {DESCENT, ALL_ROWS, STEADY, .optimizer.learning_rate = rate, .epochs = 1};
+    ASSERT_OK(nf_fit(flow, x, QUANTILES, &o, &report, &error));
+    double phi = exp(-m * m / 2) / sqrt(2 * acos(-1));
+    double expected = -(phi - m * (1 - below)) + (phi + m * below) / (s * s) + log(s) * phi;
+    double moved = *nf_parameter_value(nf_flow_bijector(flow)->child[1], "loc") - m;
+    ck_assert_double_eq_tol(-moved / rate, expected, 2e-3);
+    ck_assert_double_eq_tol(report.best_nll, nll, 1e-12); /* the likelihood itself is as it is */
+    ad_free(report.history);
+    nf_flow_free(flow);
+    free(x);
+}
+END_TEST
+
 /* ---- Batches and the split ------------------------------------------------------------------------------------- */
 
 /* Row j is j + 1 along axis j, and a small step moves loc by the rate times the mean of the batch: loc tells how much
@@ -912,6 +949,7 @@ Suite *fit_suite(void)
     tcase_add_test(steps, schedules);
     tcase_add_test(steps, training_goes_on);
     tcase_add_test(steps, reaches_the_maximum_likelihood);
+    tcase_add_loop_test(steps, kinks_go_where_they_should, 0, 2);
     suite_add_tcase(suite, steps);
     TCase *rows = tcase_create("rows");
     tcase_set_timeout(rows, 60);
