@@ -374,7 +374,9 @@ static ad_status end_epoch(nf_training *t, ad_error *error)
     t->now.epoch++;
     t->now.seconds = seconds_now() - t->started;
     double nll = t->n_val ? t->now.val_nll : t->now.train_nll;
-    if (nll < t->report->best_nll && !lost(t, nll)) keep_best(t, nll);
+    /* A mean over the epoch, of weights that were moving, doesn't tell which were best at an epoch's end: the last are.
+     */
+    if ((!t->n_val || nll < t->report->best_nll) && !lost(t, nll)) keep_best(t, nll);
     t->report->history[t->now.epoch - 1] = t->now;
     return AD_OK;
 }

@@ -220,8 +220,8 @@ typedef struct {
 } nf_fit_report;
 
 /* Maximum likelihood: minimise the mean of -log p(x) over mini-batches, starting from the flow's parameters; bijectors
- * that have a fit (standardize) see the training rows first. Keeps the weights of the best epoch (by val_nll, or
- * train_nll without validation). The same seed gives the same weights, bit for bit, whatever the pool. A loss or
+ * that have a fit (standardize) see the training rows first. Keeps the weights of the epoch with the best val_nll;
+ * without validation, those of the last. The same seed gives the same weights, bit for bit, whatever the pool. A loss or
  * gradient that is not finite stops the training: outcome NF_DIVERGED, AD_ERROR_NUMERIC, the message says at which step
  * and what made it, and the flow has the best weights so far. report may be NULL; its history is the caller's. */
 ad_status nf_fit(nf_flow *flow, const double *x, size_t rows, const nf_fit_options *options, nf_fit_report *report,
