@@ -60,7 +60,8 @@ static bool wait_for(pid_t child, int *state)
 
 static ad_status run(FILE *script, FILE *picture, FILE *complaints, ad_error *error)
 {
-    char *words[] = {"gnuplot", "--default-settings", NULL}, text[256];
+    /* By name: of what comes unnamed it reads one byte at a time, a call of the system for each. */
+    char *words[] = {"gnuplot", "--default-settings", "/dev/stdin", NULL}, text[256];
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, fileno(script), STDIN_FILENO);

@@ -30,6 +30,7 @@ static void draw_panel(FILE *script, const nf_table *now, size_t panel, size_t d
     box.bottom = box.top - 0.74 * height;
     panel_begin(script, box, title);
     panel_ranges(script, range_of_column(now, 0), range_of_column(now, 1));
+    fprintf(script, "set xtics %.3g\n", tic_step(range_of_column(now, 0)));
     fprintf(script, "plot $step%zu using 1:2:3 with points pt 7 ps dot lc palette notitle\n", panel);
 }
 
