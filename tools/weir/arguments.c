@@ -269,6 +269,18 @@ static const struct option_value *value_of(const struct arguments *arguments, co
     return &arguments->values[i];
 }
 
+void option_default(struct arguments *arguments, const char *name, const char *text)
+{
+    const struct option *option;
+    size_t i = 0;
+    while ((option = command_option(arguments->command, i)) && strcmp(option->name, name) != 0) i++;
+    assert(option);
+    if (arguments->values[i].text) return;
+    bool valid = parse_value(option, text, &arguments->values[i]);
+    assert(valid);
+    (void)valid;
+}
+
 bool option_flag(const struct arguments *arguments, const char *name)
 {
     return value_of(arguments, name, OPTION_FLAG)->flag;

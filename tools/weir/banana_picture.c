@@ -3,7 +3,7 @@
 #include "gnuplot.h"
 #include "panels.h"
 
-enum { GRID = 400, WIDTH = 1600, HEIGHT = 600 };
+enum { GRID = 400, WIDTH = 1600, HEIGHT = 600, SHOWN = 512 }; /* more rows hide what they lie on */
 
 static void draw(FILE *script, const struct picture *picture, const struct grid *grid)
 {
@@ -30,9 +30,13 @@ static void draw(FILE *script, const struct picture *picture, const struct grid 
     panels_end(script);
 }
 
-ad_status banana_picture_draw(const struct picture *picture, const char *path, ad_error *error)
+ad_status banana_picture_draw(const struct picture *given, const char *path, ad_error *error)
 {
     struct grid grid;
+    nf_table shown = *given->data;
+    if (shown.rows > SHOWN) shown.rows = SHOWN;
+    struct picture of_shown = *given, *picture = &of_shown;
+    picture->data = &shown;
     ad_status status =
         grid_make(&grid, range_of_column(picture->data, 0), range_of_column(picture->data, 1), GRID, error);
     if (!status)

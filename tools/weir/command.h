@@ -83,6 +83,8 @@ struct arguments {
 ad_status arguments_parse(struct arguments *arguments, const struct command *command, int count, char **words,
                           ad_error *error);
 
+/* A default that depends on other options: for an option that has none and wasn't given. It must outlive arguments. */
+void option_default(struct arguments *arguments, const char *name, const char *text);
 /* The value of an option of the command; it must have one of this name and kind. */
 bool option_flag(const struct arguments *arguments, const char *name);
 uint64_t option_count(const struct arguments *arguments, const char *name);

@@ -1,8 +1,6 @@
 /* weir demo banana: ProbFlow's example of a normalizing flow: 512 points of a normal bent along a parabola, eight dense
  * affine maps with leaky ReLUs between them, trained by maximum likelihood with the prior N(0, 1) on the parameters.
- *
- * The initial parameters are draws from the prior too. From near the identity training stays at the Gaussian that fits
- * best: of many draws it goes on with the best. */
+ * The gradient of the prior, for each of N rows, is a weight decay of 1/N. Training takes so many steps, whatever N. */
 #include "banana_picture.h"
 #include "files.h"
 #include "report.h"
@@ -10,17 +8,19 @@
 #include "targets.h"
 #include "training.h"
 
+#include <inttypes.h>
 #include <limits.h>
 #include <string.h>
 
+enum { STEPS_OF_TRAINING = 4000 };
+
 static const char *const defaults[] = {
-    "flow",         "(affine(spread=1)-leaky(spread=1))*7-affine(spread=1)",
-    "epochs",       "8000",
+    "flow",         "(affine-leaky)*7-affine",
+    "epochs",       NULL,
     "batch",        "512",
-    "starts",       "40",
-    "lr",           "0.005",
+    "lr",           "0.01",
     "val-fraction", "0",
-    "weight-decay", "0.001953125", /* the gradient of the prior, for each of 512 rows */
+    "weight-decay", NULL,
     NULL,
 };
 
@@ -43,7 +43,7 @@ static const struct option options[] = {
      .value = "N",
      .initial = "512",
      .low = 2,
-     .help = "points to learn from; the prior's --weight-decay is 1/N"},
+     .help = "points to learn from; unless given, --epochs is what makes 4000 steps, and --weight-decay 1/N"},
     {0},
 };
 
@@ -130,9 +130,16 @@ static ad_status evaluate(const struct work *w, ad_error *error)
     return status;
 }
 
-static ad_status run(const struct arguments *arguments, json_t *result, ad_error *error)
+static ad_status run(const struct arguments *given, json_t *result, ad_error *error)
 {
     nf_table data;
+    struct arguments complete = *given, *arguments = &complete;
+    char epochs[32], decay[32];
+    uint64_t rows = option_count(given, "rows"), batches = (rows - 1) / option_count(given, "batch") + 1;
+    snprintf(epochs, sizeof epochs, "%" PRIu64, (STEPS_OF_TRAINING - 1) / batches + 1);
+    snprintf(decay, sizeof decay, "%.17g", 1 / (double)rows);
+    option_default(arguments, "epochs", epochs);
+    option_default(arguments, "weight-decay", decay);
     struct trained trained = {0};
     struct work w = {arguments, &trained, &data, NULL, result};
     char path[PATH_MAX], model[PATH_MAX];
