@@ -209,6 +209,72 @@ AD_DEFINE_OP(sign) = {
     AD_SAMPLES(AD_UNARY_SAMPLES(0.5, 2), AD_UNARY_SAMPLES(-2, -0.5)),
 };
 
+/* ---- Multiplication and addition ----------------------------------------------------------------------------- */
+
+/* Rounded twice, as by mul and add: what else a plan has doesn't change the bits. */
+static inline real mul_add_of(real a, real b, real c)
+{
+    const real product = a * b;
+    return product + c;
+}
+
+static void mul_add_loop(size_t n, const real *const in[], const size_t stride[], real *out, const double *attribute)
+{
+    (void)attribute;
+    const real *a = in[0], *b = in[1], *c = in[2];
+    const real one_a = *a, one_b = *b, one_c = *c;
+#define AD_MULTIPLY_ADD(a, b, c) AD_SIMD for (size_t i = 0; i < n; i++) out[i] = mul_add_of(a, b, c)
+    switch (4 * stride[0] + 2 * stride[1] + stride[2]) {
+    case 1:
+        AD_MULTIPLY_ADD(one_a, one_b, c[i]);
+        break;
+    case 2:
+        AD_MULTIPLY_ADD(one_a, b[i], one_c);
+        break;
+    case 3:
+        AD_MULTIPLY_ADD(one_a, b[i], c[i]);
+        break;
+    case 4:
+        AD_MULTIPLY_ADD(a[i], one_b, one_c);
+        break;
+    case 5:
+        AD_MULTIPLY_ADD(a[i], one_b, c[i]);
+        break;
+    case 6:
+        AD_MULTIPLY_ADD(a[i], b[i], one_c);
+        break;
+    default:
+        AD_MULTIPLY_ADD(a[i], b[i], c[i]);
+    }
+#undef AD_MULTIPLY_ADD
+}
+
+static void mul_add_evaluate(const ad_tile *tile)
+{
+    elementwise(tile, mul_add_loop);
+}
+
+static void mul_add_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
+{
+    (void)y;
+    gradient[0] = ad_mul(g, call->in[1]);
+    gradient[1] = ad_mul(g, call->in[0]);
+    gradient[2] = g;
+}
+
+/* a b + c */
+AD_DEFINE_OP(mul_add) = {
+    .name = "mul_add",
+    .n_in = 3,
+    .flags = AD_OP_ELEMENTWISE,
+    .evaluate[AD_DTYPE] = mul_add_evaluate,
+    .vjp = mul_add_vjp,
+    AD_SAMPLES({.n_in = 3, .in = {{AD_DIMS(4), -2, 2}, {AD_DIMS(4), -2, 2}, {AD_DIMS(4), -2, 2}}},
+               {.n_in = 3, .in = {{AD_NO_DIMS, -2, 2}, {AD_DIMS(3, 1), -2, 2}, {AD_DIMS(4), -2, 2}}},
+               {.n_in = 3, .in = {{AD_DIMS(3, 1), -2, 2}, {AD_NO_DIMS, -2, 2}, {AD_DIMS(2, 1, 4), -2, 2}}},
+               {.n_in = 3, .in = {{AD_DIMS(2, 3), -2, 2}, {AD_DIMS(1, 3), -2, 2}, {AD_NO_DIMS, -2, 2}}}),
+};
+
 /* ---- Comparison ---------------------------------------------------------------------------------------------- */
 
 AD_BINARY(greater, a > b ? (real)1 : (real)0)

@@ -50,6 +50,24 @@ static void mark_paths(const sweep *s, int32_t y, int32_t held, const ad_var *wr
     }
 }
 
+/* a + b. What came back through neighbouring slices, in zeros, is laid side by side instead. */
+static ad_var accumulate(ad_var a, ad_var b)
+{
+    const ad_node *first = ad_node_of(a), *second = ad_node_of(b);
+    const ad_op *pad = ad_builtin(AD_OP_pad);
+    if (first->op != pad || second->op != pad || first->attribute[0] != second->attribute[0]) return ad_add(a, b);
+    if (first->attribute[1] > second->attribute[1]) {
+        const ad_node *later = first;
+        first = second;
+        second = later;
+    }
+    int axis = (int)first->attribute[0];
+    size_t start = (size_t)first->attribute[1], size = (size_t)first->attribute[2];
+    ad_var part[] = {{a.tape, first->in[0]}, {a.tape, second->in[0]}};
+    if (start + ad_shape_of(part[0]).dim[axis] != (size_t)second->attribute[1]) return ad_add(a, b);
+    return ad_pad(ad_concat(part, 2, axis), axis, start, size);
+}
+
 /* Push the gradient of node id on to its arguments. */
 static void push(const sweep *s, int32_t id)
 {
@@ -66,7 +84,7 @@ static void push(const sweep *s, int32_t id)
     for (int j = 0; j < node.n_in && s->tape->error.status == AD_OK; j++) {
         if (!is_on_path(s, node.in[j]) || !ad_is_valid(s->pushed[j])) continue;
         ad_var *to = &s->gradient[node.in[j] - s->first], g = fit(s->pushed[j], s->in[j]);
-        *to = ad_is_valid(*to) ? ad_add(*to, g) : g;
+        *to = ad_is_valid(*to) ? accumulate(*to, g) : g;
     }
 }
 

@@ -28,6 +28,13 @@ static bool view_of(const ad_node *node, const ad_node *all, ad_tape *tape, size
     return node->op->view(&call, offset);
 }
 
+/* What a reshaped value is of; else the value itself. */
+static int32_t behind_reshapes(const ad_node *node, int32_t id, const bool *is_view)
+{
+    while (is_view[id] && size_of(&node[id]) == size_of(&node[node[id].in[0]])) id = node[id].in[0];
+    return id;
+}
+
 /* Outermost concats first, so that parts of parts nest. */
 static void place_concats(const ad_node *node, size_t count, const bool *in_pass, const bool *is_view, place *at)
 {
@@ -35,7 +42,7 @@ static void place_concats(const ad_node *node, size_t count, const bool *in_pass
         if (!in_pass[id] || node[id].op != ad_builtin(AD_OP_concat) || node[id].attribute[0] != 0) continue;
         size_t offset = 0;
         for (int j = 0; j < node[id].n_in; j++) {
-            int32_t part = node[id].in[j];
+            int32_t part = behind_reshapes(node, node[id].in[j], is_view);
             if (node[part].per_row && !is_view[part] && !at[part].placed)
                 at[part] = (place){at[id].root, at[id].offset + offset, true};
             offset += size_of(&node[part]);

@@ -13,6 +13,11 @@
 #define AD_BINARY_OPS(X)                                                                                               \
     X(add) X(sub) X(mul) X(div) X(maximum) X(minimum) X(greater) X(greater_equal) X(equal) X(tanh_slope)
 
+/* X(name): two ops in one pass, which the plan makes of pairs; see simplify.c. */
+#define AD_FUSED_OPS(X)                                                                                                \
+    X(mul_add)                                                                          /* elementwise.c */            \
+    X(mul_sum)                                                                          /* reduce.c */
+
 /* X(name): recorded by a function of its own in record.c, leaves in tape.c. */
 #define AD_OTHER_OPS(X)                                                                                                \
     X(where) X(leaky_relu) X(gate)                                                      /* elementwise.c */            \
@@ -26,6 +31,6 @@
 
 /* clang-format on */
 
-#define AD_ALL_OPS(X) AD_UNARY_OPS(X) AD_BINARY_OPS(X) AD_OTHER_OPS(X)
+#define AD_ALL_OPS(X) AD_UNARY_OPS(X) AD_BINARY_OPS(X) AD_FUSED_OPS(X) AD_OTHER_OPS(X)
 
 #endif

@@ -126,6 +126,132 @@ AD_DEFINE_OP(sum) = {
     AD_REDUCTION_SAMPLES,
 };
 
+/* ---- mul_sum ------------------------------------------------------------------------------------------------- */
+
+/* The shape of a b, before the sum. */
+static bool shape_of_product(ad_shape a, ad_shape b, double axis, ad_shape *product)
+{
+    return ad_shape_broadcast(a, b, product) && axis >= 0 && axis < product->rank;
+}
+
+static bool mul_sum_shape(const ad_call *call, ad_shape *result)
+{
+    const ad_shape a = ad_shape_of(call->in[0]), b = ad_shape_of(call->in[1]);
+    ad_shape product;
+    if (shape_of_product(a, b, call->attribute[0], &product)) {
+        *result = without_axis(product, (int)call->attribute[0]);
+        return true;
+    }
+    char a_text[128], b_text[128];
+    ad_tape_fail(call->tape, AD_ERROR_ARGUMENT, "mul_sum: %s times %s along axis %g: they don't broadcast to that",
+                 ad_shape_text(a, a_text), ad_shape_text(b, b_text), call->attribute[0]);
+    return false;
+}
+
+/* One of the factors, and how far apart in it are neighbours along each axis of the product: 0 where it stretches. */
+typedef struct {
+    const real *data;
+    size_t step[AD_MAX_RANK];
+    bool per_row;
+} factor;
+
+static factor factor_of(const ad_tile *tile, int i, const ad_shape *product)
+{
+    const ad_tensor *in = &tile->in[i];
+    const int missing = product->rank - in->shape.rank;
+    factor f = {.data = in->data, .per_row = in->per_row};
+    size_t step = rows_of(in, tile);
+    for (int axis = in->shape.rank; axis-- > 0;) {
+        f.step[missing + axis] = in->shape.dim[axis] == 1 ? 0 : step;
+        step *= in->shape.dim[axis];
+    }
+    return f;
+}
+
+/* Eight rows from x on, or the number there eight times. */
+static inline eight_reals eight_of(const real *x, bool per_row)
+{
+    eight_reals eight;
+    if (!per_row) return *x - (eight_reals){0};
+    memcpy(&eight, x, sizeof eight);
+    return eight;
+}
+
+/* Σ_j a_j b_j for each of so many rows, a multiple of 16. */
+static inline void sum_products(size_t n, size_t rows, const real *a, size_t step_a, bool a_per_row, const real *b,
+                                size_t step_b, bool b_per_row, real *out)
+{
+    for (size_t r = 0; r < rows; r += 16) {
+        eight_doubles sum[2] = {{0}};
+        for (size_t j = 0; j < n; j++)
+            for (size_t v = 0; v < 2; v++) {
+                const real *x = a + j * step_a + (a_per_row ? r + 8 * v : 0);
+                const real *y = b + j * step_b + (b_per_row ? r + 8 * v : 0);
+                sum[v] += widen(eight_of(x, a_per_row) * eight_of(y, b_per_row));
+            }
+        for (size_t v = 0; v < 2; v++) {
+            const eight_reals eight = narrow(sum[v]);
+            memcpy(out + r + 8 * v, &eight, sizeof eight);
+        }
+    }
+}
+
+static void mul_sum_evaluate(const ad_tile *tile)
+{
+    ad_shape product;
+    const int axis = (int)tile->attribute[0];
+    if (!shape_of_product(tile->in[0].shape, tile->in[1].shape, axis, &product)) return; /* was recorded: never */
+    const factor a = factor_of(tile, 0, &product), b = factor_of(tile, 1, &product);
+    const size_t n = product.dim[axis], step_a = a.step[axis], step_b = b.step[axis];
+    real *out = tile->out.data;
+    for (size_t i = 0; i < tile->out.size; i++) {
+        const real *x = a.data, *y = b.data;
+        for (int d = product.rank, rest = (int)i; d-- > 0;) {
+            if (d == axis) continue;
+            const int at = rest % (int)product.dim[d];
+            x += (size_t)at * a.step[d];
+            y += (size_t)at * b.step[d];
+            rest /= (int)product.dim[d];
+        }
+        if (a.per_row && b.per_row) {
+            sum_products(n, tile->rows, x, step_a, true, y, step_b, true, out + i * tile->rows);
+        } else if (a.per_row) {
+            sum_products(n, tile->rows, x, step_a, true, y, step_b, false, out + i * tile->rows);
+        } else if (b.per_row) {
+            sum_products(n, tile->rows, x, step_a, false, y, step_b, true, out + i * tile->rows);
+        } else {
+            double sum = 0;
+            for (size_t j = 0; j < n; j++) sum += (double)(x[j * step_a] * y[j * step_b]);
+            out[i] = (real)sum;
+        }
+    }
+}
+
+static void mul_sum_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
+{
+    (void)y;
+    ad_shape product;
+    shape_of_product(ad_shape_of(call->in[0]), ad_shape_of(call->in[1]), call->attribute[0], &product);
+    product.dim[(int)call->attribute[0]] = 1;
+    g = ad_reshape(g, product);
+    gradient[0] = ad_mul(g, call->in[1]);
+    gradient[1] = ad_mul(g, call->in[0]);
+}
+
+/* Σ a b along an axis, which is the attribute. */
+AD_DEFINE_OP(mul_sum) = {
+    .name = "mul_sum",
+    .n_in = 2,
+    .flags = AD_OP_BILINEAR,
+    .shape = mul_sum_shape,
+    .evaluate[AD_DTYPE] = mul_sum_evaluate,
+    .vjp = mul_sum_vjp,
+    AD_SAMPLES({.n_in = 2, .in = {{AD_DIMS(5), -2, 2}, {AD_DIMS(5), -2, 2}}, AD_ATTRIBUTES(0)},
+               {.n_in = 2, .in = {{AD_DIMS(3, 4), -2, 2}, {AD_DIMS(2, 3, 4), -2, 2}}, AD_ATTRIBUTES(1)},
+               {.n_in = 2, .in = {{AD_DIMS(2, 3, 1), -2, 2}, {AD_DIMS(3, 4), -2, 2}}, AD_ATTRIBUTES(0)},
+               {.n_in = 2, .in = {{AD_DIMS(3, 1), -2, 2}, {AD_DIMS(1, 4), -2, 2}}, AD_ATTRIBUTES(1)}),
+};
+
 /* ---- max ----------------------------------------------------------------------------------------------------- */
 
 /* max_r = the largest of x_r, x_(run + r), … (n of them), NaN if there is one. */

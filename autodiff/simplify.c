@@ -1,5 +1,5 @@
-/* What a plan does to a tape before anything else: drop what no output needs, merge equal nodes, and skip the
- * broadcasts, ones and zeros that the gradient sweep leaves behind. */
+/* What a plan does to a tape before anything else: drop what no output needs, merge equal nodes, skip the broadcasts,
+ * ones and zeros that the gradient sweep leaves behind, and do a product and the sum that it is for in one pass. */
 #include "simplify.h"
 
 #include <string.h>
@@ -78,6 +78,63 @@ static void redirect(ad_node *node, int32_t *in, const ad_node *all, const int32
     node->in = in;
 }
 
+/* How often each node is an argument. */
+static uint8_t *count_uses(const ad_node *node, size_t count, const bool *needed, const int32_t *same)
+{
+    uint8_t *uses = ad_alloc(count, sizeof *uses);
+    for (size_t id = 0; uses && id < count; id++)
+        for (int j = 0; needed[id] && same[id] == (int32_t)id && j < node[id].n_in; j++)
+            if (uses[node[id].in[j]] < 2) uses[node[id].in[j]]++;
+    return uses;
+}
+
+/* Do the factors alone make the product's shape and kind? Broadcasts of them may have been skipped. */
+static bool is_whole(const ad_node *product, const ad_node *all)
+{
+    const ad_node *a = &all[product->in[0]], *b = &all[product->in[1]];
+    ad_shape shape;
+    return ad_shape_broadcast(a->shape, b->shape, &shape) && ad_shape_equal(shape, product->shape) &&
+           product->per_row == (a->per_row || b->per_row);
+}
+
+/* The argument that is a product for this node alone, or -1. An addend must not stretch it. */
+static int find_product(const ad_node *node, const ad_node *all, const uint8_t *uses)
+{
+    for (int j = 0; j < node->n_in; j++) {
+        const ad_node *product = &all[node->in[j]];
+        if (is(product, AD_OP_mul) && uses[node->in[j]] == 1 &&
+            (is(node, AD_OP_add) ? same_kind(node, product) : is_whole(product, all)))
+            return j;
+    }
+    return -1;
+}
+
+/* a b + c, and Σ a b of rows. */
+static bool fuse(ad_node *node, size_t count, const bool *needed, const int32_t *same, ad_arena **arena)
+{
+    uint8_t *uses = count_uses(node, count, needed, same);
+    bool good = uses != NULL;
+    for (size_t id = 0; good && id < count; id++) {
+        ad_node *n = &node[id];
+        const bool adds = is(n, AD_OP_add), sums = is(n, AD_OP_sum) && n->per_row;
+        if (!needed[id] || same[id] != (int32_t)id || !(adds || sums)) continue;
+        const int j = find_product(n, node, uses);
+        if (j < 0) continue;
+        const ad_node *product = &node[n->in[j]];
+        int32_t *in = ad_arena_alloc(arena, 3, sizeof *in);
+        good = in != NULL;
+        if (!good) continue;
+        in[0] = product->in[0];
+        in[1] = product->in[1];
+        if (adds) in[2] = n->in[1 - j];
+        n->op = ad_builtin(adds ? AD_OP_mul_add : AD_OP_mul_sum);
+        n->in = in;
+        n->n_in = adds ? 3 : 2;
+    }
+    ad_free(uses);
+    return good;
+}
+
 bool ad_simplify(ad_node *node, size_t count, const bool *needed, int32_t *same, ad_arena **arena)
 {
     size_t buckets = 16;
@@ -108,5 +165,5 @@ bool ad_simplify(ad_node *node, size_t count, const bool *needed, int32_t *same,
             bucket[at] = (int32_t)id + 1;
     }
     ad_free(bucket);
-    return true;
+    return fuse(node, count, needed, same, arena);
 }

@@ -50,6 +50,15 @@ static inline void where_row(const row_call *c)
     }
 }
 
+static inline void mul_add_row(const row_call *c)
+{
+    for (size_t i = 0; i < ad_shape_size(c->out_shape); i++) {
+        long double v[3];
+        for (int j = 0; j < 3; j++) v[j] = c->in[j][broadcast_source(i, c->out_shape, c->shape[j])];
+        c->out[i] = v[0] * v[1] + v[2];
+    }
+}
+
 static inline void leaky_relu_row(const row_call *c)
 {
     for (size_t i = 0; i < ad_shape_size(c->out_shape); i++)
@@ -96,6 +105,24 @@ static inline void reduce_row(const row_call *c, char what)
 static inline void sum_row(const row_call *c)
 {
     reduce_row(c, 's');
+}
+/* The product's shape is the result's with the axis back, whose extent is the larger of the factors'. */
+static inline void mul_sum_row(const row_call *c)
+{
+    const int axis = (int)c->attribute[0];
+    ad_shape whole = {.rank = c->out_shape.rank + 1};
+    size_t n = 1;
+    for (int k = 0; k < 2; k++) {
+        int own = axis - (whole.rank - c->shape[k].rank);
+        if (own >= 0 && c->shape[k].dim[own] > n) n = c->shape[k].dim[own];
+    }
+    for (int d = 0; d < whole.rank; d++) whole.dim[d] = d == axis ? n : c->out_shape.dim[d < axis ? d : d - 1];
+    axis_loop l = loop_over(whole, axis);
+    for (size_t i = 0; i < l.outer * l.inner; i++) c->out[i] = 0;
+    for (size_t e = 0; e < ad_shape_size(whole); e++)
+        c->out[e / (l.n * l.inner) * l.inner + e % l.inner] +=
+            (long double)c->in[0][broadcast_source(e, whole, c->shape[0])] *
+            c->in[1][broadcast_source(e, whole, c->shape[1])];
 }
 static inline void max_row(const row_call *c)
 {
@@ -294,9 +321,11 @@ static const struct {
     {"greater_equal", .binary = greater_equal_of},
     {"equal", .binary = equal_of},
     {"where", .row = where_row},
+    {"mul_add", .row = mul_add_row},
     {"leaky_relu", .row = leaky_relu_row},
     {"gate", .row = gate_row},
     {"sum", .row = sum_row},
+    {"mul_sum", .row = mul_sum_row},
     {"max", .row = max_row},
     {"logsumexp", .row = logsumexp_row},
     {"cumsum", .row = cumsum_row},

@@ -457,6 +457,59 @@ START_TEST(sums_of_products)
 }
 END_TEST
 
+static char *plan_text(ad_var y)
+{
+    ad_plan *plan = ad_plan_new(&y, 1, NULL, NULL);
+    char *text = print_to_string(plan);
+    ad_plan_free(plan);
+    return text;
+}
+
+/* A product for one addition or sum is done with it, where the factors have its shape; else it stays. */
+START_TEST(products_and_sums_in_one_pass)
+{
+    static const double w[] = {2, -3}, x[] = {5, 7}, c[] = {1, 10};
+    problem p = problem_new(1, 1);
+    ad_var a = bind(&p, false, AD_SHAPE(2), w), b = bind(&p, true, AD_SHAPE(2), x), d = bind(&p, true, AD_SHAPE(2), c);
+    ad_var product = ad_mul(a, b), squares = ad_mul(b, b), stretched = ad_reshape(d, AD_SHAPE(2, 1));
+    const struct {
+        ad_var y;
+        const char *fused;
+        int times;
+        double first;
+    } cases[] = {
+        {ad_add(product, d), " = mul_add ", 1, 2 * 5 + 1},
+        {ad_add(d, product), " = mul_add ", 1, 2 * 5 + 1},
+        {ad_sum(product), " = mul_sum ", 1, 2 * 5 - 3 * 7},
+        {ad_add(product, stretched), " = mul_add ", 0, 2 * 5 + 1},          /* each product is for two sums */
+        {ad_add(squares, ad_exp(squares)), " = mul_add ", 0, 25 + exp(25)}, /* for other ops too */
+        {ad_sum(ad_mul(ad_to_rows(a), ad_broadcast(ad_scalar(p.tape, 3), AD_SHAPE(2)))), " = mul_sum ", 0, 3 * (2 - 3)},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char *text = plan_text(cases[i].y);
+        ck_assert_msg(count_text(text, cases[i].fused) == cases[i].times, "case %zu:\n%s", i, text);
+        ck_assert_double_eq_tol(value_of(&p, cases[i].y, AD_F64)[0], cases[i].first, 1e-15 * fabs(cases[i].first));
+        free(text);
+    }
+    problem_free(&p);
+}
+END_TEST
+
+/* The gradient of what was cut in slices is put together without zeros, in place. */
+START_TEST(gradients_of_slices)
+{
+    ad_tape *tape = ad_tape_new();
+    ad_var x = ad_input(tape, "x", AD_SHAPE(9)), part[3];
+    for (size_t i = 0; i < 3; i++) part[i] = ad_slice(x, 0, 3 * i, 3 * i + 3);
+    ad_var middle = ad_reshape(ad_exp(ad_reshape(part[1], AD_SHAPE(1, 3))), AD_SHAPE(3));
+    ad_var y = ad_sum(ad_mul(ad_mul(ad_tanh(part[0]), middle), ad_sin(part[2])));
+    char *text = plan_text(ad_grad1(y, x));
+    ck_assert_msg(count_text(text, " = pad ") == 0 && count_text(text, " = concat ") == 2, "%s", text);
+    free(text);
+    ad_tape_free(tape);
+}
+END_TEST
+
 /* ---- Faults -------------------------------------------------------------------------------------------------- */
 
 /* Runs float32 with find_nan, of x and w (2). */
@@ -728,6 +781,8 @@ Suite *plan_suite(void)
     tcase_add_test(use, halves_of_a_tile);
     tcase_add_test(use, print_out);
     tcase_add_test(use, sums_of_products);
+    tcase_add_test(use, products_and_sums_in_one_pass);
+    tcase_add_test(use, gradients_of_slices);
     tcase_add_test(use, faults_are_found);
     tcase_add_test(use, pools);
     suite_add_tcase(suite, use);
