@@ -306,14 +306,25 @@ static ad_status check_epoch(nf_training *t, ad_error *error)
     return diverged(t, t->now.step, how, error);
 }
 
+enum { SHUFFLED_AT_ONCE = 2048 };
+
+/* The order of the rows of this epoch, from part * SHUFFLED_AT_ONCE on. */
+static void shuffle_part(void *context, size_t part, int worker)
+{
+    (void)worker;
+    nf_training *t = context;
+    const size_t begin = part * SHUFFLED_AT_ONCE, end = begin + SHUFFLED_AT_ONCE;
+    for (size_t i = begin; i < end && i < t->n_train; i++)
+        t->order[i] = t->train[ad_random_permutation(t->o.seed, SHUFFLE_STREAM + t->now.epoch, t->n_train, i)];
+}
+
 /* One pass over the training rows. *stop: the caller wants no more. */
 static ad_status run_epoch(nf_training *t, bool *stop, ad_error *error)
 {
     size_t steps = (t->n_train + t->o.batch - 1) / t->o.batch;
     size_t seen = 0;
     double sum = 0;
-    for (size_t i = 0; i < t->n_train; i++)
-        t->order[i] = t->train[ad_random_permutation(t->o.seed, SHUFFLE_STREAM + t->now.epoch, t->n_train, i)];
+    ad_pool_run(t->o.pool, (t->n_train + SHUFFLED_AT_ONCE - 1) / SHUFFLED_AT_ONCE, shuffle_part, t);
     for (size_t s = 0; s < steps && !*stop; s++) {
         size_t first = s * t->o.batch, rows = t->n_train - first < t->o.batch ? t->n_train - first : t->o.batch;
         ad_run run = {
