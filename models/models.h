@@ -323,8 +323,8 @@ typedef struct {
 /* Fit the flow to the target, from the flow's parameters on. First it is checked: that they have as many features, that
  * log-densities are numbers, and that the target's gradient agrees with finite differences. The parameters after the
  * last step are kept. The same seed gives the same parameters, bit for bit, whatever the pool. A loss or gradient that
- * is not finite stops it: outcome NF_DIVERGED, AD_ERROR_NUMERIC, and the flow has the parameters of the lowest mean
- * loss in history, with the last β. report may be NULL; its history is the caller's. */
+ * is not finite stops it: outcome NF_DIVERGED, AD_ERROR_NUMERIC, and the flow has the parameters before the lowest
+ * mean loss in history, with the last β. report may be NULL; its history is the caller's. */
 ad_status nf_vi(nf_flow *flow, const nf_target *target, const nf_vi_options *options, nf_vi_report *report,
                 ad_error *error);
 

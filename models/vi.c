@@ -15,7 +15,8 @@ typedef struct {
     nf_vi_objective objective;
     nf_optimizer *optimizer;
     double *recent; /* [WINDOW], the losses of the last iterations, at iteration % WINDOW */
-    void *best;     /* parameters of the best point in history */
+    void *before;   /* parameters before the point to come: its mean loss speaks for them, and not for what follows */
+    void *best;     /* those before the best point in history */
     double best_loss, best_beta;
     nf_vi_point point; /* sums, of the point to come */
     size_t in_point;
@@ -116,11 +117,13 @@ static ad_status start(inference *v, const nf_target *target, ad_error *error)
     if (!v->optimizer) return error->status;
     size_t interval = (v->o.iters + POINTS - 1) / POINTS;
     v->recent = ad_alloc(WINDOW, sizeof *v->recent);
+    v->before = ad_alloc_aligned(parameter_bytes(v), 1);
     v->best = ad_alloc_aligned(parameter_bytes(v), 1);
     v->report->history = ad_alloc(v->o.iters / interval + 1, sizeof *v->report->history);
-    if (!v->recent || !v->best || !v->report->history)
+    if (!v->recent || !v->before || !v->best || !v->report->history)
         return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for variational inference");
-    memcpy(v->best, nf_flow_parameters(v->flow), parameter_bytes(v));
+    memcpy(v->before, nf_flow_parameters(v->flow), parameter_bytes(v));
+    memcpy(v->best, v->before, parameter_bytes(v));
     v->best_loss = INFINITY;
     v->now.iterations = v->o.iters;
     return AD_OK;
@@ -176,10 +179,12 @@ static ad_status add_point(inference *v, ad_error *error)
     v->point = (nf_vi_point){0};
     v->in_point = 0;
     if (!isfinite(squares)) return diverged(v, v->now.iteration, "its parameters are not finite", error);
-    if (!(point.loss < v->best_loss) && point.beta == v->best_beta) return AD_OK;
-    v->best_loss = point.loss;
-    v->best_beta = point.beta;
-    memcpy(v->best, w, parameter_bytes(v));
+    if (point.loss < v->best_loss || point.beta != v->best_beta) {
+        v->best_loss = point.loss;
+        v->best_beta = point.beta;
+        memcpy(v->best, v->before, parameter_bytes(v));
+    }
+    memcpy(v->before, w, parameter_bytes(v));
     return AD_OK;
 }
 
@@ -278,6 +283,7 @@ ad_status nf_vi(nf_flow *flow, const nf_target *target, const nf_vi_options *opt
         if (status == AD_OK) status = scored;
     }
     ad_free_aligned(v.best);
+    ad_free_aligned(v.before);
     ad_free(v.recent);
     if (!report) ad_free(unwanted.history);
     return status;

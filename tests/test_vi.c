@@ -492,6 +492,21 @@ START_TEST(divergence_keeps_the_best)
 }
 END_TEST
 
+/* In the first steps: the start is the best. */
+START_TEST(divergence_at_once)
+{
+    nf_target *target = target_of("pot1");
+    nf_flow *flow = flow_of("planar*8", 2, AD_F32);
+    nf_vi_report report;
+    nf_vi_options o = {.iters = 3000, .optimizer = {.kind = NF_SGD, .learning_rate = 50}, .draws = 1000, PLAIN};
+    ASSERT_FAILS(nf_vi(flow, target, &o, &report, &error), AD_ERROR_NUMERIC, "the fit diverged at iteration");
+    ck_assert_double_gt(report.score.elbo, -100);
+    ad_free(report.history);
+    nf_flow_free(flow);
+    nf_target_free(target);
+}
+END_TEST
+
 /* Spoils the parameters at an iteration. */
 typedef struct {
     nf_callback callback;
@@ -804,6 +819,7 @@ Suite *vi_suite(void)
     tcase_add_test(run, average_of_the_last_thousand);
     tcase_add_test(run, callers_can_stop_it);
     tcase_add_test(run, divergence_keeps_the_best);
+    tcase_add_test(run, divergence_at_once);
     tcase_add_test(run, divergence_after_annealing);
     tcase_add_loop_test(run, targets_that_cannot_be_fitted, 0, (int)COUNT(unfit));
     tcase_add_test(run, options_are_checked);
