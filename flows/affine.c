@@ -7,15 +7,19 @@
  *     log|det A| = log|det L| + log|det C|                             (the determinant lemma)
  *     A⁻¹ y = u - W C⁻¹ Vᵀ u,  u = L⁻¹ y                               (Woodbury)
  *
- * which loses digits where L is nearly singular and A isn't. So for D <= 64, where it costs no more than the products
- * of a tile's rows, A itself is factorised (LU with pivoting).
+ * which loses digits where L is nearly singular and A isn't, as a triangular L of many features easily is: L⁻¹ grows
+ * like a power of D. So that is for a diagonal L of more than 64 features; else A itself is factorised (LU with
+ * pivoting), which for D <= 64 costs no more than the products of a tile's rows.
  *
  * A diagonal L makes A positive definite. With a triangular one det A is 0 on a surface in the space of parameters,
  * which maximum likelihood keeps away from: log|det A| is -inf there.
  *
  * Starts at diag L = 1, and V_ij, L_ij below the diagonal and μ_i ~ N(0, 0.1²), near the identity: at V = 0 its
- * gradient is 0. More than D columns of V add nothing, so no more are made. */
+ * gradient is 0. Of D > 64 features V and L are N(0, 0.64 / D), lest A begin nearly singular. More than D columns of V
+ * add nothing, so no more are made. */
 #include "internal.h"
+
+#include <math.h>
 
 enum { TRIANGULAR, DIAGONAL };
 
@@ -32,18 +36,18 @@ static size_t rank_of(const nf_bijector *self)
 
 static ad_status build(nf_bijector *self, ad_error *error)
 {
-    const double spread = 0.1;
+    const double spread = 0.1, inside = self->dim > 64 ? spread * 8 / sqrt((double)self->dim) : spread;
     nf_parameter_spec l = {.name = "l", .value = 1, .constraint = NF_POSITIVE, .shape = AD_SHAPE(self->dim)};
     if (!is_diagonal(self))
         l = (nf_parameter_spec){.name = "l",
                                 .constraint = NF_LOWER_TRIANGULAR,
                                 .shape = AD_SHAPE(self->dim, self->dim),
                                 .init = NF_INIT_NORMAL,
-                                .value = spread};
+                                .value = inside};
     ad_status status = nf_declare(self, &l, error);
     if (status == AD_OK && rank_of(self) > 0) {
         nf_parameter_spec v = {
-            .name = "v", .shape = AD_SHAPE(self->dim, rank_of(self)), .init = NF_INIT_NORMAL, .value = spread};
+            .name = "v", .shape = AD_SHAPE(self->dim, rank_of(self)), .init = NF_INIT_NORMAL, .value = inside};
         status = nf_declare(self, &v, error);
     }
     nf_parameter_spec shift = {.name = "shift", .shape = AD_SHAPE(self->dim), .init = NF_INIT_NORMAL, .value = spread};
@@ -70,7 +74,7 @@ static ad_var dense(const nf_bijector *self, ad_var l, ad_var v)
 
 static bool factorises_dense(const nf_bijector *self)
 {
-    return self->dim <= 64;
+    return self->dim <= 64 || !is_diagonal(self);
 }
 
 static ad_var capacitance(ad_var v, ad_var w)
@@ -122,7 +126,7 @@ static const nf_argument arguments[] = {
 
 const nf_bijector_type nf_type_affine = {
     .name = "affine",
-    .help = "x = (L + V V') z + shift, L triangular with a positive diagonal",
+    .help = "x = (L + V V') z + shift, L triangular with a positive diagonal; elementwise with rank=0,form=diagonal",
     .argument = arguments,
     .build = build,
     .forward = forward,

@@ -2,8 +2,8 @@
  *
  *     z = (x - m) / √(v + ε) * exp(γ) + β,      log|det dz/dx| = Σ γ - log(v + ε)/2,
  *
- * with γ and β learned. While training on data, m and v are the mini-batch's mean and variance of each feature, and
- * gradients pass through them; their running averages (m ← (1-momentum) m + momentum m_batch) are kept with the
+ * with γ and β learned, from 0. While training on data, m and v are the mini-batch's mean and variance of each feature,
+ * and gradients pass through them; their running averages (m ← (1-momentum) m + momentum m_batch) are kept with the
  * parameters and used for everything else. They start from the moments of the data. */
 #include "internal.h"
 
