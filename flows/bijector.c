@@ -11,15 +11,35 @@ static size_t argument_count(const nf_bijector_type *type)
     return n;
 }
 
-static bool is_allowed(const nf_argument *argument, double value, bool has_mask)
+static bool is_allowed(const nf_argument *argument, double value, bool listed)
 {
     double low = argument->low, high = argument->high;
-    if (argument->kind == NF_MASK && has_mask) return value == NF_LISTED;
-    if (argument->kind == NF_CHOICE || argument->kind == NF_MASK) {
+    if (argument->kind == NF_FEATURES && listed) return value == NF_LISTED;
+    if (argument->kind == NF_CHOICE || argument->kind == NF_FEATURES) {
         low = high = 0;
         for (const char *c = argument->choices; *c; c++) high += *c == '|';
     }
     return value >= low && value <= high && (argument->kind == NF_NUMBER || value == floor(value));
+}
+
+static ad_status check_features(const nf_bijector *self, ad_error *error)
+{
+    bool *seen = ad_alloc(self->dim, sizeof *seen);
+    if (!seen) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a list of features");
+    ad_status status = AD_OK;
+    for (size_t i = 0; i < self->n_feature && status == AD_OK; i++) {
+        size_t feature = self->feature[i];
+        if (feature >= self->dim)
+            status = ad_error_set(error, AD_ERROR_ARGUMENT, "%s: there is no feature %zu, an event has %zu",
+                                  self->type->name, feature + 1, self->dim);
+        else if (seen[feature])
+            status = ad_error_set(error, AD_ERROR_ARGUMENT, "%s: feature %zu is listed twice", self->type->name,
+                                  feature + 1);
+        else
+            seen[feature] = true;
+    }
+    ad_free(seen);
+    return status;
 }
 
 /* A formula's are checked as they are read; these may come from code. */
@@ -27,18 +47,18 @@ static ad_status check_arguments(const nf_bijector *self, ad_error *error)
 {
     const nf_bijector_type *type = self->type;
     for (size_t i = 0; i < argument_count(type); i++)
-        if (!is_allowed(&type->argument[i], self->argument[i], self->mask))
+        if (!is_allowed(&type->argument[i], self->argument[i], self->feature))
             return ad_error_set(error, AD_ERROR_ARGUMENT, "%s: argument '%s' can't be %g", type->name,
                                 type->argument[i].name, self->argument[i]);
-    bool takes_mask = false;
-    for (size_t i = 0; i < argument_count(type); i++) takes_mask |= type->argument[i].kind == NF_MASK;
-    if (self->mask && !takes_mask)
-        return ad_error_set(error, AD_ERROR_ARGUMENT, "%s: takes no mask, but one is given", type->name);
+    bool takes_features = false;
+    for (size_t i = 0; i < argument_count(type); i++) takes_features |= type->argument[i].kind == NF_FEATURES;
+    if (self->feature && !takes_features)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "%s: takes no list of features, but one is given", type->name);
     for (size_t i = 0; i < self->n_size; i++)
         if (self->size[i] == 0)
             return ad_error_set(error, AD_ERROR_ARGUMENT, "%s: expected at least 1 of its %s, got 0", type->name,
                                 type->positional);
-    return AD_OK;
+    return self->feature ? check_features(self, error) : AD_OK;
 }
 
 static nf_bijector *out_of_memory(nf_bijector *bijector, ad_error *error)
@@ -60,14 +80,15 @@ static bool copy_arguments(nf_bijector *self, const nf_arguments *given)
     }
     self->argument = ad_alloc(n_argument, sizeof *self->argument);
     self->size = ad_alloc(self->n_size, sizeof *self->size);
-    self->mask = given->mask ? ad_alloc(self->dim, sizeof *self->mask) : NULL;
-    if (!self->argument || !self->size || (given->mask && !self->mask)) return false;
+    self->n_feature = given->feature ? given->n_feature : 0;
+    self->feature = given->feature ? ad_alloc(self->n_feature, sizeof *self->feature) : NULL;
+    if (!self->argument || !self->size || (given->feature && !self->feature)) return false;
     for (size_t i = 0; i < n_argument; i++) {
-        bool listed = given->mask && type->argument[i].kind == NF_MASK;
+        bool listed = given->feature && type->argument[i].kind == NF_FEATURES;
         self->argument[i] = listed ? NF_LISTED : given->value ? given->value[i] : type->argument[i].value;
     }
     for (size_t i = 0; i < self->n_size; i++) self->size[i] = size[i];
-    for (size_t i = 0; i < self->dim && given->mask; i++) self->mask[i] = given->mask[i];
+    for (size_t i = 0; i < self->n_feature; i++) self->feature[i] = given->feature[i];
     return true;
 }
 
@@ -119,7 +140,8 @@ nf_bijector *nf_bijector_copy(const nf_bijector *bijector, ad_error *error)
 {
     if (bijector->n_child == 0)
         return nf_bijector_new(bijector->type, bijector->dim, bijector->context,
-                               &(nf_arguments){bijector->argument, bijector->size, bijector->n_size, bijector->mask},
+                               &(nf_arguments){bijector->argument, bijector->size, bijector->n_size, bijector->feature,
+                                               bijector->n_feature},
                                error);
     nf_bijector **child = ad_alloc(bijector->n_child, sizeof *child), *copy = NULL;
     if (!child) return out_of_memory(NULL, error);
@@ -143,7 +165,7 @@ void nf_bijector_free(nf_bijector *bijector)
     }
     ad_free(bijector->parameter);
     ad_free(bijector->child);
-    ad_free(bijector->mask);
+    ad_free(bijector->feature);
     ad_free(bijector->size);
     ad_free(bijector->argument);
     ad_free(bijector);

@@ -1,13 +1,19 @@
 #include "coupling.h"
 #include "conditioner.h"
 
+#include <stdlib.h>
+
 enum { HALF, ALTERNATING, RANDOM };
 
 static bool is_seen(const nf_bijector *self, size_t feature)
 {
     size_t dim = self->dim, place = feature;
     bool flipped = nf_argument_value(self, "flipped") != 0;
-    if (self->mask) return self->mask[feature] != flipped;
+    if (self->feature) {
+        bool listed = false;
+        for (size_t i = 0; i < self->n_feature; i++) listed |= self->feature[i] == feature;
+        return listed != flipped;
+    }
     if (dim == 1) return false;
     switch ((int)nf_argument_value(self, "mask")) {
     case ALTERNATING:
@@ -25,8 +31,15 @@ static size_t count_seen(const nf_bijector *self)
     return n;
 }
 
+static int ascending(const void *a, const void *b)
+{
+    size_t x = *(const size_t *)a, y = *(const size_t *)b;
+    return (x > y) - (x < y);
+}
+
 ad_status nf_coupling_declare(nf_bijector *self, const nf_transformer *transformer, ad_error *error)
 {
+    if (self->feature) qsort(self->feature, self->n_feature, sizeof *self->feature, ascending); /* a set */
     size_t seen = count_seen(self);
     if (seen == self->dim)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "%s: all %zu features are to stay, and none is left to map",

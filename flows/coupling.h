@@ -10,7 +10,7 @@
 #include "transformer.h"
 
 #define NF_MASK_ARGUMENTS                                                                                              \
-    {"mask", NF_MASK, 0, 0, 0, "half|alternating|random", "the features that stay, and that the network sees"},        \
+    {"mask", NF_FEATURES, 0, 0, 0, "half|alternating|random", "the features that stay, and that the network sees"},    \
         {"flipped", NF_COUNT, 0, 0, 1, NULL, "1: the other features stay, and are seen"},                              \
     {                                                                                                                  \
         "seed", NF_COUNT, 0, 0, 9007199254740992, NULL, "of a random mask"                                             \

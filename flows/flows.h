@@ -66,20 +66,20 @@ typedef struct {
 /* ---- The bijector contract ----------------------------------------------------------------------------------- */
 
 typedef enum {
-    NF_COUNT,  /* a whole number */
-    NF_NUMBER, /* a number */
-    NF_CHOICE, /* one of its choices */
-    NF_MASK,   /* one of its choices, or a list of features, from 1: [1,3,5-8]; a type has one at most */
+    NF_COUNT,    /* a whole number */
+    NF_NUMBER,   /* a number */
+    NF_CHOICE,   /* one of its choices */
+    NF_FEATURES, /* one of its choices, or a list of features, each once, from 1: [1,3,5-8]; a type has one at most */
 } nf_argument_kind;
 
-enum { NF_LISTED = -1 }; /* the value of a mask that is a list */
+enum { NF_LISTED = -1 }; /* the value of an NF_FEATURES argument that is a list */
 
 /* A named argument of a bijector in formulas. */
 typedef struct {
     const char *name;
     nf_argument_kind kind;
     double value;        /* default; of choices the index */
-    double low, high;    /* allowed, inclusive; unused for choices and masks */
+    double low, high;    /* allowed, inclusive; unused for choices and features */
     const char *choices; /* "relu|tanh|elu" */
     const char *help;
 } nf_argument;
@@ -118,7 +118,8 @@ struct nf_bijector {
     double *argument; /* one value for each of type->argument */
     size_t *size;     /* positional sizes */
     size_t n_size;
-    bool *mask; /* [dim], where an NF_MASK argument is NF_LISTED: is this feature in the list? Else NULL */
+    size_t *feature; /* the list, where an NF_FEATURES argument is NF_LISTED: in the given order, from 0 */
+    size_t n_feature;
     nf_parameter *parameter;
     size_t n_parameter;
     nf_bijector **child; /* of a chain, of invert */
@@ -150,10 +151,11 @@ ad_status nf_register(const nf_bijector_type *type, ad_error *error);
 
 /* What a formula gives in parentheses. */
 typedef struct {
-    const double *value; /* of each of type->argument; NULL: the defaults */
-    const size_t *size;  /* positional sizes */
-    size_t n_size;       /* 0: the default ones */
-    const bool *mask;    /* [dim]: the features that the NF_MASK argument lists; NULL: one of its choices */
+    const double *value;   /* of each of type->argument; NULL: the defaults */
+    const size_t *size;    /* positional sizes */
+    size_t n_size;         /* 0: the default ones */
+    const size_t *feature; /* what the NF_FEATURES argument lists, from 0; NULL: one of its choices */
+    size_t n_feature;
 } nf_arguments;
 
 /* One bijector of a type; everything in `given` is copied, and NULL gives the defaults. context is the length of the

@@ -93,16 +93,13 @@ static void print_choice(text *t, const nf_argument *argument, double value)
 }
 
 /* "[1,3,5-8]" */
-static void print_mask(text *t, const bool *mask, size_t dim)
+static void print_features(text *t, const size_t *feature, size_t count)
 {
     const char *separator = "[";
-    for (size_t first = 0; first < dim; first++) {
-        size_t last = first;
-        if (!mask[first]) continue;
-        while (last + 1 < dim && mask[last + 1]) last++;
-        append(t, last > first ? "%s%zu-%zu" : "%s%zu", separator, first + 1, last + 1);
-        separator = ",";
-        first = last;
+    for (size_t first = 0, last; first < count; first = last + 1, separator = ",") {
+        last = first;
+        while (last + 1 < count && feature[last + 1] == feature[last] + 1) last++;
+        append(t, last > first ? "%s%zu-%zu" : "%s%zu", separator, feature[first] + 1, feature[last] + 1);
     }
     append(t, "]");
 }
@@ -123,8 +120,8 @@ static void print_step(text *t, const nf_bijector *bijector)
         if (!t->with_defaults && bijector->argument[i] == type->argument[i].value) continue;
         append(t, "%s%s=", separator, type->argument[i].name);
         separator = ",";
-        if (bijector->argument[i] == NF_LISTED && type->argument[i].kind == NF_MASK)
-            print_mask(t, bijector->mask, bijector->dim);
+        if (bijector->argument[i] == NF_LISTED && type->argument[i].kind == NF_FEATURES)
+            print_features(t, bijector->feature, bijector->n_feature);
         else if (type->argument[i].choices)
             print_choice(t, &type->argument[i], bijector->argument[i]);
         else
@@ -140,7 +137,9 @@ static bool same_step(const nf_bijector *a, const nf_bijector *b)
         if (a->size[i] != b->size[i]) return false;
     for (size_t i = 0; a->type->argument && a->type->argument[i].name; i++)
         if (a->argument[i] != b->argument[i]) return false;
-    if (a->mask && (!b->mask || memcmp(a->mask, b->mask, a->dim * sizeof *a->mask) != 0)) return false;
+    if (a->n_feature != b->n_feature) return false;
+    for (size_t i = 0; i < a->n_feature; i++)
+        if (a->feature[i] != b->feature[i]) return false;
     for (size_t i = 0; i < a->n_child; i++)
         if (!same_step(a->child[i], b->child[i])) return false;
     return true;

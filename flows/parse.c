@@ -133,7 +133,7 @@ typedef struct {
     const nf_bijector_type *type;
     double value[MOST_ARGUMENTS];
     bool given[MOST_ARGUMENTS];
-    bool *mask; /* [dim] */
+    size_t *feature, n_feature; /* of a list */
     size_t n_named, positional;
     size_t size[MOST_ARGUMENTS], n_size;
 } arguments;
@@ -146,7 +146,7 @@ static const char *argument_help(const arguments *a, char buffer[static 512])
         const nf_argument *argument = &a->type->argument[i];
         n += (size_t)snprintf(buffer + n, 512 - n, "%s%s=%s%s", n ? ", " : "", argument->name,
                               argument->choices ? argument->choices : "number",
-                              argument->kind == NF_MASK ? "|[features]" : "");
+                              argument->kind == NF_FEATURES ? "|[features]" : "");
     }
     if (n == 0) snprintf(buffer, 512, "no arguments");
     return buffer;
@@ -169,7 +169,7 @@ static bool parse_choice(parser *p, const nf_argument *argument, double *value)
     }
     snprintf(what, sizeof what, "'%s' has no such choice, %s", argument->name, got(p->at, given));
     snprintf(valid, sizeof valid, "%s%s", argument->choices,
-             argument->kind == NF_MASK ? ", or a list of features: [1,3-5]" : "");
+             argument->kind == NF_FEATURES ? ", or a list of features: [1,3-5]" : "");
     return fail(p, p->at, what, valid);
 }
 
@@ -203,18 +203,20 @@ static bool parse_feature(parser *p, const nf_argument *argument, size_t first, 
 }
 
 /* Behind the '['. */
-static bool parse_mask(parser *p, const nf_argument *argument, arguments *a, double *value)
+static bool parse_features(parser *p, const nf_argument *argument, arguments *a, double *value)
 {
     size_t first, last;
-    if (!a->mask && !(a->mask = ad_alloc(p->dim, sizeof *a->mask))) {
-        ad_error_set(p->error, AD_ERROR_MEMORY, "out of memory for a mask of %zu features", p->dim);
-        return false;
-    }
     do {
         if (!parse_feature(p, argument, 1, &first)) return false;
         last = first;
         if (take(p, '-') && !parse_feature(p, argument, first, &last)) return false;
-        for (size_t i = first; i <= last; i++) a->mask[i - 1] = true;
+        size_t *grown = ad_realloc(a->feature, a->n_feature + last - first + 1, sizeof *grown);
+        if (!grown) {
+            ad_error_set(p->error, AD_ERROR_MEMORY, "out of memory for a list of features");
+            return false;
+        }
+        a->feature = grown;
+        for (size_t i = first; i <= last; i++) a->feature[a->n_feature++] = i - 1;
     } while (take(p, ','));
     *value = NF_LISTED;
     return take(p, ']') || fail(p, p->at, "a list that isn't closed", "',', '-' or ']'");
@@ -226,7 +228,7 @@ static bool parse_value(parser *p, arguments *a, size_t i)
     const char *start = p->at;
     const nf_argument *argument = &a->type->argument[i];
     double *value = &a->value[i];
-    if (argument->kind == NF_MASK && take(p, '[')) return parse_mask(p, argument, a, value);
+    if (argument->kind == NF_FEATURES && take(p, '[')) return parse_features(p, argument, a, value);
     if (argument->choices) return parse_choice(p, argument, value);
     bool whole = argument->kind == NF_COUNT;
     if (parse_number(p, value) && *value >= argument->low && *value <= argument->high &&
@@ -317,9 +319,9 @@ static nf_bijector *parse_instance(parser *p, const nf_bijector_type *type, size
     ad_error error = {AD_OK, ""};
     nf_bijector *made = NULL;
     bool good = parse_arguments(p, &a);
-    if (good)
-        made = nf_bijector_new(type, p->dim, p->context, &(nf_arguments){a.value, a.size, a.n_size, a.mask}, &error);
-    ad_free(a.mask);
+    const nf_arguments given = {a.value, a.size, a.n_size, a.feature, a.n_feature};
+    if (good) made = nf_bijector_new(type, p->dim, p->context, &given, &error);
+    ad_free(a.feature);
     if (made || !good) return made;
     if (error.status == AD_ERROR_ARGUMENT)
         fail(p, start, error.message, argument_help(&a, valid));

@@ -1,4 +1,4 @@
-/* permute: x_i = z_p(i) for a fixed permutation p, random by its seed. log|det J| = 0. */
+/* permute: x_i = z_p(i) for a fixed permutation p, random by its seed, or order=[p(1),p(2),…]. log|det J| = 0. */
 #include "internal.h"
 
 ad_var nf_permute(ad_var v, uint64_t seed, bool inverse)
@@ -20,27 +20,42 @@ ad_var nf_permute(ad_var v, uint64_t seed, bool inverse)
     return y;
 }
 
+static ad_status build(nf_bijector *self, ad_error *error)
+{
+    if (!self->feature || self->n_feature == self->dim) return AD_OK;
+    return ad_error_set(error, AD_ERROR_ARGUMENT, "permute: the order lists %zu of %zu features", self->n_feature,
+                        self->dim);
+}
+
+static ad_var permute(const nf_bijector *self, ad_var v, bool inverse)
+{
+    if (!self->feature) return nf_permute(v, (uint64_t)nf_argument_value(self, "seed"), inverse);
+    return inverse ? ad_scatter(v, self->feature, self->dim, self->dim) : ad_gather(v, self->feature, self->dim);
+}
+
 static ad_var forward(const nf_bijector *self, ad_var z, ad_var *log_det)
 {
     *log_det = ad_scalar(z.tape, 0);
-    return nf_permute(z, (uint64_t)nf_argument_value(self, "seed"), false);
+    return permute(self, z, false);
 }
 
 static ad_var inverse(const nf_bijector *self, ad_var x, ad_var *log_det)
 {
     *log_det = ad_scalar(x.tape, 0);
-    return nf_permute(x, (uint64_t)nf_argument_value(self, "seed"), true);
+    return permute(self, x, true);
 }
 
 static const nf_argument arguments[] = {
     {"seed", NF_COUNT, 0, 0, 9007199254740992.0, NULL, "which permutation"},
+    {"order", NF_FEATURES, 0, 0, 0, "random", "p(1), p(2) …"},
     {0},
 };
 
 const nf_bijector_type nf_type_permute = {
     .name = "permute",
-    .help = "x_i = z_p(i), p random by seed",
+    .help = "x_i = z_p(i), p random by seed, or any",
     .argument = arguments,
+    .build = build,
     .forward = forward,
     .inverse = inverse,
 };

@@ -191,6 +191,20 @@ START_TEST(permutes)
 }
 END_TEST
 
+START_TEST(permutes_in_order)
+{
+    nf_flow *flow = nf_flow_parse("permute(order=[3,1,4,2])", 4, 0, AD_F64, 0, &error);
+    const double z[] = {1, 2, 3, 4}, expected[] = {3, 1, 4, 2};
+    double x[4], back[4], log_det;
+    ASSERT_OK(nf_transform(flow, false, z, NULL, 1, x, &log_det, NULL, &error));
+    ASSERT_OK(nf_transform(flow, true, x, NULL, 1, back, NULL, NULL, &error));
+    ck_assert_mem_eq(x, expected, sizeof x);
+    ck_assert_mem_eq(back, z, sizeof z);
+    ck_assert_double_eq(log_det, 0);
+    nf_flow_free(flow);
+}
+END_TEST
+
 START_TEST(standardizes)
 {
     /* a mean that dwarfs the spread; a constant that is no sum of powers of two; a plain one */
@@ -658,6 +672,7 @@ Suite *bijectors_suite(void)
     tcase_set_timeout(each, 60);
     tcase_add_test(each, maps);
     tcase_add_test(each, permutes);
+    tcase_add_test(each, permutes_in_order);
     tcase_add_test(each, standardizes);
     tcase_add_loop_test(each, jacobian_is_triangular, 0, COUNT(networks));
     suite_add_tcase(suite, each);

@@ -90,7 +90,9 @@ static const char *const canonical[][2] = {
     {"invert(invert(loc)-flip)*2", "invert(invert(loc)-flip)*2"},
     {"realnvp(8,mask=[2])", "realnvp(8,mask=[2])"},
     {"rqs(8, mask = [ 3 , 1 ], seed=2)", "rqs(8,mask=[1,3],seed=2)"},
-    {"rqs(8,mask=[1,2,1 - 2],flipped=1)", "rqs(8,mask=[1-2],flipped=1)"},
+    {"rqs(8,mask=[2,1, 3 - 3],flipped=1)", "rqs(8,mask=[1-3],flipped=1)"},
+    {"permute(order=[3,1,2])", "permute(order=[3,1-2])"},
+    {"permute(order=[2-3,1])-permute", "permute(order=[2-3,1])-permute"},
     {"rqs(mask=[1-3],flipped=1)", "rqs(64,64,mask=[1-3],flipped=1)"},
     {"realnvp(8,mask=[1])-realnvp(8,mask=[2])-realnvp(8,mask=[1])-realnvp(8,mask=[2])",
      "(realnvp(8,mask=[1])-realnvp(8,mask=[2]))*2"},
@@ -110,9 +112,9 @@ START_TEST(listed_from_code)
     const nf_bijector_type *realnvp = NULL;
     for (const nf_bijector_type *const *type = nf_bijector_types(); *type; type++)
         if (strcmp((*type)->name, "realnvp") == 0) realnvp = *type;
-    const bool mask[] = {true, false, true, true, false}, all[] = {true, true, true, true, true};
+    const size_t some[] = {3, 0, 2}, all[] = {0, 1, 2, 3, 4}, far[] = {5}, twice[] = {1, 1};
     const size_t hidden = 4;
-    nf_arguments given = {.size = &hidden, .n_size = 1, .mask = mask};
+    nf_arguments given = {.size = &hidden, .n_size = 1, .feature = some, .n_feature = 3};
     nf_bijector *made = nf_bijector_new(realnvp, 5, 0, &given, &error);
     ck_assert_msg(made != NULL, "%s", error.message);
     char *text = nf_formula(made);
@@ -120,12 +122,20 @@ START_TEST(listed_from_code)
     ck_assert(ad_shape_equal(made->parameter[0].spec.shape, AD_SHAPE(4, 3)));
     ad_free(text);
     nf_bijector_free(made);
-    given.mask = all;
-    ck_assert_ptr_null(nf_bijector_new(realnvp, 5, 0, &given, &error));
-    ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "none is left to map");
-    given = (nf_arguments){.mask = mask};
+    const struct {
+        const size_t *feature;
+        size_t count;
+        const char *message;
+    } wrong[] = {
+        {all, 5, "none is left to map"}, {far, 1, "no feature 6, an event has 5"}, {twice, 2, "2 is listed twice"}};
+    for (size_t i = 0; i < COUNT(wrong); i++) {
+        given = (nf_arguments){.feature = wrong[i].feature, .n_feature = wrong[i].count};
+        ck_assert_ptr_null(nf_bijector_new(realnvp, 5, 0, &given, &error));
+        ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, wrong[i].message);
+    }
+    given = (nf_arguments){.feature = some, .n_feature = 3};
     ck_assert_ptr_null(nf_bijector_new(nf_bijector_types()[0], 5, 0, &given, &error));
-    ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "takes no mask");
+    ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "takes no list");
     given = (nf_arguments){.value = (double[]){0, 3, 0, NF_LISTED, 0, 0}};
     ck_assert_ptr_null(nf_bijector_new(realnvp, 5, 0, &given, &error));
     ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "'mask' can't be -1");
@@ -248,7 +258,8 @@ static const char *const faults[][4] = {
     {"((loc)-flip", "           ^", "isn't closed", "')'"},
     {"()", " ^", "got ')'", "loc, scale"},
     {"flip(3)", "     ^", "flip takes no argument, got '3'", "the name alone"},
-    {"permute(1,2)", "          ^", "no further argument, got '2'", "')'"},
+    {"lu(1,2)", "     ^", "no further argument, got '2'", "')'"},
+    {"permute(1,2)", "          ^", "'order' has no such choice, got '2'", "random, or a list of features"},
     {"permute(-1)", "        ^", "'seed'", "0 to 9.0072e+15"},
     {"permute(1.5)", "        ^", "'seed'", "whole number"},
     {"permute(1,seed=2)", "          ^", "given twice", "once"},
@@ -279,6 +290,8 @@ static const char *const faults[][4] = {
     {"rqs(8,mask=[1", "             ^", "isn't closed", "']'"},
     {"rqs(8,mask=[1 2])", "              ^", "isn't closed", "']'"},
     {"rqs(8,mask=[1-2])", "^", "all 2 features are to stay", "mask=half|alternating|random|[features]"},
+    {"rqs(8,mask=[1,1])", "^", "feature 1 is listed twice", "mask=half"},
+    {"flip-permute(order=[2])", "     ^", "the order lists 1 of 2 features", "order=random|[features]"},
     {"rqs(8,mask=1)", "           ^", "no such choice, got '1'", "half|alternating|random, or a list"},
     {"maf(8,mask=[1])", "      ^", "no argument 'mask'", "bound=number"},
     {"leaky([1])", "      ^", "no such choice, got '['", "one|each"},

@@ -47,6 +47,7 @@ static const struct {
     {"loc-maf(9,7,activation=tanh,bound=0.7)-permute(seed=5)-scale-invert(maf(4)-flip-scale)-standardize", 6},
     {"invert(invert(loc-scale)*2)-maf(3,activation=elu)", 1},
     {"(realnvp(4,mask=[2,4])-rqs(4,bins=3,mask=[1-2],flipped=1))*2", 4},
+    {"permute(order=[3,1,2])-scale-flip", 3},
     {"flip", 3}, /* without a tensor */
 };
 

@@ -45,7 +45,7 @@ static void print_argument(const nf_argument *argument, FILE *to)
 {
     const char *choice = argument->choices;
     int width = fprintf(to, "      %s=%s%s", argument->name, choice ? choice : "number",
-                        argument->kind == NF_MASK ? "|[1,3-5]" : "");
+                        argument->kind == NF_FEATURES ? "|[1,3-5]" : "");
     fprintf(to, "%*s%s ", width < INDENT ? INDENT - width : 2, "", argument->help);
     if (!choice) {
         fprintf(to, "[%g]\n", argument->value);
