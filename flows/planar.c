@@ -69,9 +69,7 @@ static ad_var inverse(const nf_bijector *self, ad_var x, ad_var *log_det)
 {
     layer l = layer_of(self);
     ad_var y = ad_reshape(ad_add(ad_sum(ad_mul(l.w, x)), l.b), AD_SHAPE(1));
-    ad_var root = ad_root(y, &l.slope, 1, AD_ROOT_ELEMENTWISE, NULL, along_w, NULL);
-    ad_var error = ad_sub(y, along_w(NULL, x.tape, root, &l.slope)); /* 0, but it has the gradient */
-    ad_var a = ad_add(root, ad_div(error, nf_tanh_slope(ad_tanh(root), l.slope))), t = ad_tanh(a);
+    ad_var t = ad_tanh(ad_root(y, &l.slope, 1, AD_ROOT_ELEMENTWISE, NULL, along_w, NULL));
     *log_det = ad_neg(ad_sum(ad_log(nf_tanh_slope(t, l.slope))));
     return ad_sub(x, ad_mul(l.u_hat, t));
 }

@@ -94,7 +94,7 @@ static ad_var hidden(void *context, ad_tape *inner, ad_var c, const ad_var *capt
     return ad_add(c, ad_matmul(captured[0], t));
 }
 
-/* c with hidden(c) = y, and its gradient by one Newton step, whose Jacobian 1 + R diag(1 - t²) R̃ is triangular. */
+/* c with hidden(c) = y */
 static ad_var solve_hidden(const layer *l, ad_var y, size_t m)
 {
     const ad_var captured[] = {l->r, l->r_tilde, l->b};
@@ -106,11 +106,7 @@ static ad_var solve_hidden(const layer *l, ad_var y, size_t m)
     for (size_t i = 0; i < m; i++) order[i] = m - 1 - i;
     ad_var root = ad_root(y, captured, 3, AD_ROOT_TRIANGULAR, order, hidden, NULL);
     ad_free(order);
-    ad_var t = ad_tanh(ad_add(ad_matmul(l->r_tilde, root), l->b));
-    ad_var steepness = ad_reshape(ad_sub(ad_scalar(y.tape, 1), ad_square(t)), AD_SHAPE(m, 1));
-    ad_var jacobian = ad_add(ad_matmul(l->r, ad_mul(steepness, l->r_tilde)), nf_identity(y.tape, m));
-    ad_var error = ad_sub(y, hidden(NULL, y.tape, root, captured));
-    return ad_add(root, ad_solve_triangular(jacobian, error, AD_UPPER));
+    return root;
 }
 
 static ad_var inverse(const nf_bijector *self, ad_var x, ad_var *log_det)
