@@ -223,6 +223,34 @@ START_TEST(kinks_go_where_they_should)
 }
 END_TEST
 
+/* Of the rows 0 and 4, a batch each, batchnorm keeps running averages with a weight of 1/2. They start from the data's
+ * mean 2 and variance 4; a batch of one row has the variance 0. */
+START_TEST(batch_statistics_are_kept)
+{
+    static const double x[] = {0, 4}, point = 1;
+    bool ends[2] = {false};
+    for (uint64_t seed = 0; seed < 10; seed++) {
+        nf_flow *flow = new_flow("batchnorm(momentum=0.5)", 1, AD_F64);
+        nf_fit_options o = {DESCENT,     STEADY,     .optimizer.learning_rate = 1e-12,
+                            .epochs = 1, .batch = 1, .val_fraction = -1,
+                            .seed = seed};
+        ASSERT_OK(nf_fit(flow, x, 2, &o, NULL, &error));
+        nf_flow_pull(flow);
+        const nf_bijector *bijector = nf_flow_bijector(flow)->child[0];
+        double mean = *nf_parameter_value(bijector, "mean"), log_prob;
+        ck_assert_double_eq(*nf_parameter_value(bijector, "variance"), 1);
+        ck_assert(mean == 2.5 || mean == 1.5);
+        ends[mean > 2] = true;
+        /* which are what the flow is evaluated with */
+        ASSERT_OK(nf_log_prob(flow, &point, NULL, 1, &log_prob, NULL, &error));
+        double variance = 1 + 1e-5, square = (point - mean) * (point - mean);
+        ck_assert_double_eq_tol(log_prob, -square / (2 * variance) - 0.5 * log(2 * acos(-1) * variance), 1e-6);
+        nf_flow_free(flow);
+    }
+    ck_assert(ends[0] && ends[1]);
+}
+END_TEST
+
 /* ---- Batches and the split ------------------------------------------------------------------------------------- */
 
 /* Row j is j + 1 along axis j, and a small step moves loc by the rate times the mean of the batch: loc tells how much
@@ -949,6 +977,7 @@ Suite *fit_suite(void)
     tcase_add_test(steps, schedules);
     tcase_add_test(steps, training_goes_on);
     tcase_add_test(steps, reaches_the_maximum_likelihood);
+    tcase_add_test(steps, batch_statistics_are_kept);
     tcase_add_loop_test(steps, kinks_go_where_they_should, 0, 2);
     suite_add_tcase(suite, steps);
     TCase *rows = tcase_create("rows");
