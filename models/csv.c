@@ -230,8 +230,9 @@ static ad_status read_row(struct reader *reader, nf_table *table, size_t first_l
     } while (!field.last);
     if (count != table->columns)
         return ad_error_set(reader->error, AD_ERROR_FORMAT,
-                            "%s:%zu:%zu: this line has %zu columns where line %zu has %zu", reader->path, line,
-                            (count < table->columns ? count : table->columns) + 1, count, first_line, table->columns);
+                            "%s:%zu:%zu: this line has %zu column%s where line %zu has %zu", reader->path, line,
+                            (count < table->columns ? count : table->columns) + 1, count, count == 1 ? "" : "s",
+                            first_line, table->columns);
     table->rows++;
     return AD_OK;
 }

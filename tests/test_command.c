@@ -254,6 +254,8 @@ static const struct {
     {{"data", "moons", "-nx", "-o", "m.npy"}, {"-n", "'x'"}},
     {{"data", "moons", "-o", "m.docx"}, {"m.docx", ".npy"}},
     {{"plot", "m.safetensors", "-o", "m.jpeg"}, {"m.jpeg", ".png", ".svg"}},
+    {{"demo", "moon"}, {"'moon'", "moons or banana or potentials or nfvi"}},
+    {{"demo", "--seed", "2", "banana"}, {"weir demo banana [options]"}},
     {{"nuts"}, {"TARGET", "missing"}},
     {{"nuts", "pot5"}, {"'pot5'", "pot4", "eight_schools"}},
     {{"nuts", "pot1", "--target-accept", "1"}, {"--target-accept", "'1'", "0.9999"}},
@@ -758,7 +760,7 @@ START_TEST(a_conditional_flow)
     ck_assert_int_eq(RUN("sample", "m.safetensors", "--context", "nan", "-o", "s.csv"), 2);
     assert_contains(complaint, "number 1 of 'nan' is not finite");
     ck_assert_int_eq(RUN("plot", "m.safetensors", "-o", "p.svg"), 2);
-    assert_contains(complaint, "give its context of 1 numbers with --context");
+    assert_contains(complaint, "give its context of 1 number with --context");
     ck_assert_int_eq(RUN("plot", "m.safetensors", "--context", "1,2", "-o", "p.svg"), 2);
     assert_contains(complaint, "expected 1 number separated");
     if (!have_gnuplot()) return;
@@ -910,6 +912,11 @@ START_TEST(wrong_number_of_columns)
     write_text("three.csv", "1,2,3\n4,5,6\n");
     REFUSED(WORDS("logprob", "moons.safetensors", "three.csv", "-o", "l.npy"), "three.csv has 3 columns",
             "moons.safetensors", "2 features");
+    write_text("one.csv", "1\n2\n");
+    REFUSED(WORDS("logprob", "moons.safetensors", "one.csv", "-o", "l.npy"), "one.csv has 1 column,");
+    SUCCEED("fit", "three.csv", "--context", "3", "--flow", "scale-loc", "--epochs", "1", "-o", "c.safetensors");
+    REFUSED(WORDS("logprob", "c.safetensors", "one.csv", "-o", "l.npy"), "one.csv has 1 column,",
+            "needs 3: 2 features and a context of 1");
     REFUSED(WORDS("plot", "moons.safetensors", "--data", "three.csv", "-o", "p.png"), "three.csv has 3 columns");
 }
 END_TEST

@@ -854,11 +854,12 @@ END_TEST
 START_TEST(data_are_checked)
 {
     double *x = normals(2 * ROWS, 1, 9);
-    static const double bad[] = {NAN, INFINITY, -INFINITY, 1e39};
+    const double bad[] = {NAN, -NAN, INFINITY, -INFINITY, 1e39};
     for (size_t i = 0; i < COUNT(bad); i++) {
         x[2 * 6 + 1] = bad[i];
         nf_flow *flow = new_flow("loc-standardize", 2, AD_F32);
         ASSERT_FAILS(nf_fit(flow, x, ROWS, NULL, NULL, &error), AD_ERROR_ARGUMENT, "row 7, column 2");
+        if (isnan(bad[i])) ck_assert_ptr_nonnull(strstr(error.message, "not finite: nan"));
         nf_flow_free(flow);
     }
     nf_flow *flow = new_flow("loc-standardize", 2, AD_F64);

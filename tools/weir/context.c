@@ -6,6 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const char *plural(size_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 /* The column of this name or number, or the number of columns. */
 static size_t find_column(const nf_table *table, const char *text, size_t length)
 {
@@ -36,8 +41,8 @@ static ad_status parse_columns(const char *columns, const char *path, const nf_t
         if (!*at) break;
     }
     if (*count < table->columns) return AD_OK;
-    return ad_error_set(error, AD_ERROR_ARGUMENT,
-                        "--context: all %zu columns of %s are context; nothing is left to fit", table->columns, path);
+    return ad_error_set(error, AD_ERROR_ARGUMENT, "--context: every column of %s is context; nothing is left to fit",
+                        path);
 }
 
 static void move_columns(nf_table *table, struct context *context, const size_t *order, const bool *taken)
@@ -75,19 +80,34 @@ ad_status context_take(const char *columns, const char *path, nf_table *table, s
     return status;
 }
 
+/* Has the table a column for each feature and each number of the context? */
+static ad_status check_width(const char *path, const nf_flow *flow, const char *model, const nf_table *table,
+                             ad_error *error)
+{
+    size_t dim = nf_flow_dim(flow), size = nf_flow_context(flow), columns = table->columns;
+    if (columns == dim + size) return AD_OK;
+    if (size == 0)
+        return ad_error_set(error, AD_ERROR_FORMAT, "%s has %zu column%s, but %s is a flow of %zu feature%s", path,
+                            columns, plural(columns), model, dim, plural(dim));
+    return ad_error_set(error, AD_ERROR_FORMAT,
+                        "%s has %zu column%s, but %s needs %zu: %zu feature%s and a context of %zu", path, columns,
+                        plural(columns), model, dim + size, dim, plural(dim), size);
+}
+
 ad_status context_read_points(const char *path, const char *columns, const nf_flow *flow, const json_t *record,
                               const char *model, nf_table *points, struct context *context, ad_error *error)
 {
     size_t size = nf_flow_context(flow);
     *context = (struct context){0};
     if (!columns && size > 0) columns = json_string_value(json_object_get(record, "context"));
-    ad_status status = read_data(path, nf_flow_dim(flow) + size, model, points, error);
+    ad_status status = read_data(path, points, error);
     if (status) return status;
-    status = context_take(columns, path, points, context, error);
+    status = check_width(path, flow, model, points, error);
+    if (!status) status = context_take(columns, path, points, context, error);
     if (!status && context->size != size) {
         context_free(context);
-        status = ad_error_set(error, AD_ERROR_ARGUMENT, "--context names %zu columns, but %s needs %zu", context->size,
-                              model, size);
+        status = ad_error_set(error, AD_ERROR_ARGUMENT, "--context names %zu column%s, but %s needs %zu", context->size,
+                              plural(context->size), model, size);
     }
     if (status) nf_table_free(points);
     return status;
@@ -112,7 +132,7 @@ static ad_status check_numbers(const char *text, size_t count, const struct cont
     if (count != context->size)
         return ad_error_set(error, AD_ERROR_ARGUMENT,
                             "--context: expected %zu number%s separated by commas, as in '0.5,1', got '%s'",
-                            context->size, context->size == 1 ? "" : "s", text);
+                            context->size, plural(context->size), text);
     for (size_t k = 0; k < count; k++)
         if (!isfinite(context->values[k]))
             return ad_error_set(error, AD_ERROR_ARGUMENT, "--context: number %zu of '%s' is not finite", k + 1, text);
@@ -126,8 +146,9 @@ static ad_status read_rows(const char *path, struct context *context, size_t row
     if (status) return status;
     status = nf_table_check_finite(&table, path, error);
     if (!status && (table.columns != context->size || table.rows == 0))
-        status = ad_error_set(error, AD_ERROR_FORMAT, "%s has %zu rows of %zu columns, but the context has %zu numbers",
-                              path, table.rows, table.columns, context->size);
+        status = ad_error_set(
+            error, AD_ERROR_FORMAT, "%s has %zu row%s of %zu column%s, but the context has %zu number%s", path,
+            table.rows, plural(table.rows), table.columns, plural(table.columns), context->size, plural(context->size));
     for (size_t r = 0; r < rows && !status; r++)
         memcpy(context->values + r * context->size, table.values + r % table.rows * context->size,
                context->size * sizeof *context->values);
@@ -141,7 +162,8 @@ static ad_status begin(const char *text, size_t size, size_t rows, struct contex
     *context = (struct context){0};
     if (!text && size > 0)
         return ad_error_set(error, AD_ERROR_ARGUMENT,
-                            "this flow is conditional: give its context of %zu numbers with --context", size);
+                            "this flow is conditional: give its context of %zu number%s with --context", size,
+                            plural(size));
     if (!text) return AD_OK;
     if (size == 0)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "--context: this flow has none, it was fitted without");

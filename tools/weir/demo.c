@@ -100,6 +100,9 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     struct paths paths;
     nf_table data;
     struct trained trained = {0};
+    const char *name = arguments->positionals[0];
+    if (strcmp(name, "moons") != 0)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "write options behind the name: weir demo %s [options]", name);
     if (make_paths(option_text(arguments, "output"), &paths, error)) return error->status;
     if (draw_moons(target.rows, target.noise, target.seed, &data, error)) return error->status;
     ad_status status = nf_table_write(paths.data, &data, error);
@@ -127,7 +130,7 @@ const struct command demo_command = {
     .summary = "See it all: draw data, fit a flow, score it on fresh data, draw pictures.",
     .example = "weir demo moons",
     .positionals =
-        {{"TARGET", "moons",
+        {{"TARGET", "moons|banana|potentials|nfvi",
           "the distribution to learn: moons; see also 'weir help demo banana', 'weir help demo potentials' and 'weir "
           "help demo nfvi'"}},
     .groups = {options, training_options},

@@ -8,13 +8,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-ad_status read_data(const char *path, size_t columns, const char *model, nf_table *data, ad_error *error)
+ad_status read_data(const char *path, nf_table *data, ad_error *error)
 {
     ad_status status = nf_table_read(path, data, error);
     if (!status) status = nf_table_check_finite(data, path, error);
-    if (!status && columns > 0 && data->columns != columns)
-        status = ad_error_set(error, AD_ERROR_FORMAT, "%s has %zu columns, but %s is a flow of %zu features", path,
-                              data->columns, model, columns);
     if (status) nf_table_free(data);
     return status;
 }

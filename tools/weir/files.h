@@ -6,8 +6,8 @@
 
 #include <jansson.h>
 
-/* A table of finite numbers; with that many columns, which `model` needs, unless columns is 0. */
-ad_status read_data(const char *path, size_t columns, const char *model, nf_table *data, ad_error *error);
+/* A table of finite numbers. */
+ad_status read_data(const char *path, nf_table *data, ad_error *error);
 
 /* A flow, and the record of its training as a JSON object, which is empty when there is none. */
 nf_flow *load_model(const char *path, json_t **record, ad_error *error);

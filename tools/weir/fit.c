@@ -22,7 +22,7 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
 {
     const char *input = arguments->positionals[0], *output = option_text(arguments, "output");
     nf_table data;
-    if (read_data(input, 0, NULL, &data, error)) return error->status;
+    if (read_data(input, &data, error)) return error->status;
     struct trained trained = {0};
     struct context context = {0};
     const char *columns = option_text(arguments, "context");
