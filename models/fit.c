@@ -27,6 +27,7 @@ static ad_status resolve(nf_fit_options *o, size_t rows, ad_error *error)
     if (!(o->val_fraction < 1))
         return ad_error_set(error, AD_ERROR_ARGUMENT, "validation fraction: expected less than 1, got %g",
                             o->val_fraction);
+    if (o->schedule == NF_DEFAULT_SCHEDULE) o->schedule = NF_COSINE;
     if ((unsigned)o->schedule >= NF_SCHEDULES)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "schedule: there is no number %d", (int)o->schedule);
     if (rows == 0 || rows >= UINT32_MAX)

@@ -78,12 +78,13 @@ ad_status nf_optimizer_step(nf_optimizer *optimizer, void *parameters, const voi
  *   exponential  0.01ᵗ
  *   steps        1, 0.1 and 0.01, for a third of the steps each */
 typedef enum {
+    NF_DEFAULT_SCHEDULE, /* cosine in nf_fit(), whose end is planned; constant, as PyMC3's, in nf_vi() */
     NF_COSINE,
     NF_CONSTANT,
     NF_LINEAR,
     NF_EXPONENTIAL,
     NF_STEPS,
-    NF_SCHEDULES /* how many there are */
+    NF_SCHEDULES /* behind the last */
 } nf_schedule;
 
 const char *nf_schedule_name(nf_schedule schedule); /* "cosine" */

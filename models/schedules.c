@@ -33,9 +33,9 @@ static const struct {
     const char *name;
     double (*factor)(double t); /* 0 <= t < 1 */
 } schedules[NF_SCHEDULES] = {
-    [NF_COSINE] = {"cosine", cosine},   [NF_CONSTANT] = {"constant", constant},
-    [NF_LINEAR] = {"linear", linear},   [NF_EXPONENTIAL] = {"exponential", exponential},
-    [NF_STEPS] = {"steps", steps_down},
+    [NF_DEFAULT_SCHEDULE] = {"default", constant},   [NF_COSINE] = {"cosine", cosine},
+    [NF_CONSTANT] = {"constant", constant},          [NF_LINEAR] = {"linear", linear},
+    [NF_EXPONENTIAL] = {"exponential", exponential}, [NF_STEPS] = {"steps", steps_down},
 };
 
 const char *nf_schedule_name(nf_schedule schedule)

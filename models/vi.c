@@ -44,6 +44,7 @@ static ad_status resolve(nf_vi_options *o, ad_error *error)
     if (o->beta_start == 0) o->beta_start = 0.01;
     if ((unsigned)o->objective >= NF_OBJECTIVES)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "objective: there is no number %d", (int)o->objective);
+    if (o->schedule == NF_DEFAULT_SCHEDULE) o->schedule = NF_CONSTANT;
     if ((unsigned)o->schedule >= NF_SCHEDULES)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "schedule: there is no number %d", (int)o->schedule);
     if (!(o->beta > 0) || !(o->beta_start > 0) || !isfinite(o->beta + o->beta_start))

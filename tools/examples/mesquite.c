@@ -102,7 +102,12 @@ int main(void)
     const regression data = design();
     const nf_target target = {
         .name = "mesquite", .site = sites, .n_site = 2, .log_density = log_density, .log_z = NAN, .data = &data};
-    nf_vi_options vi = {.objective = NF_STL, .iters = 15000, .mc = 50, .optimizer.learning_rate = 0.01, .seed = 1};
+    nf_vi_options vi = {.objective = NF_STL,
+                        .schedule = NF_COSINE,
+                        .iters = 15000,
+                        .mc = 50,
+                        .optimizer.learning_rate = 0.01,
+                        .seed = 1};
     nf_nuts_options nuts = {.chains = 8, .dense = true, .seed = 1};
     nf_nuts_result draws;
     nf_vi_moments of_flow[SIZE];

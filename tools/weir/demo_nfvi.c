@@ -18,8 +18,10 @@ static const char best_flow[] = "student(df=6):rqsar(32,32,bins=16,tail=4)-scale
                                 "rqsar(32,32,activation=sin,bins=16,tail=8)-maf(64,activation=sin)-flip-loc";
 static const char ours[] = "our formula";
 
-#define NOTEBOOK .jitter = 1, .schedule = NF_CONSTANT, .optimizer.learning_rate = 0.01
-#define BEST     .iters = 24000, .mc = 256, .anneal = 8000, .beta_start = 0.3, .optimizer.learning_rate = 0.002
+#define NOTEBOOK .jitter = 1, .optimizer.learning_rate = 0.01
+#define BEST                                                                                                           \
+    .iters = 24000, .mc = 256, .anneal = 8000, .beta_start = 0.3, .schedule = NF_COSINE,                               \
+    .optimizer.learning_rate = 0.002
 
 /* What is fitted: the notebook's fits, as it has them, and ours. */
 static const struct fit {

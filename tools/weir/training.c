@@ -216,7 +216,7 @@ static ad_status fit_flow(const struct arguments *arguments, nf_flow *flow, cons
                       .beta2 = option_number(arguments, "beta2"),
                       .weight_decay = option_number(arguments, "weight-decay"),
                       .clip = zero_is_off(option_number(arguments, "clip"))},
-        .schedule = (nf_schedule)option_choice(arguments, "schedule"),
+        .schedule = (nf_schedule)(NF_COSINE + option_choice(arguments, "schedule")),
         .warmup = option_count(arguments, "warmup"),
         .val_fraction = zero_is_off(val_fraction),
         .patience = (long)option_count(arguments, "patience"),
