@@ -38,11 +38,19 @@ static ad_var cube(const nf_bijector *self, ad_var z, ad_var *log_det)
     return ad_neg(ad_add(ad_mul(z, ad_square(z)), z));
 }
 
-/* x_d = z_d + a_d (z_1 + … + z_(d-1))² from the last feature to the first, with a slope of its own. */
+/* x_d = z_d exp(tanh s) + a_d sin s, s being the sum of the later features. */
 static ad_var staircase(const nf_bijector *self, ad_var z, ad_var *log_det)
 {
     (void)log_det;
     ad_var before = ad_sub(ad_cumsum(z, 0, true), z), a = nf_param(self, "a");
+    return ad_add(ad_mul(z, ad_exp(ad_tanh(before))), ad_mul(a, ad_sin(before)));
+}
+
+/* The same with the sum of the earlier ones. */
+static ad_var ladder(const nf_bijector *self, ad_var z, ad_var *log_det)
+{
+    (void)log_det;
+    ad_var before = ad_sub(ad_cumsum(z, 0, false), z), a = nf_param(self, "a");
     return ad_add(ad_mul(z, ad_exp(ad_tanh(before))), ad_mul(a, ad_sin(before)));
 }
 
@@ -62,6 +70,7 @@ static const struct {
     {{.name = "cube", .forward = cube}, "diagonal Jacobian", "element by element"},
     {{.name = "unripple", .build = build_vector, .inverse = ripple}, "diagonal Jacobian", "element by element"},
     {{.name = "staircase", .build = build_vector, .forward = staircase}, "triangular Jacobian", "feature by feature"},
+    {{.name = "ladder", .build = build_vector, .forward = ladder}, "triangular Jacobian", "feature by feature"},
     {{.name = "dense", .build = build_matrix, .forward = dense}, "LU of the Jacobian", "whole event"},
     {{.name = "undense", .build = build_matrix, .inverse = dense}, "LU of the Jacobian", "whole event"},
 };
