@@ -99,7 +99,8 @@ typedef struct nf_bijector_type {
      * to the engine. *log_det left alone: taken from the Jacobian on the tape, whose diagonal or triangular structure
      * is seen from what depends on what; a dense one goes through LU. One of the two functions NULL: the other is
      * solved by Newton's method to the precision of the dtype and differentiated implicitly; the map must then be
-     * defined on all reals, and smooth. */
+     * defined on all reals, and smooth. Where a log-det jumps, gradients don't feel the jump: leaky.c shows a remedy,
+     * while self->training. */
     ad_var (*forward)(const nf_bijector *self, ad_var z, ad_var *log_det);
     ad_var (*inverse)(const nf_bijector *self, ad_var x, ad_var *log_det);
     /* Set parameters from data (rows, dim) on the x side. NULL: nothing to set. */
