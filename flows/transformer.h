@@ -25,7 +25,7 @@ extern const nf_transformer nf_spline_transformer;
 #define NF_SPLINE_ARGUMENTS                                                                                            \
     {"bins", NF_COUNT, 8, 2, 256, NULL, "of the spline"},                                                              \
     {                                                                                                                  \
-        "tail", NF_NUMBER, 3, 1e-3, 1e6, NULL, "outside [-tail, tail] the spline is the identity"                      \
+        "tail", NF_NUMBER, 5, 1e-3, 1e6, NULL, "outside [-tail, tail] the spline is the identity"                      \
     }
 
 #endif

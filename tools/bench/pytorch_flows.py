@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional
 
 BOUND = 3.0  # of an affine transformer's log-scale
-BINS, TAIL, LEAST = 8, 3.0, 1e-3  # of a spline
+BINS, TAIL, LEAST = 8, 5.0, 1e-3  # of a spline
 
 
 # ---- Transformers: increasing maps of single features, from what a network says ----------------------------------
