@@ -1052,7 +1052,6 @@ END_TEST
 
 enum { TERMINAL_COLUMNS = 100 };
 
-/* A training without end on a terminal, which types ctrl-C when it has seen an epoch; returns its exit status. */
 /* Run on a terminal, and type ctrl-C when `cue` is on the screen. */
 static int interrupt_on_terminal(const char *const words[], const char *cue, char *screen, size_t size)
 {

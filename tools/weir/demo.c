@@ -11,7 +11,7 @@
 
 /* Everything that the demo chooses. */
 static const char *const defaults[] = {
-    "flow", "(maf(128,128,gain=2)-flip)*5", "epochs", "100", "lr", "0.003", "ema", "0.99", NULL,
+    "flow", "(maf(64,64)-flip)*16", "epochs", "100", "lr", "0.003", "ema", "0.99", NULL,
 };
 
 static const struct {
