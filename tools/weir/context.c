@@ -130,9 +130,9 @@ static size_t parse_numbers(const char *text, size_t size, double *values)
 static ad_status check_numbers(const char *text, size_t count, const struct context *context, ad_error *error)
 {
     if (count != context->size)
-        return ad_error_set(error, AD_ERROR_ARGUMENT,
-                            "--context: expected %zu number%s separated by commas, as in '0.5,1', got '%s'",
-                            context->size, plural(context->size), text);
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "--context: expected %zu number%s%s, got '%s'", context->size,
+                            plural(context->size), context->size > 1 ? " separated by commas, as in '0.5,1'" : "",
+                            text);
     for (size_t k = 0; k < count; k++)
         if (!isfinite(context->values[k]))
             return ad_error_set(error, AD_ERROR_ARGUMENT, "--context: number %zu of '%s' is not finite", k + 1, text);
@@ -183,22 +183,28 @@ ad_status context_read(const char *text, size_t size, size_t rows, struct contex
     ad_status status = begin(text, size, rows, context, error);
     if (status || !text) return status;
     size_t count = parse_numbers(text, size, context->values);
-    if (count == 0) return read_rows(text, context, rows, error);
-    if (check_numbers(text, count, context, error)) return error->status;
-    repeat(context, rows);
-    return AD_OK;
+    status = count == 0 ? read_rows(text, context, rows, error) : check_numbers(text, count, context, error);
+    if (status)
+        context_free(context);
+    else if (count > 0)
+        repeat(context, rows);
+    return status;
 }
 
 ad_status context_repeat(const char *text, size_t size, size_t rows, struct context *context, ad_error *error)
 {
     ad_status status = begin(text, size, rows, context, error);
     if (status || !text) return status;
-    if (check_numbers(text, parse_numbers(text, size, context->values), context, error)) return error->status;
-    repeat(context, rows);
-    return AD_OK;
+    status = check_numbers(text, parse_numbers(text, size, context->values), context, error);
+    if (status)
+        context_free(context);
+    else
+        repeat(context, rows);
+    return status;
 }
 
 void context_free(struct context *context)
 {
     ad_free(context->values);
+    context->values = NULL;
 }
