@@ -25,19 +25,13 @@ static bool on_progress(void *context, const nf_nuts_progress *p)
     return true;
 }
 
-static bool on_poll(void *context)
-{
-    (void)context;
-    return interrupt_signal() != 0;
-}
-
 ad_status draw_chains(const nf_target *target, const nf_nuts_options *options, const char *label,
                       nf_nuts_result *result, ad_error *error)
 {
     struct watched watched = {meter_start(), label};
     nf_nuts_options o = *options;
     o.progress = on_progress;
-    o.interrupted = on_poll;
+    o.interrupted = interrupt_noted;
     o.context = &watched;
     interrupt_catch();
     ad_status status = nf_nuts(target, &o, result, error);

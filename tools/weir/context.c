@@ -126,8 +126,8 @@ static size_t parse_numbers(const char *text, size_t size, double *values)
     }
 }
 
-/* Are these the numbers that the context has? */
-static ad_status check_numbers(const char *text, size_t count, const struct context *context, ad_error *error)
+/* The numbers parsed into the first row, if the context has as many, for all rows. */
+static ad_status repeat_numbers(const char *text, size_t count, struct context *context, size_t rows, ad_error *error)
 {
     if (count != context->size)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "--context: expected %zu number%s%s, got '%s'", context->size,
@@ -136,6 +136,8 @@ static ad_status check_numbers(const char *text, size_t count, const struct cont
     for (size_t k = 0; k < count; k++)
         if (!isfinite(context->values[k]))
             return ad_error_set(error, AD_ERROR_ARGUMENT, "--context: number %zu of '%s' is not finite", k + 1, text);
+    for (size_t r = 1; r < rows; r++)
+        memcpy(context->values + r * count, context->values, count * sizeof *context->values);
     return AD_OK;
 }
 
@@ -172,22 +174,13 @@ static ad_status begin(const char *text, size_t size, size_t rows, struct contex
     return AD_OK;
 }
 
-static void repeat(struct context *context, size_t rows)
-{
-    for (size_t r = 1; r < rows; r++)
-        memcpy(context->values + r * context->size, context->values, context->size * sizeof *context->values);
-}
-
 ad_status context_read(const char *text, size_t size, size_t rows, struct context *context, ad_error *error)
 {
     ad_status status = begin(text, size, rows, context, error);
     if (status || !text) return status;
     size_t count = parse_numbers(text, size, context->values);
-    status = count == 0 ? read_rows(text, context, rows, error) : check_numbers(text, count, context, error);
-    if (status)
-        context_free(context);
-    else if (count > 0)
-        repeat(context, rows);
+    status = count == 0 ? read_rows(text, context, rows, error) : repeat_numbers(text, count, context, rows, error);
+    if (status) context_free(context);
     return status;
 }
 
@@ -195,11 +188,8 @@ ad_status context_repeat(const char *text, size_t size, size_t rows, struct cont
 {
     ad_status status = begin(text, size, rows, context, error);
     if (status || !text) return status;
-    status = check_numbers(text, parse_numbers(text, size, context->values), context, error);
-    if (status)
-        context_free(context);
-    else
-        repeat(context, rows);
+    status = repeat_numbers(text, parse_numbers(text, size, context->values), context, rows, error);
+    if (status) context_free(context);
     return status;
 }
 

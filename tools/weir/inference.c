@@ -27,19 +27,13 @@ static bool on_progress(void *context, const nf_vi_progress *now)
     return true;
 }
 
-static bool on_step(void *context)
-{
-    (void)context;
-    return interrupt_signal() != 0;
-}
-
 ad_status infer(nf_flow *flow, const nf_target *target, const nf_vi_options *options, const char *label,
                 nf_vi_report *report, ad_error *error)
 {
     struct watched watched = {meter_start(), label};
     nf_vi_options o = *options;
     o.progress = on_progress;
-    o.interrupted = on_step;
+    o.interrupted = interrupt_noted;
     o.context = &watched;
     interrupt_catch();
     ad_status status = nf_vi(flow, target, &o, report, error);

@@ -34,3 +34,9 @@ int interrupt_signal(void)
 {
     return noted;
 }
+
+bool interrupt_noted(void *context)
+{
+    (void)context;
+    return noted != 0;
+}

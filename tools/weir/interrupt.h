@@ -10,5 +10,7 @@ void interrupt_catch(void);
 void interrupt_release(void);
 /* The signal that was noted last, or 0. */
 int interrupt_signal(void);
+/* Was there one? Of a signature that the library's options call `interrupted`; context is not looked at. */
+bool interrupt_noted(void *context);
 
 #endif

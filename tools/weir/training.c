@@ -190,7 +190,7 @@ static bool on_epoch(void *context, const nf_progress *done)
 static bool on_step(void *context)
 {
     progress_step(context);
-    return interrupt_signal() != 0;
+    return interrupt_noted(context);
 }
 
 /* Zero turns it off here; for the library zero is the default, and a negative number turns it off. */
