@@ -1,132 +1,48 @@
-/* A compiled plan: what plan.c makes and run.c runs.
- *
- * Stage s first computes shared values (its shared instructions), then runs its pass over tiles of rows, which ends in
- * sums over rows that later stages use. A per-row value needed in several passes is computed in each: nothing per-row
- * outlives its tile. */
+/* Plans: what was recorded on a tape, compiled to run over rows. */
 #ifndef WEIR_PLAN_H
 #define WEIR_PLAN_H
 
-#include "internal.h"
+#include <weir/pool.h>
+#include <weir/tape.h>
 
-/* Where an instruction finds a value: per-row at feature `at` of the tile; shared at element `at` of shared[value]. */
-typedef struct {
-    bool per_row;
-    int32_t value;
-    size_t at, size;
-    ad_shape shape;
-} ad_operand;
+WEIR_BEGIN_DECLARATIONS
 
-typedef struct ad_instruction {
-    void (*evaluate)(const ad_tile *tile); /* op's, for the plan's dtype */
-    const double *attribute;
-    size_t n_attribute;
-    int n_in;
-    bool sums_rows;
-    size_t tensor; /* of ad_worker.tensor: the result's, then the arguments' */
-    const ad_op *op;
-    ad_operand *in, out;
-    size_t scratch; /* bytes */
-    int32_t node;   /* on the tape, for people */
-    const char *scope;
-    int wave;                          /* shared instructions of one wave don't depend on each other */
-    size_t lane_element;               /* sums over rows: where in a lane its accumulator is, in bytes */
-    ad_object *object;                 /* or NULL */
-    size_t state;                      /* of ad_worker.state; 0: none */
-    struct ad_instruction *next_owner; /* of plan->owner */
-} ad_instruction;
+typedef struct ad_plan ad_plan;
 
 typedef struct {
-    int32_t slot;  /* of plan->input */
-    ad_operand to; /* in the tile */
-} ad_load;
+    ad_dtype dtype;   /* of every value in the plan and of every bound array */
+    size_t tile_rows; /* rows in a tile, a multiple of 16; 0: chosen so that a tile's intermediates fit the L2 cache */
+} ad_plan_options;
+
+/* Compile what the outputs need: dead nodes dropped, equal ones merged, split into stages where rows are summed,
+ * buffers laid out. The tape may be freed afterwards; but vars in the calls below are those of this tape. NULL with
+ * *error on failure. */
+ad_plan *ad_plan_new(const ad_var *outputs, int count, const ad_plan_options *options, ad_error *error);
+void ad_plan_free(ad_plan *plan);
+/* Stages, instructions, buffer offsets and sizes, the tile. */
+void ad_plan_print(const ad_plan *plan, FILE *to);
+size_t ad_plan_tile_rows(const ad_plan *plan);
+
+/* Bind an array to an input (dtype data[rows][size], row-major) or a parameter (dtype data[size]). It is not copied and
+ * must outlive the runs. Binding an input that the outputs don't depend on is no error, and does nothing. */
+void ad_plan_set_input(ad_plan *plan, ad_var input, const void *data);
+/* Where output number i goes: [rows][size] when per-row, [size] when shared. NULL: not wanted. */
+void ad_plan_set_output(ad_plan *plan, int i, void *data);
 
 typedef struct {
-    int output;
-    ad_operand from;
-} ad_store;
-
-typedef struct {
-    ad_instruction *shared, *row;
-    ad_load *load;
-    ad_store *store;
-    size_t n_shared, n_row, n_load, n_store;
-    bool shared_is_work;  /* some wave is worth several threads */
-    size_t features;      /* height of the tile's buffer */
-    ad_instruction **sum; /* those of `row` that sum over rows */
-    size_t n_sum;
-} ad_stage;
-
-/* Storage of a shared value. */
-typedef struct {
-    size_t size;
-    size_t arena_offset; /* in elements; computed values and constants */
-    int32_t slot;        /* of plan->input when it is a parameter, else -1 */
-    bool constant;
-    void *data; /* for this run */
-} ad_shared;
-
-/* An input or parameter that the plan reads. */
-typedef struct {
-    const char *name;
-    size_t size;
-    const void *data;
-} ad_slot;
-
-typedef struct {
-    ad_operand from;
-    void *data;
-} ad_output;
-
-typedef struct {
-    char *tile; /* features * tile_rows elements */
-    char *scratch;
-    ad_tensor *tensor; /* of all instructions, set up for tiles of `rows` rows and for these `bindings` */
     size_t rows;
-    unsigned bindings;
-    bool *finite; /* which rows of the arguments are, when looking for faults */
-    void **state; /* of instructions with one; [0] is NULL */
-} ad_worker;
+    const uint32_t *index; /* not NULL: row r reads row index[r] of every per-row input (a shuffled mini-batch) */
+    uint64_t seed, step;   /* of noise; step < 2^32 */
+    uint64_t first_row;    /* number of the first row, for noise */
+    ad_pool *pool;         /* NULL: this thread only */
+    bool find_nan; /* report the first NaN or infinity that is bound, or made from finite arguments, with name or op,
+                    * scope and row; slow */
+} ad_run;
 
-struct ad_plan {
-    ad_dtype dtype;
-    size_t tile_rows;
-    bool halves;     /* rows that fit one tile are run as two, for two threads */
-    ad_arena *arena; /* of everything the plan points to, but for the buffers below */
-    ad_stage *stage;
-    size_t n_stage;
-    int32_t *slot_of_node; /* -1: not read */
-    size_t n_node;
-    ad_slot *slot;
-    size_t n_slot;
-    ad_shared *shared;
-    size_t n_shared;
-    ad_output *output;
-    int n_output;
-    ad_instruction *owner; /* the first of those with an object or a state */
-    size_t n_state;        /* numbered from 1 */
-    char *shared_arena;
-    size_t features, scratch; /* largest of any pass; bytes */
-    size_t n_tensor;          /* of all instructions together */
-    unsigned bindings;        /* counts changes of what is bound */
-    unsigned bound;           /* the count when shared[].data were set */
-    size_t lane_bytes;        /* accumulators of one lane, of the stage that has most */
-    ad_worker *worker;
-    int n_worker;
-    char *lanes;
-    size_t lane_capacity; /* lanes that fit */
-};
+/* Allocates nothing after the first run with this pool size and these rows or fewer. Results are the same bits for any
+ * number of threads; a per-row output's bits depend on its own row alone. */
+ad_status ad_plan_run(ad_plan *plan, const ad_run *run, ad_error *error);
 
-/* Rows that a tile really has are rounded up to this many, so that every loop is whole vectors. */
-enum { AD_ROW_QUANTUM = 16, AD_MOST_TILE_ROWS = 1 << 20 };
-
-/* Room for runs of so many rows on so many threads. */
-ad_status ad_plan_reserve(ad_plan *plan, size_t rows, int threads, ad_error *error);
-/* What a thread holds. */
-void ad_worker_free(const ad_plan *plan, ad_worker *worker);
-/* Rows in a tile of a run of so many: a function of that number alone, so that threads don't change results. */
-size_t ad_plan_tile_of(const ad_plan *plan, size_t rows);
-
-/* Sums over rows are kept in so many accumulators at most; which tile adds to which depends on nothing else. */
-size_t ad_plan_lanes(const ad_plan *plan, size_t rows);
+WEIR_END_DECLARATIONS
 
 #endif

@@ -1,17 +1,20 @@
-/* From Philox's bits to numbers. */
+/* Random numbers, as functions of their arguments. Any function here may be called from any thread. */
 #ifndef WEIR_RANDOM_H
 #define WEIR_RANDOM_H
 
+#include <weir/version.h>
 #include <stdint.h>
-#include <string.h>
 
-/* The odd multiple of 2^-53 in (0, 1) that 52 of the 64 bits choose: exact, symmetric about 1/2, never 0 or 1. */
-static inline double uniform_of_bits(uint32_t high, uint32_t low)
-{
-    uint64_t mantissa = ((uint64_t)high << 32 | low) >> 12 | 0x3ff0000000000000u;
-    double one_to_two;
-    memcpy(&one_to_two, &mantissa, sizeof one_to_two);
-    return one_to_two - (1 - 0x1p-53);
-}
+WEIR_BEGIN_DECLARATIONS
+
+/* Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"): a function of its arguments. */
+void ad_random_bits(uint64_t seed, uint64_t stream, uint64_t index, uint32_t bits[4]);
+double ad_random_uniform(uint64_t seed, uint64_t stream, uint64_t index); /* on (0, 1), 53 bits */
+double ad_random_normal(uint64_t seed, uint64_t stream, uint64_t index);  /* Box-Muller */
+/* Image of i under a pseudo-random permutation of 0 … n-1: a Feistel network keyed by (seed, stream), walked until
+ * inside. */
+uint64_t ad_random_permutation(uint64_t seed, uint64_t stream, uint64_t n, uint64_t i);
+
+WEIR_END_DECLARATIONS
 
 #endif

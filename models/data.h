@@ -15,14 +15,12 @@
 #ifndef WEIR_DATA_H
 #define WEIR_DATA_H
 
-#include "autodiff.h"
+#include <weir/error.h>
+#include <weir/shape.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+WEIR_BEGIN_DECLARATIONS
 
-/* ---- Tables -------------------------------------------------------------------------------------------------- */
-
+/* ---- Tables ----------------------------------------------------------------------------------------------------- */
 typedef struct {
     size_t rows, columns;
     double *values; /* (rows, columns), row-major */
@@ -63,33 +61,7 @@ ad_status nf_table_check_path(const char *path, ad_error *error);
  * number when they are read again. At least one of the names, if there are any, must not be a number. */
 ad_status nf_table_write(const char *path, const nf_table *table, ad_error *error);
 
-/* ---- Files --------------------------------------------------------------------------------------------------- */
-
-/* All that a file holds, and a NUL behind it; release with ad_free(). */
-ad_status nf_file_read(const char *path, char **data, size_t *bytes, ad_error *error);
-
-/* A file that appears whole or not at all:
- *
- *     nf_file *file;
- *     ad_status status = nf_file_create(path, &file, error);
- *     if (status) return status;
- *     nf_file_write(file, data, bytes);              // any number of times; a failure is kept for the commit
- *     return nf_file_commit(file, error);
- *
- * The bytes go to a temporary file in the same directory, which takes the place of the old one when it is complete and
- * on the disk; where the file system can, it has no name until then, and nothing is left of it when the process is
- * killed. A symbolic link is followed, and an old file's permissions are kept. What is not an ordinary file, such
- * as a pipe or /dev/null, is written to directly, and so are the process's open files: /dev/stdout, /dev/fd/3. */
-typedef struct nf_file nf_file;
-
-ad_status nf_file_create(const char *path, nf_file **file, ad_error *error);
-void nf_file_write(nf_file *file, const void *data, size_t bytes);
-/* Either of these ends and releases the file. */
-ad_status nf_file_commit(nf_file *file, ad_error *error);
-void nf_file_abort(nf_file *file);
-
-/* ---- Targets ------------------------------------------------------------------------------------------------- */
-
+/* ---- Targets ---------------------------------------------------------------------------------------------------- */
 /* Two interleaved half circles, as scikit-learn's make_moons(n, noise=noise): n/2 points at even angles on the upper
  * one, the others on the lower one, in random order, each coordinate with normal noise of that standard deviation.
  * values: (n, 2); labels: (n), 0 for the upper moon and 1 for the lower, or NULL. */
@@ -99,7 +71,6 @@ void nf_moons(size_t n, double noise, uint64_t seed, double *values, int *labels
  * entropy is 1 + log 2π + log 3 = 3.9365 nats. */
 void nf_banana(size_t n, uint64_t seed, double *values);
 
-#ifdef __cplusplus
-}
-#endif
+WEIR_END_DECLARATIONS
+
 #endif

@@ -2,11 +2,10 @@
 #ifndef WEIR_DIAGNOSTICS_H
 #define WEIR_DIAGNOSTICS_H
 
-#include "autodiff.h"
+#include <weir/error.h>
+#include <weir/pool.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+WEIR_BEGIN_DECLARATIONS
 
 /* Of one parameter, from all draws of all chains. Vehtari, Gelman, Simpson, Carpenter & Bürkner 2021, "Rank-
  * normalization, folding, and localization: an improved R̂ for assessing convergence of MCMC"; chains are split in
@@ -25,7 +24,6 @@ typedef struct {
 ad_status nf_summarize(const double *draws, size_t chains, size_t n, size_t dim, nf_summary *summary, ad_pool *pool,
                        ad_error *error);
 
-#ifdef __cplusplus
-}
-#endif
+WEIR_END_DECLARATIONS
+
 #endif

@@ -9,12 +9,10 @@
 #ifndef WEIR_NUTS_H
 #define WEIR_NUTS_H
 
-#include "diagnostics.h"
-#include "target.h"
+#include <weir/diagnostics.h>
+#include <weir/target.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+WEIR_BEGIN_DECLARATIONS
 
 /* How far all chains together are. */
 typedef struct {
@@ -81,7 +79,6 @@ typedef struct {
 ad_status nf_nuts(const nf_target *target, const nf_nuts_options *options, nf_nuts_result *result, ad_error *error);
 void nf_nuts_free(nf_nuts_result *result);
 
-#ifdef __cplusplus
-}
-#endif
+WEIR_END_DECLARATIONS
+
 #endif

@@ -41,11 +41,9 @@
 #ifndef WEIR_TARGET_H
 #define WEIR_TARGET_H
 
-#include "flows.h"
+#include <weir/flow.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+WEIR_BEGIN_DECLARATIONS
 
 /* How a site's value comes from the real line: the maps, and their log-determinants, of Stan's reference manual,
  * "Constraint transforms". */
@@ -121,7 +119,6 @@ nf_target *nf_target_parse(const char *text, ad_error *error);
 /* Of nf_target_parse() only. */
 void nf_target_free(nf_target *target);
 
-#ifdef __cplusplus
-}
-#endif
+WEIR_END_DECLARATIONS
+
 #endif

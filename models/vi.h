@@ -1,11 +1,120 @@
-/* What the files of variational inference share. */
+/* Variational inference: fitting a flow to a density that is known up to a constant. */
 #ifndef WEIR_VI_H
 #define WEIR_VI_H
 
-#include "objective.h"
+#include <weir/target.h>
+#include <weir/training.h>
 
-/* That flow and target fit each other, that the target's log-densities at draws of the flow are numbers, and that its
- * gradient is that of its value. */
-ad_status nf_vi_check(nf_flow *flow, const nf_target *target, uint64_t seed, ad_error *error);
+WEIR_BEGIN_DECLARATIONS
+
+/* Fit a flow q to a target p, of which a density is known up to a constant. What each step minimises, with draws x of q
+ * and w(x) = p(x)^β / q(x):
+ *   elbo     E_q[log q(x) - β log p(x)], with gradients through the draws (Rezende & Mohamed 2015, equation 20). For
+ *            β = 1 it is KL(q‖p) - log Z, so -log Z is the best possible
+ *   stl      the same number, without the gradient through the parameters in log q(x): its expectation is zero, and
+ *            what is left has no variance where q = p ("Sticking the landing", Roeder, Wu & Duvenaud 2017)
+ *   iwae     -E[log 1/k Σ w(x_i)] over groups of k draws (Burda, Grosse & Salakhutdinov 2016)
+ *   dreg     the same number, with the doubly reparametrised gradient (Tucker, Lawson, Gu & Maddison 2019)
+ *   forward  KL(p‖q), by draws of q with self-normalised weights: covers all of p rather than a part of it
+ * stl, dreg and forward evaluate log q at a draw as if it came from elsewhere, which takes the flow's inverse. */
+typedef enum {
+    NF_ELBO,
+    NF_STL,
+    NF_IWAE,
+    NF_DREG,
+    NF_FORWARD,
+    NF_OBJECTIVES /* how many there are */
+} nf_objective;
+
+const char *nf_objective_name(nf_objective objective); /* "elbo" */
+
+/* Where an inference stands. */
+typedef struct {
+    size_t iteration, iterations; /* done, planned */
+    double loss;                  /* mean of the last iterations, up to 1000 */
+    double learning_rate;
+    double seconds; /* since the start */
+} nf_vi_progress;
+
+/* A zero means the default; optimizer.clip is not set by default. */
+typedef struct {
+    nf_objective objective;
+    size_t iters;      /* 10000 */
+    size_t mc;         /* 100 draws a step; of iwae and dreg, groups of draws */
+    size_t importance; /* 8 draws in a group */
+    /* β is `beta` (1), after it has grown evenly from beta_start (0.01) in the first `anneal` (0) iterations: a flat
+     * target first, on which no part is missed. */
+    double beta, beta_start;
+    size_t anneal;
+    /* 0. Above it, as PyMC3 starts its flows: all parameters are moved by N(0, jitter²), from zero where their initial
+     * values are random. */
+    double jitter;
+    nf_optimizer_options optimizer;
+    nf_optimizer *resume; /* go on with this one: to refine a fit; its steps count on */
+    nf_schedule schedule; /* over iters */
+    size_t warmup;        /* 0 iterations */
+    uint64_t seed;        /* of jitter, draws and scores */
+    size_t draws;         /* 20000, for the scores */
+    ad_pool *pool;        /* NULL: this thread */
+    /* Now and then, twenty times a second at most; false stops as `interrupted` does. NULL: none. */
+    bool (*progress)(void *context, const nf_vi_progress *progress);
+    /* Polled after each step: true stops at once, with the parameters at hand (ctrl-C). NULL: none. */
+    bool (*interrupted)(void *context);
+    void *context;
+    nf_callback *const *callbacks; /* ended by NULL; one that wants to stop does so as `interrupted`. NULL: none */
+} nf_vi_options;
+
+/* How good a fit is, by fresh draws of it. */
+typedef struct {
+    size_t draws;
+    double elbo, elbo_stderr; /* E_q[log p - log q], at most log Z; its standard error */
+    double khat;              /* of the weights p/q, by nf_psis(): below 0.7, log_z and the fit can be trusted */
+    double log_z;             /* by importance sampling with smoothed weights */
+    double ess;               /* of so many draws of p the smoothed weights are worth */
+} nf_vi_score;
+
+/* What happened in the iterations since the last point, up to this one. */
+typedef struct {
+    size_t iteration;
+    double loss, gradient_norm; /* means */
+    double parameter_norm;      /* after the last */
+    double beta;                /* of the last: what its loss is with */
+} nf_vi_point;
+
+typedef struct {
+    nf_outcome outcome;
+    size_t iterations;   /* done */
+    double average_loss; /* of the last `averaged` of them, at most 1000 */
+    size_t averaged;
+    double seconds; /* without the scores */
+    nf_vi_score score;
+    nf_vi_point *history; /* about 500 points; ad_free() */
+    size_t n_history;
+} nf_vi_report;
+
+/* Fit the flow to the target, from the flow's parameters on. First it is checked: that they have as many features, that
+ * log-densities are numbers, and that the target's gradient agrees with finite differences. The parameters after the
+ * last step are kept. The same seed gives the same parameters, bit for bit, whatever the pool. A loss or gradient that
+ * is not finite stops it: outcome NF_DIVERGED, AD_ERROR_NUMERIC, and the flow has the parameters before the lowest
+ * mean loss in history, with the last β. report may be NULL; its history is the caller's. */
+ad_status nf_vi(nf_flow *flow, const nf_target *target, const nf_vi_options *options, nf_vi_report *report,
+                ad_error *error);
+
+/* Score the flow by `draws` draws, a function of the seed. */
+ad_status nf_vi_evaluate(nf_flow *flow, const nf_target *target, size_t draws, uint64_t seed, nf_vi_score *score,
+                         ad_pool *pool, ad_error *error);
+
+/* Mean and standard deviation of a number, with their Monte-Carlo standard errors. */
+typedef struct {
+    double mean, sd, mcse_mean, mcse_sd;
+} nf_vi_moments;
+
+/* What the fit tells of the target: of each of the nf_target_size() elements, on the user's scale, by `draws` draws of
+ * the flow (those that the fit is scored by) with smoothed importance weights, which take out what the fit itself is
+ * off. They can be trusted where *khat < 0.7 (NULL: not wanted). Everything is NaN where no draw has a weight. */
+ad_status nf_vi_summarize(nf_flow *flow, const nf_target *target, size_t draws, uint64_t seed, nf_vi_moments *moments,
+                          double *khat, ad_pool *pool, ad_error *error);
+
+WEIR_END_DECLARATIONS
 
 #endif

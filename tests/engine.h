@@ -2,7 +2,7 @@
 #ifndef WEIR_TESTS_ENGINE_H
 #define WEIR_TESTS_ENGINE_H
 
-#include "autodiff.h"
+#include <weir/autodiff.h>
 
 #include <check.h>
 #include <math.h>

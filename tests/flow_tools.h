@@ -2,7 +2,7 @@
 #ifndef WEIR_TESTS_FLOW_TOOLS_H
 #define WEIR_TESTS_FLOW_TOOLS_H
 
-#include "target.h"
+#include <weir/target.h>
 
 #include <check.h>
 #include <stdlib.h>

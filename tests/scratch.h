@@ -2,7 +2,7 @@
 #ifndef WEIR_TESTS_SCRATCH_H
 #define WEIR_TESTS_SCRATCH_H
 
-#include "autodiff.h"
+#include <weir/autodiff.h>
 
 #include <check.h>
 #include <dirent.h>

@@ -1,6 +1,6 @@
 /* Bijectors: each map against its formula, inverses, log-dets, Jacobians; the verifier; and one from outside. */
 #include "flow_tools.h"
-#include "models.h"
+#include <weir/models.h>
 #include "scratch.h"
 
 #include <math.h>

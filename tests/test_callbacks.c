@@ -1,6 +1,6 @@
 /* Callbacks: when they are called, what they see, and what they conclude. */
 #include "flow_tools.h"
-#include "models.h"
+#include <weir/models.h>
 #include "scratch.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
 /* The weir command from outside: what it prints, how it exits, what it leaves behind. */
-#include "models.h"
+#include <weir/models.h>
 #include "scratch.h"
 
 #include <jansson.h>

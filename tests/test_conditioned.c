@@ -1,7 +1,7 @@
 /* Bijectors whose parameters networks compute: against NumPy; which feature sees which; splines at their knots, in
  * their tails and where they are steep; finite at extremes. */
 #include "flow_tools.h"
-#include "models.h"
+#include <weir/models.h>
 #include "scratch.h"
 
 #include <math.h>

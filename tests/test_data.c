@@ -1,5 +1,6 @@
 /* Tables and their files, whole-file writing, the two moons and the banana. */
-#include "data.h"
+#include <weir/file.h>
+#include <weir/data.h>
 #include "scratch.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* Which elements depend on which: what the tape shows against what a change of each element does. */
-#include "flows.h"
+#include <weir/flows.h>
 #include "reference.h"
 #include "scratch.h"
 

@@ -1,7 +1,7 @@
 /* What the author of a bijector leaves out: inverses and log-dets that Weir derives, held to what the verifier asks of
  * those that are written. */
 #include "flow_tools.h"
-#include "models.h"
+#include <weir/models.h>
 #include "scratch.h"
 
 #include <math.h>

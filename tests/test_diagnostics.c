@@ -1,6 +1,6 @@
 /* Convergence diagnostics against ArviZ (tests/golden/diagnostics.py), and where they have no answer. */
-#include "diagnostics.h"
-#include "data.h"
+#include <weir/diagnostics.h>
+#include <weir/data.h>
 #include "flow_tools.h"
 #include "scratch.h"
 

@@ -1,6 +1,6 @@
 /* Base distributions: log p against SciPy, draws against the density, and their place in formulas. */
 #include "flow_tools.h"
-#include "models.h"
+#include <weir/models.h>
 #include "scratch.h"
 
 #include <math.h>

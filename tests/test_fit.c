@@ -1,6 +1,6 @@
 /* Training: optimisers against their formulas, batches and splits through what they do, and how a fit ends. */
 #include "flow_tools.h"
-#include "models.h"
+#include <weir/models.h>
 #include "scratch.h"
 
 #include <malloc.h>

@@ -1,6 +1,6 @@
 /* Flows: densities against NumPy and against their own samples; the same bits however rows are evaluated. */
 #include "flow_tools.h"
-#include "models.h"
+#include <weir/models.h>
 #include "scratch.h"
 
 #include <math.h>

@@ -1,10 +1,10 @@
 /* NUTS: its parts against definitions, its draws against closed forms and quadrature. */
-#include "nuts.h"
+#include <weir/nuts.h>
 #include "flow_tools.h"
-#include "metric.h"
-#include "nuts_tree.h"
+#include "nuts/metric.h"
+#include "nuts/nuts_tree.h"
 #include "scratch.h"
-#include "warmup.h"
+#include "nuts/warmup.h"
 
 #include <math.h>
 
@@ -577,11 +577,11 @@ END_TEST
 /* The last draws of windows of a warm-up. */
 static size_t closes_of(size_t warmup, size_t close[16])
 {
-    nf_windows w = nf_windows_of(warmup);
+    nf__windows w = nf__windows_of(warmup);
     size_t count = 0;
     for (size_t i = 0; i < warmup; i++) {
-        bool learns = nf_windows_learn(&w, i);
-        if (nf_windows_close(&w, i)) {
+        bool learns = nf__windows_learn(&w, i);
+        if (nf__windows_close(&w, i)) {
             ck_assert(learns);
             close[count++] = i;
         }
@@ -599,30 +599,30 @@ START_TEST(windows_are_stan_s)
     ck_assert_uint_eq(closes_of(100, close), 1);
     ck_assert_uint_eq(close[0], 89);
     ck_assert_uint_eq(closes_of(19, close), 0);
-    nf_windows w = nf_windows_of(1000);
-    ck_assert(!nf_windows_learn(&w, 74) && nf_windows_learn(&w, 75));
-    ck_assert(nf_windows_learn(&w, 949) && !nf_windows_learn(&w, 950));
+    nf__windows w = nf__windows_of(1000);
+    ck_assert(!nf__windows_learn(&w, 74) && nf__windows_learn(&w, 75));
+    ck_assert(nf__windows_learn(&w, 949) && !nf__windows_learn(&w, 950));
 }
 END_TEST
 
 /* Hoffman & Gelman 2014, equation 6 and algorithm 5. */
 START_TEST(dual_averaging_by_hand)
 {
-    nf_step_size state = {.target = 0.8};
-    nf_step_size_restart(&state, 0.3);
+    nf__step_size state = {.target = 0.8};
+    nf__step_size_restart(&state, 0.3);
     double mu = log(3), h = 0, log_mean = 0;
     for (int m = 1; m <= 30; m++) {
         double acceptance = ad_random_uniform(1, 1, (uint64_t)m);
         h = (1 - 1. / (m + 10)) * h + (0.8 - acceptance) / (m + 10);
         double log_step = mu - sqrt(m) / 0.05 * h, eta = pow(m, -0.75);
         log_mean = eta * log_step + (1 - eta) * log_mean;
-        ck_assert_double_eq_tol(nf_step_size_learn(&state, acceptance), exp(log_step), 1e-10 * exp(log_step));
-        ck_assert_double_eq_tol(nf_step_size_mean(&state), exp(log_mean), 1e-10 * exp(log_mean));
+        ck_assert_double_eq_tol(nf__step_size_learn(&state, acceptance), exp(log_step), 1e-10 * exp(log_step));
+        ck_assert_double_eq_tol(nf__step_size_mean(&state), exp(log_mean), 1e-10 * exp(log_mean));
     }
-    nf_step_size_restart(&state, 1);
+    nf__step_size_restart(&state, 1);
     double step = 1;
-    for (int m = 0; m < 2000; m++) step = nf_step_size_learn(&state, exp(-step));
-    ck_assert_double_eq_tol(nf_step_size_mean(&state), -log(0.8), 0.01);
+    for (int m = 0; m < 2000; m++) step = nf__step_size_learn(&state, exp(-step));
+    ck_assert_double_eq_tol(nf__step_size_mean(&state), -log(0.8), 0.01);
 }
 END_TEST
 
@@ -630,8 +630,8 @@ START_TEST(metric_is_the_regularised_covariance)
 {
     enum { DIM = 3, DRAWS = 40 };
     bool dense = _i;
-    nf_metric metric;
-    ck_assert(nf_metric_new(&metric, DIM, dense));
+    nf__metric metric;
+    ck_assert(nf__metric_new(&metric, DIM, dense));
     for (int round = 0; round < 2; round++) { /* the second knows nothing of the first */
         double q[DRAWS][DIM], mean[DIM] = {0}, expected[DIM][DIM] = {0}, p[DIM] = {0.3, -1, 2}, v[DIM], normal[DIM];
         for (int n = 0; n < DRAWS; n++) {
@@ -640,7 +640,7 @@ START_TEST(metric_is_the_regularised_covariance)
                 if (i > 0) q[n][i] += q[n][i - 1];
                 mean[i] += q[n][i] / DRAWS;
             }
-            nf_metric_add(&metric, q[n]);
+            nf__metric_add(&metric, q[n]);
         }
         for (int i = 0; i < DIM; i++)
             for (int j = 0; j < DIM; j++) {
@@ -650,8 +650,8 @@ START_TEST(metric_is_the_regularised_covariance)
                 expected[i][j] += i == j ? 1e-3 * 5 / (DRAWS + 5.) : 0;
                 if (!dense && i != j) expected[i][j] = 0;
             }
-        ck_assert(nf_metric_update(&metric));
-        nf_metric_velocity(&metric, p, v);
+        ck_assert(nf__metric_update(&metric));
+        nf__metric_velocity(&metric, p, v);
         for (int i = 0; i < DIM; i++) {
             double want = 0;
             for (int j = 0; j < DIM; j++) want += expected[i][j] * p[j];
@@ -662,7 +662,7 @@ START_TEST(metric_is_the_regularised_covariance)
         for (int j = 0; j < DIM; j++) {
             memset(normal, 0, sizeof normal);
             normal[j] = 1;
-            nf_metric_momentum(&metric, normal);
+            nf__metric_momentum(&metric, normal);
             for (int i = 0; i < DIM; i++) a[i][j] = normal[i];
         }
         for (int i = 0; i < DIM; i++)
@@ -673,10 +673,10 @@ START_TEST(metric_is_the_regularised_covariance)
                 ck_assert_double_eq_tol(product, i == k, 1e-9);
             }
     }
-    nf_metric_add(&metric, (double[DIM]){INFINITY, 0, 0});
-    nf_metric_add(&metric, (double[DIM]){0, 0, 0});
-    ck_assert(!nf_metric_update(&metric));
-    nf_metric_free(&metric);
+    nf__metric_add(&metric, (double[DIM]){INFINITY, 0, 0});
+    nf__metric_add(&metric, (double[DIM]){0, 0, 0});
+    ck_assert(!nf__metric_update(&metric));
+    nf__metric_free(&metric);
 }
 END_TEST
 
@@ -726,10 +726,10 @@ START_TEST(trees_turn_as_defined)
             v[i][0] = 2 * p[i][0] + 0.5 * p[i][1];
             v[i][1] = 0.5 * p[i][0] + p[i][1];
         }
-        nf_tree tree;
-        ck_assert(nf_tree_new(&tree, WALK_DIM, 6));
+        nf__tree tree;
+        ck_assert(nf__tree_new(&tree, WALK_DIM, 6));
         int states = 0, complete = 0;
-        while (states < WALK && nf_tree_add(&tree, p[states], v[states])) states++;
+        while (states < WALK && nf__tree_add(&tree, p[states], v[states])) states++;
         /* each aligned block that was completed before does not turn; one that ends here does */
         bool turned = states < WALK;
         for (int size = 2, level = 1; size <= WALK; size *= 2, level++)
@@ -753,7 +753,7 @@ START_TEST(trees_turn_as_defined)
             }
         }
         lasted[complete]++;
-        nf_tree_free(&tree);
+        nf__tree_free(&tree);
     }
     for (int level = 0; level <= 6; level++) ck_assert_uint_gt(lasted[level], 0);
 }

@@ -1,6 +1,7 @@
 /* Optimisers against steps computed elsewhere, and what goes for all of them; schedules. */
+#include <weir/models.h>
 #include "flow_tools.h"
-#include "optimizer.h"
+#include "training/optimizer.h"
 #include "scratch.h"
 
 #include <float.h>

@@ -1,8 +1,8 @@
 /* Posteriors and other targets as users fit and sample them: flows and NUTS against closed forms, quadrature, published
  * values, and each other. */
 #include "flow_tools.h"
-#include "models.h"
-#include "nuts.h"
+#include <weir/models.h>
+#include <weir/nuts.h>
 
 #include <math.h>
 

@@ -1,12 +1,13 @@
 /* Random programs: what plans make of any mixture of ops, against plain loops and finite differences. */
-#include "internal.h"
+#include "base/broadcast.h"
+#include "ops/builtin.h"
 #include "reference.h"
 
 typedef enum { ANY, SLOPE, AXIS, CUMSUM, RESHAPE, BROADCAST, SLICE, PAD, CONCAT, GATHER, SCATTER, MATRIX, MATMUL } form;
 
 /* An op, and what its arguments and attributes are like. */
 typedef struct {
-    ad_op_id op;
+    ad__op_id op;
     form form;
 } op_kind;
 
@@ -155,7 +156,7 @@ static bool choose(program *g, const ad_op *op, form what, step *s)
         /* fall through */
     case ANY:
         for (int i = 1; i < s->n_in; i++)
-            if (!ad_shape_broadcast(shape, shape_of_item(g, s, i), &shape)) return false;
+            if (!ad__shape_broadcast(shape, shape_of_item(g, s, i), &shape)) return false;
         return !(op->flags & AD_OP_SUMS_ROWS) || ad_is_per_row(g->var[s->item[0]]);
     case CUMSUM:
         push_attribute(s, (size_t)axis);
@@ -253,13 +254,13 @@ static program program_new(uint64_t seed, bool whole, int items)
             continue;
         }
         const op_kind *kind = &kinds[draw_below(p, n_kinds)];
-        const ad_op *op = ad_builtin(kind->op);
+        const ad_op *op = ad__builtin(kind->op);
         step s;
         if (!choose(&g, op, kind->form, &s)) continue;
         take_step(&g, op, &s);
         /* Keep sums exact in float32, and finite differences accurate. */
         if (largest(&g, g.count - 1) > (whole ? 100 : 1.5))
-            take_step(&g, ad_builtin(whole ? AD_OP_sign : AD_OP_tanh), &(step){.item = {g.count - 1}, .n_in = 1});
+            take_step(&g, ad__builtin(whole ? AD_OP_sign : AD_OP_tanh), &(step){.item = {g.count - 1}, .n_in = 1});
     }
     return g;
 }

@@ -1,6 +1,6 @@
 /* Pareto smoothed importance sampling against ArviZ, and what it means. */
 #include "flow_tools.h"
-#include "models.h"
+#include <weir/models.h>
 
 #include <check.h>
 #include <math.h>

@@ -1,5 +1,5 @@
 /* The safetensors format. */
-#include "safetensors.h"
+#include "files/safetensors.h"
 #include "scratch.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -8,26 +8,26 @@ static ad_error error;
 
 static const float weight[] = {1, -2.5f, 3e-20f, 4, 5, 6};
 static const double bias[] = {0.1, -1e300, 3};
-static const nf_safetensor tensors[] = {
+static const nf__safetensor tensors[] = {
     {"net/weight", AD_F32, {2, {2, 3}}, weight},
     {"bias", AD_F64, {1, {3}}, bias},
     {"scale", AD_F32, {0}, weight + 1},
     {"nothing", AD_F64, {4, {1, 0, 2, 3}}, bias},
 };
-static const nf_metadata metadata[] = {{"formula", "(maf(64,64)-flip)*3"}, {"note", "grüße, \"quoted\"\n"}, {"", ""}};
+static const nf__metadata metadata[] = {{"formula", "(maf(64,64)-flip)*3"}, {"note", "grüße, \"quoted\"\n"}, {"", ""}};
 
 static ad_status write_example(const char *path)
 {
-    return nf_safetensors_write(path, tensors, COUNT(tensors), metadata, COUNT(metadata), &error);
+    return nf__safetensors_write(path, tensors, COUNT(tensors), metadata, COUNT(metadata), &error);
 }
 
-static void assert_example(const nf_safetensors *file)
+static void assert_example(const nf__safetensors *file)
 {
     size_t count;
-    nf_safetensors_all(file, &count);
+    nf__safetensors_all(file, &count);
     ck_assert_uint_eq(count, COUNT(tensors));
     for (size_t i = 0; i < count; i++) {
-        const nf_safetensor *got = nf_safetensors_find(file, tensors[i].name);
+        const nf__safetensor *got = nf__safetensors_find(file, tensors[i].name);
         ck_assert_ptr_nonnull(got);
         ck_assert_int_eq(got->dtype, tensors[i].dtype);
         ck_assert(ad_shape_equal(got->shape, tensors[i].shape));
@@ -35,19 +35,19 @@ static void assert_example(const nf_safetensors *file)
         ck_assert_mem_eq(got->data, tensors[i].data, ad_shape_size(got->shape) * ad_dtype_size(got->dtype));
     }
     for (size_t i = 0; i < COUNT(metadata); i++)
-        ck_assert_str_eq(nf_safetensors_metadata(file, metadata[i].key), metadata[i].value);
-    ck_assert_ptr_null(nf_safetensors_find(file, "weight"));
-    ck_assert_ptr_null(nf_safetensors_metadata(file, "bias"));
+        ck_assert_str_eq(nf__safetensors_metadata(file, metadata[i].key), metadata[i].value);
+    ck_assert_ptr_null(nf__safetensors_find(file, "weight"));
+    ck_assert_ptr_null(nf__safetensors_metadata(file, "bias"));
 }
 
 START_TEST(round_trip)
 {
     file_path path = scratch_path("a.safetensors");
     ck_assert_msg(write_example(path.text) == AD_OK, "%s", error.message);
-    nf_safetensors *file = nf_safetensors_read(path.text, &error);
+    nf__safetensors *file = nf__safetensors_read(path.text, &error);
     ck_assert_msg(file != NULL, "%s", error.message);
     assert_example(file);
-    nf_safetensors_free(file);
+    nf__safetensors_free(file);
 
     unsigned char content[1024];
     size_t bytes = slurp(path.text, (char *)content, sizeof content);
@@ -61,71 +61,71 @@ END_TEST
 START_TEST(empty)
 {
     file_path path = scratch_path("a.safetensors");
-    ck_assert_int_eq(nf_safetensors_write(path.text, NULL, 0, NULL, 0, &error), AD_OK);
-    nf_safetensors *file = nf_safetensors_read(path.text, &error);
+    ck_assert_int_eq(nf__safetensors_write(path.text, NULL, 0, NULL, 0, &error), AD_OK);
+    nf__safetensors *file = nf__safetensors_read(path.text, &error);
     ck_assert_msg(file != NULL, "%s", error.message);
     size_t count;
-    nf_safetensors_all(file, &count);
+    nf__safetensors_all(file, &count);
     ck_assert_uint_eq(count, 0);
-    nf_safetensors_free(file);
+    nf__safetensors_free(file);
 }
 END_TEST
 
 /* As golden/safetensors_file.py tells. */
 START_TEST(reads_what_python_wrote)
 {
-    nf_safetensors *file = nf_safetensors_read(golden_path("python.safetensors").text, &error);
+    nf__safetensors *file = nf__safetensors_read(golden_path("python.safetensors").text, &error);
     ck_assert_msg(file != NULL, "%s", error.message);
-    const nf_safetensor *got = nf_safetensors_find(file, "weight");
+    const nf__safetensor *got = nf__safetensors_find(file, "weight");
     ck_assert_ptr_nonnull(got);
     ck_assert(got->dtype == AD_F32 && ad_shape_equal(got->shape, AD_SHAPE(2, 3)));
     for (int i = 0; i < 6; i++) ck_assert_float_eq(((const float *)got->data)[i], (float)i / 4);
-    got = nf_safetensors_find(file, "bias");
+    got = nf__safetensors_find(file, "bias");
     ck_assert_ptr_nonnull(got);
     ck_assert(got->dtype == AD_F64 && ad_shape_equal(got->shape, AD_SHAPE(2)));
     ck_assert_double_eq(((const double *)got->data)[0], -1.5);
     ck_assert_double_eq(((const double *)got->data)[1], 1e300);
-    got = nf_safetensors_find(file, "scale");
+    got = nf__safetensors_find(file, "scale");
     ck_assert_ptr_nonnull(got);
     ck_assert(got->dtype == AD_F32 && got->shape.rank == 0);
     ck_assert_float_eq(*(const float *)got->data, 0.1f);
-    got = nf_safetensors_find(file, "nothing");
+    got = nf__safetensors_find(file, "nothing");
     ck_assert_ptr_nonnull(got);
     ck_assert(ad_shape_equal(got->shape, AD_SHAPE(0, 3)));
-    ck_assert_str_eq(nf_safetensors_metadata(file, "formula"), "scale-loc");
-    ck_assert_str_eq(nf_safetensors_metadata(file, "note"), "grüße, \"quoted\"");
-    nf_safetensors_free(file);
+    ck_assert_str_eq(nf__safetensors_metadata(file, "formula"), "scale-loc");
+    ck_assert_str_eq(nf__safetensors_metadata(file, "note"), "grüße, \"quoted\"");
+    nf__safetensors_free(file);
 }
 END_TEST
 
 START_TEST(writer_refuses)
 {
     file_path path = scratch_path("a.safetensors");
-    nf_safetensor twice[] = {tensors[0], tensors[0]};
-    ck_assert_int_eq(nf_safetensors_write(path.text, twice, 2, NULL, 0, &error), AD_ERROR_ARGUMENT);
+    nf__safetensor twice[] = {tensors[0], tensors[0]};
+    ck_assert_int_eq(nf__safetensors_write(path.text, twice, 2, NULL, 0, &error), AD_ERROR_ARGUMENT);
     ck_assert_ptr_nonnull(strstr(error.message, "'net/weight' is there twice"));
-    nf_metadata keys[] = {{"a", "1"}, {"a", "2"}};
-    ck_assert_int_eq(nf_safetensors_write(path.text, NULL, 0, keys, 2, &error), AD_ERROR_ARGUMENT);
-    nf_safetensor reserved = {"__metadata__", AD_F32, {0}, weight};
-    ck_assert_int_eq(nf_safetensors_write(path.text, &reserved, 1, NULL, 0, &error), AD_ERROR_ARGUMENT);
-    nf_metadata latin1 = {"a", "\xfc"};
-    ck_assert_int_eq(nf_safetensors_write(path.text, NULL, 0, &latin1, 1, &error), AD_ERROR_ARGUMENT);
+    nf__metadata keys[] = {{"a", "1"}, {"a", "2"}};
+    ck_assert_int_eq(nf__safetensors_write(path.text, NULL, 0, keys, 2, &error), AD_ERROR_ARGUMENT);
+    nf__safetensor reserved = {"__metadata__", AD_F32, {0}, weight};
+    ck_assert_int_eq(nf__safetensors_write(path.text, &reserved, 1, NULL, 0, &error), AD_ERROR_ARGUMENT);
+    nf__metadata latin1 = {"a", "\xfc"};
+    ck_assert_int_eq(nf__safetensors_write(path.text, NULL, 0, &latin1, 1, &error), AD_ERROR_ARGUMENT);
     ck_assert_ptr_nonnull(strstr(error.message, "UTF-8"));
-    nf_safetensor huge = {"a", AD_F64, {2, {(size_t)1 << 32, (size_t)1 << 32}}, bias};
-    ck_assert_int_eq(nf_safetensors_write(path.text, &huge, 1, NULL, 0, &error), AD_ERROR_ARGUMENT);
+    nf__safetensor huge = {"a", AD_F64, {2, {(size_t)1 << 32, (size_t)1 << 32}}, bias};
+    ck_assert_int_eq(nf__safetensors_write(path.text, &huge, 1, NULL, 0, &error), AD_ERROR_ARGUMENT);
     ck_assert_int_eq(scratch_files(false), 0);
-    ck_assert_int_eq(nf_safetensors_write(scratch_path("none/a").text, tensors, 1, NULL, 0, NULL), AD_ERROR_IO);
+    ck_assert_int_eq(nf__safetensors_write(scratch_path("none/a").text, tensors, 1, NULL, 0, NULL), AD_ERROR_IO);
 }
 END_TEST
 
 static void assert_refused(const char *path, ad_status status, const char *part)
 {
     memset(&error, 0, sizeof error);
-    ck_assert_ptr_null(nf_safetensors_read(path, &error));
+    ck_assert_ptr_null(nf__safetensors_read(path, &error));
     ck_assert_int_eq(error.status, status);
     ck_assert_msg(strstr(error.message, part) != NULL, "'%s' is not in the message: %s", part, error.message);
     ck_assert_msg(strstr(error.message, path) != NULL, "the file's name is not in the message: %s", error.message);
-    ck_assert_ptr_null(nf_safetensors_read(path, NULL));
+    ck_assert_ptr_null(nf__safetensors_read(path, NULL));
 }
 
 /* A file of this header and `data` bytes. */
@@ -199,18 +199,18 @@ START_TEST(reader_accepts)
     const char *header = "{\"b\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":[8,16]},"
                          "\"c\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[8,8]},"
                          "\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}} \n ";
-    nf_safetensors *file = nf_safetensors_read(file_of(header, 16).text, &error);
+    nf__safetensors *file = nf__safetensors_read(file_of(header, 16).text, &error);
     ck_assert_msg(file != NULL, "%s", error.message);
     size_t count;
-    const nf_safetensor *all = nf_safetensors_all(file, &count);
+    const nf__safetensor *all = nf__safetensors_all(file, &count);
     ck_assert_uint_eq(count, 3);
     ck_assert_str_eq(all[0].name, "a");
     ck_assert_str_eq(all[1].name, "c");
     ck_assert_str_eq(all[2].name, "b");
     ck_assert_uint_eq((uintptr_t)all[2].data % 64, 0);
     ck_assert_double_eq(*(const double *)all[2].data, 0);
-    ck_assert_ptr_null(nf_safetensors_metadata(file, "a"));
-    nf_safetensors_free(file);
+    ck_assert_ptr_null(nf__safetensors_metadata(file, "a"));
+    nf__safetensors_free(file);
 }
 END_TEST
 
@@ -248,14 +248,14 @@ START_TEST(every_bit_flipped)
         scratch_write("a.safetensors", content, bytes);
         content[bit / 8] ^= (char)(1 << bit % 8);
         memset(&error, 0, sizeof error);
-        nf_safetensors *file = nf_safetensors_read(path.text, &error);
+        nf__safetensors *file = nf__safetensors_read(path.text, &error);
         if (!file) {
             ck_assert_int_eq(error.status, AD_ERROR_FORMAT);
             ck_assert_ptr_nonnull(strstr(error.message, "a.safetensors"));
             continue;
         }
         size_t count, total = 0;
-        const nf_safetensor *all = nf_safetensors_all(file, &count);
+        const nf__safetensor *all = nf__safetensors_all(file, &count);
         for (size_t i = 0; i < count; i++) {
             size_t size = ad_shape_size(all[i].shape) * ad_dtype_size(all[i].dtype);
             char *copy = malloc(size + 1);
@@ -265,7 +265,7 @@ START_TEST(every_bit_flipped)
             ck_assert_uint_gt(strlen(all[i].name), 0);
         }
         ck_assert_uint_eq(total, bytes - header);
-        nf_safetensors_free(file);
+        nf__safetensors_free(file);
     }
 }
 END_TEST
@@ -284,13 +284,13 @@ START_TEST(every_allocation_fails)
     }
     for (size_t allowed = 0;; allowed++) {
         memory_limit(allowed);
-        nf_safetensors *file = nf_safetensors_read(path.text, &error);
+        nf__safetensors *file = nf__safetensors_read(path.text, &error);
         bool denied = memory.denied;
         memory_unlimited();
         ck_assert_int_eq(file == NULL, denied);
         if (!file) ck_assert_int_eq(error.status, AD_ERROR_MEMORY);
         if (file) assert_example(file);
-        nf_safetensors_free(file);
+        nf__safetensors_free(file);
         if (!denied) break;
     }
 }

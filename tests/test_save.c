@@ -1,7 +1,7 @@
 /* Saving and loading flows: the same flow comes back, and nothing else is believed. */
 #include "flow_tools.h"
-#include "models.h"
-#include "safetensors.h"
+#include <weir/models.h>
+#include "files/safetensors.h"
 #include "scratch.h"
 
 #include <math.h>
@@ -119,28 +119,28 @@ END_TEST
 START_TEST(what_is_in_the_file)
 {
     nf_flow *flow = moved_flow("maf(3)-standardize-maf(3)-standardize", 2, AD_F32);
-    nf_safetensors *file = nf_safetensors_read(saved(flow, "{}").text, &error);
+    nf__safetensors *file = nf__safetensors_read(saved(flow, "{}").text, &error);
     ck_assert_msg(file != NULL, "%s", error.message);
-    ck_assert_str_eq(nf_safetensors_metadata(file, "format"), "weir-flow-1");
-    ck_assert_str_eq(nf_safetensors_metadata(file, "formula"),
+    ck_assert_str_eq(nf__safetensors_metadata(file, "format"), "weir-flow-1");
+    ck_assert_str_eq(nf__safetensors_metadata(file, "formula"),
                      "normal:(maf(3,activation=tanh,bound=3,gain=1)-standardize)*2");
-    ck_assert_str_eq(nf_safetensors_metadata(file, "dim"), "2");
-    ck_assert_str_eq(nf_safetensors_metadata(file, "context"), "0");
-    ck_assert_str_eq(nf_safetensors_metadata(file, "dtype"), "float32");
-    ck_assert_str_eq(nf_safetensors_metadata(file, "training"), "{}");
+    ck_assert_str_eq(nf__safetensors_metadata(file, "dim"), "2");
+    ck_assert_str_eq(nf__safetensors_metadata(file, "context"), "0");
+    ck_assert_str_eq(nf__safetensors_metadata(file, "dtype"), "float32");
+    ck_assert_str_eq(nf__safetensors_metadata(file, "training"), "{}");
     size_t count;
-    nf_safetensors_all(file, &count);
+    nf__safetensors_all(file, &count);
     ck_assert_uint_eq(count, 12);
-    const nf_safetensor *tensor = nf_safetensors_find(file, "2.maf.weight1");
+    const nf__safetensor *tensor = nf__safetensors_find(file, "2.maf.weight1");
     ck_assert_ptr_nonnull(tensor);
     ck_assert(tensor->dtype == AD_F32 && ad_shape_equal(tensor->shape, AD_SHAPE(4, 3)));
     const double *expected = nf_parameter_value(nf_flow_bijector(flow)->child[2], "weight1");
     for (int i = 0; i < 12; i++) ck_assert_float_eq(((const float *)tensor->data)[i], (float)expected[i]);
-    tensor = nf_safetensors_find(file, "3.standardize.scale");
+    tensor = nf__safetensors_find(file, "3.standardize.scale");
     ck_assert_ptr_nonnull(tensor);
     expected = nf_parameter_value(nf_flow_bijector(flow)->child[3], "scale");
     for (int i = 0; i < 2; i++) ck_assert_float_eq(((const float *)tensor->data)[i], (float)expected[i]);
-    nf_safetensors_free(file);
+    nf__safetensors_free(file);
     nf_flow_free(flow);
 }
 END_TEST
@@ -214,7 +214,7 @@ typedef struct {
 static ad_status load_forgery(const forgery *f)
 {
     static const double zeros[16];
-    nf_safetensor all[] = {
+    nf__safetensor all[] = {
         {"0.loc.loc", AD_F64, {1, {2}}, zeros},
         {"1.maf.weight0", AD_F64, {2, {2, 2}}, zeros},
         {"1.maf.bias0", AD_F64, {1, {2}}, zeros},
@@ -222,16 +222,16 @@ static ad_status load_forgery(const forgery *f)
         {"1.maf.bias1", f->bias_dtype, {1, {f->bias_size}}, zeros},
         {f->extra, AD_F64, {0}, zeros},
     };
-    nf_safetensor tensors[COUNT(all)];
+    nf__safetensor tensors[COUNT(all)];
     size_t count = 0, n_metadata = 0;
     for (size_t i = 0; i < COUNT(all); i++)
         if (all[i].name && (int)i != f->without) tensors[count++] = all[i];
-    const nf_metadata given[] = {{"format", f->format}, {"formula", f->formula}, {"dim", f->dim}, {"dtype", f->dtype}};
-    nf_metadata metadata[COUNT(given)];
+    const nf__metadata given[] = {{"format", f->format}, {"formula", f->formula}, {"dim", f->dim}, {"dtype", f->dtype}};
+    nf__metadata metadata[COUNT(given)];
     for (size_t i = 0; i < COUNT(given); i++)
         if (given[i].value) metadata[n_metadata++] = given[i];
     file_path path = scratch_path("forged.safetensors");
-    ASSERT_OK(nf_safetensors_write(path.text, tensors, count, metadata, n_metadata, &error));
+    ASSERT_OK(nf__safetensors_write(path.text, tensors, count, metadata, n_metadata, &error));
     error = (ad_error){AD_OK, ""};
     nf_flow *flow = nf_load(path.text, NULL, &error);
     ck_assert_int_eq(flow == NULL, error.status != AD_OK);

@@ -1,7 +1,7 @@
 /* Targets: each constraint's map and log-determinant, and the built-in densities against values from SciPy and against
  * their integrals. */
 #include "flow_tools.h"
-#include "target.h"
+#include <weir/target.h>
 
 #include <check.h>
 #include <math.h>

@@ -1,7 +1,7 @@
 /* Variational inference: gradients of each objective and optima against closed forms, scores, how a fit is checked and
  * how it ends. */
 #include "flow_tools.h"
-#include "models.h"
+#include <weir/models.h>
 #include "scratch.h"
 
 #include <math.h>

@@ -4,7 +4,7 @@
  *     weir-bench memory FORMULA DIM BATCH ROWS       its peak memory
  *     weir-bench sample FORMULA DIM BATCH THREADS    of nf_log_prob() and nf_sample()
  *     weir-bench planar LAYERS ROWS THREADS          variational inference of small ops, see planar.c */
-#include "models.h"
+#include <weir/models.h>
 #include "peak.h"
 #include "planar.h"
 #include "sample.h"

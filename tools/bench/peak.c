@@ -1,7 +1,7 @@
 /* The peak that the machine reaches in practice: multiply-adds on registers, as many in flight as hide their latency.
  */
 #include "peak.h"
-#include "autodiff.h"
+#include <weir/autodiff.h>
 
 #include <math.h>
 #include <pthread.h>

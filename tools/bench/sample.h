@@ -1,7 +1,7 @@
-#ifndef WEIR_BENCH_SAMPLE_H
-#define WEIR_BENCH_SAMPLE_H
+#ifndef WEIR_TOOLS_BENCH_SAMPLE_H
+#define WEIR_TOOLS_BENCH_SAMPLE_H
 
-#include "flows.h"
+#include <weir/flows.h>
 
 /* Time a batch's log_prob and its samples in turns, and print the rows per second of the best of each as JSON. */
 ad_status measure_sampling(nf_flow *flow, size_t batch, int threads, ad_error *error);

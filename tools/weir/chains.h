@@ -1,8 +1,8 @@
 /* NUTS with progress on stderr: what nuts and the demos have in common. */
-#ifndef WEIR_CHAINS_H
-#define WEIR_CHAINS_H
+#ifndef WEIR_COMMAND_CHAINS_H
+#define WEIR_COMMAND_CHAINS_H
 
-#include "nuts.h"
+#include <weir/nuts.h>
 
 /* nf_nuts(), showing how far it is behind `label`. Ctrl-C stops it, as nf_nuts_result.stopped says. */
 ad_status draw_chains(const nf_target *target, const nf_nuts_options *options, const char *label,

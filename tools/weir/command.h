@@ -1,9 +1,9 @@
 /* Commands as tables: what a command is called, its arguments and options, what runs it. Parsing, checking and help
  * come from the tables. */
-#ifndef WEIR_COMMAND_H
-#define WEIR_COMMAND_H
+#ifndef WEIR_COMMAND_COMMAND_H
+#define WEIR_COMMAND_COMMAND_H
 
-#include "autodiff.h"
+#include <weir/autodiff.h>
 
 #include <jansson.h>
 

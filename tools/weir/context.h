@@ -1,8 +1,8 @@
 /* Context vectors on the command line: what conditions a flow. */
-#ifndef WEIR_CONTEXT_H
-#define WEIR_CONTEXT_H
+#ifndef WEIR_COMMAND_CONTEXT_H
+#define WEIR_COMMAND_CONTEXT_H
 
-#include "models.h"
+#include <weir/models.h>
 
 #include <jansson.h>
 

@@ -1,8 +1,8 @@
 /* Files that commands read and write, checked so that a mistake shows before the work and not behind it. */
-#ifndef WEIR_FILES_H
-#define WEIR_FILES_H
+#ifndef WEIR_COMMAND_FILES_H
+#define WEIR_COMMAND_FILES_H
 
-#include "models.h"
+#include <weir/models.h>
 
 #include <jansson.h>
 

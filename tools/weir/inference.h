@@ -1,10 +1,10 @@
 /* Variational inference with progress on stderr, and what is told of it: what vi and the demos have in common. */
-#ifndef WEIR_INFERENCE_H
-#define WEIR_INFERENCE_H
+#ifndef WEIR_COMMAND_INFERENCE_H
+#define WEIR_COMMAND_INFERENCE_H
 
 #include "command.h"
-#include "models.h"
-#include "panels.h"
+#include <weir/models.h>
+#include "pictures/panels.h"
 
 /* nf_vi(), showing how far it is behind `label`. Ctrl-C and a divergence are errors that leave a fit. Outcomes are told
  * as they are in the report; NF_STOPPED_EARLY is for a caller whose callback has stopped it. */

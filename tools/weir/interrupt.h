@@ -1,6 +1,6 @@
 /* Ctrl-C, and other signals that ask for an end, for work that can stop halfway. */
-#ifndef WEIR_INTERRUPT_H
-#define WEIR_INTERRUPT_H
+#ifndef WEIR_COMMAND_INTERRUPT_H
+#define WEIR_COMMAND_INTERRUPT_H
 
 #include <stdbool.h>
 

@@ -1,6 +1,6 @@
 /* How far a long work is, on stderr: a bar that is redrawn on a terminal, a line now and then elsewhere. */
-#ifndef WEIR_METER_H
-#define WEIR_METER_H
+#ifndef WEIR_COMMAND_METER_H
+#define WEIR_COMMAND_METER_H
 
 #include <stdbool.h>
 

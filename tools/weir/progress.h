@@ -1,9 +1,9 @@
 /* Showing on stderr how far a training is. */
-#ifndef WEIR_PROGRESS_H
-#define WEIR_PROGRESS_H
+#ifndef WEIR_COMMAND_PROGRESS_H
+#define WEIR_COMMAND_PROGRESS_H
 
 #include "meter.h"
-#include "models.h"
+#include <weir/models.h>
 
 struct progress {
     struct meter meter;

@@ -1,6 +1,6 @@
 /* Results: as JSON, and in words for a human reader. */
-#ifndef WEIR_REPORT_H
-#define WEIR_REPORT_H
+#ifndef WEIR_COMMAND_REPORT_H
+#define WEIR_COMMAND_REPORT_H
 
 #include <jansson.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* For what was mistyped. */
-#ifndef WEIR_SUGGEST_H
-#define WEIR_SUGGEST_H
+#ifndef WEIR_COMMAND_SUGGEST_H
+#define WEIR_COMMAND_SUGGEST_H
 
 #include <stddef.h>
 

@@ -1,4 +1,5 @@
 /* Distributions to try a flow on. */
+#include <weir/memory.h>
 #include "targets.h"
 
 /* Room for the rows. */

@@ -1,10 +1,10 @@
 /* What fit and demo have in common: the options of a training, and the training. */
-#ifndef WEIR_TRAINING_H
-#define WEIR_TRAINING_H
+#ifndef WEIR_COMMAND_TRAINING_H
+#define WEIR_COMMAND_TRAINING_H
 
 #include "command.h"
 #include "context.h"
-#include "models.h"
+#include <weir/models.h>
 
 extern const struct option training_options[];
 

@@ -1,0 +1,164 @@
+/* A pool of threads. Jobs are small (a tile takes some 50 µs), so workers spin a little before they sleep. */
+#include <weir/memory.h>
+#include <weir/pool.h>
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+
+enum { SPINS = 4000 };
+
+struct ad_pool {
+    int threads, started;
+    bool spin; /* pointless where threads outnumber cores */
+    pthread_t *thread;
+    pthread_mutex_t mutex; /* guards sleeping: a change of generation, busy or stop is announced under it */
+    pthread_cond_t work, done;
+    atomic_uint generation; /* of the task; workers take part in each once */
+    atomic_int busy;        /* workers still at the task */
+    atomic_bool stop;
+    atomic_size_t next;
+    size_t jobs;
+    void (*job)(void *context, size_t i, int worker);
+    void *context;
+};
+
+typedef struct {
+    ad_pool *pool;
+    int index;
+} worker_start;
+
+static void pause_briefly(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
+
+static void take_jobs(ad_pool *pool, int worker)
+{
+    for (;;) {
+        size_t i = atomic_fetch_add(&pool->next, 1);
+        if (i >= pool->jobs) return;
+        pool->job(pool->context, i, worker);
+    }
+}
+
+static void wait_for_task(ad_pool *pool, unsigned seen)
+{
+    for (int i = 0; pool->spin && i < SPINS; i++) {
+        if (atomic_load(&pool->generation) != seen || atomic_load(&pool->stop)) return;
+        pause_briefly();
+    }
+    pthread_mutex_lock(&pool->mutex);
+    while (atomic_load(&pool->generation) == seen && !atomic_load(&pool->stop))
+        pthread_cond_wait(&pool->work, &pool->mutex);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+static void *work(void *argument)
+{
+    worker_start start = *(worker_start *)argument;
+    ad_free(argument);
+    ad_pool *pool = start.pool;
+    unsigned seen = 0;
+    for (;;) {
+        wait_for_task(pool, seen);
+        if (atomic_load(&pool->stop)) return NULL;
+        seen++;
+        take_jobs(pool, start.index);
+        if (atomic_fetch_sub(&pool->busy, 1) == 1) {
+            pthread_mutex_lock(&pool->mutex);
+            pthread_cond_signal(&pool->done);
+            pthread_mutex_unlock(&pool->mutex);
+        }
+    }
+}
+
+static int usable_cores(void)
+{
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+ad_pool *ad_pool_new(int threads, ad_error *error)
+{
+    enum { MOST = 1024 };
+    if (threads < 0 || threads > MOST) {
+        ad_error_set(error, AD_ERROR_ARGUMENT, "threads: expected 1 … %d, or 0 for one each core; got %d", MOST,
+                     threads);
+        return NULL;
+    }
+    int cores = usable_cores();
+    if (threads == 0) threads = cores;
+    ad_pool *pool = ad_alloc(1, sizeof *pool);
+    pthread_t *thread = ad_alloc((size_t)threads, sizeof *thread);
+    if (!pool || !thread) {
+        ad_free(pool);
+        ad_free(thread);
+        ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a pool of %d threads", threads);
+        return NULL;
+    }
+    pool->threads = threads;
+    pool->spin = threads <= cores;
+    pool->thread = thread;
+    pthread_mutex_init(&pool->mutex, NULL);
+    pthread_cond_init(&pool->work, NULL);
+    pthread_cond_init(&pool->done, NULL);
+    for (int i = 1; i < threads; i++) {
+        worker_start *start = ad_alloc(1, sizeof *start);
+        if (start) *start = (worker_start){pool, i};
+        if (!start || pthread_create(&pool->thread[i], NULL, work, start) != 0) {
+            ad_free(start);
+            ad_pool_free(pool);
+            ad_error_set(error, AD_ERROR_MEMORY, "can't start thread %d of %d; ask for fewer", i + 1, threads);
+            return NULL;
+        }
+        pool->started = i;
+    }
+    return pool;
+}
+
+void ad_pool_free(ad_pool *pool)
+{
+    if (!pool) return;
+    pthread_mutex_lock(&pool->mutex);
+    atomic_store(&pool->stop, true);
+    pthread_cond_broadcast(&pool->work);
+    pthread_mutex_unlock(&pool->mutex);
+    for (int i = 1; i <= pool->started; i++) pthread_join(pool->thread[i], NULL);
+    pthread_cond_destroy(&pool->done);
+    pthread_cond_destroy(&pool->work);
+    pthread_mutex_destroy(&pool->mutex);
+    ad_free(pool->thread);
+    ad_free(pool);
+}
+
+int ad_pool_threads(const ad_pool *pool)
+{
+    return pool ? pool->threads : 1;
+}
+
+void ad_pool_run(ad_pool *pool, size_t jobs, void (*job)(void *context, size_t i, int worker), void *context)
+{
+    if (!pool || pool->threads == 1 || jobs <= 1) {
+        for (size_t i = 0; i < jobs; i++) job(context, i, 0);
+        return;
+    }
+    pool->job = job;
+    pool->context = context;
+    pool->jobs = jobs;
+    atomic_store(&pool->next, 0);
+    atomic_store(&pool->busy, pool->threads - 1);
+    pthread_mutex_lock(&pool->mutex);
+    atomic_fetch_add(&pool->generation, 1);
+    pthread_cond_broadcast(&pool->work);
+    pthread_mutex_unlock(&pool->mutex);
+
+    take_jobs(pool, 0);
+    for (int i = 0; pool->spin && i < SPINS && atomic_load(&pool->busy) > 0; i++) pause_briefly();
+    if (atomic_load(&pool->busy) == 0) return;
+    pthread_mutex_lock(&pool->mutex);
+    while (atomic_load(&pool->busy) > 0) pthread_cond_wait(&pool->done, &pool->mutex);
+    pthread_mutex_unlock(&pool->mutex);
+}

@@ -1,0 +1,64 @@
+/* Counter-based random numbers outside of tapes. */
+#include "base/bits.h"
+
+#include <Random123/philox.h>
+#include <math.h>
+
+void ad_random_bits(uint64_t seed, uint64_t stream, uint64_t index, uint32_t bits[4])
+{
+    philox4x32_ctr_t counter = {{(uint32_t)index, (uint32_t)(index >> 32), (uint32_t)stream, (uint32_t)(stream >> 32)}};
+    philox4x32_key_t key = {{(uint32_t)seed, (uint32_t)(seed >> 32)}};
+    counter = philox4x32(counter, key);
+    for (int i = 0; i < 4; i++) bits[i] = counter.v[i];
+}
+
+double ad_random_uniform(uint64_t seed, uint64_t stream, uint64_t index)
+{
+    uint32_t bits[4];
+    ad_random_bits(seed, stream, index, bits);
+    return uniform_of_bits(bits[0], bits[1]);
+}
+
+double ad_random_normal(uint64_t seed, uint64_t stream, uint64_t index)
+{
+    uint32_t bits[4];
+    ad_random_bits(seed, stream, index, bits);
+    double radius = sqrt(-2 * log(uniform_of_bits(bits[0], bits[1])));
+    return radius * cos(2 * M_PI * uniform_of_bits(bits[2], bits[3]));
+}
+
+/* SplitMix64's finaliser (Steele et al. 2014): every bit of the result depends on every bit of x. */
+static uint64_t mix(uint64_t x)
+{
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+    return x ^ x >> 31;
+}
+
+uint64_t ad_random_permutation(uint64_t seed, uint64_t stream, uint64_t n, uint64_t i)
+{
+    enum { ROUNDS = 6 };
+    if (n < 2) return 0;
+    /* Numbers of `bits` bits, as few as hold n - 1 (but a network of very few bits has few permutations), in two parts;
+     * each round mixes one into the other and swaps them. */
+    unsigned bits = 64 - (unsigned)__builtin_clzll(n - 1);
+    if (bits < 12) bits = 12;
+    unsigned half = bits / 2;
+    uint64_t key[ROUNDS];
+    for (unsigned round = 0; round < ROUNDS; round += 2) {
+        uint32_t random[4];
+        ad_random_bits(seed, stream, round, random);
+        key[round] = (uint64_t)random[0] << 32 | random[1];
+        key[round + 1] = (uint64_t)random[2] << 32 | random[3];
+    }
+    do {
+        for (unsigned round = 0; round < ROUNDS; round++) {
+            unsigned low_bits = round % 2 ? bits - half : half;
+            uint64_t low = i & (((uint64_t)1 << low_bits) - 1), high = i >> low_bits;
+            uint64_t high_mask = ((uint64_t)1 << (bits - low_bits)) - 1;
+            high ^= mix(low ^ key[round]) & high_mask;
+            i = low << (bits - low_bits) | high;
+        }
+    } while (i >= n);
+    return i;
+}

@@ -1,0 +1,40 @@
+/* Errors: a status, and a sentence for the user. Any function here may be called from any thread. */
+#ifndef WEIR_ERROR_H
+#define WEIR_ERROR_H
+
+#include <weir/version.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+WEIR_BEGIN_DECLARATIONS
+
+#if defined(__GNUC__)
+#define AD_PRINTF(text, first) __attribute__((format(printf, text, first)))
+#else
+#define AD_PRINTF(text, first)
+#endif
+
+typedef enum {
+    AD_OK = 0,
+    AD_ERROR_ARGUMENT,    /* the caller's mistake: a shape, an option, a formula */
+    AD_ERROR_MEMORY,      /* an allocation failed */
+    AD_ERROR_IO,          /* the operating system refused to read or write */
+    AD_ERROR_FORMAT,      /* a file is not what it should be */
+    AD_ERROR_NUMERIC,     /* a NaN, a divergence, a solve that did not converge */
+    AD_ERROR_INTERRUPTED, /* stopped on request */
+} ad_status;
+
+typedef struct {
+    ad_status status;
+    char message[1024]; /* one sentence: what was wrong, what was given, what was expected, what to do */
+} ad_error;
+
+/* Write status and message into *error (which may be NULL); returns the status. */
+ad_status ad_error_set(ad_error *error, ad_status status, const char *format, ...) AD_PRINTF(3, 4);
+
+WEIR_END_DECLARATIONS
+
+#endif

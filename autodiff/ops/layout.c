@@ -1,0 +1,459 @@
+/* Moving features about. Where memory already has the order, the planner makes a view and nothing here is called. */
+#include "base/broadcast.h"
+#include "ops/kernels.h"
+#include "tape/record.h"
+
+#include <weir/memory.h>
+
+static ad_shape shape_of_attributes(const ad_call *call)
+{
+    ad_shape shape = {.rank = (int)call->n_attribute};
+    for (int i = 0; i < shape.rank; i++) shape.dim[i] = (size_t)call->attribute[i];
+    return shape;
+}
+
+static bool same_shape(const ad_call *call, ad_shape *result)
+{
+    *result = ad_shape_of(call->in[0]);
+    return true;
+}
+
+static void copy_evaluate(const ad_tile *tile)
+{
+    memcpy(tile->out.data, tile->in[0].data, tile->out.size * rows_of(&tile->out, tile) * sizeof(real));
+}
+
+static bool view_of_all(const ad_call *call, size_t *offset)
+{
+    (void)call;
+    *offset = 0;
+    return true;
+}
+
+/* ---- reshape, stop_gradient ---------------------------------------------------------------------------------- */
+
+/* attribute: the extents. */
+static bool reshape_shape(const ad_call *call, ad_shape *result)
+{
+    ad_shape from = ad_shape_of(call->in[0]);
+    *result = shape_of_attributes(call);
+    if (ad_shape_size(from) == ad_shape_size(*result)) return true;
+    char a[128], b[128];
+    ad_tape_fail(call->tape, AD_ERROR_ARGUMENT, "reshape: %s has %zu elements, but %s has %zu", ad_shape_text(from, a),
+                 ad_shape_size(from), ad_shape_text(*result, b), ad_shape_size(*result));
+    return false;
+}
+
+static void reshape_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
+{
+    (void)y;
+    gradient[0] = ad_reshape(g, ad_shape_of(call->in[0]));
+}
+
+AD_DEFINE_OP(reshape) = {
+    .name = "reshape",
+    .n_in = 1,
+    .flags = AD_OP_LINEAR,
+    .shape = reshape_shape,
+    .evaluate[AD_DTYPE] = copy_evaluate,
+    .vjp = reshape_vjp,
+    .view = view_of_all,
+    AD_SAMPLES({.n_in = 1, .in = {{AD_DIMS(6), -2, 2}}, AD_ATTRIBUTES(2, 3)},
+               {.n_in = 1, .in = {{AD_DIMS(2, 3), -2, 2}}, AD_ATTRIBUTES(3, 1, 2)}),
+};
+
+AD_DEFINE_OP(stop_gradient) = {
+    .name = "stop_gradient",
+    .n_in = 1,
+    .flags = AD_OP_LINEAR,
+    .shape = same_shape,
+    .evaluate[AD_DTYPE] = copy_evaluate,
+    .view = view_of_all,
+    AD_SAMPLES({.n_in = 1, .in = {{AD_DIMS(5), -2, 2}}}),
+};
+
+/* ---- transpose ----------------------------------------------------------------------------------------------- */
+
+static bool transpose_shape(const ad_call *call, ad_shape *result)
+{
+    ad_shape from = ad_shape_of(call->in[0]);
+    *result = (ad_shape){.rank = 2, .dim = {from.dim[1], from.dim[0]}};
+    if (from.rank == 2) return true;
+    char text[128];
+    ad_tape_fail(call->tape, AD_ERROR_ARGUMENT, "transpose: takes a matrix, got shape %s; reshape it first",
+                 ad_shape_text(from, text));
+    return false;
+}
+
+static void transpose_evaluate(const ad_tile *tile)
+{
+    const size_t m = tile->in[0].shape.dim[0], n = tile->in[0].shape.dim[1], rows = rows_of(&tile->out, tile);
+    const real *in = real_in(tile, 0);
+    real *out = tile->out.data;
+    if (!tile->out.per_row) {
+        transpose_matrix(m, n, in, n, out, m);
+        return;
+    }
+    for (size_t j = 0; j < n; j++)
+        for (size_t i = 0; i < m; i++) memcpy(out + (j * m + i) * rows, in + (i * n + j) * rows, rows * sizeof(real));
+}
+
+static void transpose_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
+{
+    (void)call, (void)y;
+    gradient[0] = ad_transpose(g);
+}
+
+AD_DEFINE_OP(transpose) = {
+    .name = "transpose",
+    .n_in = 1,
+    .flags = AD_OP_LINEAR,
+    .shape = transpose_shape,
+    .evaluate[AD_DTYPE] = transpose_evaluate,
+    .vjp = transpose_vjp,
+    AD_SAMPLES({.n_in = 1, .in = {{AD_DIMS(3, 4), -2, 2}}}, {.n_in = 1, .in = {{AD_DIMS(1, 5), -2, 2}}},
+               {.n_in = 1, .in = {{AD_DIMS(21, 34), -2, 2}}}),
+};
+
+/* ---- broadcast ----------------------------------------------------------------------------------------------- */
+
+/* attribute: the extents. */
+static bool broadcast_shape(const ad_call *call, ad_shape *result)
+{
+    ad_shape from = ad_shape_of(call->in[0]), both;
+    *result = shape_of_attributes(call);
+    if (ad__shape_broadcast(from, *result, &both) && ad_shape_equal(both, *result)) return true;
+    char a[128], b[128];
+    ad_tape_fail(call->tape, AD_ERROR_ARGUMENT,
+                 "broadcast: %s doesn't stretch to %s: aligned at the last axis, extents must be equal or 1",
+                 ad_shape_text(from, a), ad_shape_text(*result, b));
+    return false;
+}
+
+static void broadcast_evaluate(const ad_tile *tile)
+{
+    elementwise(tile, copy_loop);
+}
+
+static void broadcast_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
+{
+    (void)call, (void)y;
+    gradient[0] = g;
+}
+
+AD_DEFINE_OP(broadcast) = {
+    .name = "broadcast",
+    .n_in = 1,
+    .flags = AD_OP_LINEAR,
+    .shape = broadcast_shape,
+    .evaluate[AD_DTYPE] = broadcast_evaluate,
+    .vjp = broadcast_vjp,
+    AD_SAMPLES({.n_in = 1, .in = {{AD_DIMS(3, 1), -2, 2}}, AD_ATTRIBUTES(3, 4)},
+               {.n_in = 1, .in = {{AD_NO_DIMS, -2, 2}}, AD_ATTRIBUTES(5)},
+               {.n_in = 1, .in = {{AD_DIMS(4), -2, 2}}, AD_ATTRIBUTES(2, 3, 4)}),
+};
+
+/* ---- slice, pad ---------------------------------------------------------------------------------------------- */
+
+/* attribute: axis, start, stop. */
+static bool slice_shape(const ad_call *call, ad_shape *result)
+{
+    *result = ad_shape_of(call->in[0]);
+    if (!check_axis(call, "slice")) return false;
+    double start = call->attribute[1], stop = call->attribute[2];
+    size_t *extent = &result->dim[(int)call->attribute[0]];
+    if (!(start < stop && stop <= (double)*extent)) {
+        ad_tape_fail(call->tape, AD_ERROR_ARGUMENT,
+                     "slice: elements %.0f to %.0f (exclusive) of an axis that has %zu: start < stop <= extent", start,
+                     stop, *extent);
+        return false;
+    }
+    *extent = (size_t)(stop - start);
+    return true;
+}
+
+static void slice_evaluate(const ad_tile *tile)
+{
+    const axis_view whole = view_axis(&tile->in[0].shape, tile->attribute[0], rows_of(&tile->out, tile));
+    const size_t start = (size_t)tile->attribute[1], count = (size_t)tile->attribute[2] - start;
+    const real *in = real_in(tile, 0);
+    real *out = tile->out.data;
+    for (size_t i = 0; i < whole.outer; i++)
+        memcpy(out + i * count * whole.run, in + (i * whole.n + start) * whole.run, count * whole.run * sizeof(real));
+}
+
+static void slice_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
+{
+    (void)y;
+    int axis = (int)call->attribute[0];
+    gradient[0] = ad__pad(g, axis, (size_t)call->attribute[1], ad_shape_of(call->in[0]).dim[axis]);
+}
+
+static bool slice_view(const ad_call *call, size_t *offset)
+{
+    ad_shape shape = ad_shape_of(call->in[0]);
+    axis_view view = view_axis(&shape, call->attribute[0], 1);
+    *offset = (size_t)call->attribute[1] * view.run;
+    return view.outer == 1;
+}
+
+AD_DEFINE_OP(slice) = {
+    .name = "slice",
+    .n_in = 1,
+    .flags = AD_OP_LINEAR,
+    .shape = slice_shape,
+    .evaluate[AD_DTYPE] = slice_evaluate,
+    .vjp = slice_vjp,
+    .view = slice_view,
+    AD_SAMPLES({.n_in = 1, .in = {{AD_DIMS(5), -2, 2}}, AD_ATTRIBUTES(0, 1, 3)},
+               {.n_in = 1, .in = {{AD_DIMS(4, 3), -2, 2}}, AD_ATTRIBUTES(0, 2, 4)},
+               {.n_in = 1, .in = {{AD_DIMS(2, 5, 3), -2, 2}}, AD_ATTRIBUTES(1, 1, 4)},
+               {.n_in = 1, .in = {{AD_DIMS(3, 4), -2, 2}}, AD_ATTRIBUTES(1, 0, 1)}),
+};
+
+/* attribute: axis, start, size. */
+static bool pad_shape(const ad_call *call, ad_shape *result)
+{
+    *result = ad_shape_of(call->in[0]);
+    if (!check_axis(call, "pad")) return false;
+    size_t *extent = &result->dim[(int)call->attribute[0]];
+    if (!(call->attribute[1] >= 0 && call->attribute[1] + (double)*extent <= call->attribute[2])) {
+        ad_tape_fail(call->tape, AD_ERROR_ARGUMENT, "pad: %zu elements from %.0f don't fit into %.0f", *extent,
+                     call->attribute[1], call->attribute[2]);
+        return false;
+    }
+    *extent = (size_t)call->attribute[2];
+    return true;
+}
+
+static void pad_evaluate(const ad_tile *tile)
+{
+    const axis_view part = view_axis(&tile->in[0].shape, tile->attribute[0], rows_of(&tile->out, tile));
+    const size_t whole = (size_t)tile->attribute[2] * part.run, size = part.n * part.run;
+    const size_t before = (size_t)tile->attribute[1] * part.run;
+    const real *in = real_in(tile, 0);
+    real *out = tile->out.data;
+    for (size_t i = 0; i < part.outer; i++, in += size, out += whole) {
+        memset(out, 0, before * sizeof(real));
+        memcpy(out + before, in, size * sizeof(real));
+        memset(out + before + size, 0, (whole - before - size) * sizeof(real));
+    }
+}
+
+static void pad_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
+{
+    (void)y;
+    int axis = (int)call->attribute[0];
+    size_t start = (size_t)call->attribute[1];
+    gradient[0] = ad_slice(g, axis, start, start + ad_shape_of(call->in[0]).dim[axis]);
+}
+
+AD_DEFINE_OP(pad) = {
+    .name = "pad",
+    .n_in = 1,
+    .flags = AD_OP_LINEAR,
+    .shape = pad_shape,
+    .evaluate[AD_DTYPE] = pad_evaluate,
+    .vjp = pad_vjp,
+    AD_SAMPLES({.n_in = 1, .in = {{AD_DIMS(3), -2, 2}}, AD_ATTRIBUTES(0, 1, 5)},
+               {.n_in = 1, .in = {{AD_DIMS(2, 3), -2, 2}}, AD_ATTRIBUTES(1, 2, 5)},
+               {.n_in = 1, .in = {{AD_DIMS(2, 2, 3), -2, 2}}, AD_ATTRIBUTES(1, 0, 4)}),
+};
+
+/* ---- concat -------------------------------------------------------------------------------------------------- */
+
+/* attribute: the axis. */
+static bool concat_shape(const ad_call *call, ad_shape *result)
+{
+    if (call->n_in < 1) {
+        ad_tape_fail(call->tape, AD_ERROR_ARGUMENT, "concat: needs at least one part");
+        return false;
+    }
+    *result = ad_shape_of(call->in[0]);
+    if (!check_axis(call, "concat")) return false;
+    int axis = (int)call->attribute[0];
+    for (int i = 1; i < call->n_in; i++) {
+        ad_shape part = ad_shape_of(call->in[i]), wanted = *result;
+        if (part.rank == wanted.rank) wanted.dim[axis] = part.dim[axis];
+        if (!ad_shape_equal(part, wanted)) {
+            char a[128], b[128];
+            ad_tape_fail(call->tape, AD_ERROR_ARGUMENT,
+                         "concat: part 0 has shape %s and part %d has %s: they may differ in axis %d only",
+                         ad_shape_text(ad_shape_of(call->in[0]), a), i, ad_shape_text(part, b), axis);
+            return false;
+        }
+        result->dim[axis] += part.dim[axis];
+    }
+    return true;
+}
+
+/* Copy n features, spreading a shared one over the rows; nothing to do where the planner had the part made in place. */
+static void copy_features(size_t n, const real *in, bool spread, real *out, size_t rows)
+{
+    if (in == out) return;
+    if (!spread) {
+        memcpy(out, in, n * rows * sizeof(real));
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        for (size_t r = 0; r < rows; r++) out[i * rows + r] = in[i];
+}
+
+static void concat_evaluate(const ad_tile *tile)
+{
+    const axis_view whole = view_axis(&tile->out.shape, tile->attribute[0], 1);
+    const size_t rows = rows_of(&tile->out, tile);
+    real *out = tile->out.data;
+    for (size_t i = 0; i < whole.outer; i++)
+        for (int part = 0; part < tile->n_in; part++) {
+            const ad_tensor *in = &tile->in[part];
+            size_t features = in->size / whole.outer;
+            const real *data = real_in(tile, part) + i * features * rows_of(in, tile);
+            copy_features(features, data, in->per_row != tile->out.per_row, out, rows);
+            out += features * rows;
+        }
+}
+
+static void concat_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
+{
+    (void)y;
+    int axis = (int)call->attribute[0];
+    size_t start = 0;
+    for (int i = 0; i < call->n_in; i++) {
+        size_t stop = start + ad_shape_of(call->in[i]).dim[axis];
+        gradient[i] = ad_slice(g, axis, start, stop);
+        start = stop;
+    }
+}
+
+AD_DEFINE_OP(concat) = {
+    .name = "concat",
+    .n_in = -1,
+    .flags = AD_OP_LINEAR,
+    .shape = concat_shape,
+    .evaluate[AD_DTYPE] = concat_evaluate,
+    .vjp = concat_vjp,
+    AD_SAMPLES(
+        {.n_in = 2, .in = {{AD_DIMS(3), -2, 2}, {AD_DIMS(2), -2, 2}}, AD_ATTRIBUTES(0)},
+        {.n_in = 3, .in = {{AD_DIMS(2, 3), -2, 2}, {AD_DIMS(2, 1), -2, 2}, {AD_DIMS(2, 2), -2, 2}}, AD_ATTRIBUTES(1)},
+        {.n_in = 2, .in = {{AD_DIMS(1, 3), -2, 2}, {AD_DIMS(2, 3), -2, 2}}, AD_ATTRIBUTES(0)}),
+};
+
+/* ---- gather, scatter ----------------------------------------------------------------------------------------- */
+
+static bool check_index(const ad_call *call, const char *op, const double *index, size_t count, double extent)
+{
+    if (ad_shape_of(call->in[0]).rank == 0) {
+        ad_tape_fail(call->tape, AD_ERROR_ARGUMENT, "%s: needs an axis, got shape (); reshape it to (1)", op);
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (index[i] >= 0 && index[i] < extent) continue;
+        ad_tape_fail(call->tape, AD_ERROR_ARGUMENT, "%s: index[%zu] is %.0f, but axis 0 has %.0f elements", op, i,
+                     index[i], extent);
+        return false;
+    }
+    return true;
+}
+
+/* attribute: the indices. */
+static bool gather_shape(const ad_call *call, ad_shape *result)
+{
+    *result = ad_shape_of(call->in[0]);
+    if (!check_index(call, "gather", call->attribute, call->n_attribute, (double)result->dim[0])) return false;
+    if (call->n_attribute == 0) {
+        ad_tape_fail(call->tape, AD_ERROR_ARGUMENT, "gather: needs at least one index");
+        return false;
+    }
+    result->dim[0] = call->n_attribute;
+    return true;
+}
+
+static void gather_evaluate(const ad_tile *tile)
+{
+    const size_t run = view_axis(&tile->out.shape, 0, rows_of(&tile->out, tile)).run;
+    const real *in = real_in(tile, 0);
+    real *out = tile->out.data;
+    for (size_t i = 0; i < tile->n_attribute; i++)
+        memcpy(out + i * run, in + (size_t)tile->attribute[i] * run, run * sizeof(real));
+}
+
+/* Indices, which ops keep as numbers, as indices. Free the result. */
+static size_t *index_of(const ad_call *call, const double *number, size_t count)
+{
+    size_t *index = ad_alloc(count, sizeof *index);
+    if (!index) ad_tape_fail(call->tape, AD_ERROR_MEMORY, "out of memory for %zu indices", count);
+    for (size_t i = 0; index && i < count; i++) index[i] = (size_t)number[i];
+    return index;
+}
+
+static void gather_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
+{
+    (void)y;
+    size_t *index = index_of(call, call->attribute, call->n_attribute);
+    if (!index) return;
+    gradient[0] = ad_scatter(g, index, call->n_attribute, ad_shape_of(call->in[0]).dim[0]);
+    ad_free(index);
+}
+
+AD_DEFINE_OP(gather) = {
+    .name = "gather",
+    .n_in = 1,
+    .flags = AD_OP_LINEAR,
+    .shape = gather_shape,
+    .evaluate[AD_DTYPE] = gather_evaluate,
+    .vjp = gather_vjp,
+    AD_SAMPLES({.n_in = 1, .in = {{AD_DIMS(4), -2, 2}}, AD_ATTRIBUTES(3, 0, 2, 1)},
+               {.n_in = 1, .in = {{AD_DIMS(5), -2, 2}}, AD_ATTRIBUTES(1, 4, 1)},
+               {.n_in = 1, .in = {{AD_DIMS(3, 2), -2, 2}}, AD_ATTRIBUTES(2, 2, 0, 2)}),
+};
+
+/* attribute: the size, then the indices. */
+static bool scatter_shape(const ad_call *call, ad_shape *result)
+{
+    *result = ad_shape_of(call->in[0]);
+    if (!check_index(call, "scatter", call->attribute + 1, call->n_attribute - 1, call->attribute[0])) return false;
+    if (result->dim[0] != call->n_attribute - 1) {
+        ad_tape_fail(call->tape, AD_ERROR_ARGUMENT, "scatter: %zu indices for %zu elements along axis 0",
+                     call->n_attribute - 1, result->dim[0]);
+        return false;
+    }
+    result->dim[0] = (size_t)call->attribute[0];
+    return true;
+}
+
+static void scatter_evaluate(const ad_tile *tile)
+{
+    const axis_view whole = view_axis(&tile->out.shape, 0, rows_of(&tile->out, tile));
+    const size_t run = whole.run;
+    const real *in = real_in(tile, 0);
+    real *out = tile->out.data;
+    memset(out, 0, whole.n * run * sizeof(real));
+    for (size_t i = 0; i + 1 < tile->n_attribute; i++) {
+        real *to = out + (size_t)tile->attribute[i + 1] * run;
+        const real *from = in + i * run;
+        AD_SIMD for (size_t j = 0; j < run; j++) to[j] += from[j];
+    }
+}
+
+static void scatter_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
+{
+    (void)y;
+    size_t count = call->n_attribute - 1;
+    size_t *index = index_of(call, call->attribute + 1, count);
+    if (!index) return;
+    gradient[0] = ad_gather(g, index, count);
+    ad_free(index);
+}
+
+AD_DEFINE_OP(scatter) = {
+    .name = "scatter",
+    .n_in = 1,
+    .flags = AD_OP_LINEAR,
+    .shape = scatter_shape,
+    .evaluate[AD_DTYPE] = scatter_evaluate,
+    .vjp = scatter_vjp,
+    AD_SAMPLES({.n_in = 1, .in = {{AD_DIMS(3), -2, 2}}, AD_ATTRIBUTES(5, 4, 0, 2)},
+               {.n_in = 1, .in = {{AD_DIMS(3), -2, 2}}, AD_ATTRIBUTES(2, 1, 1, 0)},
+               {.n_in = 1, .in = {{AD_DIMS(2, 3), -2, 2}}, AD_ATTRIBUTES(4, 3, 1)}),
+};

@@ -1,0 +1,68 @@
+/* The table of ops, with the kernels of this CPU. */
+#include "base/cpu.h"
+#include "ops/builtin.h"
+
+#include <pthread.h>
+
+#define AD_DECLARE(name, isa)                                                                                          \
+    extern const ad_op ad__op_##name##_##isa##_f32;                                                                    \
+    extern const ad_op ad__op_##name##_##isa##_f64;
+#define AD_POINTERS(name, isa) [AD_OP_##name] = {&ad__op_##name##_##isa##_f32, &ad__op_##name##_##isa##_f64},
+
+#define AD_DECLARE_PORTABLE(name)  AD_DECLARE(name, portable)
+#define AD_POINTERS_PORTABLE(name) AD_POINTERS(name, portable)
+AD_ALL_OPS(AD_DECLARE_PORTABLE)
+
+#ifdef AD_HAVE_X86
+#define AD_DECLARE_AVX2(name)    AD_DECLARE(name, avx2)
+#define AD_POINTERS_AVX2(name)   AD_POINTERS(name, avx2)
+#define AD_DECLARE_AVX512(name)  AD_DECLARE(name, avx512)
+#define AD_POINTERS_AVX512(name) AD_POINTERS(name, avx512)
+AD_ALL_OPS(AD_DECLARE_AVX2)
+AD_ALL_OPS(AD_DECLARE_AVX512)
+#endif
+
+/* Each op's compilations for AD_F32 and AD_F64. */
+static const ad_op *const compiled[AD_ISA_COUNT][AD_OP_COUNT][2] = {
+    [AD_ISA_portable] = {AD_ALL_OPS(AD_POINTERS_PORTABLE)},
+#ifdef AD_HAVE_X86
+    [AD_ISA_avx2] = {AD_ALL_OPS(AD_POINTERS_AVX2)},
+    [AD_ISA_avx512] = {AD_ALL_OPS(AD_POINTERS_AVX512)},
+#endif
+};
+
+static ad_op table[AD_OP_COUNT];
+static const ad_op *list[AD_OP_COUNT + 1];
+static ad__isa isa;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void build(void)
+{
+    isa = ad__isa_of_cpu();
+    for (int id = 0; id < AD_OP_COUNT; id++) {
+        const ad_op *const *op = compiled[isa][id];
+        table[id] = *op[AD_F64];
+        table[id].evaluate[AD_F32] = op[AD_F32]->evaluate[AD_F32];
+        list[id] = &table[id];
+    }
+}
+
+const ad_op *ad__builtin(ad__op_id id)
+{
+    pthread_once(&once, build);
+    return &table[id];
+}
+
+const ad_op *const *ad_all_ops(void)
+{
+    pthread_once(&once, build);
+    return list;
+}
+
+const char *ad_isa_name(void)
+{
+    static const char *const name[] = {
+        [AD_ISA_portable] = "portable", [AD_ISA_avx2] = "avx2", [AD_ISA_avx512] = "avx512"};
+    pthread_once(&once, build);
+    return name[isa];
+}

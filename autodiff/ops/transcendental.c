@@ -1,0 +1,216 @@
+/* exp, log, tanh and what is made of them, element by element. */
+#include "ops/vector_math.h"
+#include "tape/record.h"
+
+/* Define the inner loop and the evaluation of an op that is one vector function. */
+#define AD_TRANSCENDENTAL(name)                                                                                        \
+    static void name##_loop(size_t n, const real *const in[], const size_t stride[], real *out,                        \
+                            const double *attribute)                                                                   \
+    {                                                                                                                  \
+        (void)stride, (void)attribute;                                                                                 \
+        vector_##name(n, in[0], out);                                                                                  \
+    }                                                                                                                  \
+    static void name##_evaluate(const ad_tile *tile)                                                                   \
+    {                                                                                                                  \
+        elementwise(tile, name##_loop);                                                                                \
+    }
+
+#define AD_TWO_SAMPLES(low, high)                                                                                      \
+    AD_SAMPLES({.n_in = 1, .in = {{AD_DIMS(5), low, high}}}, {.n_in = 1, .in = {{AD_DIMS(2, 3), low, high}}})
+
+AD_TRANSCENDENTAL(exp)
+
+static void exp_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
+{
+    (void)call;
+    gradient[0] = ad_mul(g, y);
+}
+
+AD_DEFINE_OP(exp) = {
+    .name = "exp",
+    .n_in = 1,
+    .flags = AD_OP_ELEMENTWISE,
+    .evaluate[AD_DTYPE] = exp_evaluate,
+    .vjp = exp_vjp,
+    AD_TWO_SAMPLES(-2, 2),
+};
+
+AD_TRANSCENDENTAL(log)
+
+static void log_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
+{
+    (void)y;
+    gradient[0] = ad_div(g, call->in[0]);
+}
+
+AD_DEFINE_OP(log) = {
+    .name = "log",
+    .n_in = 1,
+    .flags = AD_OP_ELEMENTWISE,
+    .evaluate[AD_DTYPE] = log_evaluate,
+    .vjp = log_vjp,
+    AD_TWO_SAMPLES(0.5, 2),
+};
+
+AD_TRANSCENDENTAL(log1p)
+
+static void log1p_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
+{
+    (void)y;
+    gradient[0] = ad_div(g, ad_add_scalar(call->in[0], 1));
+}
+
+AD_DEFINE_OP(log1p) = {
+    .name = "log1p",
+    .n_in = 1,
+    .flags = AD_OP_ELEMENTWISE,
+    .evaluate[AD_DTYPE] = log1p_evaluate,
+    .vjp = log1p_vjp,
+    AD_TWO_SAMPLES(-0.5, 2),
+};
+
+AD_TRANSCENDENTAL(expm1)
+
+static void expm1_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
+{
+    (void)call;
+    gradient[0] = ad_mul(g, ad_add_scalar(y, 1));
+}
+
+AD_DEFINE_OP(expm1) = {
+    .name = "expm1",
+    .n_in = 1,
+    .flags = AD_OP_ELEMENTWISE,
+    .evaluate[AD_DTYPE] = expm1_evaluate,
+    .vjp = expm1_vjp,
+    AD_TWO_SAMPLES(-2, 2),
+};
+
+AD_TRANSCENDENTAL(tanh)
+
+static void tanh_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
+{
+    (void)call;
+    gradient[0] = ad__tanh_slope(g, y);
+}
+
+AD_DEFINE_OP(tanh) = {
+    .name = "tanh",
+    .n_in = 1,
+    .flags = AD_OP_ELEMENTWISE,
+    .evaluate[AD_DTYPE] = tanh_evaluate,
+    .vjp = tanh_vjp,
+    AD_TWO_SAMPLES(-2, 2),
+};
+
+AD_TRANSCENDENTAL(sin)
+
+static void sin_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
+{
+    (void)y;
+    gradient[0] = ad_mul(g, ad_cos(call->in[0]));
+}
+
+AD_DEFINE_OP(sin) = {
+    .name = "sin",
+    .n_in = 1,
+    .flags = AD_OP_ELEMENTWISE,
+    .evaluate[AD_DTYPE] = sin_evaluate,
+    .vjp = sin_vjp,
+    AD_TWO_SAMPLES(-4, 4),
+};
+
+AD_TRANSCENDENTAL(cos)
+
+static void cos_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
+{
+    (void)y;
+    gradient[0] = ad_neg(ad_mul(g, ad_sin(call->in[0])));
+}
+
+AD_DEFINE_OP(cos) = {
+    .name = "cos",
+    .n_in = 1,
+    .flags = AD_OP_ELEMENTWISE,
+    .evaluate[AD_DTYPE] = cos_evaluate,
+    .vjp = cos_vjp,
+    AD_TWO_SAMPLES(-4, 4),
+};
+
+/* ---- Composed ones ------------------------------------------------------------------------------------------- */
+
+enum { CHUNK = 256 };
+
+/* e_i = exp(-|x_i|), which cannot overflow. */
+static inline void exp_minus_abs(size_t n, const real *x, real *e)
+{
+    AD_SIMD for (size_t i = 0; i < n; i++) e[i] = -fabs(x[i]);
+    vector_exp(n, e, e);
+}
+
+static void sigmoid_loop(size_t n, const real *const in[], const size_t stride[], real *out, const double *attribute)
+{
+    (void)stride, (void)attribute;
+    real e[CHUNK];
+    for (size_t begin = 0; begin < n; begin += CHUNK) {
+        size_t count = n - begin < CHUNK ? n - begin : CHUNK;
+        const real *x = in[0] + begin;
+        real *y = out + begin;
+        exp_minus_abs(count, x, e);
+        AD_SIMD for (size_t i = 0; i < count; i++) y[i] = (x[i] < 0 ? e[i] : (real)1) / (1 + e[i]);
+    }
+}
+
+static void sigmoid_evaluate(const ad_tile *tile)
+{
+    elementwise(tile, sigmoid_loop);
+}
+
+static void sigmoid_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
+{
+    gradient[0] = ad_mul(ad_mul(g, y), ad_sub(ad_scalar(call->tape, 1), y));
+}
+
+AD_DEFINE_OP(sigmoid) = {
+    .name = "sigmoid",
+    .n_in = 1,
+    .flags = AD_OP_ELEMENTWISE,
+    .evaluate[AD_DTYPE] = sigmoid_evaluate,
+    .vjp = sigmoid_vjp,
+    AD_TWO_SAMPLES(-4, 4),
+};
+
+/* max(x, 0) + log1p(exp(-|x|)) */
+static void softplus_loop(size_t n, const real *const in[], const size_t stride[], real *out, const double *attribute)
+{
+    (void)stride, (void)attribute;
+    real e[CHUNK];
+    for (size_t begin = 0; begin < n; begin += CHUNK) {
+        size_t count = n - begin < CHUNK ? n - begin : CHUNK;
+        const real *x = in[0] + begin;
+        real *y = out + begin;
+        exp_minus_abs(count, x, e);
+        vector_log1p(count, e, e);
+        AD_SIMD for (size_t i = 0; i < count; i++) y[i] = (x[i] > 0 ? x[i] : (real)0) + e[i];
+    }
+}
+
+static void softplus_evaluate(const ad_tile *tile)
+{
+    elementwise(tile, softplus_loop);
+}
+
+static void softplus_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
+{
+    (void)y;
+    gradient[0] = ad_mul(g, ad_sigmoid(call->in[0]));
+}
+
+AD_DEFINE_OP(softplus) = {
+    .name = "softplus",
+    .n_in = 1,
+    .flags = AD_OP_ELEMENTWISE,
+    .evaluate[AD_DTYPE] = softplus_evaluate,
+    .vjp = softplus_vjp,
+    AD_TWO_SAMPLES(-4, 4),
+};

@@ -1,0 +1,110 @@
+/* exp, log and the like on arrays, by SLEEF for the instruction set this is compiled for. Errors are at most 1 ulp;
+ * tanh: 3.5 ulp (2.6 in float32), at a quarter of the price. NaN, infinities and signed zeros come out as from libm,
+ * but log1p is infinite from 1e38 on (1e307 in float64). A number's result doesn't depend on its place in the array. */
+#ifndef WEIR_AUTODIFF_OPS_VECTOR_MATH_H
+#define WEIR_AUTODIFF_OPS_VECTOR_MATH_H
+
+#include "ops/kernels.h"
+
+#include <sleef.h>
+
+/* SLEEF's type and names: Sleef_expf16_u10avx512f. Its sin and cos choose a method for all of a vector, by the largest
+ * number in it; those named Sleef_finz_sinf16_u10avx512f choose for each number. */
+#if defined __AVX512F__ && AD_REAL_BITS == 32
+typedef __m512 sleef_vector;
+#define AD_SLEEF(name, accuracy)      Sleef_##name##f16_##accuracy##avx512f
+#define AD_SLEEF_EACH(name, accuracy) Sleef_finz_##name##f16_##accuracy##avx512f
+#elif defined __AVX512F__
+typedef __m512d sleef_vector;
+#define AD_SLEEF(name, accuracy)      Sleef_##name##d8_##accuracy##avx512f
+#define AD_SLEEF_EACH(name, accuracy) Sleef_finz_##name##d8_##accuracy##avx512f
+#elif defined __AVX2__ && AD_REAL_BITS == 32
+typedef __m256 sleef_vector;
+#define AD_SLEEF(name, accuracy)      Sleef_##name##f8_##accuracy##avx2
+#define AD_SLEEF_EACH(name, accuracy) Sleef_finz_##name##f8_##accuracy##avx2
+#elif defined __AVX2__
+typedef __m256d sleef_vector;
+#define AD_SLEEF(name, accuracy)      Sleef_##name##d4_##accuracy##avx2
+#define AD_SLEEF_EACH(name, accuracy) Sleef_finz_##name##d4_##accuracy##avx2
+#elif AD_REAL_BITS == 32
+typedef float sleef_vector;
+#define AD_SLEEF(name, accuracy) Sleef_##name##f_##accuracy
+#define AD_SLEEF_EACH            AD_SLEEF
+#else
+typedef double sleef_vector;
+#define AD_SLEEF(name, accuracy) Sleef_##name##_##accuracy
+#define AD_SLEEF_EACH            AD_SLEEF
+#endif
+
+enum { AD_LANES = sizeof(sleef_vector) / sizeof(real) };
+
+/* void vector_exp(n, x, y): y_i = exp(x_i); y may be x. The last numbers go through a padded copy. */
+#define AD_VECTOR_FUNCTION(name, sleef, accuracy)                                                                      \
+    static inline void vector_##name(size_t n, const real *x, real *y)                                                 \
+    {                                                                                                                  \
+        sleef_vector v;                                                                                                \
+        size_t i = 0;                                                                                                  \
+        for (; i + AD_LANES <= n; i += AD_LANES) {                                                                     \
+            memcpy(&v, x + i, sizeof v);                                                                               \
+            v = sleef(name, accuracy)(v);                                                                              \
+            memcpy(y + i, &v, sizeof v);                                                                               \
+        }                                                                                                              \
+        if (i == n) return;                                                                                            \
+        memset(&v, 0, sizeof v);                                                                                       \
+        memcpy(&v, x + i, (n - i) * sizeof(real));                                                                     \
+        v = sleef(name, accuracy)(v);                                                                                  \
+        memcpy(y + i, &v, (n - i) * sizeof(real));                                                                     \
+    }
+
+AD_VECTOR_FUNCTION(exp, AD_SLEEF, u10)
+AD_VECTOR_FUNCTION(log, AD_SLEEF, u10)
+AD_VECTOR_FUNCTION(log1p, AD_SLEEF, u10)
+AD_VECTOR_FUNCTION(expm1, AD_SLEEF, u10)
+AD_VECTOR_FUNCTION(sin, AD_SLEEF_EACH, u10)
+AD_VECTOR_FUNCTION(cos, AD_SLEEF_EACH, u10)
+
+#if AD_REAL_BITS == 64
+AD_VECTOR_FUNCTION(tanh, AD_SLEEF, u35)
+#else
+
+static inline float multiply_add(float a, float b, float c)
+{
+#ifdef __FMA__
+    return fmaf(a, b, c);
+#else
+    return a * b + c;
+#endif
+}
+
+/* e / (e + 2) with e = expm1(2|x|) = 2ⁿ expm1(r) + 2ⁿ - 1, r = 2|x| - n log 2, and the sign of x. expm1 on |r| <=
+ * log(2)/2 is a minimax polynomial (relative error 1.3e-8). Off by 2.6 ulp at most, tried on every float; never beyond
+ * ±1. */
+static inline float tanh_of(float x)
+{
+    const float round = 0x1.8p23f, most = 18.04f; /* from there on, 1 */
+    const float twice = 2 * fabsf(x), y = twice > most ? most : twice;
+    const float shifted = multiply_add(y, 0x1.715476p0f, round); /* n in its last bits */
+    const float n = shifted - round;
+    const float r = multiply_add(n, -0x1.0bfbe8p-15f, multiply_add(n, -0x1.62ep-1f, y));
+    float q = multiply_add(r, 0x1.6d98f8p-10f, 0x1.1227f0p-7f);
+    q = multiply_add(q, r, 0x1.555486p-5f);
+    q = multiply_add(q, r, 0x1.5554b0p-3f);
+    q = multiply_add(q, r, 0.5f);
+    const float p = multiply_add(r * r, q, r);
+    uint32_t bits;
+    float power;
+    memcpy(&bits, &shifted, sizeof bits);
+    bits = (bits << 23) + 0x3f800000u;
+    memcpy(&power, &bits, sizeof bits);
+    const float e = multiply_add(power, p, power - 1);
+    return copysignf(e / (e + 2), x);
+}
+
+static inline void vector_tanh(size_t n, const real *x, real *y)
+{
+    AD_SIMD for (size_t i = 0; i < n; i++) y[i] = tanh_of(x[i]);
+}
+
+#endif
+
+#endif

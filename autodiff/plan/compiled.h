@@ -1,0 +1,134 @@
+/* A compiled plan: what plan.c makes and run.c runs.
+ *
+ * Stage s first computes shared values (its shared instructions), then runs its pass over tiles of rows, which ends in
+ * sums over rows that later stages use. A per-row value needed in several passes is computed in each: nothing per-row
+ * outlives its tile. */
+#ifndef WEIR_AUTODIFF_PLAN_COMPILED_H
+#define WEIR_AUTODIFF_PLAN_COMPILED_H
+
+#include "base/arena.h"
+
+#include <weir/plan.h>
+
+/* Where an instruction finds a value: per-row at feature `at` of the tile; shared at element `at` of shared[value]. */
+typedef struct {
+    bool per_row;
+    int32_t value;
+    size_t at, size;
+    ad_shape shape;
+} ad__operand;
+
+typedef struct ad__instruction {
+    void (*evaluate)(const ad_tile *tile); /* op's, for the plan's dtype */
+    const double *attribute;
+    size_t n_attribute;
+    int n_in;
+    bool sums_rows;
+    size_t tensor; /* of ad__worker.tensor: the result's, then the arguments' */
+    const ad_op *op;
+    ad__operand *in, out;
+    size_t scratch; /* bytes */
+    int32_t node;   /* on the tape, for people */
+    const char *scope;
+    int wave;                           /* shared instructions of one wave don't depend on each other */
+    size_t lane_element;                /* sums over rows: where in a lane its accumulator is, in bytes */
+    ad_object *object;                  /* or NULL */
+    size_t state;                       /* of ad__worker.state; 0: none */
+    struct ad__instruction *next_owner; /* of plan->owner */
+} ad__instruction;
+
+typedef struct {
+    int32_t slot;   /* of plan->input */
+    ad__operand to; /* in the tile */
+} ad__load;
+
+typedef struct {
+    int output;
+    ad__operand from;
+} ad__store;
+
+typedef struct {
+    ad__instruction *shared, *row;
+    ad__load *load;
+    ad__store *store;
+    size_t n_shared, n_row, n_load, n_store;
+    bool shared_is_work;   /* some wave is worth several threads */
+    size_t features;       /* height of the tile's buffer */
+    ad__instruction **sum; /* those of `row` that sum over rows */
+    size_t n_sum;
+} ad__stage;
+
+/* Storage of a shared value. */
+typedef struct {
+    size_t size;
+    size_t arena_offset; /* in elements; computed values and constants */
+    int32_t slot;        /* of plan->input when it is a parameter, else -1 */
+    bool constant;
+    void *data; /* for this run */
+} ad__shared;
+
+/* An input or parameter that the plan reads. */
+typedef struct {
+    const char *name;
+    size_t size;
+    const void *data;
+} ad__slot;
+
+typedef struct {
+    ad__operand from;
+    void *data;
+} ad__output;
+
+typedef struct {
+    char *tile; /* features * tile_rows elements */
+    char *scratch;
+    ad_tensor *tensor; /* of all instructions, set up for tiles of `rows` rows and for these `bindings` */
+    size_t rows;
+    unsigned bindings;
+    bool *finite; /* which rows of the arguments are, when looking for faults */
+    void **state; /* of instructions with one; [0] is NULL */
+} ad__worker;
+
+struct ad_plan {
+    ad_dtype dtype;
+    size_t tile_rows;
+    bool halves;      /* rows that fit one tile are run as two, for two threads */
+    ad__arena *arena; /* of everything the plan points to, but for the buffers below */
+    ad__stage *stage;
+    size_t n_stage;
+    int32_t *slot_of_node; /* -1: not read */
+    size_t n_node;
+    ad__slot *slot;
+    size_t n_slot;
+    ad__shared *shared;
+    size_t n_shared;
+    ad__output *output;
+    int n_output;
+    ad__instruction *owner; /* the first of those with an object or a state */
+    size_t n_state;         /* numbered from 1 */
+    char *shared_arena;
+    size_t features, scratch; /* largest of any pass; bytes */
+    size_t n_tensor;          /* of all instructions together */
+    unsigned bindings;        /* counts changes of what is bound */
+    unsigned bound;           /* the count when shared[].data were set */
+    size_t lane_bytes;        /* accumulators of one lane, of the stage that has most */
+    ad__worker *worker;
+    int n_worker;
+    char *lanes;
+    size_t lane_capacity; /* lanes that fit */
+};
+
+/* Rows that a tile really has are rounded up to this many, so that every loop is whole vectors. */
+enum { AD_ROW_QUANTUM = 16, AD_MOST_TILE_ROWS = 1 << 20 };
+
+/* Room for runs of so many rows on so many threads. */
+ad_status ad__plan_reserve(ad_plan *plan, size_t rows, int threads, ad_error *error);
+/* What a thread holds. */
+void ad__worker_free(const ad_plan *plan, ad__worker *worker);
+/* Rows in a tile of a run of so many: a function of that number alone, so that threads don't change results. */
+size_t ad__plan_tile_of(const ad_plan *plan, size_t rows);
+
+/* Sums over rows are kept in so many accumulators at most; which tile adds to which depends on nothing else. */
+size_t ad__plan_lanes(const ad_plan *plan, size_t rows);
+
+#endif

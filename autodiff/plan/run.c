@@ -1,0 +1,471 @@
+/* Running a plan: shared stages here, passes as tiles on threads.
+ *
+ * Sums over rows are accumulated in lanes. A lane takes a fixed run of consecutive tiles, in order, on one thread; the
+ * lanes are added in order. The number of lanes follows from the number of rows alone, so the bits of a sum don't
+ * depend on the threads. */
+#include "ops/builtin.h"
+#include "plan/compiled.h"
+
+#include <weir/memory.h>
+
+#include <math.h>
+#include <string.h>
+
+typedef struct {
+    ad_plan *plan;
+    const ad_run *run;
+    const ad__stage *stage;
+    const ad__instruction *wave; /* first of the shared instructions that run at once */
+    size_t tile_rows, tiles, lanes;
+    ad_error *error;
+    bool failed;
+    bool sums_faults; /* a sum of this pass has arguments that are not finite */
+} execution;
+
+size_t ad__plan_lanes(const ad_plan *plan, size_t rows)
+{
+    enum { MOST = 16, FEWEST = 4 };
+    const size_t budget = (size_t)64 << 20;
+    size_t tile = ad__plan_tile_of(plan, rows), tiles = (rows + tile - 1) / tile, most = MOST;
+    while (most > FEWEST && most * plan->lane_bytes > budget) most /= 2;
+    return tiles < most ? tiles : most;
+}
+
+static size_t sum_size(const ad_plan *plan, const ad__instruction *sum)
+{
+    return sum->op->flags & AD_OP_SUMS_IN_F64 ? sizeof(double) : ad_dtype_size(plan->dtype);
+}
+
+/* A sum's accumulators of all lanes are neighbours: [lanes][size]. */
+static char *lane_of(const execution *e, const ad__instruction *sum, size_t lane)
+{
+    return e->plan->lanes + sum->lane_element * e->plan->lane_capacity + lane * sum->out.size * sum_size(e->plan, sum);
+}
+
+/* ---- Instructions -------------------------------------------------------------------------------------------- */
+
+static ad_tensor tensor_of(const ad_plan *plan, const ad__operand *operand, const ad__worker *worker, size_t rows)
+{
+    size_t size = ad_dtype_size(plan->dtype);
+    return (ad_tensor){.data = operand->per_row ? worker->tile + operand->at * rows * size
+                                                : plan->shared[operand->value].data,
+                       .shape = operand->shape,
+                       .size = operand->size,
+                       .per_row = operand->per_row};
+}
+
+static double element(const ad_tensor *tensor, ad_dtype dtype, size_t i)
+{
+    return dtype == AD_F32 ? (double)((const float *)tensor->data)[i] : ((const double *)tensor->data)[i];
+}
+
+static bool row_is_finite(const ad_tensor *tensor, const ad_tile *tile, ad_dtype dtype, size_t row)
+{
+    size_t stride = tensor->per_row ? tile->rows : 1, at = tensor->per_row ? row : 0;
+    for (size_t f = 0; f < tensor->size; f++)
+        if (!isfinite(element(tensor, dtype, f * stride + at))) return false;
+    return true;
+}
+
+/* Which rows have finite arguments; to be found before the op runs, for it may run in place. */
+static void find_finite_rows(const execution *e, const ad_tile *tile, bool *finite)
+{
+    const ad_dtype dtype = e->plan->dtype;
+    bool shared = true;
+    for (int j = 0; j < tile->n_in && shared; j++)
+        if (!tile->in[j].per_row) shared = row_is_finite(&tile->in[j], tile, dtype, 0);
+    for (size_t r = 0; r < tile->valid; r++) {
+        finite[r] = shared;
+        for (int j = 0; j < tile->n_in && finite[r]; j++)
+            if (tile->in[j].per_row) finite[r] = row_is_finite(&tile->in[j], tile, dtype, r);
+    }
+}
+
+static void report_fault(execution *e, const ad__instruction *instruction, const char *where)
+{
+    e->failed = true;
+    ad_error_set(e->error, AD_ERROR_NUMERIC, "op '%s' (%%%d%s%s) made the first NaN or infinity, in %s",
+                 instruction->op->name, instruction->node, *instruction->scope ? ", in " : "", instruction->scope,
+                 where);
+}
+
+static size_t row_of_run(const execution *e, const ad_tile *tile, size_t row)
+{
+    return (size_t)(tile->first_row - e->run->first_row) + row;
+}
+
+/* Has the op made a fault? Sums show when all their rows are added. */
+static void look_for_fault(execution *e, const ad__instruction *instruction, const ad_tile *tile, const bool *finite)
+{
+    const bool sums = instruction->op->flags & AD_OP_SUMS_ROWS;
+    char where[64] = "a shared value";
+    for (size_t r = 0; r < (tile->out.per_row || sums ? tile->valid : 1) && !e->failed; r++) {
+        if (sums) e->sums_faults |= !finite[r];
+        if (sums || !finite[r] || row_is_finite(&tile->out, tile, e->plan->dtype, r)) continue;
+        if (tile->out.per_row) snprintf(where, sizeof where, "row %zu", row_of_run(e, tile, r));
+        report_fault(e, instruction, where);
+    }
+}
+
+static void look_at_sum(execution *e, const ad__instruction *sum)
+{
+    const ad_tensor total = {.data = e->plan->shared[sum->out.value].data, .size = sum->out.size};
+    if (e->failed || e->sums_faults || row_is_finite(&total, NULL, e->plan->dtype, 0)) return;
+    report_fault(e, sum, "a sum over finite rows");
+}
+
+static void look_at_load(execution *e, const ad__load *load, const ad_tensor *loaded, const ad_tile *tile)
+{
+    for (size_t r = 0; r < tile->valid && !e->failed; r++) {
+        if (row_is_finite(loaded, tile, e->plan->dtype, r)) continue;
+        e->failed = true;
+        ad_error_set(e->error, AD_ERROR_NUMERIC, "input '%s' has a NaN or infinity, in row %zu",
+                     e->plan->slot[load->slot].name, row_of_run(e, tile, r));
+    }
+}
+
+static void look_at_parameters(execution *e)
+{
+    for (size_t i = 0; i < e->plan->n_shared && !e->failed; i++) {
+        const ad__shared *value = &e->plan->shared[i];
+        const ad_tensor parameter = {.data = value->data, .size = value->size};
+        if (value->slot < 0 || row_is_finite(&parameter, NULL, e->plan->dtype, 0)) continue;
+        e->failed = true;
+        ad_error_set(e->error, AD_ERROR_NUMERIC, "parameter '%s' has a NaN or infinity",
+                     e->plan->slot[value->slot].name);
+    }
+}
+
+/* Set up the worker's tensors, unless they are so already. */
+static void bind(const ad_plan *plan, ad__worker *worker, size_t rows)
+{
+    if (worker->rows == rows && worker->bindings == plan->bindings) return;
+    for (size_t s = 0; s < plan->n_stage; s++) {
+        const ad__stage *stage = &plan->stage[s];
+        for (size_t i = 0; i < stage->n_shared + stage->n_row; i++) {
+            const ad__instruction *instruction =
+                i < stage->n_shared ? &stage->shared[i] : &stage->row[i - stage->n_shared];
+            ad_tensor *tensor = &worker->tensor[instruction->tensor];
+            if (!instruction->sums_rows) tensor[0] = tensor_of(plan, &instruction->out, worker, rows);
+            for (int j = 0; j < instruction->n_in; j++)
+                tensor[1 + j] = tensor_of(plan, &instruction->in[j], worker, rows);
+        }
+    }
+    worker->rows = rows;
+    worker->bindings = plan->bindings;
+}
+
+/* The tile's instruction-independent members are set; and `out`, for sums over rows. */
+static void evaluate(execution *e, const ad__instruction *instruction, const ad__worker *worker, ad_tile *tile)
+{
+    const ad_tensor *tensor = &worker->tensor[instruction->tensor];
+    tile->in = tensor + 1;
+    if (!instruction->sums_rows) tile->out = *tensor;
+    tile->n_in = instruction->n_in;
+    tile->attribute = instruction->attribute;
+    tile->n_attribute = instruction->n_attribute;
+    tile->object = instruction->object;
+    tile->state = worker->state[instruction->state];
+    if (!e->run->find_nan) {
+        instruction->evaluate(tile);
+        return;
+    }
+    find_finite_rows(e, tile, worker->finite);
+    instruction->evaluate(tile);
+    look_for_fault(e, instruction, tile, worker->finite);
+}
+
+/* ---- Tiles --------------------------------------------------------------------------------------------------- */
+
+enum { FEATURES_AT_ONCE = 16 };
+
+/* By features so few that the lines which they take in the tile stay in the L1 cache from row to row. */
+#define DEFINE_TRANSFER(real, suffix)                                                                                  \
+    /* data[row][size] to tile[size][rows], the padding copied from the last row */                                    \
+    static void load_##suffix(real *tile, const real *data, size_t size, size_t rows, size_t valid, size_t first,      \
+                              const uint32_t *index)                                                                   \
+    {                                                                                                                  \
+        for (size_t begin = 0, end; begin < size; begin = end) {                                                       \
+            end = size - begin < FEATURES_AT_ONCE ? size : begin + FEATURES_AT_ONCE;                                   \
+            for (size_t r = 0; r < rows; r++) {                                                                        \
+                size_t row = first + (r < valid ? r : valid - 1);                                                      \
+                const real *from = data + (index ? index[row] : row) * size;                                           \
+                for (size_t f = begin; f < end; f++) tile[f * rows + r] = from[f];                                     \
+            }                                                                                                          \
+        }                                                                                                              \
+    }                                                                                                                  \
+    static void store_##suffix(real *data, const real *tile, size_t size, size_t rows, size_t valid, size_t first)     \
+    {                                                                                                                  \
+        for (size_t begin = 0, end; begin < size; begin = end) {                                                       \
+            end = size - begin < FEATURES_AT_ONCE ? size : begin + FEATURES_AT_ONCE;                                   \
+            for (size_t r = 0; r < valid; r++)                                                                         \
+                for (size_t f = begin; f < end; f++) data[(first + r) * size + f] = tile[f * rows + r];                \
+        }                                                                                                              \
+    }
+DEFINE_TRANSFER(float, f32)
+DEFINE_TRANSFER(double, f64)
+
+static void run_tile(execution *e, size_t t, size_t lane, bool accumulate, ad__worker *worker)
+{
+    const ad_plan *plan = e->plan;
+    const ad__stage *stage = e->stage;
+    size_t first = t * e->tile_rows, valid = e->run->rows - first;
+    if (valid > e->tile_rows) valid = e->tile_rows;
+    size_t rows = (valid + AD_ROW_QUANTUM - 1) / AD_ROW_QUANTUM * AD_ROW_QUANTUM;
+    bind(plan, worker, rows);
+    ad_tile tile = {.rows = rows,
+                    .valid = valid,
+                    .scratch = worker->scratch,
+                    .seed = e->run->seed,
+                    .step = e->run->step,
+                    .first_row = e->run->first_row + first,
+                    .total_rows = e->run->rows,
+                    .accumulate = accumulate};
+    for (size_t i = 0; i < stage->n_load; i++) {
+        const ad__load *load = &stage->load[i];
+        const void *data = plan->slot[load->slot].data;
+        const ad_tensor to = tensor_of(plan, &load->to, worker, rows);
+        if (plan->dtype == AD_F32)
+            load_f32(to.data, data, to.size, rows, valid, first, e->run->index);
+        else
+            load_f64(to.data, data, to.size, rows, valid, first, e->run->index);
+        if (e->run->find_nan) look_at_load(e, load, &to, &tile);
+    }
+    for (size_t i = 0; i < stage->n_row && !e->failed; i++) {
+        const ad__instruction *instruction = &stage->row[i];
+        if (instruction->sums_rows)
+            tile.out = (ad_tensor){
+                .data = lane_of(e, instruction, lane), .shape = instruction->out.shape, .size = instruction->out.size};
+        evaluate(e, instruction, worker, &tile);
+    }
+    for (size_t i = 0; i < stage->n_store; i++) {
+        const ad__store *store = &stage->store[i];
+        void *data = plan->output[store->output].data;
+        const void *from = tensor_of(plan, &store->from, worker, rows).data;
+        if (!data) continue;
+        if (plan->dtype == AD_F32)
+            store_f32(data, from, store->from.size, rows, valid, first);
+        else
+            store_f64(data, from, store->from.size, rows, valid, first);
+    }
+}
+
+static void run_lane(void *context, size_t lane, int worker)
+{
+    execution *e = context;
+    size_t begin = lane * e->tiles / e->lanes, end = (lane + 1) * e->tiles / e->lanes;
+    for (size_t t = begin; t < end; t++) run_tile(e, t, lane, t > begin, &e->plan->worker[worker]);
+}
+
+static void run_single_tile(void *context, size_t t, int worker)
+{
+    execution *e = context;
+    run_tile(e, t, 0, false, &e->plan->worker[worker]);
+}
+
+/* Add a sum's lanes, in order. */
+static void add_lanes(void *context, size_t i, int worker)
+{
+    (void)worker;
+    execution *e = context;
+    const ad_plan *plan = e->plan;
+    const ad__instruction *sum = e->stage->sum[i];
+    void *to = plan->shared[sum->out.value].data;
+    size_t size = sum->out.size;
+    if (plan->dtype == AD_F32 && sum->op->flags & AD_OP_SUMS_IN_F64) {
+        const double *from = (const double *)lane_of(e, sum, 0);
+        for (size_t k = 0; k < size; k++) {
+            double total = 0;
+            for (size_t lane = 0; lane < e->lanes; lane++) total += from[lane * size + k];
+            ((float *)to)[k] = (float)total;
+        }
+        return;
+    }
+    ad_tensor lanes = {.data = lane_of(e, sum, 0), .shape = AD_SHAPE(e->lanes, size), .size = e->lanes * size};
+    const double axis = 0;
+    ad_tile tile = {.in = &lanes,
+                    .out = {.data = to, .shape = AD_SHAPE(size), .size = size},
+                    .n_in = 1,
+                    .rows = 1,
+                    .valid = 1,
+                    .attribute = &axis,
+                    .n_attribute = 1};
+    ad__builtin(AD_OP_sum)->evaluate[plan->dtype](&tile);
+}
+
+static void run_pass(execution *e)
+{
+    const ad__stage *stage = e->stage;
+    if (stage->n_row + stage->n_store == 0) return;
+    ad_pool *pool = e->run->find_nan ? NULL : e->run->pool;
+    if (stage->n_sum == 0) {
+        ad_pool_run(pool, e->tiles, run_single_tile, e);
+        return;
+    }
+    e->sums_faults = false;
+    ad_pool_run(pool, e->lanes, run_lane, e);
+    ad_pool_run(e->plan->lane_bytes > 4096 ? pool : NULL, stage->n_sum, add_lanes, e);
+    for (size_t i = 0; i < stage->n_sum && e->run->find_nan; i++) look_at_sum(e, stage->sum[i]);
+}
+
+/* ---- Shared stages ------------------------------------------------------------------------------------------- */
+
+static void run_shared_instructions(execution *e, const ad__instruction *first, size_t count, ad__worker *worker)
+{
+    bind(e->plan, worker, worker->rows);
+    ad_tile tile = {.rows = 1,
+                    .valid = 1,
+                    .scratch = worker->scratch,
+                    .seed = e->run->seed,
+                    .step = e->run->step,
+                    .total_rows = e->run->rows};
+    for (size_t i = 0; i < count && !e->failed; i++) evaluate(e, &first[i], worker, &tile);
+}
+
+static void run_of_wave(void *context, size_t i, int worker)
+{
+    execution *e = context;
+    run_shared_instructions(e, e->wave + i, 1, &e->plan->worker[worker]);
+}
+
+static void run_shared(execution *e)
+{
+    const ad__stage *stage = e->stage;
+    if (!stage->shared_is_work || !e->run->pool || e->run->find_nan) {
+        run_shared_instructions(e, stage->shared, stage->n_shared, &e->plan->worker[0]);
+        return;
+    }
+    for (size_t i = 0, n; i < stage->n_shared; i += n) {
+        for (n = 1; i + n < stage->n_shared && stage->shared[i + n].wave == stage->shared[i].wave;) n++;
+        e->wave = &stage->shared[i];
+        ad_pool_run(e->run->pool, n, run_of_wave, e);
+    }
+}
+
+/* ---- The run ------------------------------------------------------------------------------------------------- */
+
+void ad__worker_free(const ad_plan *plan, ad__worker *worker)
+{
+    for (const ad__instruction *owner = plan->owner; owner && worker->state; owner = owner->next_owner)
+        if (worker->state[owner->state]) owner->op->close(worker->state[owner->state]);
+    ad_free(worker->state);
+    ad_free(worker->finite);
+    ad_free(worker->tensor);
+    ad_free_aligned(worker->scratch);
+    ad_free_aligned(worker->tile);
+}
+
+static ad_status start_worker(const ad_plan *plan, ad__worker *worker, ad_error *error)
+{
+    *worker = (ad__worker){.tile = ad_alloc_aligned(plan->features * plan->tile_rows, ad_dtype_size(plan->dtype)),
+                           .scratch = ad_alloc_aligned(plan->scratch, 1),
+                           .tensor = ad_alloc(plan->n_tensor, sizeof *worker->tensor),
+                           .rows = plan->tile_rows,
+                           .finite = ad_alloc(plan->tile_rows, sizeof *worker->finite),
+                           .state = ad_alloc(plan->n_state + 1, sizeof *worker->state)};
+    ad_status status = AD_OK;
+    if (!worker->tile || !worker->scratch || !worker->tensor || !worker->finite || !worker->state)
+        status = ad_error_set(error, AD_ERROR_MEMORY, "out of memory for tiles of %zu rows", plan->tile_rows);
+    for (const ad__instruction *owner = plan->owner; owner && status == AD_OK; owner = owner->next_owner) {
+        if (!owner->op->open) continue;
+        ad_error own = {AD_ERROR_MEMORY, "out of memory"};
+        worker->state[owner->state] = owner->op->open(owner->object, plan->dtype, plan->tile_rows, &own);
+        if (!worker->state[owner->state])
+            status = ad_error_set(error, own.status, "op '%s' (%%%d%s%s): %s", owner->op->name, owner->node,
+                                  *owner->scope ? ", in " : "", owner->scope, own.message);
+    }
+    if (status != AD_OK) ad__worker_free(plan, worker);
+    return status;
+}
+
+ad_status ad__plan_reserve(ad_plan *plan, size_t rows, int threads, ad_error *error)
+{
+    if (threads > plan->n_worker) {
+        ad__worker *worker = ad_realloc(plan->worker, (size_t)threads, sizeof *worker);
+        if (!worker) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %d threads", threads);
+        plan->worker = worker;
+        for (; plan->n_worker < threads; plan->n_worker++) {
+            ad_status status = start_worker(plan, &worker[plan->n_worker], error);
+            if (status != AD_OK) return status;
+        }
+    }
+    size_t lanes = ad__plan_lanes(plan, rows);
+    if (lanes > plan->lane_capacity) {
+        char *memory = ad_alloc_aligned(lanes, plan->lane_bytes);
+        if (!memory) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a run of %zu rows", rows);
+        ad_free_aligned(plan->lanes);
+        plan->lanes = memory;
+        plan->lane_capacity = lanes;
+    }
+    return AD_OK;
+}
+
+static ad_status check(const ad_plan *plan, const ad_run *run, ad_error *error)
+{
+    bool rows_wanted = false;
+    for (size_t s = 0; s < plan->n_stage; s++) rows_wanted |= plan->stage[s].n_row + plan->stage[s].n_store > 0;
+    if (rows_wanted && run->rows == 0)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "run: expected at least 1 row, got 0");
+    if (run->step > UINT32_MAX)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "run: step must be below 2^32, got %llu",
+                            (unsigned long long)run->step);
+    for (size_t i = 0; i < plan->n_slot; i++)
+        if (!plan->slot[i].data)
+            return ad_error_set(error, AD_ERROR_ARGUMENT,
+                                "run: '%s' is not bound; give its data with ad_plan_set_input()", plan->slot[i].name);
+    return AD_OK;
+}
+
+/* Point every shared value at its data; a computed one goes straight to the output that wants it. */
+static void bind_shared(ad_plan *plan)
+{
+    if (plan->bound == plan->bindings) return;
+    plan->bound = plan->bindings;
+    size_t size = ad_dtype_size(plan->dtype);
+    for (size_t i = 0; i < plan->n_shared; i++) {
+        ad__shared *value = &plan->shared[i];
+        value->data = value->slot >= 0 ? (void *)(uintptr_t)plan->slot[value->slot].data /* never written */
+                                       : plan->shared_arena + value->arena_offset * size;
+    }
+    for (int i = plan->n_output; i-- > 0;) {
+        const ad__output *output = &plan->output[i];
+        if (output->from.per_row || !output->data) continue;
+        ad__shared *value = &plan->shared[output->from.value];
+        if (value->slot < 0 && !value->constant) value->data = output->data;
+    }
+}
+
+static void copy_outputs(const ad_plan *plan)
+{
+    for (int i = 0; i < plan->n_output; i++) {
+        const ad__output *output = &plan->output[i];
+        if (output->from.per_row || !output->data) continue;
+        const void *from = plan->shared[output->from.value].data;
+        if (from != output->data) memcpy(output->data, from, output->from.size * ad_dtype_size(plan->dtype));
+    }
+}
+
+ad_status ad_plan_run(ad_plan *plan, const ad_run *run, ad_error *error)
+{
+    ad_status status = check(plan, run, error);
+    if (status != AD_OK) return status;
+    status = ad__plan_reserve(plan, run->rows, ad_pool_threads(run->pool), error);
+    if (status != AD_OK) return status;
+    bind_shared(plan);
+    size_t tile_rows = ad__plan_tile_of(plan, run->rows);
+    execution e = {.plan = plan,
+                   .run = run,
+                   .tile_rows = tile_rows,
+                   .tiles = (run->rows + tile_rows - 1) / tile_rows,
+                   .lanes = ad__plan_lanes(plan, run->rows),
+                   .error = error};
+    if (run->find_nan) look_at_parameters(&e);
+    for (size_t s = 0; s < plan->n_stage && !e.failed; s++) {
+        e.stage = &plan->stage[s];
+        run_shared(&e);
+        if (!e.failed) run_pass(&e);
+    }
+    if (e.failed) return AD_ERROR_NUMERIC;
+    copy_outputs(plan);
+    return AD_OK;
+}

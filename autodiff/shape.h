@@ -1,0 +1,35 @@
+/* Shapes and element types of tensors. Any function here may be called from any thread. */
+#ifndef WEIR_SHAPE_H
+#define WEIR_SHAPE_H
+
+#include <weir/version.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+WEIR_BEGIN_DECLARATIONS
+
+#define AD_MAX_RANK 4
+
+typedef struct {
+    int rank; /* 0: a scalar */
+    size_t dim[AD_MAX_RANK];
+} ad_shape;
+
+#define AD_SHAPE(...)                                                                                                  \
+    ((ad_shape){.rank = (int)(sizeof((size_t[]){__VA_ARGS__}) / sizeof(size_t)), .dim = {__VA_ARGS__}})
+#define AD_SCALAR ((ad_shape){.rank = 0})
+
+typedef enum { AD_F32, AD_F64 } ad_dtype;
+
+size_t ad_dtype_size(ad_dtype dtype);
+const char *ad_dtype_name(ad_dtype dtype); /* "float32", "float64" */
+
+/* Number of elements; 1 for a scalar. SIZE_MAX if the product overflows. */
+size_t ad_shape_size(ad_shape shape);
+bool ad_shape_equal(ad_shape a, ad_shape b);
+/* "()" "(3)" "(3,4)" into 128 bytes of buffer; returns it. */
+const char *ad_shape_text(ad_shape shape, char *buffer);
+
+WEIR_END_DECLARATIONS
+
+#endif

@@ -1,0 +1,189 @@
+/* The tape: recording values, ops on them, and their gradients.
+ *
+ * A tape is one thread's at a time; several threads may record on tapes of their own. */
+#ifndef WEIR_TAPE_H
+#define WEIR_TAPE_H
+
+#include <weir/error.h>
+#include <weir/shape.h>
+
+WEIR_BEGIN_DECLARATIONS
+
+/* ---- The tape --------------------------------------------------------------------------------------------------- */
+typedef struct ad_tape ad_tape;
+
+/* A value on a tape; a small handle, passed by value. */
+typedef struct {
+    ad_tape *tape;
+    int32_t id;
+} ad_var;
+
+/* A new, empty tape; NULL when memory is out. */
+ad_tape *ad_tape_new(void);
+void ad_tape_free(ad_tape *tape);
+/* The first error recorded, or NULL. The pointer lives as long as the tape. */
+const ad_error *ad_tape_error(const ad_tape *tape);
+/* Stick an error to the tape (only the first one stays). For bijectors and ops written outside. */
+void ad_tape_fail(ad_tape *tape, ad_status status, const char *format, ...) AD_PRINTF(3, 4);
+/* Names for what is recorded between enter and leave, joined by '/': they appear in print-outs and in error messages.
+ */
+void ad_tape_enter(ad_tape *tape, const char *name);
+void ad_tape_leave(ad_tape *tape);
+/* One line per node: id, kind, shape, op, arguments, scope. */
+void ad_tape_print(const ad_tape *tape, FILE *to);
+
+/* A var that failed to record has tape but id < 0; shape () then. */
+bool ad_is_valid(ad_var v);
+ad_shape ad_shape_of(ad_var v);
+bool ad_is_per_row(ad_var v);
+/* Of an input or parameter; "" of anything else. Lives as long as the tape. */
+const char *ad_name_of(ad_var v);
+
+/* ---- Leaves ----------------------------------------------------------------------------------------------------- */
+ad_var ad_input(ad_tape *tape, const char *name, ad_shape shape);        /* per-row, bound with ad_plan_set_input() */
+ad_var ad_param(ad_tape *tape, const char *name, ad_shape shape);        /* shared, bound with ad_plan_set_input() */
+ad_var ad_constant(ad_tape *tape, ad_shape shape, const double *values); /* shared; values are copied */
+ad_var ad_scalar(ad_tape *tape, double value);                           /* shared constant of shape () */
+ad_var ad_row_count(ad_tape *tape);                                      /* shared, (): how many rows this run has */
+/* Per-row noise: independent standard normals, or uniforms on (0, 1). Counter-based: an element is a function of the
+ * run's seed and step, of its row's number, and of `stream` (0 … 4095), which tells noise sources apart. */
+ad_var ad_normal(ad_tape *tape, ad_shape shape, unsigned stream);
+ad_var ad_uniform(ad_tape *tape, ad_shape shape, unsigned stream);
+
+/* ---- Elementwise ops -------------------------------------------------------------------------------------------- */
+/* Arguments broadcast against each other as in NumPy: shapes are aligned at the last axis, extents of 1 stretch. */
+
+ad_var ad_add(ad_var a, ad_var b);
+ad_var ad_sub(ad_var a, ad_var b);
+ad_var ad_mul(ad_var a, ad_var b);
+ad_var ad_div(ad_var a, ad_var b);
+ad_var ad_maximum(ad_var a, ad_var b); /* NaN if either is NaN; at a tie the gradient goes half to each */
+ad_var ad_minimum(ad_var a, ad_var b);
+ad_var ad_greater(ad_var a, ad_var b);       /* a > b: 1 or 0; gradient 0 */
+ad_var ad_greater_equal(ad_var a, ad_var b); /* a >= b */
+ad_var ad_equal(ad_var a, ad_var b);         /* a == b */
+/* condition != 0 ? a : b. The side not taken must still be finite there, or its gradient may be NaN: clamp before. */
+ad_var ad_where(ad_var condition, ad_var a, ad_var b);
+
+ad_var ad_neg(ad_var x);
+ad_var ad_exp(ad_var x);
+ad_var ad_log(ad_var x);
+ad_var ad_log1p(ad_var x);
+ad_var ad_expm1(ad_var x);
+ad_var ad_tanh(ad_var x);
+ad_var ad_sigmoid(ad_var x);                  /* 1 / (1 + e^-x) */
+ad_var ad_softplus(ad_var x);                 /* log(1 + e^x), without overflow */
+ad_var ad_relu(ad_var x);                     /* max(x, 0); gradient 0 at 0 */
+ad_var ad_leaky_relu(ad_var x, double slope); /* x > 0 ? x : slope * x; gradient `slope` at 0 */
+ad_var ad_sqrt(ad_var x);
+ad_var ad_square(ad_var x);
+ad_var ad_abs(ad_var x);  /* gradient 0 at 0 */
+ad_var ad_sign(ad_var x); /* -1, 0, 1; gradient 0 */
+ad_var ad_sin(ad_var x);
+ad_var ad_cos(ad_var x);
+
+/* The same value; no gradient passes. */
+ad_var ad_stop_gradient(ad_var x);
+
+/* With a number: x + c, x * c. */
+ad_var ad_add_scalar(ad_var x, double c);
+ad_var ad_mul_scalar(ad_var x, double c);
+
+/* ---- Reductions over features ----------------------------------------------------------------------------------- */
+/* Of all elements, to a scalar; or, with _axis, along one axis, which disappears. Sums accumulate in float64. */
+
+ad_var ad_sum(ad_var x);
+ad_var ad_mean(ad_var x);
+ad_var ad_max(ad_var x);       /* gradient shared equally among ties */
+ad_var ad_logsumexp(ad_var x); /* gradient 0 where all are -inf */
+ad_var ad_sum_axis(ad_var x, int axis);
+ad_var ad_max_axis(ad_var x, int axis);
+ad_var ad_logsumexp_axis(ad_var x, int axis);
+/* y_i = Σ_{j<=i} x_j along an axis; reverse: Σ_{j>=i}. */
+ad_var ad_cumsum(ad_var x, int axis, bool reverse);
+
+/* ---- Across rows ------------------------------------------------------------------------------------------------ */
+/* Σ over the rows of the run: a shared value of the same shape. Accumulated in float64, in an order that does not
+ * depend on the number of threads. */
+ad_var ad_sum_rows(ad_var x);
+/* The same value for every row: shared to per-row. Ops do this by themselves; it is for outputs. */
+ad_var ad_to_rows(ad_var x);
+
+/* ---- Layout ----------------------------------------------------------------------------------------------------- */
+ad_var ad_reshape(ad_var x, ad_shape shape);                    /* row-major order of elements is kept */
+ad_var ad_transpose(ad_var x);                                  /* (m,n) to (n,m) */
+ad_var ad_broadcast(ad_var x, ad_shape shape);                  /* as NumPy's broadcast_to */
+ad_var ad_slice(ad_var x, int axis, size_t start, size_t stop); /* elements start … stop-1 of an axis */
+ad_var ad_concat(const ad_var *parts, int count, int axis);
+/* y_i = x_index[i] along axis 0. Indices may repeat. Repeated or not, the gradient is a scatter-add. */
+ad_var ad_gather(ad_var x, const size_t *index, size_t count);
+/* y of `size` elements along axis 0, zero but for y_index[i] += x_i. */
+ad_var ad_scatter(ad_var x, const size_t *index, size_t count, size_t size);
+
+/* ---- Linear algebra --------------------------------------------------------------------------------------------- */
+/* (m,k)(k,n) -> (m,n), and (m,k)(k) -> (m). Either argument may be shared or per-row. */
+ad_var ad_matmul(ad_var a, ad_var b);
+
+/* The block structure of a matrix with zeros in known places: the rows up to row_end[b] (from row_end[b-1], or 0) are
+ * zero outside columns column_begin[b] … column_end[b]-1. The last row_end is the number of rows. */
+typedef struct {
+    size_t count;
+    const size_t *row_end, *column_begin, *column_end;
+} ad_blocks;
+
+/* As ad_matmul(), with a shared `a` that is taken as zero outside `blocks`: those products are skipped, and so are
+ * they in its gradients. */
+ad_var ad_matmul_blocks(ad_var a, ad_var b, const ad_blocks *blocks);
+
+/* Solve A x = b for a triangular A (n,n), b (n) or (n,m). Only the named triangle is read. */
+typedef enum { AD_LOWER = 0, AD_UPPER = 1, AD_UNIT_DIAGONAL = 2 } ad_triangle; /* or-ed: AD_UPPER | AD_UNIT_DIAGONAL */
+ad_var ad_solve_triangular(ad_var a, ad_var b, unsigned triangle);
+
+/* By LU factorisation with partial pivoting, either argument shared or per-row: solve A x = b for A (n,n), b (n) or
+ * (n,m), not finite where A is singular; and log|det A| for A (n,n), -inf where it is singular. */
+ad_var ad_solve(ad_var a, ad_var b);
+ad_var ad_log_abs_det(ad_var a);
+
+/* ---- Roots ------------------------------------------------------------------------------------------------------ */
+/* What f's Jacobian is known to be, and the way of solving: */
+typedef enum {
+    AD_ROOT_ELEMENTWISE, /* diagonal: element i of f(z) depends on z_i alone. All elements at once, by bracketing */
+    AD_ROOT_TRIANGULAR,  /* element order[k] depends on z_order[0] … z_order[k] alone. One by one, in that order */
+    AD_ROOT_GENERAL,     /* anything, of D unknowns at once: damped Newton steps, the Jacobian by D gradients */
+} ad_root_kind;
+
+/* z with f(z) = x, row by row, for x (D) and f from (D) to (D), to the last few units of rounding of the plan's dtype.
+ *
+ * f records f(z) on a tape of its own, `inner`, and is called once, here; context need not outlive the call. Values of
+ * x's tape that f needs, parameters or a row's own, are passed through `captured`: f finds their stand-ins on the inner
+ * tape, in the same order. It may not mix rows (ad_sum_rows) nor draw noise.
+ *
+ * Elementwise and triangular: each element must increase or decrease strictly in its own unknown; no derivative is
+ * taken. `order` (D), of triangular ones, may be NULL for 0 … D-1. General: f must be smooth with a Jacobian that is
+ * nowhere singular; it starts from z = x. A row without a root, or where none is found, becomes NaN.
+ *
+ * The gradient is the implicit function theorem's, dz = J(z)^-1 (dx - df/dθ dθ), with J = df/dz and θ what f captures;
+ * gradients of gradients are exact too. */
+ad_var ad_root(ad_var x, const ad_var *captured, int n_captured, ad_root_kind kind, const size_t *order,
+               ad_var (*f)(void *context, ad_tape *inner, ad_var z, const ad_var *captured), void *context);
+
+/* ---- Gradients -------------------------------------------------------------------------------------------------- */
+/* d y / d wrt[i] into gradient[i], as nodes on the same tape, of wrt[i]'s shape and kind. y has shape (). A per-row y
+ * stands for its sum over rows, so the gradient with respect to a per-row value is each row's own. Gradients can be
+ * differentiated again. What y doesn't depend on gets zeros. */
+void ad_grad(ad_var y, const ad_var *wrt, int count, ad_var *gradient);
+ad_var ad_grad1(ad_var y, ad_var wrt);
+/* (n, m), row i the gradient of element i of y with respect to wrt, of n and m elements: n sweeps. */
+ad_var ad_jacobian(ad_var y, ad_var wrt);
+
+/* ---- Structure -------------------------------------------------------------------------------------------------- */
+/* Which elements of y depend on which of x, as far as the tape shows it for any values of its inputs and parameters:
+ * depends[i * size(x) + j] says whether element i of y may depend on element j of x (of the same row). Never false
+ * where it does. Zeros of constants count, so a product with W * mask, or one by ad_matmul_blocks(), depends on what
+ * the mask leaves alone; constants are taken in float64. Where ops from outside don't say more by their flags, each
+ * element of the result depends on all arguments. depends holds size(y) * size(x). */
+ad_status ad_dependence(ad_var y, ad_var x, bool *depends, ad_error *error);
+
+WEIR_END_DECLARATIONS
+
+#endif

@@ -1,0 +1,36 @@
+/* What a tape is made of. */
+#ifndef WEIR_AUTODIFF_TAPE_NODE_H
+#define WEIR_AUTODIFF_TAPE_NODE_H
+
+#include "base/arena.h"
+
+typedef struct {
+    const ad_op *op;
+    const int32_t *in; /* n_in ids, all smaller than this node's own */
+    int n_in;
+    bool per_row;
+    ad_shape shape;
+    const double *attribute; /* constants: their values */
+    size_t n_attribute;
+    ad_object *object; /* or NULL */
+    const char *name;  /* of an input or parameter, else NULL */
+    const char *scope; /* "maf[0]/net"; "" outside any */
+} ad__node;
+
+struct ad_tape {
+    ad__node *node;
+    size_t count, capacity;
+    ad_error error;
+    char scope[256];
+    ad__arena *arena; /* what nodes point to */
+};
+
+/* A node's line in a print-out, without its end. */
+void ad__node_print(const ad__node *node, size_t id, FILE *to);
+
+static inline const ad__node *ad__node_of(ad_var v)
+{
+    return &v.tape->node[v.id];
+}
+
+#endif

@@ -1,0 +1,25 @@
+/* Recording ops that have no public name. */
+#ifndef WEIR_AUTODIFF_TAPE_RECORD_H
+#define WEIR_AUTODIFF_TAPE_RECORD_H
+
+#include <weir/tape.h>
+
+/* y > 0 ? g : slope * g, the gradient of relu and leaky_relu. */
+ad_var ad__gate(ad_var g, ad_var y, double slope);
+/* g (1 - y²): the gradient of y = tanh(x). */
+ad_var ad__tanh_slope(ad_var g, ad_var y);
+
+/* ad_grad() of Σ seed_i y_i, for a y of any shape, as if `held` (or an invalid value) depended on nothing. */
+void ad__grad_held(ad_var y, ad_var seed, ad_var held, const ad_var *wrt, int count, ad_var *gradient);
+
+/* Axis ops see their argument as (outer, n, inner); slice's vjp: put x at [start, start + its extent) of `size` zeros.
+ */
+ad_var ad__pad(ad_var x, int axis, size_t start, size_t size);
+
+/* C = op(A) op(B), op transposing its (stored) matrix if asked. A and B have rank 2. A ('a') or C ('c') may have known
+ * zeros: `blocks` describe the matrix named `blocked`, A as it is stored; NULL for none. sum_rows: the product is
+ * summed over rows, by the GEMM itself where both are per-row. */
+ad_var ad__matmul_general(ad_var a, ad_var b, bool transpose_a, bool transpose_b, char blocked, const ad_blocks *blocks,
+                          bool sum_rows);
+
+#endif

@@ -1,0 +1,263 @@
+/* Recording a root: f goes on a tape of its own, whose plans the op runs. */
+#include "ops/builtin.h"
+#include "ops/root.h"
+#include "plan/compiled.h"
+#include "tape/record.h"
+#include "tape/simplify.h"
+
+#include <weir/memory.h>
+
+#include <string.h>
+
+/* ---- The program ----------------------------------------------------------------------------------------------- */
+
+static void destroy(void *data)
+{
+    ad__root_program *program = data;
+    ad_tape_free(program->tape);
+    ad_free(program->captured);
+    ad_free(program);
+}
+
+static ad_var fail_memory(ad_tape *tape)
+{
+    ad_tape_fail(tape, AD_ERROR_MEMORY, "out of memory while recording a root");
+    return (ad_var){tape, -1};
+}
+
+static ad_var stand_in(ad_tape *inner, ad_var value)
+{
+    return (ad_is_per_row(value) ? ad_input : ad_param)(inner, ad_name_of(value), ad_shape_of(value));
+}
+
+static ad__root_program *program_new(ad_var x, const ad_var *captured, int n_captured, ad_root_kind kind)
+{
+    ad__root_program *program = ad_alloc(1, sizeof *program);
+    if (!program) return NULL;
+    program->tape = ad_tape_new();
+    program->captured = ad_alloc((size_t)n_captured, sizeof *program->captured);
+    if (!program->tape || !program->captured) {
+        destroy(program);
+        return NULL;
+    }
+    program->x = ad_input(program->tape, "x", ad_shape_of(x));
+    program->z = ad_input(program->tape, "z", ad_shape_of(x));
+    program->kind = kind;
+    program->n_captured = n_captured;
+    for (int i = 0; i < n_captured; i++) program->captured[i] = stand_in(program->tape, captured[i]);
+    return program;
+}
+
+/* Rows are solved in groups that change from step to step: an op that sums them, counts them or draws noise for them
+ * has no meaning there. */
+static void check_ops(const ad__root_program *program)
+{
+    const ad_tape *tape = program->tape;
+    bool *needed = ad_alloc(tape->count, sizeof *needed);
+    if (!needed) {
+        ad_tape_fail(program->tape, AD_ERROR_MEMORY, "out of memory for an inner program of %zu nodes", tape->count);
+        return;
+    }
+    needed[program->result[0].id] = true;
+    ad__mark_needed(tape->node, tape->count, needed);
+    for (size_t id = 0; id < tape->count && tape->error.status == AD_OK; id++) {
+        const ad_op *op = tape->node[id].op;
+        bool noise = op->flags & AD_OP_PER_ROW && tape->node[id].n_in == 0;
+        if (needed[id] && (noise || op->flags & AD_OP_SUMS_ROWS || op == ad__builtin(AD_OP_row_count)))
+            ad_tape_fail(
+                program->tape, AD_ERROR_ARGUMENT,
+                "f may not use '%s', which sees more than its own row: record it outside and capture its value",
+                op->name);
+    }
+    ad_free(needed);
+}
+
+static void record(ad__root_program *program,
+                   ad_var (*f)(void *context, ad_tape *inner, ad_var z, const ad_var *captured), void *context)
+{
+    char expected[128], got[128];
+    ad_tape *tape = program->tape;
+    const ad_shape shape = ad_shape_of(program->z);
+    ad_var y = f(context, tape, program->z, program->captured);
+    if (tape->error.status != AD_OK) return;
+    if (!ad_is_valid(y) || y.tape != tape || !ad_shape_equal(ad_shape_of(y), shape)) {
+        ad_tape_fail(tape, AD_ERROR_ARGUMENT, "f must give a value of the inner tape, of shape %s; got %s",
+                     ad_shape_text(shape, expected),
+                     ad_is_valid(y) && y.tape == tape ? ad_shape_text(ad_shape_of(y), got) : "none");
+        return;
+    }
+    program->image = y = ad_to_rows(y);
+    program->result[program->n_result++] = ad_sub(y, program->x);
+    if (tape->error.status == AD_OK) check_ops(program);
+    if (program->kind == AD_ROOT_GENERAL)
+        program->result[program->n_result++] = ad_solve(ad_jacobian(y, program->z), program->result[0]);
+}
+
+/* ---- Gradients -------------------------------------------------------------------------------------------------- */
+
+/* f(z) on the tape of the root, node by node; there is room for each in outer and needed, and in `in` for the
+ * arguments of any. */
+static ad_var replay(const ad__root_program *program, const ad_call *call, ad_var z, ad_var *outer, bool *needed,
+                     ad_var *in)
+{
+    const ad_tape *inner = program->tape;
+    const size_t last = (size_t)program->image.id;
+    needed[last] = true;
+    ad__mark_needed(inner->node, last + 1, needed);
+    for (size_t id = 0; id <= last; id++) outer[id] = (ad_var){call->tape, -1};
+    outer[program->z.id] = z;
+    for (int i = 0; i < program->n_captured; i++) outer[program->captured[i].id] = call->in[1 + i];
+    for (size_t id = 0; id <= last; id++) {
+        const ad__node *node = &inner->node[id];
+        if (!needed[id] || ad_is_valid(outer[id])) continue;
+        if (node->op == ad__builtin(AD_OP_constant)) {
+            outer[id] = ad_constant(call->tape, node->shape, node->attribute);
+            continue;
+        }
+        for (int j = 0; j < node->n_in; j++) in[j] = outer[node->in[j]];
+        outer[id] =
+            ad_apply_object(node->op, in, node->n_in, node->attribute, node->n_attribute, node->object, call->tape);
+    }
+    return outer[last];
+}
+
+/* J⁻ᵀ g */
+static ad_var pull_back(const ad__root_program *program, ad_var y, ad_var z, ad_var g)
+{
+    if (program->kind != AD_ROOT_ELEMENTWISE) return ad_solve(ad_transpose(ad_jacobian(y, z)), g);
+    return ad_div(g, ad_grad1(ad_sum(y), z));
+}
+
+void ad__root_vjp(const ad_call *call, ad_var z, ad_var g, ad_var *gradient)
+{
+    const ad__root_program *program = ad_object_data(call->object);
+    const size_t nodes = (size_t)program->image.id + 1;
+    size_t widest = 1;
+    for (size_t id = 0; id < nodes; id++)
+        if ((size_t)program->tape->node[id].n_in > widest) widest = (size_t)program->tape->node[id].n_in;
+    ad_var *outer = ad_alloc(nodes, sizeof *outer), *in = ad_alloc(widest, sizeof *in);
+    bool *needed = ad_alloc(nodes, sizeof *needed);
+    ad_var y = outer && in && needed ? replay(program, call, z, outer, needed, in) : fail_memory(call->tape);
+    ad_free(needed);
+    ad_free(in);
+    ad_free(outer);
+    if (!ad_is_valid(y)) return;
+    gradient[0] = pull_back(program, y, z, g);
+    ad__grad_held(y, ad_neg(gradient[0]), z, call->in + 1, program->n_captured, gradient + 1);
+}
+
+/* ---- The op's state -------------------------------------------------------------------------------------------- */
+
+void ad__root_close(void *data)
+{
+    ad__root_state *state = data;
+    ad_plan_free(state->plan);
+    ad_free(state);
+}
+
+void *ad__root_open(const ad_object *object, ad_dtype dtype, size_t rows, ad_error *error)
+{
+    ad__root_state *state = ad_alloc(1, sizeof *state);
+    if (!state) {
+        ad_error_set(error, AD_ERROR_MEMORY, "out of memory for an inner program");
+        return NULL;
+    }
+    state->program = ad_object_data(object);
+    state->plan =
+        ad_plan_new(state->program->result, state->program->n_result, &(ad_plan_options){.dtype = dtype}, error);
+    if (state->plan && ad__plan_reserve(state->plan, rows, 1, error) == AD_OK) return state;
+    ad__root_close(state);
+    return NULL;
+}
+
+/* ---- Recording ------------------------------------------------------------------------------------------------- */
+
+static const ad__op_id op_of_kind[] = {[AD_ROOT_ELEMENTWISE] = AD_OP_root_elementwise,
+                                       [AD_ROOT_TRIANGULAR] = AD_OP_root_triangular,
+                                       [AD_ROOT_GENERAL] = AD_OP_root_general};
+
+typedef ad_var recorder(void *context, ad_tape *inner, ad_var z, const ad_var *captured);
+
+static bool check(ad_var x, ad_root_kind kind, recorder *f)
+{
+    char text[128];
+    if ((unsigned)kind > AD_ROOT_GENERAL)
+        ad_tape_fail(x.tape, AD_ERROR_ARGUMENT, "root: there is no kind %d", (int)kind);
+    else if (!f)
+        ad_tape_fail(x.tape, AD_ERROR_ARGUMENT, "root: f is NULL");
+    else if (ad_is_valid(x) && ad_shape_of(x).rank != 1)
+        ad_tape_fail(x.tape, AD_ERROR_ARGUMENT, "root: x has shape %s: takes (D); reshape it",
+                     ad_shape_text(ad_shape_of(x), text));
+    else
+        return true;
+    return false;
+}
+
+/* Are all of them values of x's tape? If not, ad_apply() will say which. */
+static bool all_valid(const ad_var *in, int n_in)
+{
+    bool valid = true;
+    for (int i = 0; i < n_in; i++) valid = valid && ad_is_valid(in[i]) && in[i].tape == in[0].tape;
+    return valid;
+}
+
+/* The order as numbers; false, with an error, if it is none. */
+static bool read_order(ad_var x, const size_t *order, double *number)
+{
+    const size_t n = ad_shape_size(ad_shape_of(x));
+    for (size_t k = 0; k < n; k++) {
+        number[k] = (double)(order ? order[k] : k);
+        bool known = number[k] >= (double)n;
+        for (size_t earlier = 0; earlier < k; earlier++) known |= number[earlier] == number[k];
+        if (!known) continue;
+        ad_tape_fail(x.tape, AD_ERROR_ARGUMENT, "root_triangular: order[%zu] is %.0f: expected each of 0 … %zu once", k,
+                     number[k], n - 1);
+        return false;
+    }
+    return true;
+}
+
+static ad_var apply(const ad_var *in, int n_in, ad_root_kind kind, const double *order,
+                    ad_var (*f)(void *context, ad_tape *inner, ad_var z, const ad_var *captured), void *context)
+{
+    ad_tape *tape = in[0].tape;
+    const ad_op *op = ad__builtin(op_of_kind[kind]);
+    ad__root_program *program = program_new(in[0], in + 1, n_in - 1, kind);
+    ad_object *object = program ? ad_object_new(program, destroy) : NULL;
+    if (!object) {
+        if (program) destroy(program);
+        return fail_memory(tape);
+    }
+    record(program, f, context);
+    const ad_error *fault = ad_tape_error(program->tape);
+    if (fault) ad_tape_fail(tape, fault->status, "%s: %s", op->name, fault->message);
+    ad_var z = ad_apply_object(op, in, n_in, order, order ? ad_shape_size(ad_shape_of(in[0])) : 0, object, tape);
+    ad_object_release(object);
+    return z;
+}
+
+ad_var ad_root(ad_var x, const ad_var *captured, int n_captured, ad_root_kind kind, const size_t *order,
+               ad_var (*f)(void *context, ad_tape *inner, ad_var z, const ad_var *captured), void *context)
+{
+    const ad_var failed = {x.tape, -1};
+    if ((x.tape && ad_tape_error(x.tape)) || !check(x, kind, f)) return failed;
+    const int n_in = 1 + n_captured;
+    ad_var *in = ad_alloc((size_t)n_in, sizeof *in);
+    double *number = ad_alloc(ad_shape_size(ad_shape_of(x)), sizeof *number);
+    ad_var z = failed;
+    if (!in || !number) {
+        z = fail_memory(x.tape);
+    } else {
+        in[0] = x;
+        if (n_captured > 0) memcpy(in + 1, captured, (size_t)n_captured * sizeof *in);
+        if (!all_valid(in, n_in))
+            z = ad_apply(ad__builtin(AD_OP_root_general), in, n_in, NULL, 0, x.tape);
+        else if (kind != AD_ROOT_TRIANGULAR)
+            z = apply(in, n_in, kind, NULL, f, context);
+        else if (read_order(x, order, number))
+            z = apply(in, n_in, kind, number, f, context);
+    }
+    ad_free(number);
+    ad_free(in);
+    return z;
+}

@@ -1,0 +1,42 @@
+/* uniform: on the cube (low, high)^D. log p(z) = -D log(high - low) inside, -inf outside. */
+#include "core/internal.h"
+
+#include <weir/bijector.h>
+
+#include <math.h>
+
+static ad_status build(nf_bijector *self, ad_error *error)
+{
+    double low = nf_argument_value(self, "low"), high = nf_argument_value(self, "high");
+    if (low < high) return AD_OK;
+    return ad_error_set(error, AD_ERROR_ARGUMENT, "uniform: expected low < high, got %g and %g", low, high);
+}
+
+static ad_var log_prob(const nf_bijector *self, ad_var z)
+{
+    double low = nf_argument_value(self, "low"), high = nf_argument_value(self, "high");
+    ad_var beyond = ad_maximum(ad_sub(ad_scalar(z.tape, low), z), ad_add_scalar(z, -high)); /* how far outside */
+    ad_var outside = ad_greater(ad_max(beyond), ad_scalar(z.tape, 0));
+    return ad_where(outside, ad_scalar(z.tape, -INFINITY), ad_scalar(z.tape, -(double)self->dim * log(high - low)));
+}
+
+static ad_var sample(const nf_bijector *self, ad_tape *tape)
+{
+    double low = nf_argument_value(self, "low"), high = nf_argument_value(self, "high");
+    return ad_add_scalar(ad_mul_scalar(ad_uniform(tape, AD_SHAPE(self->dim), 0), high - low), low);
+}
+
+static const nf_argument arguments[] = {
+    {"low", NF_NUMBER, 0, -1e6, 1e6, NULL, "end of the interval"},
+    {"high", NF_NUMBER, 1, -1e6, 1e6, NULL, "end of the interval"},
+    {0},
+};
+
+const nf_bijector_type nf__type_uniform = {
+    .name = "uniform",
+    .help = "uniform on (low, high) in each feature",
+    .argument = arguments,
+    .build = build,
+    .log_prob = log_prob,
+    .sample = sample,
+};

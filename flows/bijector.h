@@ -1,0 +1,193 @@
+/* Bijectors: the contract that their authors keep, making them, and recording them. */
+#ifndef WEIR_BIJECTOR_H
+#define WEIR_BIJECTOR_H
+
+#include <weir/autodiff.h>
+
+WEIR_BEGIN_DECLARATIONS
+
+typedef struct nf_bijector nf_bijector;
+
+/* ---- Parameters ------------------------------------------------------------------------------------------------- */
+typedef enum {
+    NF_INIT_CONSTANT, /* every element is `value` */
+    NF_INIT_UNIFORM,  /* uniform on [-value, value] */
+    NF_INIT_NORMAL,   /* normal with standard deviation `value` */
+} nf_init;
+
+/* Where a parameter may be. What is stored and trained is a real number ρ; nf_param() records the value that obeys. */
+typedef enum {
+    NF_REAL,                  /* ρ */
+    NF_POSITIVE,              /* softplus(ρ) */
+    NF_UNIT_INTERVAL,         /* sigmoid(ρ), in (0, 1) */
+    NF_INTERVAL,              /* low + (high - low) sigmoid(ρ) */
+    NF_LOWER_TRIANGULAR,      /* (n,n): ρ below the diagonal, softplus(ρ) on it, 0 above */
+    NF_UNIT_LOWER_TRIANGULAR, /* (n,n): ρ below the diagonal, 1 on it, 0 above */
+} nf_constraint;
+
+/* What a bijector declares. */
+typedef struct {
+    const char *name;
+    ad_shape shape;
+    nf_init init;
+    double value; /* a constant is that of the parameter, a width that of ρ; a triangular one starts so below the
+                   * diagonal, and with 1 on it */
+    nf_constraint constraint;
+    double low, high; /* of NF_INTERVAL */
+    bool fixed;       /* saved and loaded, but not trained: set by fit (the mean of the data) or nf_update() */
+} nf_parameter_spec;
+
+/* A parameter of a bijector, as a flow sees it. */
+typedef struct {
+    char *name; /* within its bijector */
+    nf_parameter_spec spec;
+    double *value; /* [size] of ρ; the bijector's own copy, float64 */
+    ad_var var;    /* ρ on the tape being recorded */
+    ad_var update; /* what nf_update() recorded, or invalid */
+} nf_parameter;
+
+/* ---- The bijector contract -------------------------------------------------------------------------------------- */
+typedef enum {
+    NF_COUNT,    /* a whole number */
+    NF_NUMBER,   /* a number */
+    NF_CHOICE,   /* one of its choices */
+    NF_FEATURES, /* one of its choices, or a list of features, each once, from 1: [1,3,5-8]; a type has one at most */
+} nf_argument_kind;
+
+enum { NF_LISTED = -1 }; /* the value of an NF_FEATURES argument that is a list */
+
+/* A named argument of a bijector in formulas. */
+typedef struct {
+    const char *name;
+    nf_argument_kind kind;
+    double value;        /* default; of choices the index */
+    double low, high;    /* allowed, inclusive; unused for choices and features */
+    const char *choices; /* "relu|tanh|elu" */
+    const char *help;
+} nf_argument;
+
+typedef struct nf_bijector_type {
+    const char *name; /* in formulas */
+    const char *help; /* one line, with the formula of the map */
+    /* Named arguments, ended by {0}; NULL for none. */
+    const nf_argument *argument;
+    /* What positional arguments mean: NULL, the named ones in their order; else positive whole numbers of this name
+     * (hidden sizes), any number of them, `sizes` when none are given (0 ends it). */
+    const char *positional;
+    const size_t *sizes;
+    /* Declare parameters with nf_declare(); self->dim and the arguments are known. NULL: there are none. */
+    ad_status (*build)(nf_bijector *self, ad_error *error);
+    /* Record the map and, in *log_det, the log|det J| of the same pass: per-row or shared, shape (). Both may be left
+     * to the engine. *log_det left alone: taken from the Jacobian on the tape, whose diagonal or triangular structure
+     * is seen from what depends on what; a dense one goes through LU. One of the two functions NULL: the other is
+     * solved by Newton's method to the precision of the dtype and differentiated implicitly; the map must then be
+     * defined on all reals, and smooth. Where a log-det jumps, gradients don't feel the jump: leaky.c shows a remedy,
+     * while self->training. */
+    ad_var (*forward)(const nf_bijector *self, ad_var z, ad_var *log_det);
+    ad_var (*inverse)(const nf_bijector *self, ad_var x, ad_var *log_det);
+    /* Set parameters from data (rows, dim) on the x side. NULL: nothing to set. */
+    ad_status (*fit)(nf_bijector *self, const double *x, size_t rows, ad_error *error);
+    /* A base distribution has these two in place of forward and inverse: log p(z), per-row, shape (); and a draw,
+     * per-row, shape (dim), from ad_normal and ad_uniform. */
+    ad_var (*log_prob)(const nf_bijector *self, ad_var z);
+    ad_var (*sample)(const nf_bijector *self, ad_tape *tape);
+} nf_bijector_type;
+
+/* An instance. Read it; change it through the functions below only. */
+struct nf_bijector {
+    const nf_bijector_type *type;
+    size_t dim;
+    size_t context;   /* numbers in the context vector; 0: unconditional */
+    double *argument; /* one value for each of type->argument */
+    size_t *size;     /* positional sizes */
+    size_t n_size;
+    size_t *feature; /* the list, where an NF_FEATURES argument is NF_LISTED: in the given order, from 0 */
+    size_t n_feature;
+    nf_parameter *parameter;
+    size_t n_parameter;
+    nf_bijector **child; /* of a chain, of invert */
+    size_t n_child;
+    bool borrows;       /* the children belong to another: a slice of a chain */
+    ad_var context_var; /* on the tape being recorded; nf_context() */
+    bool training;      /* nf_set_training() */
+};
+
+/* In build: add a parameter. */
+ad_status nf_declare(nf_bijector *self, const nf_parameter_spec *spec, ad_error *error);
+/* In forward and inverse: the parameter on the tape. In build and after: the named argument's value. */
+ad_var nf_param(const nf_bijector *self, const char *name);
+double nf_argument_value(const nf_bijector *self, const char *name);
+/* Its float64 values (of ρ), to read or to set in fit; NULL when there is none of this name. */
+double *nf_parameter_value(const nf_bijector *self, const char *name);
+/* Set ρ so that the parameter has these values; false when there is none of this name. */
+bool nf_parameter_set(nf_bijector *self, const char *name, const double *value);
+/* In forward and inverse: the context vector of the row, shape (self->context); invalid when there is none. */
+ad_var nf_context(const nf_bijector *self);
+/* In forward and inverse while self->training: a fixed parameter's value after this training step. */
+void nf_update(const nf_bijector *self, const char *name, ad_var value);
+
+/* Make a type of your own known to formulas, at the start of the program, before other threads. The type must outlive
+ * all use. AD_ERROR_ARGUMENT: its name is taken or isn't a name, or it has neither forward nor inverse. */
+ad_status nf_register(const nf_bijector_type *type, ad_error *error);
+
+/* ---- Making bijectors ------------------------------------------------------------------------------------------- */
+/* What a formula gives in parentheses. */
+typedef struct {
+    const double *value;   /* of each of type->argument; NULL: the defaults */
+    const size_t *size;    /* positional sizes */
+    size_t n_size;         /* 0: the default ones */
+    const size_t *feature; /* what the NF_FEATURES argument lists, from 0; NULL: one of its choices */
+    size_t n_feature;
+} nf_arguments;
+
+/* One bijector of a type; everything in `given` is copied, and NULL gives the defaults. context is the length of the
+ * context vector, 0 for none. Random parameters are zero until nf_initialize(). NULL on failure. */
+nf_bijector *nf_bijector_new(const nf_bijector_type *type, size_t dim, size_t context, const nf_arguments *given,
+                             ad_error *error);
+/* Give every trained parameter below its initial value, random ones as a function of seed. */
+void nf_initialize(nf_bijector *bijector, uint64_t seed);
+
+/* From a formula, for events of dim features, and a context vector of `context` numbers (0: none). NULL on failure;
+ * *error then shows the formula with a caret under the fault and what would be valid there. Initial values are a
+ * function of seed. */
+nf_bijector *nf_bijector_parse(const char *formula, size_t dim, size_t context, uint64_t seed, ad_error *error);
+/* A chain of bijectors, child[0] applied to z first; and the inverse of one. They own their children, also on failure.
+ */
+nf_bijector *nf_chain(nf_bijector **child, size_t count, ad_error *error);
+nf_bijector *nf_invert(nf_bijector *child, ad_error *error);
+/* Steps first … last-1 of a chain, counted as its formula has them (chains within it are their steps); none are the
+ * identity. It shares the chain's parameters and must not outlive it. */
+nf_bijector *nf_chain_slice(const nf_bijector *chain, size_t first, size_t last, ad_error *error);
+size_t nf_chain_steps(const nf_bijector *chain); /* 1 for what isn't a chain */
+void nf_bijector_free(nf_bijector *bijector);
+/* The shortest formula that parses to the same bijector; the caller frees it with ad_free(). NULL when memory is out.
+ */
+char *nf_formula(const nf_bijector *bijector);
+/* Read the arguments behind a name of `length` bytes at the beginning of text, "funnel(dim=10)", as a formula's are
+ * read: a value for each of argument[], which ends with {0} (NULL: none). False on failure. */
+bool nf_parse_arguments(const char *text, size_t length, const nf_argument *argument, double *value, ad_error *error);
+/* Bijectors and base distributions that formulas know, ended by NULL. */
+const nf_bijector_type *const *nf_bijector_types(void);
+const nf_bijector_type *const *nf_distribution_types(void);
+
+/* ---- Recording -------------------------------------------------------------------------------------------------- */
+/* Put the parameters of a bijector and of all below it on a tape, and its context vector, if it has one, as an input;
+ * before nf_forward and nf_inverse, once for each tape. */
+void nf_bind(nf_bijector *bijector, ad_tape *tape);
+/* After nf_bind: another value as the context vector (an embedding recorded on the tape), for all below. */
+void nf_set_context(nf_bijector *bijector, ad_var context);
+/* After nf_bind: record the training step's form, for bijectors that see the batch (batchnorm), for all below. */
+void nf_set_training(nf_bijector *bijector);
+ad_var nf_forward(const nf_bijector *bijector, ad_var z, ad_var *log_det);
+ad_var nf_inverse(const nf_bijector *bijector, ad_var x, ad_var *log_det);
+/* nf_bijector_type.fit of every bijector that has one, each with the data as seen at its place in the chain. context:
+ * (rows, bijector->context), or NULL when that is 0. */
+ad_status nf_bijector_fit(nf_bijector *bijector, const double *x, const double *context, size_t rows, ad_error *error);
+
+/* Call visit for every parameter below, with its full name: "0.maf.weight0". Stops when it returns false. */
+bool nf_each_parameter(nf_bijector *bijector, bool (*visit)(void *context, const char *name, nf_parameter *parameter),
+                       void *context);
+
+WEIR_END_DECLARATIONS
+
+#endif

@@ -1,0 +1,29 @@
+/* exp: x = e^z, log|det J| = Σ z. Inverse: log x, for x > 0. */
+#include "bijectors/support.h"
+#include "core/internal.h"
+
+#include <weir/bijector.h>
+
+#include <math.h>
+
+static ad_var forward(const nf_bijector *self, ad_var z, ad_var *log_det)
+{
+    (void)self;
+    *log_det = ad_sum(z);
+    return ad_exp(z);
+}
+
+static ad_var inverse(const nf_bijector *self, ad_var x, ad_var *log_det)
+{
+    (void)self;
+    ad_var outside, z = ad_log(nf_into_support(x, 0, INFINITY, 1, &outside));
+    *log_det = nf_log_det_on_support(ad_neg(z), outside);
+    return z;
+}
+
+const nf_bijector_type nf__type_exp = {
+    .name = "exp",
+    .help = "x = e^z, positive",
+    .forward = forward,
+    .inverse = inverse,
+};

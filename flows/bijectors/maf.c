@@ -1,0 +1,40 @@
+/* maf: masked autoregressive flow (Papamakarios et al. 2017, eq. 3 and 4), with μ_d and α_d from x_(d+1) … x_D:
+ *
+ *     x_d = μ_d + exp(α_d) z_d,      log|det dx/dz| = Σ α_d.
+ *
+ * The inverse (density) is one pass; forward (sampling) goes feature by feature. */
+#include "core/internal.h"
+#include "networks/activation.h"
+#include "networks/autoregressive.h"
+#include "networks/made.h"
+#include "networks/transformer.h"
+
+#include <weir/bijector.h>
+
+static ad_status build(nf_bijector *self, ad_error *error)
+{
+    return nf__autoregressive_declare(self, &nf__affine_transformer, error);
+}
+
+static ad_var forward(const nf_bijector *self, ad_var z, ad_var *log_det)
+{
+    return nf__autoregressive_by_feature(self, &nf__affine_transformer, z, false, log_det);
+}
+
+static ad_var inverse(const nf_bijector *self, ad_var x, ad_var *log_det)
+{
+    return nf__autoregressive_at_once(self, &nf__affine_transformer, x, true, log_det);
+}
+
+static const nf_argument arguments[] = {NF_ACTIVATION_ARGUMENT, NF_BOUND_ARGUMENT, NF_GAIN_ARGUMENT, {0}};
+
+const nf_bijector_type nf__type_maf = {
+    .name = "maf",
+    .help = "x_d = mu_d + exp(alpha_d) z_d, mu and alpha from x_(d+1) … x_D by a masked network",
+    .argument = arguments,
+    .positional = "hidden units",
+    .sizes = (const size_t[]){64, 64, 0},
+    .build = build,
+    .forward = forward,
+    .inverse = inverse,
+};

@@ -1,0 +1,68 @@
+/* Flows: a base distribution pushed through a bijector. */
+#ifndef WEIR_FLOW_H
+#define WEIR_FLOW_H
+
+#include <weir/bijector.h>
+
+WEIR_BEGIN_DECLARATIONS
+
+/* A base distribution pushed through a bijector: log p(x) = log p_base(z) + log|det dz/dx|. */
+typedef struct nf_flow nf_flow;
+
+/* The flow owns both, also on failure; base NULL: N(0, I). dtype is that of training and of evaluation. */
+nf_flow *nf_flow_new(nf_bijector *base, nf_bijector *bijector, ad_dtype dtype, ad_error *error);
+/* From a formula, with or without a base distribution; see nf_bijector_parse(). */
+nf_flow *nf_flow_parse(const char *formula, size_t dim, size_t context, ad_dtype dtype, uint64_t seed, ad_error *error);
+/* The flow that ends after the first `steps` steps of its chain (nf_chain_steps()); after none, its base distribution.
+ * Drawn from with the same seed, it shows the same samples after so many steps. It shares the flow's bijectors, takes
+ * their parameters as nf_flow_pull() last left them, and must not outlive the flow. */
+nf_flow *nf_flow_slice(const nf_flow *flow, size_t steps, ad_error *error);
+void nf_flow_free(nf_flow *flow);
+
+nf_bijector *nf_flow_bijector(const nf_flow *flow);
+nf_bijector *nf_flow_base(const nf_flow *flow);
+/* As nf_formula(), with the base distribution where it isn't N(0, I). with_defaults: with every default written out, so
+ * that it means the same when they change. */
+char *nf_flow_formula(const nf_flow *flow, bool with_defaults);
+/* nf_each_parameter() of the bijector and, named "base.", of the base distribution. */
+bool nf_flow_each_parameter(const nf_flow *flow,
+                            bool (*visit)(void *context, const char *name, nf_parameter *parameter), void *context);
+size_t nf_flow_dim(const nf_flow *flow);
+size_t nf_flow_context(const nf_flow *flow); /* length of the context vector; 0: unconditional */
+ad_dtype nf_flow_dtype(const nf_flow *flow);
+/* All parameters as one array of the flow's dtype: the trained ones first, then the fixed. It is what runs use; the
+ * bijectors' own float64 copies follow it with nf_flow_pull(), and it follows them with nf_flow_push(). */
+void *nf_flow_parameters(const nf_flow *flow);
+size_t nf_flow_parameter_count(const nf_flow *flow); /* trained elements */
+size_t nf_flow_fixed_count(const nf_flow *flow);
+void nf_flow_push(nf_flow *flow);
+void nf_flow_pull(nf_flow *flow);
+
+/* Put the flow's parameters, and its context vector, on a tape: once for each, before the two below. */
+void nf_flow_bind(const nf_flow *flow, ad_tape *tape);
+/* Record log p(x); and a draw x with its log p(x) from the same pass. */
+ad_var nf_flow_record_log_prob(const nf_flow *flow, ad_var x);
+ad_var nf_flow_record_sample(const nf_flow *flow, ad_tape *tape, ad_var *log_prob);
+/* For a plan made from a tape on which the flow was bound: bind every parameter. */
+void nf_flow_bind_plan(const nf_flow *flow, ad_plan *plan);
+/* Parameter number i, trained ones first, and where it begins in nf_flow_parameters(), in elements; how many parameters
+ * are trained, and how many there are. */
+const nf_parameter *nf_flow_parameter(const nf_flow *flow, size_t i, size_t *offset);
+size_t nf_flow_trained_parameters(const nf_flow *flow);
+size_t nf_flow_all_parameters(const nf_flow *flow);
+
+/* In the next three, context is (rows, nf_flow_context()): what each row is conditioned on; NULL when that is 0. */
+
+/* log p of each row of x (rows, dim), in nats, into log_prob (rows). */
+ad_status nf_log_prob(nf_flow *flow, const double *x, const double *context, size_t rows, double *log_prob,
+                      ad_pool *pool, ad_error *error);
+/* Draw x (rows, dim); sample number i is a function of (seed, i). log_prob: of each, from the same pass; or NULL. */
+ad_status nf_sample(nf_flow *flow, const double *context, size_t rows, uint64_t seed, double *x, double *log_prob,
+                    ad_pool *pool, ad_error *error);
+/* x (rows, dim) from z and back, with the log-determinant of the direction taken, or NULL. */
+ad_status nf_transform(nf_flow *flow, bool inverse, const double *in, const double *context, size_t rows, double *out,
+                       double *log_det, ad_pool *pool, ad_error *error);
+
+WEIR_END_DECLARATIONS
+
+#endif

@@ -1,0 +1,44 @@
+#include "networks/layer.h"
+
+#include <weir/bijector.h>
+
+#include <math.h>
+
+typedef struct {
+    char weight[24], bias[24];
+} names;
+
+static names names_of(size_t layer)
+{
+    names n;
+    snprintf(n.weight, sizeof n.weight, "weight%zu", layer);
+    snprintf(n.bias, sizeof n.bias, "bias%zu", layer);
+    return n;
+}
+
+ad_status nf__layer_declare(nf_bijector *self, size_t layer, size_t in, size_t out, double gain, ad_error *error)
+{
+    names n = names_of(layer);
+    size_t context = layer == 0 ? self->context : 0, inputs = in + context;
+    double bound = gain / sqrt((double)(inputs ? inputs : 1));
+    const nf_parameter_spec declared[] = {
+        {.name = n.weight, .shape = AD_SHAPE(out, in), .init = NF_INIT_UNIFORM, .value = bound},
+        {.name = n.bias, .shape = AD_SHAPE(out), .init = NF_INIT_UNIFORM, .value = bound},
+        {.name = "context", .shape = AD_SHAPE(out, context), .init = NF_INIT_UNIFORM, .value = bound},
+    };
+    ad_status status = in ? nf_declare(self, &declared[0], error) : AD_OK;
+    if (status == AD_OK) status = nf_declare(self, &declared[1], error);
+    return status == AD_OK && context ? nf_declare(self, &declared[2], error) : status;
+}
+
+ad_var nf__layer_weight(const nf_bijector *self, size_t layer)
+{
+    return nf_param(self, names_of(layer).weight);
+}
+
+ad_var nf__layer_bias(const nf_bijector *self, size_t layer)
+{
+    ad_var bias = nf_param(self, names_of(layer).bias);
+    if (layer > 0 || self->context == 0) return bias;
+    return ad_add(ad_matmul(nf_param(self, "context"), nf_context(self)), bias);
+}

@@ -1,0 +1,200 @@
+#include "networks/activation.h"
+#include "networks/layer.h"
+#include "networks/made.h"
+
+nf__made nf__made_of(const nf_bijector *self, size_t outputs)
+{
+    return (nf__made){.dim = self->dim,
+                      .outputs = outputs,
+                      .hidden = self->size,
+                      .n_hidden = self->n_size,
+                      .lowest = self->context ? 0 : 1,
+                      .activation = (size_t)nf_argument_value(self, "activation"),
+                      .gain = nf_argument_value(self, "gain")};
+}
+
+/* A layer as the masks see it. Layer n_hidden is the last, of outputs. */
+static size_t layer_inputs(const nf__made *made, size_t layer)
+{
+    return layer == 0 ? made->dim : made->hidden[layer - 1];
+}
+
+static size_t layer_outputs(const nf__made *made, size_t layer)
+{
+    return layer == made->n_hidden ? made->dim * made->outputs : made->hidden[layer];
+}
+
+/* Of hidden unit j, sorted. */
+static size_t hidden_degree(const nf__made *made, size_t layer, size_t j)
+{
+    return made->lowest + j * (made->dim - made->lowest) / made->hidden[layer];
+}
+
+/* How many inputs of a layer have a degree of at most d: they are the first ones. */
+static size_t inputs_up_to(const nf__made *made, size_t layer, size_t d)
+{
+    if (layer == 0) return d;
+    size_t n = 0, units = made->hidden[layer - 1];
+    while (n < units && hidden_degree(made, layer - 1, n) <= d) n++;
+    return n;
+}
+
+/* How many of a layer's inputs its unit i may see. */
+static size_t reach_of(const nf__made *made, size_t layer, size_t i)
+{
+    size_t d = layer == made->n_hidden ? i / made->outputs : hidden_degree(made, layer, i);
+    return inputs_up_to(made, layer, d);
+}
+
+/* With D = 1 and without a context there are no hidden units: they would see nothing. */
+static size_t first_layer(const nf__made *made)
+{
+    return made->dim == made->lowest ? made->n_hidden : 0;
+}
+
+static bool has_weight(const nf__made *made, size_t layer)
+{
+    return made->dim > 1 || layer > first_layer(made);
+}
+
+ad_status nf__made_declare(nf_bijector *self, const nf__made *made, ad_error *error)
+{
+    if (made->n_hidden > NF_MADE_DEPTH)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "%s: at most %d hidden layers, got %zu", self->type->name,
+                            NF_MADE_DEPTH, made->n_hidden);
+    ad_status status = AD_OK;
+    for (size_t layer = first_layer(made); layer <= made->n_hidden && status == AD_OK; layer++) {
+        double gain = layer == made->n_hidden ? 0.1 : layer == 0 ? made->gain : 1;
+        status = nf__layer_declare(self, layer, has_weight(made, layer) ? layer_inputs(made, layer) : 0,
+                                   layer_outputs(made, layer), gain, error);
+    }
+    return status;
+}
+
+/* ---- All at once --------------------------------------------------------------------------------------------- */
+
+/* W ⊙ mask, where mask (i,j) = j < reach_i. */
+static ad_var masked(ad_var weight, const nf__made *made, size_t layer)
+{
+    size_t in = layer_inputs(made, layer), out = layer_outputs(made, layer);
+    double *mask = ad_alloc(out, in * sizeof *mask);
+    if (!mask) {
+        ad_tape_fail(weight.tape, AD_ERROR_MEMORY, "out of memory for a mask of %zu x %zu", out, in);
+        return weight;
+    }
+    for (size_t i = 0; i < out; i++)
+        for (size_t j = 0, reach = reach_of(made, layer, i); j < reach; j++) mask[i * in + j] = 1;
+    ad_var product = ad_mul(weight, ad_constant(weight.tape, AD_SHAPE(out, in), mask));
+    ad_free(mask);
+    return product;
+}
+
+/* W x, the staircase cut into blocks. Neighbouring steps share a block while that wastes fewer products than another
+ * matrix product costs; such a block reaches past some rows' own step, and the mask makes those weights zero. */
+static ad_var product(ad_var weight, ad_var x, const nf__made *made, size_t layer)
+{
+    enum { WORTH_A_PRODUCT = 128 }; /* weights */
+    size_t out = layer_outputs(made, layer), count = 0, waste = 0, rows = 0;
+    size_t *end = ad_alloc(out, sizeof *end), *reach = ad_alloc(out, sizeof *reach),
+           *none = ad_alloc(out, sizeof *none);
+    bool exact = true;
+    ad_var y = {x.tape, -1};
+    if (end && reach && none) {
+        for (size_t i = 0; i < out; i++, rows++) {
+            size_t r = reach_of(made, layer, i);
+            bool join = count > 0 && (waste += rows * (r - reach[count - 1])) <= WORTH_A_PRODUCT;
+            if (!join) {
+                count++;
+                rows = waste = 0;
+            } else if (r != reach[count - 1]) {
+                exact = false;
+            }
+            end[count - 1] = i + 1;
+            reach[count - 1] = r;
+        }
+        ad_blocks blocks = {count, end, none, reach};
+        y = ad_matmul_blocks(exact ? weight : masked(weight, made, layer), x, &blocks);
+    } else {
+        ad_tape_fail(x.tape, AD_ERROR_MEMORY, "out of memory for the blocks of a masked layer");
+    }
+    ad_free(none);
+    ad_free(reach);
+    ad_free(end);
+    return y;
+}
+
+ad_var nf__made_all(const nf_bijector *self, const nf__made *made, ad_var x)
+{
+    for (size_t layer = first_layer(made); layer <= made->n_hidden; layer++) {
+        ad_var bias = nf__layer_bias(self, layer);
+        x = has_weight(made, layer) ? ad_add(product(nf__layer_weight(self, layer), x, made, layer), bias)
+                                    : ad_to_rows(bias);
+        if (layer < made->n_hidden) x = nf__activation(x, made->activation);
+    }
+    return ad_reshape(x, AD_SHAPE(made->dim, made->outputs));
+}
+
+/* ---- Feature by feature -------------------------------------------------------------------------------------- */
+
+/* W[begin:end, first:last] in[first:last], of a layer. */
+static ad_var part(const nf_bijector *self, size_t layer, size_t begin, size_t end, ad_var in, size_t first,
+                   size_t last)
+{
+    ad_var weight = ad_slice(ad_slice(nf__layer_weight(self, layer), 0, begin, end), 1, first, last);
+    return ad_matmul(weight, ad_slice(in, 0, first, last));
+}
+
+/* What of a layer's inputs up to `known` reaches its units begin … end-1. */
+static void look_ahead(const nf_bijector *self, nf__made_layer *at, size_t layer, size_t begin, size_t end, ad_var in,
+                       size_t known)
+{
+    if (end == begin) return;
+    ad_var bias = ad_slice(nf__layer_bias(self, layer), 0, begin, end);
+    at->ahead = known ? ad_add(part(self, layer, begin, end, in, 0, known), bias) : bias;
+    at->ahead_from = begin;
+    at->ahead_known = known;
+}
+
+/* Units begin … end-1 before activation, all `known` inputs that they may see being there. */
+static ad_var finish(const nf_bijector *self, const nf__made_layer *at, size_t layer, size_t begin, size_t end,
+                     ad_var in, size_t known)
+{
+    ad_var ahead = ad_slice(at->ahead, 0, begin - at->ahead_from, end - at->ahead_from);
+    if (known == at->ahead_known) return ahead;
+    return ad_add(part(self, layer, begin, end, in, at->ahead_known, known), ahead);
+}
+
+/* Steps d … d+BLOCK-1 begin: one product for all that they get from what is known. */
+static void begin_block(const nf_bijector *self, const nf__made *made, nf__made_state *state, ad_var known, size_t d)
+{
+    size_t next = d + NF_MADE_BLOCK < made->dim ? d + NF_MADE_BLOCK : made->dim, last = made->n_hidden;
+    for (size_t layer = first_layer(made); layer < last; layer++) {
+        nf__made_layer *at = &state->layer[layer], *before = at - 1;
+        look_ahead(self, at, layer, at->count, inputs_up_to(made, layer + 1, next - 1), layer ? before->unit : known,
+                   layer ? before->count : d);
+    }
+    bool hidden = first_layer(made) < last;
+    look_ahead(self, &state->layer[last], last, d * made->outputs, next * made->outputs,
+               hidden ? state->layer[last - 1].unit : known, hidden ? state->layer[last - 1].count : 0);
+}
+
+ad_var nf__made_next(const nf_bijector *self, const nf__made *made, nf__made_state *state, ad_var known, size_t d)
+{
+    if (d % NF_MADE_BLOCK == 0) begin_block(self, made, state, known, d);
+    ad_var in = known;
+    size_t n_in = d, last = made->n_hidden;
+    for (size_t layer = first_layer(made); layer < last; layer++) {
+        nf__made_layer *at = &state->layer[layer];
+        size_t end = inputs_up_to(made, layer + 1, d);
+        if (end > at->count) {
+            ad_var unlocked = nf__activation(finish(self, at, layer, at->count, end, in, n_in), made->activation);
+            ad_var both[] = {at->unit, unlocked};
+            at->unit = at->count ? ad_concat(both, 2, 0) : unlocked;
+            at->count = end;
+        }
+        in = at->unit;
+        n_in = at->count;
+    }
+    if (first_layer(made) == last) n_in = 0;
+    return finish(self, &state->layer[last], last, d * made->outputs, (d + 1) * made->outputs, in, n_in);
+}

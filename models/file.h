@@ -1,0 +1,34 @@
+/* Files that are read whole, and written whole or not at all. Any function here may be called from any thread. */
+#ifndef WEIR_FILE_H
+#define WEIR_FILE_H
+
+#include <weir/error.h>
+
+WEIR_BEGIN_DECLARATIONS
+
+/* All that a file holds, and a NUL behind it; release with ad_free(). */
+ad_status nf_file_read(const char *path, char **data, size_t *bytes, ad_error *error);
+
+/* A file that appears whole or not at all:
+ *
+ *     nf_file *file;
+ *     ad_status status = nf_file_create(path, &file, error);
+ *     if (status) return status;
+ *     nf_file_write(file, data, bytes);              // any number of times; a failure is kept for the commit
+ *     return nf_file_commit(file, error);
+ *
+ * The bytes go to a temporary file in the same directory, which takes the place of the old one when it is complete and
+ * on the disk; where the file system can, it has no name until then, and nothing is left of it when the process is
+ * killed. A symbolic link is followed, and an old file's permissions are kept. What is not an ordinary file, such
+ * as a pipe or /dev/null, is written to directly, and so are the process's open files: /dev/stdout, /dev/fd/3. */
+typedef struct nf_file nf_file;
+
+ad_status nf_file_create(const char *path, nf_file **file, ad_error *error);
+void nf_file_write(nf_file *file, const void *data, size_t bytes);
+/* Either of these ends and releases the file. */
+ad_status nf_file_commit(nf_file *file, ad_error *error);
+void nf_file_abort(nf_file *file);
+
+WEIR_END_DECLARATIONS
+
+#endif

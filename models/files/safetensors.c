@@ -1,0 +1,330 @@
+/* The safetensors format. */
+#include "files/excerpt.h"
+#include "files/safetensors.h"
+
+#include <weir/file.h>
+#include <weir/memory.h>
+#include <weir/shape.h>
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "safetensors are little-endian: on this machine their elements would have to be swapped"
+#endif
+
+#define METADATA_KEY "__metadata__"
+
+enum {
+    LENGTH_BYTES = 8,
+    ALIGNMENT = 64,                /* of the data: in the file as in memory */
+    MOST_HEADER_BYTES = 100000000, /* as in the reference implementation */
+};
+
+static const char *const dtype_names[] = {[AD_F32] = "F32", [AD_F64] = "F64"};
+
+/* Bytes of a tensor's data; SIZE_MAX where they are too many. */
+static size_t tensor_bytes(const nf__safetensor *tensor)
+{
+    size_t size = ad_shape_size(tensor->shape), element = ad_dtype_size(tensor->dtype);
+    return size < SIZE_MAX / element ? size * element : SIZE_MAX;
+}
+
+/* ---- Writing ------------------------------------------------------------------------------------------------- */
+
+static ad_status add_to_header(json_t *object, const char *key, json_t *value, ad_error *error)
+{
+    if (json_object_get(object, key)) {
+        json_decref(value);
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "safetensors: '%s' is there twice", key);
+    }
+    if (json_object_set_new(object, key, value) != 0)
+        return ad_error_set(error, AD_ERROR_ARGUMENT,
+                            "safetensors: '%s' cannot be stored: it is not UTF-8, or memory is out", key);
+    return AD_OK;
+}
+
+static json_t *tensor_json(const nf__safetensor *tensor, size_t begin, size_t end)
+{
+    json_t *shape = json_array();
+    for (int i = 0; i < tensor->shape.rank; i++)
+        json_array_append_new(shape, json_integer((json_int_t)tensor->shape.dim[i]));
+    return json_pack("{s:s, s:o, s:[I,I]}", "dtype", dtype_names[tensor->dtype], "shape", shape, "data_offsets",
+                     (json_int_t)begin, (json_int_t)end);
+}
+
+static ad_status fill_header(json_t *header, const nf__safetensor *tensors, size_t tensor_count,
+                             const nf__metadata *metadata, size_t metadata_count, ad_error *error)
+{
+    json_t *texts = json_object();
+    ad_status status = add_to_header(header, METADATA_KEY, texts, error);
+    for (size_t i = 0; i < metadata_count && !status; i++)
+        status = add_to_header(texts, metadata[i].key, json_string(metadata[i].value), error);
+    size_t offset = 0;
+    for (size_t i = 0; i < tensor_count && !status; i++) {
+        size_t bytes = tensor_bytes(&tensors[i]);
+        if (bytes > PTRDIFF_MAX - offset)
+            return ad_error_set(error, AD_ERROR_ARGUMENT, "safetensors: '%s' is too large", tensors[i].name);
+        status = add_to_header(header, tensors[i].name, tensor_json(&tensors[i], offset, offset + bytes), error);
+        offset += bytes;
+    }
+    return status;
+}
+
+static ad_status write_header(nf_file *file, const json_t *header, ad_error *error)
+{
+    size_t bytes = json_dumpb(header, NULL, 0, JSON_COMPACT);
+    size_t padded = (LENGTH_BYTES + bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT - LENGTH_BYTES;
+    if (bytes == 0 || padded > MOST_HEADER_BYTES)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "safetensors: a header of %zu bytes; at most %d are allowed",
+                            bytes, MOST_HEADER_BYTES);
+    char *text = ad_alloc(padded, 1);
+    if (!text) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for a safetensors header of %zu bytes", padded);
+    memset(text, ' ', padded);
+    json_dumpb(header, text, bytes, JSON_COMPACT);
+    uint64_t length = padded;
+    nf_file_write(file, &length, LENGTH_BYTES);
+    nf_file_write(file, text, padded);
+    ad_free(text);
+    return AD_OK;
+}
+
+ad_status nf__safetensors_write(const char *path, const nf__safetensor *tensors, size_t tensor_count,
+                                const nf__metadata *metadata, size_t metadata_count, ad_error *error)
+{
+    json_t *header = json_object();
+    nf_file *file = NULL;
+    ad_status status = fill_header(header, tensors, tensor_count, metadata, metadata_count, error);
+    if (!status) status = nf_file_create(path, &file, error);
+    if (!status) status = write_header(file, header, error);
+    json_decref(header);
+    if (status) {
+        if (file) nf_file_abort(file);
+        return status;
+    }
+    for (size_t i = 0; i < tensor_count; i++) nf_file_write(file, tensors[i].data, tensor_bytes(&tensors[i]));
+    return nf_file_commit(file, error);
+}
+
+/* ---- Reading ------------------------------------------------------------------------------------------------- */
+
+struct nf__safetensors {
+    json_t *header; /* holds the names and the metadata */
+    nf__safetensor *tensors;
+    size_t count;
+    char *data;
+};
+
+/* Where a tensor's data are in the file, counted from the header's end. */
+struct entry {
+    nf__safetensor tensor;
+    size_t begin, end;
+};
+
+enum { FAULT_BYTES = 512 };
+
+static bool size_of_json(const json_t *json, size_t *size)
+{
+    if (!json_is_integer(json) || json_integer_value(json) < 0) return false;
+    *size = (size_t)json_integer_value(json);
+    return true;
+}
+
+/* On failure false, with a phrase in `fault`. */
+static bool parse_entry(json_t *json, struct entry *entry, char fault[FAULT_BYTES])
+{
+    const char *dtype;
+    json_t *shape, *offsets;
+    json_error_t reason;
+    nf__safetensor *tensor = &entry->tensor;
+    if (json_unpack_ex(json, &reason, JSON_STRICT, "{s:s, s:o, s:o}", "dtype", &dtype, "shape", &shape, "data_offsets",
+                       &offsets) != 0) {
+        snprintf(fault, FAULT_BYTES, "%s", nf__excerpt_of(reason.text, strlen(reason.text)).text);
+        return false;
+    }
+    tensor->dtype = strcmp(dtype, dtype_names[AD_F32]) == 0 ? AD_F32 : AD_F64;
+    if (strcmp(dtype, dtype_names[tensor->dtype]) != 0) {
+        snprintf(fault, FAULT_BYTES, "dtype is %s; F32 and F64 are read", nf__excerpt_of(dtype, strlen(dtype)).text);
+        return false;
+    }
+    bool is_shape = json_is_array(shape) && json_array_size(shape) <= AD_MAX_RANK;
+    for (size_t i = 0; is_shape && i < json_array_size(shape); i++, tensor->shape.rank++)
+        is_shape = size_of_json(json_array_get(shape, i), &tensor->shape.dim[i]);
+    if (!is_shape) {
+        snprintf(fault, FAULT_BYTES, "shape is not a list of at most %d sizes", AD_MAX_RANK);
+        return false;
+    }
+    if (json_array_size(offsets) != 2 || !size_of_json(json_array_get(offsets, 0), &entry->begin) ||
+        !size_of_json(json_array_get(offsets, 1), &entry->end) || entry->begin > entry->end) {
+        snprintf(fault, FAULT_BYTES, "data_offsets are not [begin, end]");
+        return false;
+    }
+    size_t bytes = tensor_bytes(tensor), given = entry->end - entry->begin;
+    if (bytes != given) {
+        char text[128];
+        snprintf(fault, FAULT_BYTES, "shape %s of dtype %s takes %zu bytes, data_offsets give it %zu",
+                 ad_shape_text(tensor->shape, text), dtype, bytes, given);
+        return false;
+    }
+    return true;
+}
+
+static ad_status check_metadata(const char *path, json_t *metadata, ad_error *error)
+{
+    const char *key;
+    json_t *value;
+    if (metadata && !json_is_object(metadata))
+        return ad_error_set(error, AD_ERROR_FORMAT, "'%s': bad header: " METADATA_KEY " is not an object", path);
+    json_object_foreach(metadata, key, value)
+    {
+        if (!json_is_string(value))
+            return ad_error_set(error, AD_ERROR_FORMAT, "'%s': bad header: " METADATA_KEY " '%s' is not text", path,
+                                nf__excerpt_of(key, strlen(key)).text);
+    }
+    return AD_OK;
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const struct entry *x = a, *y = b;
+    if (x->begin != y->begin) return x->begin < y->begin ? -1 : 1;
+    return (x->end > y->end) - (x->end < y->end);
+}
+
+/* Sorted by place, the tensors must cover the data exactly. */
+static ad_status check_places(const char *path, struct entry *entries, size_t count, size_t data_bytes, ad_error *error)
+{
+    if (count > 0) qsort(entries, count, sizeof *entries, by_place);
+    size_t end = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (entries[i].begin != end)
+            return ad_error_set(
+                error, AD_ERROR_FORMAT,
+                "'%s': bad header: tensor '%s' begins at byte %zu of the data, where those before it end "
+                "at byte %zu",
+                path, nf__excerpt_of(entries[i].tensor.name, strlen(entries[i].tensor.name)).text, entries[i].begin,
+                end);
+        end = entries[i].end;
+    }
+    if (end != data_bytes)
+        return ad_error_set(error, AD_ERROR_FORMAT, "'%s' is %s: %zu bytes of data expected, got %zu", path,
+                            end > data_bytes ? "cut short" : "too long", end, data_bytes);
+    return AD_OK;
+}
+
+static size_t aligned(size_t bytes)
+{
+    return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+/* Give each tensor an aligned copy of its data. */
+static ad_status copy_tensors(const char *path, nf__safetensors *file, const struct entry *entries, const char *data,
+                              ad_error *error)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < file->count; i++) bytes += aligned(entries[i].end - entries[i].begin);
+    file->tensors = ad_alloc(file->count, sizeof *file->tensors);
+    file->data = ad_alloc_aligned(bytes, 1);
+    if (!file->tensors || !file->data)
+        return ad_error_set(error, AD_ERROR_MEMORY, "no memory for the tensors of '%s'", path);
+    char *place = file->data;
+    for (size_t i = 0; i < file->count; i++) {
+        size_t size = entries[i].end - entries[i].begin;
+        file->tensors[i] = entries[i].tensor;
+        file->tensors[i].data = memcpy(place, data + entries[i].begin, size);
+        place += aligned(size);
+    }
+    return AD_OK;
+}
+
+static ad_status parse_tensors(const char *path, nf__safetensors *file, struct entry *entries, const char *data,
+                               size_t bytes, ad_error *error)
+{
+    const char *name;
+    json_t *json;
+    json_object_foreach(file->header, name, json)
+    {
+        if (strcmp(name, METADATA_KEY) == 0) continue;
+        char fault[FAULT_BYTES];
+        struct entry *entry = &entries[file->count++];
+        entry->tensor.name = name;
+        if (!parse_entry(json, entry, fault))
+            return ad_error_set(error, AD_ERROR_FORMAT, "'%s': bad header: tensor '%s': %s", path,
+                                nf__excerpt_of(name, strlen(name)).text, fault);
+    }
+    ad_status status = check_metadata(path, json_object_get(file->header, METADATA_KEY), error);
+    if (!status) status = check_places(path, entries, file->count, bytes, error);
+    return status ? status : copy_tensors(path, file, entries, data, error);
+}
+
+static ad_status parse(const char *path, nf__safetensors *file, const char *bytes, size_t size, ad_error *error)
+{
+    uint64_t length;
+    if (size < LENGTH_BYTES)
+        return ad_error_set(error, AD_ERROR_FORMAT,
+                            "'%s' is cut short: a safetensors file has at least %d bytes, got %zu", path, LENGTH_BYTES,
+                            size);
+    memcpy(&length, bytes, LENGTH_BYTES);
+    const char *text = bytes + LENGTH_BYTES;
+    size_t rest = size - LENGTH_BYTES;
+    if (length > MOST_HEADER_BYTES || (rest > 0 && text[0] != '{'))
+        return ad_error_set(error, AD_ERROR_FORMAT,
+                            "'%s' is not a safetensors file: it doesn't begin with a length and a JSON header", path);
+    if (length > rest)
+        return ad_error_set(error, AD_ERROR_FORMAT, "'%s' is cut short: a header of %zu bytes expected, got %zu", path,
+                            (size_t)length, rest);
+    json_error_t reason;
+    file->header = json_loadb(text, (size_t)length, JSON_REJECT_DUPLICATES, &reason);
+    if (!file->header)
+        return ad_error_set(error, AD_ERROR_FORMAT, "'%s' is not a safetensors file: byte %d of its header: %s", path,
+                            reason.position, nf__excerpt_of(reason.text, strlen(reason.text)).text);
+    struct entry *entries = ad_alloc(json_object_size(file->header), sizeof *entries);
+    if (!entries) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for the tensors of '%s'", path);
+    ad_status status = parse_tensors(path, file, entries, text + length, rest - (size_t)length, error);
+    ad_free(entries);
+    return status;
+}
+
+nf__safetensors *nf__safetensors_read(const char *path, ad_error *error)
+{
+    char *bytes;
+    size_t size;
+    if (nf_file_read(path, &bytes, &size, error) != AD_OK) return NULL;
+    nf__safetensors *file = ad_alloc(1, sizeof *file);
+    ad_status status = file ? parse(path, file, bytes, size, error)
+                            : ad_error_set(error, AD_ERROR_MEMORY, "no memory to read '%s'", path);
+    ad_free(bytes);
+    if (status) {
+        nf__safetensors_free(file);
+        return NULL;
+    }
+    return file;
+}
+
+void nf__safetensors_free(nf__safetensors *file)
+{
+    if (!file) return;
+    json_decref(file->header);
+    ad_free(file->tensors);
+    ad_free_aligned(file->data);
+    ad_free(file);
+}
+
+const nf__safetensor *nf__safetensors_all(const nf__safetensors *file, size_t *count)
+{
+    *count = file->count;
+    return file->tensors;
+}
+
+const nf__safetensor *nf__safetensors_find(const nf__safetensors *file, const char *name)
+{
+    for (size_t i = 0; i < file->count; i++)
+        if (strcmp(file->tensors[i].name, name) == 0) return &file->tensors[i];
+    return NULL;
+}
+
+const char *nf__safetensors_metadata(const nf__safetensors *file, const char *key)
+{
+    return json_string_value(json_object_get(json_object_get(file->header, METADATA_KEY), key));
+}

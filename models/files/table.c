@@ -1,0 +1,97 @@
+/* Tables: reading and writing by the extension of the file's name. */
+#include "files/excerpt.h"
+#include "files/table.h"
+
+#include <weir/data.h>
+#include <weir/file.h>
+#include <weir/memory.h>
+
+#include <math.h>
+#include <string.h>
+#include <strings.h>
+
+struct format {
+    const char *extension;
+    char delimiter; /* 0: .npy */
+};
+
+static const struct format formats[] = {{".npy", 0}, {".csv", ','}, {".tsv", '\t'}, {".txt", ' '}, {"", ','}};
+
+/* NULL for an extension that is none of these. */
+static const struct format *format_of(const char *path, ad_error *error)
+{
+    const char *slash = strrchr(path, '/');
+    const char *dot = strrchr(slash ? slash : path, '.');
+    const char *extension = dot ? dot : "";
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+        if (strcasecmp(extension, formats[i].extension) == 0) return &formats[i];
+    ad_error_set(error, AD_ERROR_ARGUMENT, "'%s': no known extension '%s'; known are .npy, .csv, .tsv and .txt", path,
+                 extension);
+    return NULL;
+}
+
+ad_status nf_table_check_path(const char *path, ad_error *error)
+{
+    return format_of(path, error) ? AD_OK : AD_ERROR_ARGUMENT;
+}
+
+ad_status nf_table_read(const char *path, nf_table *table, ad_error *error)
+{
+    *table = (nf_table){0};
+    const struct format *format = format_of(path, error);
+    if (!format) return AD_ERROR_ARGUMENT;
+    char *data;
+    size_t bytes;
+    ad_status status = nf_file_read(path, &data, &bytes, error);
+    if (status) return status;
+    if (bytes == 0)
+        status = ad_error_set(error, AD_ERROR_FORMAT, "'%s' is empty", path);
+    else if (format->delimiter && !(format->extension[0] == '\0' && nf__npy_begins(data, bytes)))
+        status = nf__csv_parse(path, format->delimiter, data, bytes, table, error);
+    else
+        status = nf__npy_parse(path, data, bytes, table, error);
+    ad_free(data);
+    if (status) nf_table_free(table);
+    return status;
+}
+
+ad_status nf_table_write(const char *path, const nf_table *table, ad_error *error)
+{
+    const struct format *format = format_of(path, error);
+    if (!format) return AD_ERROR_ARGUMENT;
+    nf_file *file;
+    ad_status status = nf_file_create(path, &file, error);
+    if (status) return status;
+    if (format->delimiter)
+        status = nf__csv_write(file, format->delimiter, table, error);
+    else
+        nf__npy_write(file, table);
+    if (!status) return nf_file_commit(file, error);
+    nf_file_abort(file);
+    return status;
+}
+
+void nf_table_free(nf_table *table)
+{
+    ad_free(table->values);
+    ad_free(table->names);
+    *table = (nf_table){0};
+}
+
+ad_status nf_table_check_finite(const nf_table *table, const char *what, ad_error *error)
+{
+    for (size_t r = 0; r < table->rows; r++) {
+        for (size_t c = 0; c < table->columns; c++) {
+            double value = table->values[r * table->columns + c];
+            if (isfinite(value)) continue;
+            nf__excerpt name = {""};
+            if (table->names) name = nf__excerpt_of(table->names[c], strlen(table->names[c]));
+            return ad_error_set(
+                error, AD_ERROR_FORMAT,
+                "%s: row %zu, column %zu%s%s%s is %s; every value must be finite: mend or remove the row", what, r + 1,
+                c + 1, table->names ? " ('" : "", name.text, table->names ? "')" : "",
+                isnan(value) ? "NaN" : "infinite");
+        }
+    }
+    return AD_OK;
+}

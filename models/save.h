@@ -1,0 +1,18 @@
+/* Saving and loading flows. */
+#ifndef WEIR_SAVE_H
+#define WEIR_SAVE_H
+
+#include <weir/flow.h>
+
+WEIR_BEGIN_DECLARATIONS
+
+/* As safetensors: every parameter under its name; formula, dim, dtype in the metadata, and `record` (a JSON object as
+ * text, or NULL) under "training". Written beside, synced and renamed. */
+ad_status nf_save(const nf_flow *flow, const char *record, const char *path, ad_error *error);
+/* NULL on failure: not there, not a safetensors file, not Weir's, tensors that don't fit the formula. *record (may be
+ * NULL) becomes the saved text or NULL; ad_free(). */
+nf_flow *nf_load(const char *path, char **record, ad_error *error);
+
+WEIR_END_DECLARATIONS
+
+#endif

@@ -1,0 +1,151 @@
+/* Targets with a known integral, 1, in any number of features. */
+#include "targets/target_types.h"
+
+#include <weir/target.h>
+
+#include <math.h>
+
+static size_t count(double argument)
+{
+    return (size_t)argument;
+}
+
+static void resize_all(nf_site *site, const double *argument)
+{
+    site->size = count(argument[0]);
+}
+
+/* ---- banana: Haario, Saksman & Tamminen 1999, "Adaptive proposal distribution for random walk Metropolis" -------- */
+
+/* x1 ~ N(0, 10²), x2 + b (x1² - 100) and the others ~ N(0, 1). */
+static ad_var banana(const nf_target *self, const ad_var *value)
+{
+    const double *argument = self->data, b = argument[1];
+    ad_tape *tape = value[0].tape;
+    size_t dim = count(argument[0]);
+    ad_var zero = ad_scalar(tape, 0), one = ad_scalar(tape, 1), first = nf_element(value[0], 0);
+    ad_var bend = ad_mul_scalar(ad_add_scalar(ad_square(first), -100), b);
+    ad_var second = ad_add(nf_element(value[0], 1), bend);
+    ad_var density = ad_add(nf_log_normal(first, zero, ad_scalar(tape, 10)), nf_log_normal(second, zero, one));
+    return dim > 2 ? ad_add(density, nf_log_normal(ad_slice(value[0], 0, 2, dim), zero, one)) : density;
+}
+
+const nf_target_type nf__target_banana = {
+    .target = {.name = "banana",
+               .help = "a normal bent along a parabola (Haario et al. 1999)",
+               .site = &(const nf_site){.name = "x", .size = 2},
+               .n_site = 1,
+               .log_density = banana},
+    .argument =
+        (const nf_argument[]){
+            TARGET_DIM(2, 2),
+            {.name = "b", .kind = NF_NUMBER, .value = 0.03, .low = 0, .high = 10, .help = "how much it is bent"},
+            {0}},
+    .resize = resize_all,
+};
+
+/* ---- funnel: Neal 2003, "Slice sampling", section 8 ---------------------------------------------------------------
+ */
+
+/* v ~ N(0, 3²), x_i ~ N(0, exp(v/2)²). */
+static ad_var funnel(const nf_target *self, const ad_var *value)
+{
+    (void)self;
+    ad_tape *tape = value[0].tape;
+    ad_var zero = ad_scalar(tape, 0), v = value[0], x = value[1];
+    /* the scale in log space: x² e^-v, and its logarithm v/2 */
+    ad_var scaled = ad_mul(x, ad_exp(ad_mul_scalar(v, -0.5)));
+    ad_var log_scale = ad_mul_scalar(ad_sum(v), 0.5 * (double)ad_shape_size(ad_shape_of(x)));
+    return ad_sub(ad_add(nf_log_normal(v, zero, ad_scalar(tape, 3)), nf_log_normal(scaled, zero, ad_scalar(tape, 1))),
+                  log_scale);
+}
+
+static void resize_funnel(nf_site *site, const double *argument)
+{
+    site[1].size = count(argument[0]) - 1;
+}
+
+const nf_target_type nf__target_funnel = {
+    .target = {.name = "funnel",
+               .help = "Neal's funnel: v sets the scale of all others",
+               .site = (const nf_site[]){{.name = "v", .size = 1}, {.name = "x", .size = 9}},
+               .n_site = 2,
+               .log_density = funnel},
+    .argument = (const nf_argument[]){TARGET_DIM(10, 2), {0}},
+    .resize = resize_funnel,
+};
+
+/* ---- mixture ------------------------------------------------------------------------------------------------------
+ */
+
+/* Equal normals whose means lie evenly on a circle in the first two features. */
+static ad_var mixture(const nf_target *self, const ad_var *value)
+{
+    const double *argument = self->data, radius = argument[2], sd = argument[3], turn = 6.28318530717958647693;
+    ad_tape *tape = value[0].tape;
+    size_t dim = count(argument[0]), modes = count(argument[1]);
+    double *mean = ad_alloc(2 * modes, sizeof *mean);
+    if (!mean) {
+        ad_tape_fail(tape, AD_ERROR_MEMORY, "out of memory for a mixture of %zu", modes);
+        return (ad_var){tape, -1};
+    }
+    for (size_t k = 0; k < modes; k++) {
+        mean[2 * k] = radius * cos(turn * (double)k / (double)modes);
+        mean[2 * k + 1] = radius * sin(turn * (double)k / (double)modes);
+    }
+    ad_var means = ad_constant(tape, AD_SHAPE(modes, 2), mean), plane = ad_slice(value[0], 0, 0, 2);
+    ad_free(mean);
+    ad_var squares = ad_sum_axis(ad_square(ad_sub(plane, means)), 1);
+    ad_var log_sum = ad_logsumexp(ad_mul_scalar(squares, -0.5 / (sd * sd)));
+    ad_var density = ad_add_scalar(log_sum, -log((double)modes * turn * sd * sd));
+    if (dim == 2) return density;
+    return ad_add(density, nf_log_normal(ad_slice(value[0], 0, 2, dim), ad_scalar(tape, 0), ad_scalar(tape, sd)));
+}
+
+const nf_target_type nf__target_mixture = {
+    .target = {.name = "mixture",
+               .help = "equal normals on a circle",
+               .site = &(const nf_site){.name = "x", .size = 2},
+               .n_site = 1,
+               .log_density = mixture},
+    .argument =
+        (const nf_argument[]){
+            TARGET_DIM(2, 2),
+            {.name = "modes", .kind = NF_COUNT, .value = 8, .low = 1, .high = 4096, .help = "normals"},
+            {.name = "radius", .kind = NF_NUMBER, .value = 4, .low = 0, .high = 1e6, .help = "of the circle"},
+            {.name = "sd", .kind = NF_NUMBER, .value = 0.5, .low = 1e-6, .high = 1e6, .help = "of each feature"},
+            {0}},
+    .resize = resize_all,
+};
+
+/* ---- gaussian -----------------------------------------------------------------------------------------------------
+ */
+
+/* Standard normals of which neighbours correlate: covariance r^|i-j|. x_1 ~ N(0, 1), x_i ~ N(r x_(i-1), 1 - r²). */
+static ad_var gaussian(const nf_target *self, const ad_var *value)
+{
+    const double *argument = self->data, r = argument[1];
+    ad_tape *tape = value[0].tape;
+    size_t dim = count(argument[0]);
+    ad_var x = value[0], density = nf_log_normal(nf_element(x, 0), ad_scalar(tape, 0), ad_scalar(tape, 1));
+    if (dim == 1) return density;
+    ad_var before = ad_mul_scalar(ad_slice(x, 0, 0, dim - 1), r);
+    return ad_add(density, nf_log_normal(ad_slice(x, 0, 1, dim), before, ad_scalar(tape, sqrt(1 - r * r))));
+}
+
+const nf_target_type nf__target_gaussian = {
+    .target = {.name = "gaussian",
+               .help = "a normal with covariance correlation^|i-j|",
+               .site = &(const nf_site){.name = "x", .size = 2},
+               .n_site = 1,
+               .log_density = gaussian},
+    .argument = (const nf_argument[]){TARGET_DIM(2, 1),
+                                      {.name = "correlation",
+                                       .kind = NF_NUMBER,
+                                       .value = 0.9,
+                                       .low = -0.999999,
+                                       .high = 0.999999,
+                                       .help = "of neighbours"},
+                                      {0}},
+    .resize = resize_all,
+};

@@ -1,0 +1,84 @@
+/* Training a flow by maximum likelihood. */
+#ifndef WEIR_TRAINING_H
+#define WEIR_TRAINING_H
+
+#include <weir/callbacks.h>
+#include <weir/flow.h>
+#include <weir/optimizer.h>
+
+WEIR_BEGIN_DECLARATIONS
+
+/* Where training stands after an epoch. */
+typedef struct {
+    size_t epoch, epochs; /* done, planned */
+    size_t step;          /* optimiser steps done */
+    size_t rows;          /* training rows seen so far */
+    double train_nll;     /* mean over the epoch's mini-batches, nats per row */
+    double val_nll;       /* on the validation rows, of the averaged weights where there is an ema; NaN without any */
+    double learning_rate;
+    size_t start, starts; /* of how many initial weights these are which, from 1 */
+    size_t start_epochs;  /* how long each is tried */
+    double seconds;       /* since the start */
+    size_t best_epoch;
+} nf_progress;
+
+/* A zero means the default; where zero itself makes sense, a negative number gives it (val_fraction, patience,
+ * optimizer.clip).
+ */
+typedef struct {
+    size_t epochs; /* 100 */
+    size_t starts; /* 1: initial weights tried, each for a tenth of the epochs; the best by val_nll is
+                    * trained on */
+    size_t batch;  /* 128; the last batch of an epoch may be smaller */
+    /* Other defaults here: clip 1 (negative: don't clip); of Adam learning_rate 2e-3, and beta2 0.98, for 0.999 is slow
+     * to forget the large gradients of narrow densities. */
+    nf_optimizer_options optimizer;
+    nf_optimizer *resume; /* go on with this one instead; NULL: a new one */
+    nf_schedule schedule; /* over all epochs */
+    size_t warmup;        /* 0 steps */
+    double val_fraction;  /* 0.1 of the rows, drawn at random, are kept for validation; negative: none */
+    long patience;        /* stop after so many epochs without a better val_nll; negative or 0: never */
+    /* 0, none. Else validate, judge starts by and keep not the weights but their exponential moving average, with this
+     * decay at each step: while the learning rate is high, the weights' own losses scatter more. */
+    double ema;
+    const double *row_context; /* (rows, nf_flow_context()): what each row is conditioned on; NULL when that is 0 */
+    uint64_t seed;             /* of the split and the shuffles */
+    ad_pool *pool;             /* NULL: this thread */
+    /* After each epoch; false stops training, with the best weights. NULL: none. */
+    bool (*progress)(void *context, const nf_progress *progress);
+    /* Polled after each step: true stops at once, with the best weights (ctrl-C). NULL: none. */
+    bool (*interrupted)(void *context);
+    void *context;
+    nf_callback *const *callbacks; /* ended by NULL; one that wants to stop does so as `interrupted`. NULL: none */
+} nf_fit_options;
+
+typedef enum { NF_FINISHED, NF_STOPPED_EARLY, NF_STOPPED_BY_CALLER, NF_DIVERGED } nf_outcome;
+
+/* How a fit went. */
+typedef struct {
+    nf_outcome outcome;
+    nf_progress last;
+    size_t train_rows, val_rows;
+    size_t best_epoch; /* whose weights were kept, counted from 1; 0: the initial ones */
+    double best_nll;   /* val_nll of those weights (train_nll without validation) */
+    size_t diverged_step;
+    nf_progress *history; /* of each epoch, last.epoch of them; ad_free() */
+} nf_fit_report;
+
+/* Maximum likelihood: minimise the mean of -log p(x) over mini-batches, starting from the flow's parameters; bijectors
+ * that have a fit (standardize) see the training rows first. Keeps the weights of the epoch with the best val_nll;
+ * without validation, those of the last. The same seed gives the same weights, bit for bit, whatever the pool. A loss
+ * or gradient that is not finite stops the training: outcome NF_DIVERGED, AD_ERROR_NUMERIC, the message says at which
+ * step and what made it, and the flow has the best weights so far. report may be NULL; its history is the caller's. */
+ad_status nf_fit(nf_flow *flow, const double *x, size_t rows, const nf_fit_options *options, nf_fit_report *report,
+                 ad_error *error);
+
+/* Mean of -log p over rows, nats per row, and its standard error (NULL if not wanted). Where a row has density 0 they
+ * are infinity and NaN; a log p that is NaN is AD_ERROR_NUMERIC, and the message tells its row. context: as
+ * nf_log_prob() has it. */
+ad_status nf_nll(nf_flow *flow, const double *x, const double *context, size_t rows, double *nll,
+                 double *standard_error, ad_pool *pool, ad_error *error);
+
+WEIR_END_DECLARATIONS
+
+#endif

@@ -1,0 +1,124 @@
+/* Several starts: the likelihood of a flow has many local optima, and which one training ends in is decided early. So
+ * train from several initial weights for a tenth of the epochs, and go on with the best. */
+#include "training/optimizer.h"
+#include "training/fit.h"
+
+#include <math.h>
+#include <string.h>
+
+/* All that training goes on from. */
+typedef struct {
+    void *parameters, *moments, *best, *average;
+    nf_progress now, *history;
+    size_t history_room;
+    double best_nll;
+    size_t best_epoch;
+    uint64_t steps;
+} snapshot;
+
+static bool open_snapshot(const nf__training *t, snapshot *s)
+{
+    size_t bytes = nf__parameter_bytes(t);
+    *s = (snapshot){.parameters = ad_alloc(bytes, 1),
+                    .moments = ad_alloc(t->optimizer->state_bytes, 1),
+                    .best = ad_alloc(bytes, 1),
+                    .average = ad_alloc(t->average ? nf__trained_bytes(t) : 0, 1)};
+    return s->parameters && s->moments && s->best && s->average;
+}
+
+static void close_snapshot(snapshot *s)
+{
+    ad_free(s->history);
+    ad_free(s->average);
+    ad_free(s->best);
+    ad_free(s->moments);
+    ad_free(s->parameters);
+}
+
+/* Copy between the training and the snapshot, either way. */
+static void copy(nf__training *t, snapshot *s, bool back)
+{
+    const struct {
+        void *training, *kept;
+        size_t bytes;
+    } part[] = {
+        {nf_flow_parameters(t->flow), s->parameters, nf__parameter_bytes(t)},
+        {t->optimizer->state, s->moments, t->optimizer->state_bytes},
+        {t->best, s->best, nf__parameter_bytes(t)},
+        {t->average, s->average, t->average ? nf__trained_bytes(t) : 0},
+        {&t->now, &s->now, sizeof s->now},
+        {&t->report->best_nll, &s->best_nll, sizeof s->best_nll},
+        {&t->report->best_epoch, &s->best_epoch, sizeof s->best_epoch},
+        {&t->optimizer->steps, &s->steps, sizeof s->steps},
+    };
+    const size_t rows = t->now.rows; /* all starts count */
+    for (size_t i = 0; i < sizeof part / sizeof *part; i++)
+        if (part[i].bytes > 0)
+            memcpy(back ? part[i].training : part[i].kept, back ? part[i].kept : part[i].training, part[i].bytes);
+    t->now.rows = rows;
+}
+
+static void exchange_history(nf__training *t, snapshot *s)
+{
+    nf_progress *history = t->report->history;
+    size_t room = t->history_room;
+    t->report->history = s->history;
+    t->history_room = s->history_room;
+    s->history = history;
+    s->history_room = room;
+}
+
+/* The first start is from the flow's own weights. */
+static ad_status begin(nf__training *t, snapshot *initial, size_t start, ad_error *error)
+{
+    copy(t, initial, true);
+    t->now.start = start + 1;
+    t->report->outcome = NF_FINISHED;
+    if (start == 0) return AD_OK;
+    nf_initialize(nf_flow_bijector(t->flow), t->o.seed + start);
+    nf_flow_push(t->flow);
+    ad_status status = nf__fit_bijectors(t, error);
+    if (t->average) memcpy(t->average, nf_flow_parameters(t->flow), nf__trained_bytes(t));
+    return status;
+}
+
+/* Of the averaged weights after the last epoch; without averages single epochs scatter, and the mean over their second
+ * half has to do. */
+static double score(const nf__training *t)
+{
+    double sum = 0;
+    size_t first = t->average ? t->now.epoch - 1 : t->now.epoch / 2;
+    for (size_t i = first; i < t->now.epoch; i++)
+        sum += t->n_val ? t->report->history[i].val_nll : t->report->history[i].train_nll;
+    return sum / (double)(t->now.epoch - first);
+}
+
+ad_status nf__choose_start(nf__training *t, bool *stop, ad_error *error)
+{
+    if (t->o.starts == 1) return AD_OK;
+    const size_t epochs = t->now.start_epochs;
+    snapshot initial, best;
+    bool room = open_snapshot(t, &initial);
+    room &= open_snapshot(t, &best);
+    ad_status status = room ? AD_OK : ad_error_set(error, AD_ERROR_MEMORY, "out of memory for several starts");
+    double best_score = INFINITY;
+    if (room) copy(t, &initial, false);
+    for (size_t start = 0; start < t->o.starts && !*stop && (status == AD_OK || status == AD_ERROR_NUMERIC); start++) {
+        status = begin(t, &initial, start, error);
+        if (status == AD_OK) status = nf__train_until(t, epochs, stop, error);
+        bool complete = status == AD_OK && t->now.epoch == epochs;
+        if (!complete || !(score(t) < best_score)) continue;
+        best_score = score(t);
+        copy(t, &best, false);
+        exchange_history(t, &best);
+    }
+    if (best_score < INFINITY) { /* a start that diverged doesn't matter then */
+        copy(t, &best, true);
+        exchange_history(t, &best);
+        if (status == AD_ERROR_NUMERIC) status = AD_OK;
+        if (!*stop) t->report->outcome = NF_FINISHED;
+    }
+    close_snapshot(&best);
+    close_snapshot(&initial);
+    return status;
+}

@@ -1,0 +1,32 @@
+/* Checking bijectors. */
+#ifndef WEIR_VERIFY_H
+#define WEIR_VERIFY_H
+
+#include <weir/bijector.h>
+
+WEIR_BEGIN_DECLARATIONS
+
+/* One line of nf_check_bijector(): the largest error of a property, and the bound it must keep. */
+typedef struct {
+    const char *property; /* "round trip z -> x -> z", "log-det against the Jacobian" … */
+    double worst, bound;
+    char at[256]; /* where: the event, the parameter */
+} nf_check_result;
+
+enum { NF_MOST_CHECKS = 24 };
+
+/* Check a bijector in float64, at random parameters (its own, moved a little; they stay so) and random events:
+ *   round trips both ways, at moderate events and near the edges; log-dets that cancel;
+ *   log-dets against the LU determinant of the Jacobian, from the tape and by finite differences;
+ *   gradients of value and log-det with respect to event, parameters and context against finite differences, and of
+ *   both sides of kinks; zeros of the Jacobian that are exactly zero;
+ *   no NaN at events of ±1e-30 … ±1e6 and at extreme parameters, where the Jacobian's determinant has one sign as well
+ *   (a constraint that is wrong or missing shows there); chains 100 deep (D <= 3, types known to formulas);
+ *   a density that integrates to 1, and samples that follow it (D <= 2); float32 against float64, both ways.
+ * Fills result[0 … *count-1], at most NF_MOST_CHECKS; AD_ERROR_NUMERIC when one exceeds its bound, with the first such
+ * in *error. */
+ad_status nf_check_bijector(nf_bijector *bijector, uint64_t seed, nf_check_result *result, int *count, ad_error *error);
+
+WEIR_END_DECLARATIONS
+
+#endif

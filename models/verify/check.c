@@ -1,0 +1,206 @@
+/* The verifier of bijectors: what a wrong map, inverse, log-det, gradient or constraint can't pass. */
+#include "verify/checker.h"
+
+#include <weir/flow.h>
+#include <weir/verify.h>
+
+#include <math.h>
+#include <string.h>
+
+/* ---- Results -------------------------------------------------------------------------------------------------- */
+
+nf_check_result *nf__check_result_add(nf__checker *c, const char *property, double bound)
+{
+    nf_check_result *result = &c->result[c->count++];
+    *result = (nf_check_result){.property = property, .bound = bound};
+    return result;
+}
+
+bool nf__check_worse(nf_check_result *result, double error)
+{
+    if (isnan(error)) error = INFINITY;
+    if (!(error > result->worst)) return false;
+    result->worst = error;
+    return true;
+}
+
+void nf__check_at(nf_check_result *result, const char *name, const double *event, size_t dim)
+{
+    size_t room = sizeof result->at, at = (size_t)snprintf(result->at, room, "%s = (", name);
+    for (size_t j = 0; j < dim && at + 40 < room; j++)
+        at += (size_t)snprintf(result->at + at, room - at, j ? ", %.4g" : "%.4g", event[j]);
+    snprintf(result->at + at, room - at, ")");
+}
+
+ad_status nf__check_out_of_memory(nf__checker *c)
+{
+    return ad_error_set(c->error, AD_ERROR_MEMORY, "out of memory for the check");
+}
+
+/* ---- Evaluation ----------------------------------------------------------------------------------------------- */
+
+double *nf__check_context(const nf__checker *c, size_t rows, bool same)
+{
+    size_t size = c->bijector->context;
+    double *context = size ? ad_alloc(rows, size * sizeof *context) : NULL;
+    for (size_t i = 0; context && i < rows * size; i++) context[i] = ad_random_normal(c->seed, 3, same ? i % size : i);
+    return context;
+}
+
+ad_status nf__check_transform(nf__checker *c, ad_dtype dtype, bool inverse, const double *in, size_t rows, double *out,
+                              double *log_det)
+{
+    double *context = nf__check_context(c, rows, false);
+    if (c->bijector->context && !context) return nf__check_out_of_memory(c);
+    ad_status status = nf_transform(c->flow[dtype], inverse, in, context, rows, out, log_det, NULL, c->error);
+    ad_free(context);
+    return status;
+}
+
+static bool list_parameter(void *context, const char *name, nf_parameter *parameter)
+{
+    (void)name;
+    nf__check_direction *d = context;
+    if (d->input) {
+        d->input[d->n_input] = parameter->var;
+        d->value[d->n_input] = parameter->value;
+    }
+    d->n_input++;
+    return true;
+}
+
+bool nf__check_open(nf__checker *c, bool inverse, size_t rows, double *in, nf__check_direction *d)
+{
+    *d = (nf__check_direction){.tape = ad_tape_new(), .context = nf__check_context(c, rows, false)};
+    nf_each_parameter(c->bijector, list_parameter, d);
+    d->n_parameter = d->n_input;
+    d->input = ad_alloc(d->n_parameter + 2, sizeof *d->input);
+    d->value = ad_alloc(d->n_parameter + 2, sizeof *d->value);
+    if (!d->tape || !d->input || !d->value || (c->bijector->context && !d->context))
+        return nf__check_out_of_memory(c), false;
+    nf_bind(c->bijector, d->tape);
+    d->in = ad_input(d->tape, inverse ? "x" : "z", AD_SHAPE(c->dim));
+    d->out = inverse ? nf_inverse(c->bijector, d->in, &d->log_det) : nf_forward(c->bijector, d->in, &d->log_det);
+    d->input[0] = d->in;
+    d->value[0] = in;
+    d->n_input = 1;
+    nf_each_parameter(c->bijector, list_parameter, d);
+    if (d->context) {
+        d->input[d->n_input] = nf_context(c->bijector);
+        d->value[d->n_input++] = d->context;
+    }
+    return true;
+}
+
+void nf__check_close(nf__check_direction *d)
+{
+    ad_tape_free(d->tape);
+    ad_free(d->context);
+    ad_free(d->input);
+    ad_free(d->value);
+}
+
+ad_status nf__check_run(const nf__check_direction *d, ad_var out, size_t rows, double *to, ad_error *error)
+{
+    ad_var output = ad_to_rows(out);
+    ad_plan *plan = ad_plan_new(&output, 1, &(ad_plan_options){.dtype = AD_F64}, error);
+    if (!plan) return error->status;
+    for (size_t i = 0; i < d->n_input; i++) ad_plan_set_input(plan, d->input[i], d->value[i]);
+    ad_plan_set_output(plan, 0, to);
+    ad_status status = ad_plan_run(plan, &(ad_run){.rows = rows}, error);
+    ad_plan_free(plan);
+    return status;
+}
+
+/* ---- Parameters ----------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    double *saved;
+    size_t at;
+    uint64_t seed, draw;
+    enum { COUNT, SAVE, MAKE_EXTREME, RESTORE } what;
+} walk;
+
+static bool walk_parameter(void *context, const char *name, nf_parameter *parameter)
+{
+    (void)name;
+    walk *w = context;
+    for (size_t i = 0; i < ad_shape_size(parameter->spec.shape); i++, w->at++) {
+        double *value = &parameter->value[i];
+        if (w->what == SAVE) w->saved[w->at] = *value;
+        if (w->what == RESTORE) *value = w->saved[w->at];
+        if (w->what == MAKE_EXTREME && !parameter->spec.fixed)
+            *value =
+                w->saved[w->at] + (w->draw % 2 ? -20 : 20) * ad_random_normal(w->seed, 8 + (w->draw / 2 << 32), w->at);
+    }
+    return true;
+}
+
+double *nf__check_save(nf__checker *c)
+{
+    walk w = {.what = COUNT};
+    nf_each_parameter(c->bijector, walk_parameter, &w);
+    w = (walk){.what = SAVE, .saved = ad_alloc(w.at, sizeof *w.saved)};
+    if (w.saved) nf_each_parameter(c->bijector, walk_parameter, &w);
+    return w.saved;
+}
+
+void nf__check_make_extreme(nf__checker *c, const double *saved, uint64_t draw)
+{
+    walk w = {.what = MAKE_EXTREME, .saved = (double *)(uintptr_t)saved, .seed = c->seed, .draw = draw};
+    nf_each_parameter(c->bijector, walk_parameter, &w);
+}
+
+void nf__check_restore(nf__checker *c, double *saved)
+{
+    walk w = {.what = RESTORE, .saved = saved};
+    nf_each_parameter(c->bijector, walk_parameter, &w);
+    ad_free(saved);
+}
+
+/* ---- The check ------------------------------------------------------------------------------------------------ */
+
+/* Move every parameter a little, so that nothing is checked at a special value. */
+static bool perturb(void *context, const char *name, nf_parameter *parameter)
+{
+    (void)name;
+    uint64_t *state = context; /* seed, stream */
+    size_t size = ad_shape_size(parameter->spec.shape);
+    for (size_t i = 0; i < size; i++) parameter->value[i] += 0.2 * (2 * ad_random_uniform(state[0], state[1], i) - 1);
+    state[1]++;
+    return true;
+}
+
+static ad_status make_flows(nf__checker *c)
+{
+    for (int dtype = AD_F32; dtype <= AD_F64; dtype++) {
+        nf_bijector *borrowed = nf_chain_slice(c->bijector, 0, nf_chain_steps(c->bijector), c->error);
+        c->flow[dtype] = borrowed ? nf_flow_new(NULL, borrowed, (ad_dtype)dtype, c->error) : NULL;
+        if (!c->flow[dtype]) return c->error->status;
+    }
+    return AD_OK;
+}
+
+ad_status nf_check_bijector(nf_bijector *bijector, uint64_t seed, nf_check_result *result, int *count, ad_error *error)
+{
+    static ad_status (*const properties[])(nf__checker *) = {
+        nf__check_round_trips, nf__check_edges,   nf__check_jacobians,   nf__check_gradients,
+        nf__check_kinks,       nf__check_zeros,   nf__check_orientation, nf__check_finite,
+        nf__check_depth,       nf__check_density, nf__check_float32,
+    };
+    ad_error own = {AD_OK, ""};
+    nf__checker c = {
+        .bijector = bijector, .dim = bijector->dim, .seed = seed, .result = result, .error = error ? error : &own};
+    uint64_t state[2] = {seed, 100};
+    nf_each_parameter(bijector, perturb, state);
+    ad_status status = make_flows(&c);
+    for (size_t i = 0; i < sizeof properties / sizeof *properties && status == AD_OK; i++) status = properties[i](&c);
+    nf_flow_free(c.flow[AD_F32]);
+    nf_flow_free(c.flow[AD_F64]);
+    *count = c.count;
+    for (int i = 0; i < c.count && status == AD_OK; i++)
+        if (!(result[i].worst <= result[i].bound))
+            status = ad_error_set(c.error, AD_ERROR_NUMERIC, "%s: off by %.3g (bound %.3g): %s", result[i].property,
+                                  result[i].worst, result[i].bound, result[i].at);
+    return status;
+}

@@ -1,0 +1,220 @@
+/* The verifier: values of a bijector, both ways. */
+#include "verify/checker.h"
+
+#include <weir/flow.h>
+#include <weir/verify.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROWS = 12 };
+
+/* |a - b| of each element, relative where it is above 1. */
+static void compare(nf_check_result *result, const char *name, const double *event, size_t dim, const double *a,
+                    const double *b, size_t size, size_t rows)
+{
+    for (size_t r = 0; r < rows; r++)
+        for (size_t j = 0; j < size; j++)
+            if (nf__check_worse(result, fabs(a[r * size + j] - b[r * size + j]) / fmax(1, fabs(a[r * size + j]))))
+                nf__check_at(result, name, event + r * dim, dim);
+}
+
+typedef struct {
+    double *in, *out, *back, *there, *again; /* there, again: the log-dets */
+} trip;
+
+static bool trip_new(trip *t, size_t rows, size_t dim)
+{
+    double *memory = ad_alloc(3 * dim + 2, rows * sizeof *memory);
+    size_t n = rows * dim;
+    if (!memory) return false;
+    *t = (trip){memory, memory + n, memory + 2 * n, memory + 3 * n, memory + 3 * n + rows};
+    return true;
+}
+
+static ad_status go(nf__checker *c, const trip *t, bool inverse, size_t rows)
+{
+    ad_status status = nf__check_transform(c, AD_F64, inverse, t->in, rows, t->out, t->there);
+    if (status == AD_OK) status = nf__check_transform(c, AD_F64, !inverse, t->out, rows, t->back, t->again);
+    for (size_t r = 0; r < rows; r++) t->again[r] = -t->again[r];
+    return status;
+}
+
+/* Points out of the range of the map have a log-det of -infinity and no way back: they leave. */
+static size_t keep_supported(trip *t, size_t rows, size_t dim)
+{
+    size_t kept = 0;
+    for (size_t r = 0; r < rows; r++) {
+        if (t->there[r] == -INFINITY) continue;
+        memmove(t->in + kept * dim, t->in + r * dim, dim * sizeof *t->in);
+        memmove(t->back + kept * dim, t->back + r * dim, dim * sizeof *t->back);
+        kept++;
+    }
+    return kept;
+}
+
+ad_status nf__check_round_trips(nf__checker *c)
+{
+    size_t n = ROWS * c->dim;
+    trip t = {0};
+    if (!trip_new(&t, ROWS, c->dim)) return nf__check_out_of_memory(c);
+    for (size_t i = 0; i < n; i++) t.in[i] = 1.5 * ad_random_normal(c->seed, 1, i);
+    ad_status status = go(c, &t, false, ROWS);
+    if (status == AD_OK) {
+        compare(nf__check_result_add(c, "round trip z -> x -> z", 1e-10), "z", t.in, c->dim, t.in, t.back, c->dim,
+                ROWS);
+        compare(nf__check_result_add(c, "log-dets of both directions cancel", 1e-10), "z", t.in, c->dim, t.there,
+                t.again, 1, ROWS);
+        for (size_t i = 0; i < n; i++) t.in[i] = 1.5 * ad_random_normal(c->seed, 2, i);
+        status = go(c, &t, true, ROWS);
+    }
+    if (status == AD_OK) {
+        size_t rows = keep_supported(&t, ROWS, c->dim);
+        compare(nf__check_result_add(c, "round trip x -> z -> x", 1e-10), "x", t.in, c->dim, t.in, t.back, c->dim,
+                rows);
+    }
+    ad_free(t.in);
+    return status;
+}
+
+/* Where squashing maps have lost digits: |z| from 3 to 8. */
+ad_status nf__check_edges(nf__checker *c)
+{
+    trip t = {0};
+    if (!trip_new(&t, ROWS, c->dim)) return nf__check_out_of_memory(c);
+    for (size_t i = 0; i < ROWS * c->dim; i++)
+        t.in[i] = copysign(3 + 5 * ad_random_uniform(c->seed, 4, i), ad_random_uniform(c->seed, 5, i) - 0.5);
+    ad_status status = go(c, &t, false, ROWS);
+    if (status == AD_OK)
+        compare(nf__check_result_add(c, "round trip z -> x -> z near the edges", 1e-6), "z", t.in, c->dim, t.in, t.back,
+                c->dim, ROWS);
+    ad_free(t.in);
+    return status;
+}
+
+ad_status nf__check_float32(nf__checker *c)
+{
+    trip t = {0};
+    if (!trip_new(&t, ROWS, c->dim)) return nf__check_out_of_memory(c);
+    for (size_t i = 0; i < ROWS * c->dim; i++) t.in[i] = (float)ad_random_normal(c->seed, 6, i);
+    nf_check_result *result = nf__check_result_add(c, "float32 against float64", 1e-3);
+    ad_status status = nf__check_transform(c, AD_F64, false, t.in, ROWS, t.out, t.there);
+    if (status == AD_OK) status = nf__check_transform(c, AD_F32, false, t.in, ROWS, t.back, t.again);
+    if (status == AD_OK) {
+        compare(result, "z", t.in, c->dim, t.out, t.back, c->dim, ROWS);
+        compare(result, "z", t.in, c->dim, t.there, t.again, 1, ROWS);
+        for (size_t i = 0; i < ROWS * c->dim; i++) t.in[i] = (float)t.out[i];
+        status = nf__check_transform(c, AD_F64, true, t.in, ROWS, t.out, t.there);
+    }
+    if (status == AD_OK) status = nf__check_transform(c, AD_F32, true, t.in, ROWS, t.back, t.again);
+    if (status == AD_OK) {
+        compare(result, "x", t.in, c->dim, t.out, t.back, c->dim, ROWS);
+        compare(result, "x", t.in, c->dim, t.there, t.again, 1, ROWS);
+    }
+    ad_free(t.in);
+    return status;
+}
+
+/* ---- Finite everywhere ---------------------------------------------------------------------------------------- */
+
+static const double magnitudes[] = {1e-30, 1e-10, 1e-3, 0.1, 1, 3, 10, 1e3, 1e6};
+enum { MAGNITUDES = sizeof magnitudes / sizeof *magnitudes, EXTREMES = 4 * MAGNITUDES };
+
+/* Every magnitude with either sign, in all features or in one. */
+static void extreme_events(const nf__checker *c, double *in)
+{
+    for (size_t m = 0; m < MAGNITUDES; m++)
+        for (size_t k = 0; k < 4; k++)
+            for (size_t j = 0; j < c->dim; j++) {
+                bool large = k < 2 || j == m % c->dim;
+                in[((4 * m + k) * c->dim) + j] =
+                    large ? (k % 2 ? -magnitudes[m] : magnitudes[m]) : ad_random_normal(c->seed, 7, j);
+            }
+}
+
+/* A value may overflow honestly, and a point be out of support; nothing may be NaN, and what is finite has finite
+ * gradients. */
+static ad_status look_for_nan(nf__checker *c, bool inverse, nf_check_result *result)
+{
+    size_t dim = c->dim;
+    double *in = ad_alloc(EXTREMES, dim * sizeof *in), *out = ad_alloc(EXTREMES, dim * sizeof *out);
+    double *gradient = ad_alloc(EXTREMES, dim * sizeof *gradient), log_det[EXTREMES];
+    nf__check_direction d = {0};
+    ad_status status = in && out && gradient ? AD_OK : nf__check_out_of_memory(c);
+    if (status == AD_OK) {
+        extreme_events(c, in);
+        if (!nf__check_open(c, inverse, EXTREMES, in, &d)) status = c->error->status;
+    }
+    if (status == AD_OK) status = nf__check_run(&d, d.out, EXTREMES, out, c->error);
+    if (status == AD_OK) status = nf__check_run(&d, d.log_det, EXTREMES, log_det, c->error);
+    if (status == AD_OK) {
+        ad_var sum = ad_add(ad_sum(d.out), d.log_det);
+        status = nf__check_run(&d, ad_grad1(sum, d.in), EXTREMES, gradient, c->error);
+    }
+    for (size_t r = 0; r < EXTREMES && status == AD_OK; r++) {
+        bool bad = isnan(log_det[r]), overflow = isinf(log_det[r]);
+        for (size_t j = 0; j < dim; j++) overflow |= isinf(out[r * dim + j]);
+        for (size_t j = 0; j < dim; j++)
+            bad |= isnan(out[r * dim + j]) || (overflow ? isnan(gradient[r * dim + j]) && log_det[r] == -INFINITY
+                                                        : !isfinite(gradient[r * dim + j]));
+        if (!bad) continue;
+        if (result->worst == 0) nf__check_at(result, inverse ? "x" : "z", in + r * dim, dim);
+        result->worst++;
+    }
+    nf__check_close(&d);
+    ad_free(gradient);
+    ad_free(out);
+    ad_free(in);
+    return status;
+}
+
+ad_status nf__check_finite(nf__checker *c)
+{
+    nf_check_result *result = nf__check_result_add(c, "no NaN at +-1e-30 ... +-1e6 (count)", 0);
+    ad_status status = look_for_nan(c, false, result);
+    if (status == AD_OK) status = look_for_nan(c, true, result);
+    double *saved = nf__check_save(c);
+    if (!saved) return nf__check_out_of_memory(c);
+    result = nf__check_result_add(c, "no NaN at extreme parameters (count)", 0);
+    for (uint64_t draw = 0; draw < 2 && status == AD_OK; draw++) {
+        nf__check_make_extreme(c, saved, draw);
+        status = look_for_nan(c, false, result);
+        if (status == AD_OK) status = look_for_nan(c, true, result);
+    }
+    nf__check_restore(c, saved);
+    return status;
+}
+
+/* ---- Depth ---------------------------------------------------------------------------------------------------- */
+
+/* A hundred copies, at their initial values. Events whose volume changes beyond what float64 can bring back leave, and
+ * so do those that overflow: that one copy makes no NaN of a finite event is checked above. */
+ad_status nf__check_depth(nf__checker *c)
+{
+    enum { LARGEST = 3 }; /* features: the recording of an autoregressive map grows with their square */
+    const double most = 12;
+    char *formula = nf_formula(c->bijector), *deep = NULL;
+    int length = formula && c->dim <= LARGEST ? asprintf(&deep, "(%s)*100", formula) : -1;
+    ad_free(formula);
+    if (length < 0) return AD_OK;
+    nf_flow *flow = nf_flow_parse(deep, c->dim, c->bijector->context, AD_F64, c->seed, NULL),
+            *shallow = c->flow[AD_F64];
+    free(deep);
+    if (!flow) return AD_OK; /* of a type that formulas don't know */
+    nf_check_result *result = nf__check_result_add(c, "round trip z -> x -> z, 100 deep", 1e-6);
+    trip t = {0};
+    c->flow[AD_F64] = flow;
+    ad_status status = trip_new(&t, ROWS, c->dim) ? AD_OK : nf__check_out_of_memory(c);
+    if (status == AD_OK) {
+        for (size_t i = 0; i < ROWS * c->dim; i++) t.in[i] = ad_random_normal(c->seed, 9, i);
+        status = go(c, &t, false, ROWS);
+        for (size_t r = 0; r < ROWS && status == AD_OK; r++)
+            if (fabs(t.there[r]) < most * (double)c->dim)
+                compare(result, "z", t.in + r * c->dim, c->dim, t.in + r * c->dim, t.back + r * c->dim, c->dim, 1);
+        ad_free(t.in);
+    }
+    c->flow[AD_F64] = shallow;
+    nf_flow_free(flow);
+    return status;
+}

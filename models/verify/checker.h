@@ -1,0 +1,67 @@
+/* What the verifier's files share: the bijector under test, as flows that evaluate it, and the list of results. */
+#ifndef WEIR_MODELS_VERIFY_CHECKER_H
+#define WEIR_MODELS_VERIFY_CHECKER_H
+
+#include <weir/flow.h>
+#include <weir/verify.h>
+
+typedef struct {
+    nf_bijector *bijector;
+    nf_flow *flow[2]; /* N(0, I) pushed through it, by dtype; they borrow it */
+    size_t dim;
+    uint64_t seed;
+    nf_check_result *result;
+    int count;
+    ad_error *error;
+} nf__checker;
+
+/* One direction of the bijector on a tape of its own, with what is bound to it. */
+typedef struct {
+    ad_tape *tape;
+    ad_var in, out, log_det;
+    ad_var *input; /* in, then every parameter, then the context */
+    double **value;
+    size_t n_input, n_parameter;
+    double *context;
+} nf__check_direction;
+
+/* A new line of the report. */
+nf_check_result *nf__check_result_add(nf__checker *c, const char *property, double bound);
+/* Is this error the worst so far? Then the caller says where it was. NaN is the worst of all. */
+bool nf__check_worse(nf_check_result *result, double error);
+/* "z = (1, 2)" into result->at. */
+void nf__check_at(nf_check_result *result, const char *name, const double *event, size_t dim);
+ad_status nf__check_out_of_memory(nf__checker *c);
+
+/* Context vectors, one a row, or the same one for all; NULL when there are none (or memory is out: it is checked). */
+double *nf__check_context(const nf__checker *c, size_t rows, bool same);
+/* The bijector on rows, in float32 or float64; log_det may be NULL. */
+ad_status nf__check_transform(nf__checker *c, ad_dtype dtype, bool inverse, const double *in, size_t rows, double *out,
+                              double *log_det);
+
+/* Record a direction on `rows` events at `in`. Close it in any case. */
+bool nf__check_open(nf__checker *c, bool inverse, size_t rows, double *in, nf__check_direction *d);
+void nf__check_close(nf__check_direction *d);
+/* A value of its tape into `to`. */
+ad_status nf__check_run(const nf__check_direction *d, ad_var out, size_t rows, double *to, ad_error *error);
+
+/* The parameters ρ, as they are (NULL: memory is out); 20 N(0, 1) away from there,
+ * every other time in the opposite direction; and back there. */
+double *nf__check_save(nf__checker *c);
+void nf__check_make_extreme(nf__checker *c, const double *saved, uint64_t draw);
+void nf__check_restore(nf__checker *c, double *saved); /* frees them, too */
+
+/* The properties. */
+ad_status nf__check_round_trips(nf__checker *c); /* check_values.c */
+ad_status nf__check_edges(nf__checker *c);
+ad_status nf__check_float32(nf__checker *c);
+ad_status nf__check_finite(nf__checker *c);
+ad_status nf__check_depth(nf__checker *c);
+ad_status nf__check_jacobians(nf__checker *c); /* check_jacobian.c */
+ad_status nf__check_gradients(nf__checker *c);
+ad_status nf__check_kinks(nf__checker *c);
+ad_status nf__check_zeros(nf__checker *c);
+ad_status nf__check_orientation(nf__checker *c);
+ad_status nf__check_density(nf__checker *c); /* check_density.c */
+
+#endif

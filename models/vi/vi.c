@@ -1,0 +1,293 @@
+/* Variational inference: the loop. */
+#include "training/optimizer.h"
+#include "vi/inference.h"
+#include "vi/objective.h"
+
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+enum { WINDOW = 1000, POINTS = 500 };
+
+static const double progress_seconds = 0.05;
+
+typedef struct {
+    nf_vi_options o;
+    nf_flow *flow;
+    nf__vi_objective objective;
+    nf_optimizer *optimizer;
+    double *recent; /* [WINDOW], the losses of the last iterations, at iteration % WINDOW */
+    void *before;   /* parameters before the point to come: its mean loss speaks for them, and not for what follows */
+    void *best;     /* those before the best point in history */
+    double best_loss, best_beta;
+    nf_vi_point point; /* sums, of the point to come */
+    size_t in_point;
+    nf_vi_progress now;
+    double started, told;
+    nf_vi_report *report;
+} inference;
+
+static double seconds_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* ---- Before the first step ------------------------------------------------------------------------------------ */
+
+static ad_status resolve(nf_vi_options *o, ad_error *error)
+{
+    if (!o->iters) o->iters = 10000;
+    if (!o->mc) o->mc = 100;
+    if (!o->importance) o->importance = 8;
+    if (!o->draws) o->draws = 20000;
+    if (o->beta == 0) o->beta = 1;
+    if (o->beta_start == 0) o->beta_start = 0.01;
+    if ((unsigned)o->objective >= NF_OBJECTIVES)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "objective: there is no number %d", (int)o->objective);
+    if (o->schedule == NF_DEFAULT_SCHEDULE) o->schedule = NF_CONSTANT;
+    if ((unsigned)o->schedule >= NF_SCHEDULES)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "schedule: there is no number %d", (int)o->schedule);
+    if (!(o->beta > 0) || !(o->beta_start > 0) || !isfinite(o->beta + o->beta_start))
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "beta: expected positive numbers, got %g, from %g on", o->beta,
+                            o->beta_start);
+    if (!(o->jitter >= 0) || !isfinite(o->jitter))
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "jitter: expected 0 or more, got %g", o->jitter);
+    if (o->mc >= UINT32_MAX / o->importance)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "mc: expected fewer than 2^32 draws a step, got %zu of %zu",
+                            o->mc, o->importance);
+    return AD_OK;
+}
+
+static double get(const inference *v, const void *values, size_t i)
+{
+    return nf_flow_dtype(v->flow) == AD_F32 ? (double)((const float *)values)[i] : ((const double *)values)[i];
+}
+
+/* Noise that no draw has. */
+static const uint64_t jitter_stream = (uint64_t)1 << 40;
+
+typedef struct {
+    double sd;
+    uint64_t seed, element;
+} noise;
+
+static bool jitter_one(void *context, const char *name, nf_parameter *parameter)
+{
+    (void)name;
+    noise *n = context;
+    const bool random = parameter->spec.init != NF_INIT_CONSTANT;
+    for (size_t i = 0; i < ad_shape_size(parameter->spec.shape) && !parameter->spec.fixed; i++) {
+        double *value = &parameter->value[i];
+        *value = (random ? 0 : *value) + n->sd * ad_random_normal(n->seed, jitter_stream, n->element++);
+    }
+    return true;
+}
+
+/* In the place of random values, on top of others. */
+static void jitter(const inference *v)
+{
+    if (v->o.jitter == 0) return;
+    nf_flow_pull(v->flow);
+    nf_flow_each_parameter(v->flow, jitter_one, &(noise){v->o.jitter, v->o.seed, 0});
+    nf_flow_push(v->flow);
+}
+
+static size_t parameter_bytes(const inference *v)
+{
+    return nf_flow_parameter_count(v->flow) * ad_dtype_size(nf_flow_dtype(v->flow));
+}
+
+static ad_status start(inference *v, const nf_target *target, ad_error *error)
+{
+    ad_status status = resolve(&v->o, error);
+    if (status != AD_OK) return status;
+    jitter(v);
+    status = nf__vi_check(v->flow, target, v->o.seed, error);
+    if (status != AD_OK) return status;
+    bool grouped = v->o.objective == NF_IWAE || v->o.objective == NF_DREG;
+    v->objective = (nf__vi_objective){.flow = v->flow,
+                                      .target = target,
+                                      .kind = v->o.objective,
+                                      .rows = v->o.mc * (grouped ? v->o.importance : 1),
+                                      .group = grouped ? v->o.importance : 1,
+                                      .tempered = v->o.anneal > 0 || v->o.beta != 1};
+    status = nf__vi_objective_open(&v->objective, error);
+    if (status != AD_OK) return status;
+    v->optimizer = nf__optimizer_take(v->o.resume, &v->o.optimizer, nf_flow_parameter_count(v->flow),
+                                      nf_flow_dtype(v->flow), error);
+    if (!v->optimizer) return error->status;
+    size_t interval = (v->o.iters + POINTS - 1) / POINTS;
+    v->recent = ad_alloc(WINDOW, sizeof *v->recent);
+    v->before = ad_alloc_aligned(parameter_bytes(v), 1);
+    v->best = ad_alloc_aligned(parameter_bytes(v), 1);
+    v->report->history = ad_alloc(v->o.iters / interval + 1, sizeof *v->report->history);
+    if (!v->recent || !v->before || !v->best || !v->report->history)
+        return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for variational inference");
+    memcpy(v->before, nf_flow_parameters(v->flow), parameter_bytes(v));
+    memcpy(v->best, v->before, parameter_bytes(v));
+    v->best_loss = INFINITY;
+    v->now.iterations = v->o.iters;
+    return AD_OK;
+}
+
+/* ---- The loop ------------------------------------------------------------------------------------------------- */
+
+static double mean_of_recent(const inference *v)
+{
+    size_t n = v->now.iteration < WINDOW ? v->now.iteration : WINDOW;
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) sum += v->recent[i];
+    return sum / (double)n;
+}
+
+static ad_status diverged(inference *v, size_t iteration, const char *how, ad_error *error)
+{
+    v->report->outcome = NF_DIVERGED;
+    return ad_error_set(error, AD_ERROR_NUMERIC,
+                        "the fit diverged at iteration %zu: %s; the best parameters so far are kept; try a smaller "
+                        "learning rate (it was %g), clipping, or more draws a step",
+                        iteration, how, nf_optimizer_settings(v->optimizer)->learning_rate);
+}
+
+/* Run the step again, looking for what made the first NaN. */
+static ad_status diverged_in(inference *v, const ad_run *run, double loss, double norm, ad_error *error)
+{
+    if (loss == INFINITY)
+        return diverged(v, v->now.iteration + 1,
+                        "the log-density is -inf at a draw: the flow reaches beyond the target's support; declare the "
+                        "sites' constraints, or minimise iwae, dreg or forward",
+                        error);
+    ad_error cause = {AD_OK, ""};
+    char how[800];
+    double ignored;
+    ad_run again = *run;
+    again.find_nan = true;
+    nf__vi_objective_run(&v->objective, &again, &ignored, &cause);
+    snprintf(how, sizeof how, "loss %g, gradient norm %g%s%.700s", loss, norm, *cause.message ? "; " : "",
+             cause.message);
+    return diverged(v, v->now.iteration + 1, how, error);
+}
+
+/* A point of the history is complete. */
+static ad_status add_point(inference *v, ad_error *error)
+{
+    const void *w = nf_flow_parameters(v->flow);
+    double squares = 0, n = (double)v->in_point;
+    for (size_t i = 0; i < nf_flow_parameter_count(v->flow); i++) squares += get(v, w, i) * get(v, w, i);
+    nf_vi_point point = {v->now.iteration, v->point.loss / n, v->point.gradient_norm / n, sqrt(squares),
+                         v->objective.beta};
+    v->report->history[v->report->n_history++] = point;
+    v->point = (nf_vi_point){0};
+    v->in_point = 0;
+    if (!isfinite(squares)) return diverged(v, v->now.iteration, "its parameters are not finite", error);
+    if (point.loss < v->best_loss || point.beta != v->best_beta) {
+        v->best_loss = point.loss;
+        v->best_beta = point.beta;
+        memcpy(v->best, v->before, parameter_bytes(v));
+    }
+    memcpy(v->before, w, parameter_bytes(v));
+    return AD_OK;
+}
+
+static ad_status step(inference *v, ad_error *error)
+{
+    const nf_vi_options *o = &v->o;
+    double loss, norm = NAN, grown = (double)(v->now.iteration + 1) / (double)o->anneal;
+    v->objective.beta = v->now.iteration < o->anneal ? o->beta_start + (o->beta - o->beta_start) * grown : o->beta;
+    v->now.learning_rate = nf_scheduled_rate(o->schedule, nf_optimizer_settings(v->optimizer)->learning_rate, o->warmup,
+                                             v->now.iteration, o->iters);
+    const ad_run run = {
+        .rows = v->objective.rows, .seed = o->seed, .step = v->optimizer->steps % UINT32_MAX, .pool = o->pool};
+    ad_status status = nf__vi_objective_run(&v->objective, &run, &loss, error);
+    if (status != AD_OK) return status;
+    status = isfinite(loss) ? nf_optimizer_step(v->optimizer, nf_flow_parameters(v->flow), v->objective.gradient,
+                                                v->now.learning_rate, o->pool, &norm, error)
+                            : AD_ERROR_NUMERIC;
+    if (status == AD_ERROR_NUMERIC) return diverged_in(v, &run, loss, norm, error);
+    if (status != AD_OK) return status;
+    v->recent[v->now.iteration % WINDOW] = loss;
+    v->now.iteration++;
+    v->point.loss += loss;
+    v->point.gradient_norm += norm;
+    v->in_point++;
+    v->now.loss = loss;
+    return AD_OK;
+}
+
+static bool tell(inference *v)
+{
+    double time = seconds_now();
+    if (!v->o.progress || time - v->told < progress_seconds) return true;
+    double loss = v->now.loss;
+    v->told = time;
+    v->now.seconds = time - v->started;
+    v->now.loss = mean_of_recent(v);
+    bool go_on = v->o.progress(v->o.context, &v->now);
+    v->now.loss = loss;
+    return go_on;
+}
+
+/* Does anybody want to stop? */
+static bool is_stopped(inference *v)
+{
+    const nf_iteration at = {.iteration = v->now.iteration,
+                             .loss = v->now.loss,
+                             .parameters = nf_flow_parameters(v->flow),
+                             .gradient = v->objective.gradient,
+                             .count = nf_flow_parameter_count(v->flow),
+                             .dtype = nf_flow_dtype(v->flow)};
+    bool stop = v->o.callbacks && !nf_call_back(v->o.callbacks, &at);
+    stop |= v->o.interrupted && v->o.interrupted(v->o.context);
+    return stop | !tell(v);
+}
+
+static ad_status iterate(inference *v, ad_error *error)
+{
+    const size_t interval = (v->o.iters + POINTS - 1) / POINTS;
+    ad_status status = AD_OK;
+    bool stop = false;
+    while (v->now.iteration < v->o.iters && status == AD_OK && !stop) {
+        status = step(v, error);
+        if (status != AD_OK) break;
+        stop = is_stopped(v);
+        if (v->in_point == interval || stop || v->now.iteration == v->o.iters) status = add_point(v, error);
+    }
+    if (status == AD_OK && stop && v->now.iteration < v->o.iters) v->report->outcome = NF_STOPPED_BY_CALLER;
+    if (v->report->outcome == NF_DIVERGED) memcpy(nf_flow_parameters(v->flow), v->best, parameter_bytes(v));
+    nf_flow_pull(v->flow);
+    v->report->iterations = v->now.iteration;
+    v->report->averaged = v->now.iteration < WINDOW ? v->now.iteration : WINDOW;
+    v->report->average_loss = mean_of_recent(v);
+    return status;
+}
+
+ad_status nf_vi(nf_flow *flow, const nf_target *target, const nf_vi_options *options, nf_vi_report *report,
+                ad_error *error)
+{
+    ad_error own, unscored;
+    nf_vi_report unwanted;
+    inference v = {.o = options ? *options : (nf_vi_options){0},
+                   .flow = flow,
+                   .report = report ? report : &unwanted,
+                   .started = seconds_now()};
+    if (!error) error = &own;
+    *v.report = (nf_vi_report){.outcome = NF_FINISHED, .average_loss = NAN, .score = {0, NAN, NAN, NAN, NAN, NAN}};
+    ad_status status = start(&v, target, error);
+    bool started = status == AD_OK;
+    if (started) status = iterate(&v, error);
+    v.report->seconds = seconds_now() - v.started;
+    nf__vi_objective_close(&v.objective);
+    if (v.optimizer != v.o.resume) nf_optimizer_free(v.optimizer);
+    if (started && report) {
+        ad_status scored = nf_vi_evaluate(flow, target, v.o.draws, v.o.seed, &report->score, v.o.pool,
+                                          status == AD_OK ? error : &unscored);
+        if (status == AD_OK) status = scored;
+    }
+    ad_free_aligned(v.best);
+    ad_free_aligned(v.before);
+    ad_free(v.recent);
+    if (!report) ad_free(unwanted.history);
+    return status;
+}

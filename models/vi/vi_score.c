@@ -1,0 +1,140 @@
+/* Scores of a variational fit, by fresh draws: the ELBO, and what importance weights tell. */
+#include <weir/psis.h>
+#include <weir/vi.h>
+
+#include <math.h>
+
+/* Draws of a step have smaller numbers. */
+static const uint64_t score_step = UINT32_MAX;
+
+/* A plan for log p - log q of draws and, with `values`, for their sites on the user's scale. */
+static ad_plan *plan_of(nf_flow *flow, const nf_target *target, bool values, ad_error *error)
+{
+    ad_tape *tape = ad_tape_new();
+    if (!tape) {
+        ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a tape");
+        return NULL;
+    }
+    nf_flow_bind(flow, tape);
+    ad_var log_q, x = nf_flow_record_sample(flow, tape, &log_q), out[2];
+    out[0] = ad_to_rows(ad_sub(nf_target_log_density(target, x), log_q));
+    if (values) out[1] = ad_to_rows(nf_target_constrain(target, x));
+    ad_plan *plan = ad_plan_new(out, values ? 2 : 1, &(ad_plan_options){.dtype = nf_flow_dtype(flow)}, error);
+    ad_tape_free(tape);
+    if (plan) nf_flow_bind_plan(flow, plan);
+    return plan;
+}
+
+/* log_weights [draws] and, unless NULL, values [draws][nf_target_size()]. */
+static ad_status weigh(nf_flow *flow, const nf_target *target, size_t draws, uint64_t seed, double *log_weights,
+                       double *values, ad_pool *pool, ad_error *error)
+{
+    const bool f32 = nf_flow_dtype(flow) == AD_F32;
+    const size_t size = values ? nf_target_size(target) : 0;
+    float *narrow = ad_alloc(f32 ? draws : 0, (1 + size) * sizeof *narrow);
+    ad_plan *plan = narrow ? plan_of(flow, target, values != NULL, error) : NULL;
+    ad_status status = !narrow ? ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %zu draws", draws)
+                       : !plan ? error->status
+                               : AD_OK;
+    if (status == AD_OK) {
+        ad_plan_set_output(plan, 0, f32 ? (void *)narrow : log_weights);
+        if (values) ad_plan_set_output(plan, 1, f32 ? (void *)(narrow + draws) : values);
+        status = ad_plan_run(plan, &(ad_run){.rows = draws, .seed = seed, .step = score_step, .pool = pool}, error);
+    }
+    if (status == AD_OK && f32) {
+        for (size_t i = 0; i < draws; i++) log_weights[i] = (double)narrow[i];
+        for (size_t i = 0; i < draws * size; i++) values[i] = (double)narrow[draws + i];
+    }
+    ad_plan_free(plan);
+    ad_free(narrow);
+    return status;
+}
+
+static void elbo_of(const double *log_w, size_t n, nf_vi_score *score)
+{
+    double sum = 0, squares = 0;
+    for (size_t i = 0; i < n; i++) sum += log_w[i];
+    score->elbo = sum / (double)n;
+    for (size_t i = 0; i < n; i++) squares += (log_w[i] - score->elbo) * (log_w[i] - score->elbo);
+    score->elbo_stderr = sqrt(squares / ((double)n - 1) / (double)n);
+}
+
+/* Of smoothed weights. */
+static void importance_of(const double *log_w, size_t n, nf_vi_score *score)
+{
+    double most = -INFINITY, sum = 0, squares = 0;
+    for (size_t i = 0; i < n; i++) most = fmax(most, log_w[i]);
+    for (size_t i = 0; i < n; i++) {
+        double w = isfinite(most) ? exp(log_w[i] - most) : 0;
+        sum += w;
+        squares += w * w;
+    }
+    score->log_z = isfinite(most) ? most + log(sum / (double)n) : -INFINITY;
+    score->ess = sum > 0 ? sum * sum / squares : 0;
+}
+
+ad_status nf_vi_evaluate(nf_flow *flow, const nf_target *target, size_t draws, uint64_t seed, nf_vi_score *score,
+                         ad_pool *pool, ad_error *error)
+{
+    ad_error own;
+    if (!error) error = &own;
+    *score = (nf_vi_score){draws, NAN, NAN, NAN, NAN, NAN};
+    if (draws < 2) return ad_error_set(error, AD_ERROR_ARGUMENT, "scores: expected 2 draws or more, got %zu", draws);
+    double *log_w = ad_alloc(draws, sizeof *log_w);
+    ad_status status = log_w ? weigh(flow, target, draws, seed, log_w, NULL, pool, error)
+                             : ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %zu draws", draws);
+    if (status == AD_OK) {
+        elbo_of(log_w, draws, score);
+        status = nf_psis(log_w, draws, &score->khat, error);
+    }
+    if (status == AD_OK) importance_of(log_w, draws, score);
+    ad_free(log_w);
+    return status;
+}
+
+/* ---- Moments ------------------------------------------------------------------------------------------------- */
+
+/* Log weights to weights that add up to 1. */
+static void normalize(double *w, size_t n)
+{
+    double most = -INFINITY, sum = 0;
+    for (size_t i = 0; i < n; i++) most = fmax(most, w[i]);
+    for (size_t i = 0; i < n; i++) sum += w[i] = exp(w[i] - most);
+    for (size_t i = 0; i < n; i++) w[i] /= sum;
+}
+
+/* Errors of self-normalised estimates: Owen 2013, "Monte Carlo theory, methods and examples", section 9.2. */
+static nf_vi_moments moments_of(const double *w, const double *x, size_t n, size_t stride)
+{
+    double mean = 0, variance = 0, error_mean = 0, error_variance = 0;
+    for (size_t i = 0; i < n; i++) mean += w[i] * x[i * stride];
+    for (size_t i = 0; i < n; i++) variance += w[i] * (x[i * stride] - mean) * (x[i * stride] - mean);
+    for (size_t i = 0; i < n; i++) {
+        double square = (x[i * stride] - mean) * (x[i * stride] - mean);
+        error_mean += w[i] * w[i] * square;
+        error_variance += w[i] * w[i] * (square - variance) * (square - variance);
+    }
+    double error_sd = variance > 0 ? sqrt(error_variance / variance) / 2 : sqrt(error_variance);
+    return (nf_vi_moments){mean, sqrt(variance), sqrt(error_mean), error_sd};
+}
+
+ad_status nf_vi_summarize(nf_flow *flow, const nf_target *target, size_t draws, uint64_t seed, nf_vi_moments *moments,
+                          double *khat, ad_pool *pool, ad_error *error)
+{
+    ad_error own;
+    double unwanted;
+    size_t size = nf_target_size(target);
+    if (!error) error = &own;
+    if (draws < 2) return ad_error_set(error, AD_ERROR_ARGUMENT, "moments: expected 2 draws or more, got %zu", draws);
+    double *w = ad_alloc(draws, sizeof *w), *x = ad_alloc(draws, size * sizeof *x);
+    ad_status status = w && x ? weigh(flow, target, draws, seed, w, x, pool, error)
+                              : ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %zu draws", draws);
+    if (status == AD_OK) status = nf_psis(w, draws, khat ? khat : &unwanted, error);
+    if (status == AD_OK) {
+        normalize(w, draws);
+        for (size_t i = 0; i < size; i++) moments[i] = moments_of(w, x + i, draws, size);
+    }
+    ad_free(x);
+    ad_free(w);
+    return status;
+}

@@ -1,0 +1,97 @@
+/* The help of a command, from its tables; and that of formulas, from the library's. */
+#include "command.h"
+#include <weir/models.h>
+
+#include <string.h>
+
+enum { INDENT = 28 };
+
+static void print_option(const struct command *command, const struct option *option, FILE *to)
+{
+    char expects[160];
+    int width = option->letter ? fprintf(to, "  -%c, --%s", option->letter, option->name)
+                               : fprintf(to, "      --%s", option->name);
+    if (option->value) width += fprintf(to, " %s", option->value);
+    if (width >= INDENT - 1) width = fprintf(to, "\n") - 1;
+    fprintf(to, "%*s%s", INDENT - width, "", option->help);
+    if (option->kind == OPTION_CHOICE) fprintf(to, ": %s", option_expects(option, expects));
+    const char *initial = command_default(command, option);
+    if (option->required) fprintf(to, " (required)");
+    if (initial) fprintf(to, " [%s]", initial);
+    fprintf(to, "\n");
+}
+
+void help_print(const struct command *command, FILE *to)
+{
+    const struct option *option;
+    fprintf(to, "usage: weir %s", command->name);
+    for (size_t i = 0; i < MOST_POSITIONALS && command->positionals[i].name; i++)
+        fprintf(to, " %s", command->positionals[i].name);
+    for (size_t i = 0; (option = command_option(command, i)); i++)
+        if (option->required && option->letter)
+            fprintf(to, " -%c %s", option->letter, option->value);
+        else if (option->required)
+            fprintf(to, " --%s %s", option->name, option->value);
+    fprintf(to, " [options]\n\n%s\n\narguments:\n", command->summary);
+    for (size_t i = 0; i < MOST_POSITIONALS && command->positionals[i].name; i++)
+        fprintf(to, "  %-*s%s\n", INDENT - 2, command->positionals[i].name, command->positionals[i].help);
+    fprintf(to, "\noptions, with their defaults in brackets:\n");
+    for (size_t i = 0; (option = command_option(command, i)); i++) print_option(command, option, to);
+    fprintf(to, "\nexample:\n  %s\n", command->example);
+}
+
+/* "activation=relu|tanh", what it means, and the default. */
+static void print_argument(const nf_argument *argument, FILE *to)
+{
+    const char *choice = argument->choices;
+    int width = fprintf(to, "      %s=%s%s", argument->name, choice ? choice : "number",
+                        argument->kind == NF_FEATURES ? "|[1,3-5]" : "");
+    fprintf(to, "%*s%s ", width < INDENT ? INDENT - width : 2, "", argument->help);
+    if (!choice) {
+        fprintf(to, "[%g]\n", argument->value);
+        return;
+    }
+    for (int i = 0; i < (int)argument->value; i++) choice += strcspn(choice, "|") + 1;
+    fprintf(to, "[%.*s]\n", (int)strcspn(choice, "|"), choice);
+}
+
+static void print_types(const nf_bijector_type *const *type, FILE *to)
+{
+    for (; *type; type++) {
+        int width = fprintf(to, "  %s", (*type)->name);
+        if ((*type)->positional) width += fprintf(to, "(%s)", (*type)->positional);
+        fprintf(to, "%*s%s\n", width < INDENT ? INDENT - width : 2, "", (*type)->help);
+        for (const nf_argument *argument = (*type)->argument; argument && argument->name; argument++)
+            print_argument(argument, to);
+    }
+}
+
+void help_print_formulas(FILE *to)
+{
+    fprintf(to, "A formula is a chain of bijectors, which turns samples of a base distribution into data:\n\n"
+                "  a-b             b after a: the first is applied to the sample first\n"
+                "  a*3             three copies, each with parameters of its own\n"
+                "  (a-b)*3         parentheses group\n"
+                "  maf(64,64)      arguments, by position or as name=value\n"
+                "  invert(a-b)     the inverse\n"
+                "  student:a-b     a base distribution other than N(0, I)\n\nbijectors, with the defaults of their "
+                "arguments in brackets:\n");
+    print_types(nf_bijector_types(), to);
+    fprintf(to, "\nbase distributions:\n");
+    print_types(nf_distribution_types(), to);
+    fprintf(to, "\nexample:\n  weir check '(maf(128,128)-flip)*3' --dim 2\n");
+}
+
+void help_print_targets(FILE *to)
+{
+    fprintf(to,
+            "Targets are densities that are known up to a constant. Arguments, with their defaults in brackets, are "
+            "given as in\nformulas: funnel(5), funnel(dim=5).\n\n");
+    for (const nf_target_type *const *type = nf_target_types(); *type; type++) {
+        int width = fprintf(to, "  %s", (*type)->target.name);
+        fprintf(to, "%*s%s\n", width < INDENT ? INDENT - width : 2, "", (*type)->target.help);
+        for (const nf_argument *argument = (*type)->argument; argument && argument->name; argument++)
+            print_argument(argument, to);
+    }
+    fprintf(to, "\nexample:\n  weir vi 'funnel(dim=5)' --flow scale-loc\n");
+}

@@ -1,0 +1,202 @@
+/* Panels: what pictures are made of, as lines of a gnuplot script. */
+#include "pictures/panels.h"
+#include "pictures/gnuplot.h"
+
+#include <math.h>
+#include <string.h>
+#include <strings.h>
+
+const char data_colour[] = "#31688e", sample_colour[] = "#d95f02";
+
+/* ---- Numbers -------------------------------------------------------------------------------------------------- */
+
+struct range with_margin(struct range range)
+{
+    if (range.high < range.low) return (struct range){-1, 1}; /* of nothing */
+    double margin = range.high > range.low ? 0.05 * (range.high - range.low) : 1;
+    return (struct range){range.low - margin, range.high + margin};
+}
+
+struct range range_of_column(const nf_table *table, size_t column)
+{
+    struct range range = {INFINITY, -INFINITY};
+    for (size_t r = 0; r < table->rows; r++) {
+        double value = table->values[r * table->columns + column];
+        if (!isfinite(value)) continue;
+        range.low = fmin(range.low, value);
+        range.high = fmax(range.high, value);
+    }
+    return with_margin(range);
+}
+
+/* At most so many rows, evenly taken. */
+void points_write(FILE *script, const char *name, const nf_table *table)
+{
+    size_t shown = table->rows < PANEL_POINTS ? table->rows : PANEL_POINTS;
+    size_t columns = table->columns < PANEL_FEATURES ? table->columns : PANEL_FEATURES;
+    fprintf(script, "$%s << EOD\n", name);
+    for (size_t i = 0; i < shown; i++) {
+        const double *row = table->values + (size_t)((double)i / (double)shown * (double)table->rows) * table->columns;
+        for (size_t c = 0; c < columns; c++) fprintf(script, "%.10g ", row[c]);
+        fprintf(script, "\n");
+    }
+    fprintf(script, "EOD\n");
+}
+
+/* ---- Grids ---------------------------------------------------------------------------------------------------- */
+
+ad_status grid_make(struct grid *grid, struct range x, struct range y, size_t cells, ad_error *error)
+{
+    *grid = (struct grid){x, y, cells, ad_alloc(cells * cells, 3 * sizeof(double)), NULL};
+    if (!grid->points) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for a density");
+    grid->log_density = grid->points + 2 * cells * cells;
+    for (size_t i = 0; i < cells * cells; i++) {
+        grid->points[2 * i] = x.low + (x.high - x.low) * ((double)(i % cells) + 0.5) / (double)cells;
+        grid->points[2 * i + 1] = y.low + (y.high - y.low) * ((double)(i / cells) + 0.5) / (double)cells;
+    }
+    return AD_OK;
+}
+
+void grid_free(struct grid *grid)
+{
+    ad_free(grid->points);
+    grid->points = grid->log_density = NULL;
+}
+
+static size_t cell_of(const struct grid *grid, const double *x)
+{
+    double i = floor((x[0] - grid->x.low) / (grid->x.high - grid->x.low) * (double)grid->cells);
+    double j = floor((x[1] - grid->y.low) / (grid->y.high - grid->y.low) * (double)grid->cells);
+    bool inside = i >= 0 && j >= 0 && i < (double)grid->cells && j < (double)grid->cells;
+    return inside ? (size_t)j * grid->cells + (size_t)i : SIZE_MAX;
+}
+
+ad_status grid_flow(struct grid *grid, nf_flow *flow, uint64_t seed, ad_pool *pool, ad_error *error)
+{
+    enum { DRAWS = 1000000 };
+    size_t cells = grid->cells * grid->cells;
+    double *x = ad_alloc(DRAWS, 3 * sizeof *x), *log_q = x ? x + 2 * (size_t)DRAWS : NULL;
+    double *sum = ad_alloc(cells, 2 * sizeof *sum), *count = sum ? sum + cells : NULL;
+    ad_status status = x && sum ? AD_OK : ad_error_set(error, AD_ERROR_MEMORY, "no memory for a density");
+    if (!status) status = nf_sample(flow, NULL, DRAWS, seed, x, log_q, pool, error);
+    for (size_t i = 0; i < DRAWS && !status; i++) {
+        size_t cell = cell_of(grid, x + 2 * i);
+        if (cell == SIZE_MAX) continue;
+        sum[cell] += exp(log_q[i]);
+        count[cell]++;
+    }
+    for (size_t i = 0; i < cells && !status; i++)
+        grid->log_density[i] = count[i] > 0 ? log(sum[i] / count[i]) : -INFINITY;
+    ad_free(sum);
+    ad_free(x);
+    return status;
+}
+
+double grid_peak(const struct grid *grid)
+{
+    double most = -INFINITY;
+    for (size_t i = 0; i < grid->cells * grid->cells; i++) most = fmax(most, grid->log_density[i]);
+    return most;
+}
+
+void grid_write(FILE *script, const char *block, const struct grid *grid, double log_unit)
+{
+    fprintf(script, "$%s << EOD\n", block);
+    for (size_t i = 0; i < grid->cells * grid->cells; i++)
+        fprintf(script, "%.5g%c", exp(grid->log_density[i] - log_unit), (i + 1) % grid->cells ? ' ' : '\n');
+    fprintf(script, "EOD\n");
+}
+
+/* ---- The canvas ----------------------------------------------------------------------------------------------- */
+
+bool is_svg(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+    return dot && strcasecmp(dot, ".svg") == 0;
+}
+
+/* The palette is viridis (van der Walt & Smith 2015): equal steps look equal, also to the colour-blind and in grey. */
+void panels_begin(FILE *script, const char *path, int width, int height)
+{
+    fprintf(script,
+            is_svg(path) ? "set terminal svg size %d,%d font 'Sans,17' background rgb 'white'; dot = 0.15\n"
+                         : "set terminal pngcairo size %d,%d font 'Sans,15'; dot = 0.3\n",
+            width, height);
+    fprintf(script,
+            "set encoding utf8\n"
+            "set datafile missing 'nan'\n"
+            "set border lw 1.2 lc rgb '#404040'\n"
+            "set tics out nomirror scale 0.6\n"
+            "set palette defined (0 '#440154', 1 '#472c7a', 2 '#3b518b', 3 '#2c718e', 4 '#21908d', 5 '#27ad81', "
+            "6 '#5cc863', 7 '#aadc32', 8 '#fde725')\n");
+}
+
+void panels_title(FILE *script, const char *title)
+{
+    const double size = 18, most = 95; /* letters of that size in a line */
+    fprintf(script, "set multiplot title ");
+    gnuplot_quote(script, title);
+    fprintf(script, " noenhanced font ',%.3g'\n", size * fmin(1, most / (double)strlen(title)));
+}
+
+void panels_end(FILE *script)
+{
+    fprintf(script, "unset multiplot\n");
+}
+
+/* ---- Panels --------------------------------------------------------------------------------------------------- */
+
+void panel_begin(FILE *script, struct box box, const char *title)
+{
+    fprintf(script,
+            "set lmargin at screen %g; set rmargin at screen %g; set bmargin at screen %g; set tmargin at screen %g\n"
+            "unset arrow; unset label; unset object; unset logscale; set key default; unset key; unset offsets; set "
+            "autoscale; set size noratio; set "
+            "format '%%g'\n"
+            "set xtics out nomirror auto; set ytics out nomirror auto\n",
+            box.left, box.right, box.bottom, box.top);
+    fprintf(script, "set title '%s'\n", title);
+}
+
+/* The largest part of a box in which one unit is as long on both axes; the whole box if that would leave a sliver. */
+struct box panel_equal_units(struct box box, struct range x, struct range y, double width, double height)
+{
+    double stretch =
+        (y.high - y.low) / (x.high - x.low) * (box.right - box.left) * width / ((box.top - box.bottom) * height);
+    if (stretch < 0.25 || stretch > 4) return box;
+    if (stretch <= 1)
+        box.bottom = box.top - (box.top - box.bottom) * stretch;
+    else
+        box.right = box.left + (box.right - box.left) / stretch;
+    return box;
+}
+
+void panel_ranges(FILE *script, struct range x, struct range y)
+{
+    fprintf(script, "set xrange [%.10g:%.10g]; set yrange [%.10g:%.10g]\n", x.low, x.high, y.low, y.high);
+}
+
+/* With names the column's own, else its number. */
+void panel_label(FILE *script, const char *axis, char **names, size_t feature)
+{
+    char text[32];
+    snprintf(text, sizeof text, "feature %zu", feature + 1);
+    fprintf(script, "set %slabel ", axis);
+    gnuplot_quote(script, names ? names[feature] : text);
+    fprintf(script, " noenhanced\n");
+}
+
+/* A step of 1, 2 or 5 times a power of ten that puts five tics or fewer on an axis. */
+double tic_step(struct range range)
+{
+    double least = (range.high - range.low) / 5, power = pow(10, floor(log10(least)));
+    return power * (least <= 2 * power ? 2 : least <= 5 * power ? 5 : 10);
+}
+
+void panel_heat_map(FILE *script, const char *block, const struct grid *grid)
+{
+    double dx = (grid->x.high - grid->x.low) / (double)grid->cells;
+    double dy = (grid->y.high - grid->y.low) / (double)grid->cells;
+    fprintf(script, "plot $%s matrix using (%.10g + $1 * %.10g):(%.10g + $2 * %.10g):3 with image notitle\n", block,
+            grid->x.low + dx / 2, dx, grid->y.low + dy / 2, dy);
+}

@@ -1,0 +1,61 @@
+/* Panels: what pictures are made of, as lines of a gnuplot script. */
+#ifndef WEIR_COMMAND_PICTURES_PANELS_H
+#define WEIR_COMMAND_PICTURES_PANELS_H
+
+#include <weir/models.h>
+
+enum { PICTURE_WIDTH = 1600, PICTURE_HEIGHT = 1000, PANEL_POINTS = 10000, PANEL_FEATURES = 4 };
+
+extern const char data_colour[], sample_colour[];
+
+/* Part of the canvas that a panel's axes enclose, in fractions. */
+struct box {
+    double left, right, bottom, top;
+};
+
+struct range {
+    double low, high;
+};
+
+/* 5 % more on either side. */
+struct range with_margin(struct range range);
+/* What the finite values of a column span, with a margin. */
+struct range range_of_column(const nf_table *table, size_t column);
+
+/* A density on the centres of cells x cells cells of a rectangle, in a block of data. */
+struct grid {
+    struct range x, y;
+    size_t cells;
+    double *points;      /* (cells², 2), a line for each y */
+    double *log_density; /* [cells²], to be filled in; freed with the points */
+};
+
+ad_status grid_make(struct grid *grid, struct range x, struct range y, size_t cells, ad_error *error);
+void grid_free(struct grid *grid);
+/* The flow's, as the mean density of the draws in each cell: that takes no inverse. */
+ad_status grid_flow(struct grid *grid, nf_flow *flow, uint64_t seed, ad_pool *pool, ad_error *error);
+/* As exp(log_density - log_unit). */
+void grid_write(FILE *script, const char *block, const struct grid *grid, double log_unit);
+double grid_peak(const struct grid *grid); /* the largest log_density */
+
+/* The picture goes to path: by its name a PNG or an SVG. */
+void panels_begin(FILE *script, const char *path, int width, int height);
+/* Behind the blocks of data, and before the panels. */
+void panels_title(FILE *script, const char *title);
+void panels_end(FILE *script);
+void panel_begin(FILE *script, struct box box, const char *title);
+/* The largest part of a box in which one unit is as long on both axes; the whole box if that would leave a sliver. */
+struct box panel_equal_units(struct box box, struct range x, struct range y, double width, double height);
+void panel_ranges(FILE *script, struct range x, struct range y);
+/* A step of 1, 2 or 5 times a power of ten that puts five tics or fewer on an axis. */
+double tic_step(struct range range);
+/* The axis' own name where names aren't NULL, else the feature's number. */
+void panel_label(FILE *script, const char *axis, char **names, size_t feature);
+void panel_heat_map(FILE *script, const char *block, const struct grid *grid);
+
+/* A block of data: at most PANEL_POINTS rows, evenly taken, and PANEL_FEATURES columns. */
+void points_write(FILE *script, const char *block, const nf_table *table);
+
+bool is_svg(const char *path);
+
+#endif

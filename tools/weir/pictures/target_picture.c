@@ -1,0 +1,194 @@
+/* The picture of a flow that was fitted to a target, as a gnuplot script. */
+#include "pictures/target_picture.h"
+#include "pictures/gnuplot.h"
+#include "inference.h"
+#include "report.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { GRID = 300, BINS = 60 };
+
+/* ---- What is shown -------------------------------------------------------------------------------------------- */
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* What most of a column's values span. */
+static ad_status bulk_of(const nf_table *table, size_t column, struct range *range, ad_error *error)
+{
+    double *sorted = ad_alloc(table->rows, sizeof *sorted);
+    if (!sorted) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for a picture");
+    for (size_t r = 0; r < table->rows; r++) sorted[r] = table->values[r * table->columns + column];
+    qsort(sorted, table->rows, sizeof *sorted, ascending);
+    size_t left_out = table->rows / 200;
+    *range = with_margin((struct range){sorted[left_out], sorted[table->rows - 1 - left_out]});
+    ad_free(sorted);
+    return AD_OK;
+}
+
+static struct range doubled(struct range range)
+{
+    double half = (range.high - range.low) / 2;
+    return (struct range){range.low - half, range.high + half};
+}
+
+static ad_status density_of_target(const nf_target *target, ad_pool *pool, struct grid *grid, ad_error *error)
+{
+    size_t count = grid->cells * grid->cells;
+    return nf_target_log_densities(target, grid->points, count, grid->log_density, pool, error);
+}
+
+/* The samples' bulk, and what the target has around them that the flow may have missed. */
+static ad_status find_ranges(const struct picture *picture, const nf_target *target, struct range *x, struct range *y,
+                             ad_error *error)
+{
+    enum { COARSE = 100 };
+    const double worth_showing = log(0.01);
+    struct grid grid;
+    ad_status status = bulk_of(picture->samples, 0, x, error);
+    if (!status) status = bulk_of(picture->samples, 1, y, error);
+    if (status) return status;
+    status = grid_make(&grid, doubled(*x), doubled(*y), COARSE, error);
+    if (!status) status = density_of_target(target, picture->pool, &grid, error);
+    double peak = status ? 0 : grid_peak(&grid);
+    for (size_t i = 0; i < COARSE * COARSE && !status; i++) {
+        if (!(grid.log_density[i] > peak + worth_showing)) continue;
+        *x = (struct range){fmin(x->low, grid.points[2 * i]), fmax(x->high, grid.points[2 * i])};
+        *y = (struct range){fmin(y->low, grid.points[2 * i + 1]), fmax(y->high, grid.points[2 * i + 1])};
+    }
+    grid_free(&grid);
+    return status;
+}
+
+/* ---- Data ----------------------------------------------------------------------------------------------------- */
+
+/* Lines of value and density, of the samples' histogram and of the target's marginal, which is the sum of its grid. */
+static void write_marginal(FILE *script, const char *block, const nf_table *samples, const struct grid *grid,
+                           size_t column)
+{
+    const struct range range = column == 0 ? grid->x : grid->y;
+    double width = (range.high - range.low) / BINS, counts[BINS] = {0}, mass[BINS] = {0}, total = 0;
+    double peak = grid_peak(grid);
+    for (size_t r = 0; r < samples->rows; r++) {
+        double bin = floor((samples->values[r * samples->columns + column] - range.low) / width);
+        if (bin >= 0 && bin < BINS) counts[(size_t)bin] += 1 / (width * (double)samples->rows);
+    }
+    for (size_t i = 0; i < grid->cells * grid->cells; i++) {
+        size_t cell = column == 0 ? i % grid->cells : i / grid->cells;
+        double density = exp(grid->log_density[i] - peak);
+        mass[cell * BINS / grid->cells] += density;
+        total += density;
+    }
+    fprintf(script, "$%s << EOD\n", block);
+    for (size_t b = 0; b < BINS; b++)
+        fprintf(script, "%.8g %.8g %.8g\n", range.low + ((double)b + 0.5) * width, counts[b],
+                mass[b] / (total * width));
+    fprintf(script, "EOD\n");
+}
+
+static ad_status write_densities(FILE *script, const struct picture *picture, const nf_target *target,
+                                 struct grid *grid, ad_error *error)
+{
+    ad_status status = grid_flow(grid, picture->flow, 1, picture->pool, error);
+    if (status) return status;
+    grid_write(script, "flow", grid, grid_peak(grid));
+    status = density_of_target(target, picture->pool, grid, error);
+    if (status) return status;
+    grid_write(script, "target", grid, grid_peak(grid));
+    write_marginal(script, "across", picture->samples, grid, 0);
+    write_marginal(script, "up", picture->samples, grid, 1);
+    points_write(script, "samples", picture->samples);
+    return AD_OK;
+}
+
+/* ---- Panels --------------------------------------------------------------------------------------------------- */
+
+/* With units as long on both axes where that leaves most of the box. */
+static struct box panel_of(struct box box, const struct grid *grid)
+{
+    struct box equal = panel_equal_units(box, grid->x, grid->y, PICTURE_WIDTH, PICTURE_HEIGHT);
+    bool narrow = 2 * (equal.right - equal.left) < box.right - box.left;
+    bool low = 2 * (equal.top - equal.bottom) < box.top - box.bottom;
+    return narrow || low ? box : equal;
+}
+
+static void label_axes(FILE *script, const struct grid *grid)
+{
+    panel_ranges(script, grid->x, grid->y);
+    fprintf(script, "set xlabel 'z_1'; set ylabel 'z_2' offset 1; set xtics %.3g; set ytics %.3g\n", tic_step(grid->x),
+            tic_step(grid->y));
+}
+
+static void draw_density(FILE *script, struct box box, const struct grid *grid, const char *block, const char *title)
+{
+    panel_begin(script, panel_of(box, grid), title);
+    label_axes(script, grid);
+    panel_heat_map(script, block, grid);
+}
+
+/* The samples, with the marginals above and to the right. */
+static void draw_joint(FILE *script, struct box box, const struct grid *grid)
+{
+    const double part = 0.2, gap = 0.012;
+    box = panel_of(box, grid);
+    double width = (box.right - box.left) * part, height = (box.top - box.bottom) * part;
+    struct box middle = {box.left, box.right - width, box.bottom, box.top - height};
+    panel_begin(script, middle, "");
+    label_axes(script, grid);
+    fprintf(script, "plot $samples using 1:2 with points pt 7 ps dot / 2 lc rgb '%s' notitle\n", sample_colour);
+    panel_begin(script, (struct box){middle.left, middle.right, middle.top + gap * 1.6, box.top},
+                "Samples (orange), marginals of the target (blue)");
+    fprintf(script,
+            "set xrange [%.10g:%.10g]; set yrange [0:*]; unset xlabel; unset ylabel; unset ytics; set border 1\n"
+            "set format x ''\n",
+            grid->x.low, grid->x.high);
+    fprintf(script,
+            "plot $across using 1:2 with steps lw 2 lc rgb '%s' notitle, $across using 1:3 with lines lw 2 lc rgb '%s' "
+            "notitle\n",
+            sample_colour, data_colour);
+    panel_begin(script, (struct box){middle.right + gap, box.right, middle.bottom, middle.top}, "");
+    fprintf(script, "set yrange [%.10g:%.10g]; set xrange [0:*]; unset xtics; set border 2; set format y ''\n",
+            grid->y.low, grid->y.high);
+    fprintf(
+        script,
+        "plot $up using 2:1 with fsteps lw 2 lc rgb '%s' notitle, $up using 3:1 with lines lw 2 lc rgb '%s' notitle\n"
+        "set border 31\n",
+        sample_colour, data_colour);
+}
+
+ad_status target_picture_draw(const struct picture *picture, const nf_target *target, const char *path, ad_error *error)
+{
+    struct range x, y;
+    struct grid grid = {0};
+    ad_status status = find_ranges(picture, target, &x, &y, error);
+    if (!status) status = grid_make(&grid, x, y, GRID, error);
+    FILE *script = status ? NULL : gnuplot_begin(error);
+    if (!script) {
+        grid_free(&grid);
+        return status ? status : error->status;
+    }
+    panels_begin(script, path, PICTURE_WIDTH, PICTURE_HEIGHT);
+    status = write_densities(script, picture, target, &grid, error);
+    bool curves = inference_history(script, picture->record) > 0;
+    char *formula = nf_flow_formula(picture->flow, false), title[512];
+    snprintf(title, sizeof title, "%s for %s", formula ? formula : "", target->name);
+    ad_free(formula);
+    panels_title(script, title);
+    fprintf(script, "unset colorbox\n");
+    draw_density(script, (struct box){0.05, 0.32, 0.5, 0.9}, &grid, "target", "Density of the target");
+    draw_density(script, (struct box){0.385, 0.655, 0.5, 0.9}, &grid, "flow", "Density of the flow");
+    draw_joint(script, (struct box){0.72, 0.98, 0.5, 0.9}, &grid);
+    const double left[] = {0.05, 0.385, 0.72};
+    for (size_t i = 0; curves && i < 3; i++)
+        inference_curve(script, (struct box){left[i], left[i] + 0.26, 0.08, 0.36}, picture->record,
+                        (enum inference_curve)i);
+    panels_end(script);
+    grid_free(&grid);
+    if (!status) return gnuplot_finish(script, path, error);
+    fclose(script);
+    return status;
+}
