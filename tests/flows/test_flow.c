@@ -1,5 +1,5 @@
 /* Flows: densities against NumPy and against their own samples; the same bits however rows are evaluated. */
-#include "flow_tools.h"
+#include "flows/flow_tools.h"
 #include <weir/models.h>
 #include "scratch.h"
 

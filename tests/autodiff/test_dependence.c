@@ -1,6 +1,6 @@
 /* Which elements depend on which: what the tape shows against what a change of each element does. */
 #include <weir/flows.h>
-#include "reference.h"
+#include "autodiff/reference.h"
 #include "scratch.h"
 
 /* Fills depends (size(y), size(x)). */

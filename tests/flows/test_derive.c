@@ -1,6 +1,6 @@
 /* What the author of a bijector leaves out: inverses and log-dets that Weir derives, held to what the verifier asks of
  * those that are written. */
-#include "flow_tools.h"
+#include "flows/flow_tools.h"
 #include <weir/models.h>
 #include "scratch.h"
 

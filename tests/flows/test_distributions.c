@@ -1,5 +1,5 @@
 /* Base distributions: log p against SciPy, draws against the density, and their place in formulas. */
-#include "flow_tools.h"
+#include "flows/flow_tools.h"
 #include <weir/models.h>
 #include "scratch.h"
 

@@ -1,6 +1,6 @@
 /* Bijectors whose parameters networks compute: against NumPy; which feature sees which; splines at their knots, in
  * their tails and where they are steep; finite at extremes. */
-#include "flow_tools.h"
+#include "flows/flow_tools.h"
 #include <weir/models.h>
 #include "scratch.h"
 

@@ -1,5 +1,5 @@
 /* Saving and loading flows: the same flow comes back, and nothing else is believed. */
-#include "flow_tools.h"
+#include "flows/flow_tools.h"
 #include <weir/models.h>
 #include "files/safetensors.h"
 #include "scratch.h"

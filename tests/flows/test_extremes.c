@@ -1,5 +1,5 @@
 /* Bijectors where numbers are hard: the ends of a support, kinks, tiny and huge events. */
-#include "flow_tools.h"
+#include "flows/flow_tools.h"
 
 #include <math.h>
 

@@ -1,6 +1,6 @@
 /* Bijectors against numbers that others computed: each line of golden/bijectors_*.csv is a formula, D, the count of its
  * trained numbers, those, z, x and log|det dx/dz|, as the script beside it tells. */
-#include "flow_tools.h"
+#include "flows/flow_tools.h"
 #include "scratch.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
 /* Formulas: what they mean, how they are printed, and what is said about bad ones. */
-#include "flow_tools.h"
+#include "flows/flow_tools.h"
 #include "scratch.h"
 
 #include <ctype.h>

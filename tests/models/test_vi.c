@@ -1,6 +1,6 @@
 /* Variational inference: gradients of each objective and optima against closed forms, scores, how a fit is checked and
  * how it ends. */
-#include "flow_tools.h"
+#include "flows/flow_tools.h"
 #include <weir/models.h>
 #include "scratch.h"
 

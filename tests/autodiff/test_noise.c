@@ -1,5 +1,5 @@
 /* Random numbers, on tapes and off. */
-#include "engine.h"
+#include "autodiff/engine.h"
 
 static double *noise_of(problem *p, bool normal, ad_shape shape, unsigned stream, ad_dtype dtype)
 {

@@ -2,7 +2,7 @@
 #ifndef WEIR_TESTS_REFERENCE_H
 #define WEIR_TESTS_REFERENCE_H
 
-#include "engine.h"
+#include "autodiff/engine.h"
 
 enum { MAX_PARTS = 3 };
 

@@ -1,5 +1,5 @@
 /* Pareto smoothed importance sampling against ArviZ, and what it means. */
-#include "flow_tools.h"
+#include "flows/flow_tools.h"
 #include <weir/models.h>
 
 #include <check.h>

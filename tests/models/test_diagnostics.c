@@ -1,7 +1,7 @@
 /* Convergence diagnostics against ArviZ (tests/golden/diagnostics.py), and where they have no answer. */
 #include <weir/diagnostics.h>
 #include <weir/data.h>
-#include "flow_tools.h"
+#include "flows/flow_tools.h"
 #include "scratch.h"
 
 #include <math.h>

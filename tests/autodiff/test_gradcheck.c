@@ -1,5 +1,5 @@
 /* The gradient checker: it passes right gradients and catches wrong ones, of which it says where they are. */
-#include "engine.h"
+#include "autodiff/engine.h"
 #include "scratch.h"
 
 /* y = 2 a sin(b), with a gradient that may be wrong. */

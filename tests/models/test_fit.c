@@ -1,5 +1,5 @@
 /* Training: optimisers against their formulas, batches and splits through what they do, and how a fit ends. */
-#include "flow_tools.h"
+#include "flows/flow_tools.h"
 #include <weir/models.h>
 #include "scratch.h"
 

@@ -1,5 +1,5 @@
 /* Roots: maps of every kind solved for z to rounding, in both dtypes; rows by themselves; lifetimes. */
-#include "engine.h"
+#include "autodiff/engine.h"
 #include "scratch.h"
 
 #include <float.h>

@@ -1,5 +1,5 @@
 /* Bijectors: each map against its formula, inverses, log-dets, Jacobians; the verifier; and one from outside. */
-#include "flow_tools.h"
+#include "flows/flow_tools.h"
 #include <weir/models.h>
 #include "scratch.h"
 

@@ -1,6 +1,6 @@
 /* Optimisers against steps computed elsewhere, and what goes for all of them; schedules. */
 #include <weir/models.h>
-#include "flow_tools.h"
+#include "flows/flow_tools.h"
 #include "training/optimizer.h"
 #include "scratch.h"
 

@@ -1,6 +1,6 @@
 /* NUTS: its parts against definitions, its draws against closed forms and quadrature. */
 #include <weir/nuts.h>
-#include "flow_tools.h"
+#include "flows/flow_tools.h"
 #include "nuts/metric.h"
 #include "nuts/nuts_tree.h"
 #include "scratch.h"

@@ -1,6 +1,6 @@
 /* Every op: values against plain loops in long double, gradients against finite differences. What the table of ops
  * holds is tested; an op without samples, or without a reference, fails. */
-#include "reference.h"
+#include "autodiff/reference.h"
 
 #include <float.h>
 

@@ -1,5 +1,5 @@
 /* The tape: shapes, mistakes and how they are told, print-outs, and gradients. */
-#include "engine.h"
+#include "autodiff/engine.h"
 
 /* ---- Shapes -------------------------------------------------------------------------------------------------- */
 

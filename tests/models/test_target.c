@@ -1,6 +1,6 @@
 /* Targets: each constraint's map and log-determinant, and the built-in densities against values from SciPy and against
  * their integrals. */
-#include "flow_tools.h"
+#include "flows/flow_tools.h"
 #include <weir/target.h>
 
 #include <check.h>

@@ -1,5 +1,5 @@
 /* Callbacks: when they are called, what they see, and what they conclude. */
-#include "flow_tools.h"
+#include "flows/flow_tools.h"
 #include <weir/models.h>
 #include "scratch.h"
 

@@ -1,5 +1,5 @@
 /* Plans and runs: bits that don't depend on threads and tiles, options and mistakes, print-outs, faults, memory. */
-#include "engine.h"
+#include "autodiff/engine.h"
 #include "scratch.h"
 
 /* ---- Bits ---------------------------------------------------------------------------------------------------- */

@@ -1,6 +1,6 @@
 /* Posteriors and other targets as users fit and sample them: flows and NUTS against closed forms, quadrature, published
  * values, and each other. */
-#include "flow_tools.h"
+#include "flows/flow_tools.h"
 #include <weir/models.h>
 #include <weir/nuts.h>
 
