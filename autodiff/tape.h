@@ -29,6 +29,10 @@ void ad_tape_fail(ad_tape *tape, ad_status status, const char *format, ...) AD_P
  */
 void ad_tape_enter(ad_tape *tape, const char *name);
 void ad_tape_leave(ad_tape *tape);
+/* Zeroed memory for `count` elements of `size` bytes, 16-byte aligned, that is freed with the tape: for what a
+ * recording keeps beside its nodes. NULL when memory is out, which sticks to the tape, and for a NULL tape. A tape that
+ * has failed gives memory too. */
+void *ad_tape_alloc(ad_tape *tape, size_t count, size_t size);
 /* One line per node: id, kind, shape, op, arguments, scope. */
 void ad_tape_print(const ad_tape *tape, FILE *to);
 

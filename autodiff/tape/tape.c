@@ -62,6 +62,16 @@ void ad_tape_leave(ad_tape *tape)
     *(slash ? slash : tape->scope) = '\0';
 }
 
+void *ad_tape_alloc(ad_tape *tape, size_t count, size_t size)
+{
+    if (!tape) return NULL;
+    void *memory = ad__arena_alloc(&tape->arena, count, size);
+    if (!memory)
+        ad_tape_fail(tape, AD_ERROR_MEMORY, "out of memory for %zu elements of %zu bytes that live with the tape",
+                     count, size);
+    return memory;
+}
+
 bool ad_is_valid(ad_var v)
 {
     return v.tape && v.id >= 0;

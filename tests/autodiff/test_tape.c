@@ -324,6 +324,33 @@ static char *print_to_string(ad_tape *tape)
     return text;
 }
 
+/* Small blocks share a chunk of the arena, large ones have their own. */
+START_TEST(memory_of_the_tape)
+{
+    ad_tape *tape = ad_tape_new();
+    enum { BLOCKS = 40, ELEMENTS = 5000 };
+    double *block[BLOCKS];
+    for (int b = 0; b < BLOCKS; b++) {
+        block[b] = ad_tape_alloc(tape, ELEMENTS, sizeof *block[b]);
+        ck_assert_ptr_nonnull(block[b]);
+        ck_assert_uint_eq((uintptr_t)block[b] % 16, 0);
+        for (size_t i = 0; i < ELEMENTS; i++) ck_assert(block[b][i] == 0);
+        for (size_t i = 0; i < ELEMENTS; i++) block[b][i] = b + 1;
+    }
+    ck_assert_ptr_nonnull(ad_tape_alloc(tape, 0, 8));
+    for (int b = 0; b < BLOCKS; b++)
+        for (size_t i = 0; i < ELEMENTS; i++) ck_assert(block[b][i] == b + 1);
+    ck_assert_ptr_null(ad_tape_error(tape));
+
+    ck_assert_ptr_null(ad_tape_alloc(tape, SIZE_MAX / 2, 4));
+    ck_assert_ptr_nonnull(ad_tape_error(tape));
+    ck_assert_int_eq(ad_tape_error(tape)->status, AD_ERROR_MEMORY);
+    ck_assert_ptr_nonnull(ad_tape_alloc(tape, 1, 1));
+    ad_tape_free(tape);
+    ck_assert_ptr_null(ad_tape_alloc(NULL, 1, 1));
+}
+END_TEST
+
 START_TEST(print_out)
 {
     ad_tape *tape = ad_tape_new();
@@ -570,6 +597,7 @@ Suite *tape_suite(void)
     tcase_add_test(recording, own_errors);
     tcase_add_test(recording, no_tape);
     tcase_add_test(recording, scopes_too_deep);
+    tcase_add_test(recording, memory_of_the_tape);
     tcase_add_test(recording, print_out);
     suite_add_tcase(suite, recording);
     TCase *gradients = tcase_create("gradients");
