@@ -42,9 +42,28 @@ typedef struct {
     char *name; /* within its bijector */
     nf_parameter_spec spec;
     double *value; /* [size] of ρ; the bijector's own copy, float64 */
-    ad_var var;    /* ρ on the tape being recorded */
-    ad_var update; /* what nf_update() recorded, or invalid */
 } nf_parameter;
+
+/* ---- Scopes ---------------------------------------------------------------------------------------------------- */
+
+/* A parameter on a tape. */
+typedef struct {
+    ad_var var;    /* ρ */
+    ad_var update; /* what nf_update() recorded, or invalid */
+} nf_bound_parameter;
+
+/* What recording a bijector needs beside its argument: nf_bind() makes it for a tape, on which it lives, and hands it
+ * to forward and inverse. A bijector itself holds nothing of a tape, so the same one can be recorded on several tapes,
+ * and by several threads, at once. */
+typedef struct nf_scope {
+    const nf_bijector *self; /* what is recorded */
+    ad_tape *tape;
+    nf_bound_parameter
+        *parameter;         /* self->parameter[i], followed by those of the children, in nf_each_parameter()'s order */
+    ad_var context;         /* nf_context() */
+    bool training;          /* nf_set_training() */
+    struct nf_scope *child; /* of self->child[i] */
+} nf_scope;
 
 /* ---- The bijector contract -------------------------------------------------------------------------------------- */
 typedef enum {
@@ -80,17 +99,17 @@ typedef struct nf_bijector_type {
     /* Record the map and, in *log_det, the log|det J| of the same pass: per-row or shared, shape (). Both may be left
      * to the engine. *log_det left alone: taken from the Jacobian on the tape, whose diagonal or triangular structure
      * is seen from what depends on what; a dense one goes through LU. One of the two functions NULL: the other is
-     * solved by Newton's method to the precision of the dtype and differentiated implicitly; the map must then be
-     * defined on all reals, and smooth. Where a log-det jumps, gradients don't feel the jump: leaky.c shows a remedy,
-     * while self->training. */
-    ad_var (*forward)(const nf_bijector *self, ad_var z, ad_var *log_det);
-    ad_var (*inverse)(const nf_bijector *self, ad_var x, ad_var *log_det);
+     * solved for, to the precision of the dtype, and differentiated implicitly: by bracketing where the Jacobian is
+     * diagonal or triangular, else by Newton's method; the map must then be defined on all reals, and smooth. Where a
+     * log-det jumps, gradients don't feel the jump: leaky.c shows a remedy, while at->training. */
+    ad_var (*forward)(const nf_scope *at, ad_var z, ad_var *log_det);
+    ad_var (*inverse)(const nf_scope *at, ad_var x, ad_var *log_det);
     /* Set parameters from data (rows, dim) on the x side. NULL: nothing to set. */
     ad_status (*fit)(nf_bijector *self, const double *x, size_t rows, ad_error *error);
     /* A base distribution has these two in place of forward and inverse: log p(z), per-row, shape (); and a draw,
      * per-row, shape (dim), from ad_normal and ad_uniform. */
-    ad_var (*log_prob)(const nf_bijector *self, ad_var z);
-    ad_var (*sample)(const nf_bijector *self, ad_tape *tape);
+    ad_var (*log_prob)(const nf_scope *at, ad_var z);
+    ad_var (*sample)(const nf_scope *at);
 } nf_bijector_type;
 
 /* An instance. Read it; change it through the functions below only. */
@@ -107,24 +126,24 @@ struct nf_bijector {
     size_t n_parameter;
     nf_bijector **child; /* of a chain, of invert */
     size_t n_child;
-    bool borrows;       /* the children belong to another: a slice of a chain */
-    ad_var context_var; /* on the tape being recorded; nf_context() */
-    bool training;      /* nf_set_training() */
+    bool is_chain; /* its children are steps of a formula */
+    bool borrows;  /* the children belong to another: a slice of a chain */
 };
 
 /* In build: add a parameter. */
 ad_status nf_declare(nf_bijector *self, const nf_parameter_spec *spec, ad_error *error);
-/* In forward and inverse: the parameter on the tape. In build and after: the named argument's value. */
-ad_var nf_param(const nf_bijector *self, const char *name);
+/* In build and after: the named argument's value. */
 double nf_argument_value(const nf_bijector *self, const char *name);
+/* In forward and inverse: the parameter on the tape. */
+ad_var nf_param(const nf_scope *at, const char *name);
 /* Its float64 values (of ρ), to read or to set in fit; NULL when there is none of this name. */
 double *nf_parameter_value(const nf_bijector *self, const char *name);
 /* Set ρ so that the parameter has these values; false when there is none of this name. */
 bool nf_parameter_set(nf_bijector *self, const char *name, const double *value);
 /* In forward and inverse: the context vector of the row, shape (self->context); invalid when there is none. */
-ad_var nf_context(const nf_bijector *self);
-/* In forward and inverse while self->training: a fixed parameter's value after this training step. */
-void nf_update(const nf_bijector *self, const char *name, ad_var value);
+ad_var nf_context(const nf_scope *at);
+/* In forward and inverse while at->training: a fixed parameter's value after this training step. */
+void nf_update(const nf_scope *at, const char *name, ad_var value);
 
 /* Make a type of your own known to formulas, at the start of the program, before other threads. The type must outlive
  * all use. AD_ERROR_ARGUMENT: its name is taken or isn't a name, or it has neither forward nor inverse. */
@@ -171,22 +190,28 @@ const nf_bijector_type *const *nf_bijector_types(void);
 const nf_bijector_type *const *nf_distribution_types(void);
 
 /* ---- Recording -------------------------------------------------------------------------------------------------- */
-/* Put the parameters of a bijector and of all below it on a tape, and its context vector, if it has one, as an input;
- * before nf_forward and nf_inverse, once for each tape. */
-void nf_bind(nf_bijector *bijector, ad_tape *tape);
+
+/* Put the parameters of a bijector and of all below it on a tape, and its context vector, if it has one, as an input.
+ * The scope is the tape's. NULL where memory is out or the tape is NULL: the error sticks to the tape, and what is
+ * recorded on this scope does nothing. */
+nf_scope *nf_bind(const nf_bijector *bijector, ad_tape *tape);
 /* After nf_bind: another value as the context vector (an embedding recorded on the tape), for all below. */
-void nf_set_context(nf_bijector *bijector, ad_var context);
+void nf_set_context(nf_scope *at, ad_var context);
 /* After nf_bind: record the training step's form, for bijectors that see the batch (batchnorm), for all below. */
-void nf_set_training(nf_bijector *bijector);
-ad_var nf_forward(const nf_bijector *bijector, ad_var z, ad_var *log_det);
-ad_var nf_inverse(const nf_bijector *bijector, ad_var x, ad_var *log_det);
+void nf_set_training(nf_scope *at);
+/* A scope like another, in which no gradient passes through the parameters. */
+nf_scope *nf_stop_gradient(const nf_scope *at);
+ad_var nf_forward(const nf_scope *at, ad_var z, ad_var *log_det);
+ad_var nf_inverse(const nf_scope *at, ad_var x, ad_var *log_det);
+/* For a float64 plan made from the tape: bind every parameter below to its bijector's values. */
+void nf_bind_plan(const nf_scope *at, ad_plan *plan);
 /* nf_bijector_type.fit of every bijector that has one, each with the data as seen at its place in the chain. context:
  * (rows, bijector->context), or NULL when that is 0. */
 ad_status nf_bijector_fit(nf_bijector *bijector, const double *x, const double *context, size_t rows, ad_error *error);
 
 /* Call visit for every parameter below, with its full name: "0.maf.weight0". Stops when it returns false. */
-bool nf_each_parameter(nf_bijector *bijector, bool (*visit)(void *context, const char *name, nf_parameter *parameter),
-                       void *context);
+bool nf_each_parameter(const nf_bijector *bijector,
+                       bool (*visit)(void *context, const char *name, nf_parameter *parameter), void *context);
 
 WEIR_END_DECLARATIONS
 

@@ -38,30 +38,43 @@ size_t nf_flow_fixed_count(const nf_flow *flow);
 void nf_flow_push(nf_flow *flow);
 void nf_flow_pull(nf_flow *flow);
 
-/* Put the flow's parameters, and its context vector, on a tape: once for each, before the two below. */
-void nf_flow_bind(const nf_flow *flow, ad_tape *tape);
+/* The flow on a tape: scopes of its two parts. */
+typedef struct {
+    const nf_flow *flow;
+    ad_tape *tape;
+    nf_scope *base, *bijector; /* NULL where memory was out, which the tape knows */
+} nf_flow_scope;
+
+/* Put the flow's parameters, and its context vector, on a tape. */
+nf_flow_scope nf_flow_bind(const nf_flow *flow, ad_tape *tape);
+/* The same vars, but no gradient passes through the parameters. */
+nf_flow_scope nf_flow_stop_gradient(const nf_flow_scope *at);
 /* Record log p(x); and a draw x with its log p(x) from the same pass. */
-ad_var nf_flow_record_log_prob(const nf_flow *flow, ad_var x);
-ad_var nf_flow_record_sample(const nf_flow *flow, ad_tape *tape, ad_var *log_prob);
-/* For a plan made from a tape on which the flow was bound: bind every parameter. */
-void nf_flow_bind_plan(const nf_flow *flow, ad_plan *plan);
-/* Parameter number i, trained ones first, and where it begins in nf_flow_parameters(), in elements; how many parameters
- * are trained, and how many there are. */
-const nf_parameter *nf_flow_parameter(const nf_flow *flow, size_t i, size_t *offset);
+ad_var nf_flow_record_log_prob(const nf_flow_scope *at, ad_var x);
+ad_var nf_flow_record_sample(const nf_flow_scope *at, ad_var *log_prob);
+/* For a plan made from this tape: bind every parameter to nf_flow_parameters(). */
+void nf_flow_bind_plan(const nf_flow_scope *at, ad_plan *plan);
+
+/* Parameters are numbered, trained ones first: how many are trained, and how many there are; number i, and where it
+ * begins in nf_flow_parameters(), in elements; and number i on a tape. */
 size_t nf_flow_trained_parameters(const nf_flow *flow);
 size_t nf_flow_all_parameters(const nf_flow *flow);
+const nf_parameter *nf_flow_parameter(const nf_flow *flow, size_t i, size_t *offset);
+nf_bound_parameter nf_flow_bound_parameter(const nf_flow_scope *at, size_t i);
 
-/* In the next three, context is (rows, nf_flow_context()): what each row is conditioned on; NULL when that is 0. */
+/* In the next three, context is (rows, nf_flow_context()): what each row is conditioned on; NULL when that is 0.
+ * Several threads may evaluate one flow at once, each with a pool of its own or NULL, while none changes it. The plans
+ * that they run are kept with the flow: of each kind as many as threads have called at once. */
 
 /* log p of each row of x (rows, dim), in nats, into log_prob (rows). */
-ad_status nf_log_prob(nf_flow *flow, const double *x, const double *context, size_t rows, double *log_prob,
+ad_status nf_log_prob(const nf_flow *flow, const double *x, const double *context, size_t rows, double *log_prob,
                       ad_pool *pool, ad_error *error);
 /* Draw x (rows, dim); sample number i is a function of (seed, i). log_prob: of each, from the same pass; or NULL. */
-ad_status nf_sample(nf_flow *flow, const double *context, size_t rows, uint64_t seed, double *x, double *log_prob,
+ad_status nf_sample(const nf_flow *flow, const double *context, size_t rows, uint64_t seed, double *x, double *log_prob,
                     ad_pool *pool, ad_error *error);
 /* x (rows, dim) from z and back, with the log-determinant of the direction taken, or NULL. */
-ad_status nf_transform(nf_flow *flow, bool inverse, const double *in, const double *context, size_t rows, double *out,
-                       double *log_det, ad_pool *pool, ad_error *error);
+ad_status nf_transform(const nf_flow *flow, bool inverse, const double *in, const double *context, size_t rows,
+                       double *out, double *log_det, ad_pool *pool, ad_error *error);
 
 WEIR_END_DECLARATIONS
 

@@ -76,7 +76,7 @@ ad_status nf_fit(nf_flow *flow, const double *x, size_t rows, const nf_fit_optio
 /* Mean of -log p over rows, nats per row, and its standard error (NULL if not wanted). Where a row has density 0 they
  * are infinity and NaN; a log p that is NaN is AD_ERROR_NUMERIC, and the message tells its row. context: as
  * nf_log_prob() has it. */
-ad_status nf_nll(nf_flow *flow, const double *x, const double *context, size_t rows, double *nll,
+ad_status nf_nll(const nf_flow *flow, const double *x, const double *context, size_t rows, double *nll,
                  double *standard_error, ad_pool *pool, ad_error *error);
 
 WEIR_END_DECLARATIONS

@@ -101,7 +101,7 @@ ad_status nf_vi(nf_flow *flow, const nf_target *target, const nf_vi_options *opt
                 ad_error *error);
 
 /* Score the flow by `draws` draws, a function of the seed. */
-ad_status nf_vi_evaluate(nf_flow *flow, const nf_target *target, size_t draws, uint64_t seed, nf_vi_score *score,
+ad_status nf_vi_evaluate(const nf_flow *flow, const nf_target *target, size_t draws, uint64_t seed, nf_vi_score *score,
                          ad_pool *pool, ad_error *error);
 
 /* Mean and standard deviation of a number, with their Monte-Carlo standard errors. */
@@ -112,8 +112,8 @@ typedef struct {
 /* What the fit tells of the target: of each of the nf_target_size() elements, on the user's scale, by `draws` draws of
  * the flow (those that the fit is scored by) with smoothed importance weights, which take out what the fit itself is
  * off. They can be trusted where *khat < 0.7 (NULL: not wanted). Everything is NaN where no draw has a weight. */
-ad_status nf_vi_summarize(nf_flow *flow, const nf_target *target, size_t draws, uint64_t seed, nf_vi_moments *moments,
-                          double *khat, ad_pool *pool, ad_error *error);
+ad_status nf_vi_summarize(const nf_flow *flow, const nf_target *target, size_t draws, uint64_t seed,
+                          nf_vi_moments *moments, double *khat, ad_pool *pool, ad_error *error);
 
 WEIR_END_DECLARATIONS
 

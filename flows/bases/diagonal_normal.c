@@ -13,18 +13,18 @@ static ad_status build(nf_bijector *self, ad_error *error)
     return status == AD_OK ? nf_declare(self, &scale, error) : status;
 }
 
-static ad_var log_prob(const nf_bijector *self, ad_var z)
+static ad_var log_prob(const nf_scope *at, ad_var z)
 {
     const double log_two_pi = 1.8378770664093454836;
-    ad_var scale = nf_param(self, "scale"), u = ad_div(ad_sub(z, nf_param(self, "loc")), scale);
+    ad_var scale = nf_param(at, "scale"), u = ad_div(ad_sub(z, nf_param(at, "loc")), scale);
     ad_var each = ad_add(ad_mul_scalar(ad_square(u), 0.5), ad_log(scale));
-    return ad_add_scalar(ad_neg(ad_sum(each)), -0.5 * (double)self->dim * log_two_pi);
+    return ad_add_scalar(ad_neg(ad_sum(each)), -0.5 * (double)at->self->dim * log_two_pi);
 }
 
-static ad_var sample(const nf_bijector *self, ad_tape *tape)
+static ad_var sample(const nf_scope *at)
 {
-    ad_var u = ad_normal(tape, AD_SHAPE(self->dim), 0);
-    return ad_add(ad_mul(u, nf_param(self, "scale")), nf_param(self, "loc"));
+    ad_var u = ad_normal(at->tape, AD_SHAPE(at->self->dim), 0);
+    return ad_add(ad_mul(u, nf_param(at, "scale")), nf_param(at, "loc"));
 }
 
 const nf_bijector_type nf__type_diagonal_normal = {

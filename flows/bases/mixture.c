@@ -25,18 +25,18 @@ static ad_status build(nf_bijector *self, ad_error *error)
     return status == AD_OK ? nf_declare(self, &scale, error) : status;
 }
 
-static ad_var log_weights(const nf_bijector *self)
+static ad_var log_weights(const nf_scope *at)
 {
-    ad_var logit = nf_param(self, "logit");
+    ad_var logit = nf_param(at, "logit");
     return ad_sub(logit, ad_logsumexp(logit));
 }
 
-static ad_var log_prob(const nf_bijector *self, ad_var z)
+static ad_var log_prob(const nf_scope *at, ad_var z)
 {
     const double log_two_pi = 1.8378770664093454836;
-    ad_var scale = nf_param(self, "scale"), u = ad_div(ad_sub(z, nf_param(self, "loc")), scale);   // (K, dim)
+    ad_var scale = nf_param(at, "scale"), u = ad_div(ad_sub(z, nf_param(at, "loc")), scale);       // (K, dim)
     ad_var each = ad_neg(ad_sum_axis(ad_add(ad_mul_scalar(ad_square(u), 0.5), ad_log(scale)), 1)); // (K)
-    return ad_add_scalar(ad_logsumexp(ad_add(each, log_weights(self))), -0.5 * (double)self->dim * log_two_pi);
+    return ad_add_scalar(ad_logsumexp(ad_add(each, log_weights(at))), -0.5 * (double)at->self->dim * log_two_pi);
 }
 
 /* v (k) between zeros: `before` of them, and as many after as make k+1. */
@@ -52,16 +52,16 @@ static ad_var padded(ad_var v, size_t before, size_t k)
 }
 
 /* One for the component between whose cumulative weights u falls, zero for the others. */
-static ad_var sample(const nf_bijector *self, ad_tape *tape)
+static ad_var sample(const nf_scope *at)
 {
-    size_t k = components(self);
-    ad_var u = ad_uniform(tape, AD_SCALAR, 1), upper = ad_cumsum(ad_exp(log_weights(self)), 0, false); // (K)
+    size_t k = components(at->self);
+    ad_var u = ad_uniform(at->tape, AD_SCALAR, 1), upper = ad_cumsum(ad_exp(log_weights(at)), 0, false); // (K)
     ad_var lower = ad_slice(padded(upper, 1, k), 0, 0, k),
            above = padded(ad_greater_equal(u, lower), 0, k);                        // 1 … 1 0 … 0
     ad_var chosen = ad_sub(ad_slice(above, 0, 0, k), ad_slice(above, 0, 1, k + 1)); // (K)
-    ad_var loc = ad_matmul(ad_transpose(nf_param(self, "loc")), chosen);
-    ad_var scale = ad_matmul(ad_transpose(nf_param(self, "scale")), chosen);
-    return ad_add(loc, ad_mul(scale, ad_normal(tape, AD_SHAPE(self->dim), 0)));
+    ad_var loc = ad_matmul(ad_transpose(nf_param(at, "loc")), chosen);
+    ad_var scale = ad_matmul(ad_transpose(nf_param(at, "scale")), chosen);
+    return ad_add(loc, ad_mul(scale, ad_normal(at->tape, AD_SHAPE(at->self->dim), 0)));
 }
 
 static const nf_argument arguments[] = {

@@ -3,15 +3,15 @@
 
 #include <weir/bijector.h>
 
-static ad_var log_prob(const nf_bijector *self, ad_var z)
+static ad_var log_prob(const nf_scope *at, ad_var z)
 {
     const double log_two_pi = 1.8378770664093454836;
-    return ad_add_scalar(ad_mul_scalar(ad_sum(ad_square(z)), -0.5), -0.5 * (double)self->dim * log_two_pi);
+    return ad_add_scalar(ad_mul_scalar(ad_sum(ad_square(z)), -0.5), -0.5 * (double)at->self->dim * log_two_pi);
 }
 
-static ad_var sample(const nf_bijector *self, ad_tape *tape)
+static ad_var sample(const nf_scope *at)
 {
-    return ad_normal(tape, AD_SHAPE(self->dim), 0);
+    return ad_normal(at->tape, AD_SHAPE(at->self->dim), 0);
 }
 
 const nf_bijector_type nf__type_normal = {

@@ -11,23 +11,23 @@
 
 #include <math.h>
 
-static ad_var log_prob(const nf_bijector *self, ad_var z)
+static ad_var log_prob(const nf_scope *at, ad_var z)
 {
     const double pi = 3.14159265358979323846, smallest = 1e-18;
-    double df = nf_argument_value(self, "df");
+    double df = nf_argument_value(at->self, "df");
     /* log(1 + z²/ν) = softplus(2 log|z| - log ν): no square that could overflow */
     ad_var size = ad_maximum(ad_abs(z), ad_scalar(z.tape, smallest));
     ad_var each = ad_softplus(ad_add_scalar(ad_mul_scalar(ad_log(size), 2), -log(df)));
     double constant = lgamma((df + 1) / 2) - lgamma(df / 2) - 0.5 * log(df * pi);
-    return ad_add_scalar(ad_mul_scalar(ad_sum(each), -(df + 1) / 2), (double)self->dim * constant);
+    return ad_add_scalar(ad_mul_scalar(ad_sum(each), -(df + 1) / 2), (double)at->self->dim * constant);
 }
 
-static ad_var sample(const nf_bijector *self, ad_tape *tape)
+static ad_var sample(const nf_scope *at)
 {
     const double two_pi = 6.28318530717958647692;
-    double df = nf_argument_value(self, "df");
-    ad_shape shape = AD_SHAPE(self->dim);
-    ad_var u = ad_uniform(tape, shape, 0), v = ad_uniform(tape, shape, 1);
+    double df = nf_argument_value(at->self, "df");
+    ad_shape shape = AD_SHAPE(at->self->dim);
+    ad_var u = ad_uniform(at->tape, shape, 0), v = ad_uniform(at->tape, shape, 1);
     ad_var radius = ad_sqrt(ad_mul_scalar(ad_expm1(ad_mul_scalar(ad_log(u), -2 / df)), df));
     return ad_mul(radius, ad_cos(ad_mul_scalar(v, two_pi)));
 }

@@ -12,18 +12,18 @@ static ad_status build(nf_bijector *self, ad_error *error)
     return ad_error_set(error, AD_ERROR_ARGUMENT, "uniform: expected low < high, got %g and %g", low, high);
 }
 
-static ad_var log_prob(const nf_bijector *self, ad_var z)
+static ad_var log_prob(const nf_scope *at, ad_var z)
 {
-    double low = nf_argument_value(self, "low"), high = nf_argument_value(self, "high");
+    double low = nf_argument_value(at->self, "low"), high = nf_argument_value(at->self, "high");
     ad_var beyond = ad_maximum(ad_sub(ad_scalar(z.tape, low), z), ad_add_scalar(z, -high)); /* how far outside */
     ad_var outside = ad_greater(ad_max(beyond), ad_scalar(z.tape, 0));
-    return ad_where(outside, ad_scalar(z.tape, -INFINITY), ad_scalar(z.tape, -(double)self->dim * log(high - low)));
+    return ad_where(outside, ad_scalar(z.tape, -INFINITY), ad_scalar(z.tape, -(double)at->self->dim * log(high - low)));
 }
 
-static ad_var sample(const nf_bijector *self, ad_tape *tape)
+static ad_var sample(const nf_scope *at)
 {
-    double low = nf_argument_value(self, "low"), high = nf_argument_value(self, "high");
-    return ad_add_scalar(ad_mul_scalar(ad_uniform(tape, AD_SHAPE(self->dim), 0), high - low), low);
+    double low = nf_argument_value(at->self, "low"), high = nf_argument_value(at->self, "high");
+    return ad_add_scalar(ad_mul_scalar(ad_uniform(at->tape, AD_SHAPE(at->self->dim), 0), high - low), low);
 }
 
 static const nf_argument arguments[] = {

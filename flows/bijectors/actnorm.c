@@ -15,18 +15,18 @@ static ad_status build(nf_bijector *self, ad_error *error)
     return status == AD_OK ? nf_declare(self, &log_scale, error) : status;
 }
 
-static ad_var forward(const nf_bijector *self, ad_var z, ad_var *log_det)
+static ad_var forward(const nf_scope *at, ad_var z, ad_var *log_det)
 {
-    ad_var log_scale = nf_param(self, "log_scale");
+    ad_var log_scale = nf_param(at, "log_scale");
     *log_det = ad_sum(log_scale);
-    return ad_add(ad_mul(z, ad_exp(log_scale)), nf_param(self, "loc"));
+    return ad_add(ad_mul(z, ad_exp(log_scale)), nf_param(at, "loc"));
 }
 
-static ad_var inverse(const nf_bijector *self, ad_var x, ad_var *log_det)
+static ad_var inverse(const nf_scope *at, ad_var x, ad_var *log_det)
 {
-    ad_var log_scale = nf_param(self, "log_scale");
+    ad_var log_scale = nf_param(at, "log_scale");
     *log_det = ad_neg(ad_sum(log_scale));
-    return ad_mul(ad_sub(x, nf_param(self, "loc")), ad_exp(ad_neg(log_scale)));
+    return ad_mul(ad_sub(x, nf_param(at, "loc")), ad_exp(ad_neg(log_scale)));
 }
 
 static ad_status fit(nf_bijector *self, const double *x, size_t rows, ad_error *error)

@@ -84,40 +84,40 @@ static ad_var capacitance(ad_var v, ad_var w)
     return ad_add(ad_matmul(ad_transpose(v), w), nf_identity(v.tape, ad_shape_of(v).dim[1]));
 }
 
-static ad_var log_abs_det(const nf_bijector *self, ad_var l)
+static ad_var log_abs_det(const nf_scope *at, ad_var l)
 {
-    if (rank_of(self) == 0) return log_det_l(self, l);
-    ad_var v = nf_param(self, "v");
-    if (factorises_dense(self)) return ad_log_abs_det(dense(self, l, v));
-    return ad_add(log_det_l(self, l), ad_log_abs_det(capacitance(v, solve_l(self, l, v))));
+    if (rank_of(at->self) == 0) return log_det_l(at->self, l);
+    ad_var v = nf_param(at, "v");
+    if (factorises_dense(at->self)) return ad_log_abs_det(dense(at->self, l, v));
+    return ad_add(log_det_l(at->self, l), ad_log_abs_det(capacitance(v, solve_l(at->self, l, v))));
 }
 
 /* A⁻¹ y */
-static ad_var solve(const nf_bijector *self, ad_var l, ad_var y)
+static ad_var solve(const nf_scope *at, ad_var l, ad_var y)
 {
-    if (rank_of(self) == 0) return solve_l(self, l, y);
-    ad_var v = nf_param(self, "v");
-    if (factorises_dense(self)) return ad_solve(dense(self, l, v), y);
-    ad_var u = solve_l(self, l, y), w = solve_l(self, l, v);
+    if (rank_of(at->self) == 0) return solve_l(at->self, l, y);
+    ad_var v = nf_param(at, "v");
+    if (factorises_dense(at->self)) return ad_solve(dense(at->self, l, v), y);
+    ad_var u = solve_l(at->self, l, y), w = solve_l(at->self, l, v);
     return ad_sub(u, ad_matmul(w, ad_solve(capacitance(v, w), ad_matmul(ad_transpose(v), u))));
 }
 
-static ad_var forward(const nf_bijector *self, ad_var z, ad_var *log_det)
+static ad_var forward(const nf_scope *at, ad_var z, ad_var *log_det)
 {
-    ad_var l = nf_param(self, "l"), x = is_diagonal(self) ? ad_mul(l, z) : ad_matmul(l, z);
-    *log_det = log_abs_det(self, l);
-    if (rank_of(self) > 0) {
-        ad_var v = nf_param(self, "v");
+    ad_var l = nf_param(at, "l"), x = is_diagonal(at->self) ? ad_mul(l, z) : ad_matmul(l, z);
+    *log_det = log_abs_det(at, l);
+    if (rank_of(at->self) > 0) {
+        ad_var v = nf_param(at, "v");
         x = ad_add(x, ad_matmul(v, ad_matmul(ad_transpose(v), z)));
     }
-    return ad_add(x, nf_param(self, "shift"));
+    return ad_add(x, nf_param(at, "shift"));
 }
 
-static ad_var inverse(const nf_bijector *self, ad_var x, ad_var *log_det)
+static ad_var inverse(const nf_scope *at, ad_var x, ad_var *log_det)
 {
-    ad_var l = nf_param(self, "l");
-    *log_det = ad_neg(log_abs_det(self, l));
-    return solve(self, l, ad_sub(x, nf_param(self, "shift")));
+    ad_var l = nf_param(at, "l");
+    *log_det = ad_neg(log_abs_det(at, l));
+    return solve(at, l, ad_sub(x, nf_param(at, "shift")));
 }
 
 static const nf_argument arguments[] = {

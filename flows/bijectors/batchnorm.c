@@ -24,40 +24,40 @@ static ad_status build(nf_bijector *self, ad_error *error)
 }
 
 /* log of √(v + ε) exp(-γ), what z - β is multiplied by. */
-static ad_var log_scale(const nf_bijector *self, ad_var variance)
+static ad_var log_scale(const nf_scope *at, ad_var variance)
 {
-    ad_var regular = ad_add_scalar(variance, nf_argument_value(self, "epsilon"));
-    return ad_sub(ad_mul_scalar(ad_log(regular), 0.5), nf_param(self, "log_gain"));
+    ad_var regular = ad_add_scalar(variance, nf_argument_value(at->self, "epsilon"));
+    return ad_sub(ad_mul_scalar(ad_log(regular), 0.5), nf_param(at, "log_gain"));
 }
 
-static ad_var forward(const nf_bijector *self, ad_var z, ad_var *log_det)
+static ad_var forward(const nf_scope *at, ad_var z, ad_var *log_det)
 {
-    ad_var scale = log_scale(self, nf_param(self, "variance"));
+    ad_var scale = log_scale(at, nf_param(at, "variance"));
     *log_det = ad_sum(scale);
-    return ad_add(ad_mul(ad_sub(z, nf_param(self, "offset")), ad_exp(scale)), nf_param(self, "mean"));
+    return ad_add(ad_mul(ad_sub(z, nf_param(at, "offset")), ad_exp(scale)), nf_param(at, "mean"));
 }
 
-static ad_var running(const nf_bijector *self, const char *name, ad_var of_batch)
+static ad_var running(const nf_scope *at, const char *name, ad_var of_batch)
 {
-    double momentum = nf_argument_value(self, "momentum");
-    return ad_add(ad_mul_scalar(nf_param(self, name), 1 - momentum), ad_mul_scalar(of_batch, momentum));
+    double momentum = nf_argument_value(at->self, "momentum");
+    return ad_add(ad_mul_scalar(nf_param(at, name), 1 - momentum), ad_mul_scalar(of_batch, momentum));
 }
 
-static ad_var inverse(const nf_bijector *self, ad_var x, ad_var *log_det)
+static ad_var inverse(const nf_scope *at, ad_var x, ad_var *log_det)
 {
-    ad_var mean = nf_param(self, "mean"), variance = nf_param(self, "variance");
-    if (self->training) {
+    ad_var mean = nf_param(at, "mean"), variance = nf_param(at, "variance");
+    if (at->training) {
         ad_var rows = ad_row_count(x.tape);
         ad_var batch_mean = ad_div(ad_sum_rows(ad_to_rows(x)), rows);
         ad_var batch_variance = ad_div(ad_sum_rows(ad_square(ad_sub(ad_to_rows(x), batch_mean))), rows);
-        nf_update(self, "mean", running(self, "mean", batch_mean));
-        nf_update(self, "variance", running(self, "variance", batch_variance));
+        nf_update(at, "mean", running(at, "mean", batch_mean));
+        nf_update(at, "variance", running(at, "variance", batch_variance));
         mean = batch_mean;
         variance = batch_variance;
     }
-    ad_var scale = log_scale(self, variance);
+    ad_var scale = log_scale(at, variance);
     *log_det = ad_neg(ad_sum(scale));
-    return ad_add(ad_mul(ad_sub(x, mean), ad_exp(ad_neg(scale))), nf_param(self, "offset"));
+    return ad_add(ad_mul(ad_sub(x, mean), ad_exp(ad_neg(scale))), nf_param(at, "offset"));
 }
 
 static ad_status fit(nf_bijector *self, const double *x, size_t rows, ad_error *error)

@@ -6,16 +6,16 @@
 
 #include <math.h>
 
-static ad_var forward(const nf_bijector *self, ad_var z, ad_var *log_det)
+static ad_var forward(const nf_scope *at, ad_var z, ad_var *log_det)
 {
-    (void)self;
+    (void)at;
     *log_det = ad_sum(z);
     return ad_exp(z);
 }
 
-static ad_var inverse(const nf_bijector *self, ad_var x, ad_var *log_det)
+static ad_var inverse(const nf_scope *at, ad_var x, ad_var *log_det)
 {
-    (void)self;
+    (void)at;
     ad_var outside, z = ad_log(nf_into_support(x, 0, INFINITY, 1, &outside));
     *log_det = nf_log_det_on_support(ad_neg(z), outside);
     return z;

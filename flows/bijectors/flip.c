@@ -16,9 +16,9 @@ ad_var nf_reverse(ad_var v)
     return y;
 }
 
-static ad_var either(const nf_bijector *self, ad_var v, ad_var *log_det)
+static ad_var either(const nf_scope *at, ad_var v, ad_var *log_det)
 {
-    (void)self;
+    (void)at;
     *log_det = ad_scalar(v.tape, 0);
     return nf_reverse(v);
 }

@@ -12,9 +12,9 @@ static ad_status build(nf_bijector *self, ad_error *error)
     return nf_declare(self, &v, error);
 }
 
-static ad_var either(const nf_bijector *self, ad_var z, ad_var *log_det)
+static ad_var either(const nf_scope *at, ad_var z, ad_var *log_det)
 {
-    ad_var v = nf_param(self, "v");
+    ad_var v = nf_param(at, "v");
     ad_var square = ad_maximum(ad_sum(ad_square(v)), ad_scalar(z.tape, 1e-30));
     *log_det = ad_scalar(z.tape, 0);
     return ad_sub(z, ad_mul(ad_div(ad_mul_scalar(v, 2), square), ad_sum(ad_mul(v, z))));

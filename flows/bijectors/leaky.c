@@ -31,24 +31,24 @@ static ad_var jump(const nf_bijector *self, ad_var v)
 }
 
 /* v where it is positive, else factor v. */
-static ad_var bend(const nf_bijector *self, ad_var v, ad_var factor, ad_var *log_det)
+static ad_var bend(const nf_scope *at, ad_var v, ad_var factor, ad_var *log_det)
 {
     ad_var zero = ad_scalar(v.tape, 0), above = ad_greater(v, zero), log_factor = ad_log(factor);
     ad_var each = ad_where(above, zero, log_factor);
-    if (self->training && nf_argument_value(self, "bandwidth") > 0)
-        each = ad_add(each, ad_mul(log_factor, jump(self, v)));
+    if (at->training && nf_argument_value(at->self, "bandwidth") > 0)
+        each = ad_add(each, ad_mul(log_factor, jump(at->self, v)));
     *log_det = ad_sum(each);
     return ad_where(above, v, ad_mul(factor, v));
 }
 
-static ad_var forward(const nf_bijector *self, ad_var z, ad_var *log_det)
+static ad_var forward(const nf_scope *at, ad_var z, ad_var *log_det)
 {
-    return bend(self, z, nf_param(self, "slope"), log_det);
+    return bend(at, z, nf_param(at, "slope"), log_det);
 }
 
-static ad_var inverse(const nf_bijector *self, ad_var x, ad_var *log_det)
+static ad_var inverse(const nf_scope *at, ad_var x, ad_var *log_det)
 {
-    return bend(self, x, ad_div(ad_scalar(x.tape, 1), nf_param(self, "slope")), log_det);
+    return bend(at, x, ad_div(ad_scalar(x.tape, 1), nf_param(at, "slope")), log_det);
 }
 
 static const nf_argument arguments[] = {

@@ -16,20 +16,20 @@ static ad_status build(nf_bijector *self, ad_error *error)
     return status == AD_OK ? nf_declare(self, &upper, error) : status;
 }
 
-static ad_var forward(const nf_bijector *self, ad_var z, ad_var *log_det)
+static ad_var forward(const nf_scope *at, ad_var z, ad_var *log_det)
 {
-    ad_var upper = nf_param(self, "upper");
+    ad_var upper = nf_param(at, "upper");
     *log_det = ad_sum(ad_log(nf_diagonal(upper)));
-    ad_var product = ad_matmul(nf_param(self, "lower"), ad_transpose(upper));
-    return nf_permute(ad_matmul(product, z), (uint64_t)nf_argument_value(self, "seed"), false);
+    ad_var product = ad_matmul(nf_param(at, "lower"), ad_transpose(upper));
+    return nf_permute(ad_matmul(product, z), (uint64_t)nf_argument_value(at->self, "seed"), false);
 }
 
-static ad_var inverse(const nf_bijector *self, ad_var x, ad_var *log_det)
+static ad_var inverse(const nf_scope *at, ad_var x, ad_var *log_det)
 {
-    ad_var upper = nf_param(self, "upper");
+    ad_var upper = nf_param(at, "upper");
     *log_det = ad_neg(ad_sum(ad_log(nf_diagonal(upper))));
-    ad_var y = nf_permute(x, (uint64_t)nf_argument_value(self, "seed"), true);
-    ad_var half = ad_solve_triangular(nf_param(self, "lower"), y, AD_LOWER | AD_UNIT_DIAGONAL);
+    ad_var y = nf_permute(x, (uint64_t)nf_argument_value(at->self, "seed"), true);
+    ad_var half = ad_solve_triangular(nf_param(at, "lower"), y, AD_LOWER | AD_UNIT_DIAGONAL);
     return ad_solve_triangular(ad_transpose(upper), half, AD_UPPER);
 }
 

@@ -35,16 +35,16 @@ static ad_var permute(const nf_bijector *self, ad_var v, bool inverse)
     return inverse ? ad_scatter(v, self->feature, self->dim, self->dim) : ad_gather(v, self->feature, self->dim);
 }
 
-static ad_var forward(const nf_bijector *self, ad_var z, ad_var *log_det)
+static ad_var forward(const nf_scope *at, ad_var z, ad_var *log_det)
 {
     *log_det = ad_scalar(z.tape, 0);
-    return permute(self, z, false);
+    return permute(at->self, z, false);
 }
 
-static ad_var inverse(const nf_bijector *self, ad_var x, ad_var *log_det)
+static ad_var inverse(const nf_scope *at, ad_var x, ad_var *log_det)
 {
     *log_det = ad_scalar(x.tape, 0);
-    return permute(self, x, true);
+    return permute(at->self, x, true);
 }
 
 static const nf_argument arguments[] = {

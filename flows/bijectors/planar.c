@@ -32,17 +32,17 @@ typedef struct {
     ad_var u_hat, w, b, slope; /* slope: 1 + wᵀû > 0 */
 } layer;
 
-static layer layer_of(const nf_bijector *self)
+static layer layer_of(const nf_scope *at)
 {
     const double epsilon = 1e-10, least = 1e-30;
-    ad_var u = nf_param(self, "u"), w = nf_param(self, "w");
+    ad_var u = nf_param(at, "u"), w = nf_param(at, "w");
     ad_var wu = ad_sum(ad_mul(w, u)), grown = ad_softplus(wu);
     ad_var excess = ad_add_scalar(ad_sub(wu, grown), 1);
     ad_var c = ad_div(excess, ad_add_scalar(ad_sum(ad_square(w)), epsilon));
     ad_var slope = ad_add(grown, ad_mul_scalar(c, epsilon)); /* below 0 by about ε where wᵀu < -26, but for the bound */
     return (layer){.u_hat = ad_sub(u, ad_mul(c, w)),
                    .w = w,
-                   .b = nf_param(self, "b"),
+                   .b = nf_param(at, "b"),
                    .slope = ad_maximum(slope, ad_scalar(u.tape, least))};
 }
 
@@ -52,9 +52,9 @@ ad_var nf_residual_tanh_slope(ad_var t, ad_var slope)
     return ad_add(squared, ad_mul(slope, ad_sub(ad_scalar(t.tape, 1), squared)));
 }
 
-static ad_var forward(const nf_bijector *self, ad_var z, ad_var *log_det)
+static ad_var forward(const nf_scope *at, ad_var z, ad_var *log_det)
 {
-    layer l = layer_of(self);
+    layer l = layer_of(at);
     ad_var t = ad_tanh(ad_add(ad_sum(ad_mul(l.w, z)), l.b));
     *log_det = ad_log(nf_residual_tanh_slope(t, l.slope));
     return ad_add(z, ad_mul(l.u_hat, t));
@@ -67,9 +67,9 @@ static ad_var along_w(void *context, ad_tape *inner, ad_var a, const ad_var *slo
     return ad_add(a, ad_mul(ad_sub(*slope, ad_scalar(inner, 1)), ad_tanh(a)));
 }
 
-static ad_var inverse(const nf_bijector *self, ad_var x, ad_var *log_det)
+static ad_var inverse(const nf_scope *at, ad_var x, ad_var *log_det)
 {
-    layer l = layer_of(self);
+    layer l = layer_of(at);
     ad_var y = ad_reshape(ad_add(ad_sum(ad_mul(l.w, x)), l.b), AD_SHAPE(1));
     ad_var t = ad_tanh(ad_root(y, &l.slope, 1, AD_ROOT_ELEMENTWISE, NULL, along_w, NULL));
     *log_det = ad_neg(ad_sum(ad_log(nf_residual_tanh_slope(t, l.slope))));

@@ -31,30 +31,30 @@ static ad_var norm(ad_var v)
 }
 
 /* q and log|det J| at r. */
-static ad_var stretch(const nf_bijector *self, ad_var r, ad_var *log_det)
+static ad_var stretch(const nf_scope *at, ad_var r, ad_var *log_det)
 {
-    ad_var alpha = ad_exp(nf_param(self, "a")), s = ad_softplus(nf_param(self, "b")), sum = ad_add(r, alpha);
+    ad_var alpha = ad_exp(nf_param(at, "a")), s = ad_softplus(nf_param(at, "b")), sum = ad_add(r, alpha);
     ad_var q = ad_div(ad_add(r, s), sum);
     ad_var along = ad_log(ad_div(ad_add(r, ad_mul(alpha, q)), sum));
-    *log_det = ad_add(ad_mul_scalar(ad_log(q), (double)self->dim - 1), along);
+    *log_det = ad_add(ad_mul_scalar(ad_log(q), (double)at->self->dim - 1), along);
     return q;
 }
 
-static ad_var forward(const nf_bijector *self, ad_var z, ad_var *log_det)
+static ad_var forward(const nf_scope *at, ad_var z, ad_var *log_det)
 {
-    ad_var z_ref = nf_param(self, "z_ref"), from = ad_sub(z, z_ref);
-    return ad_add(z_ref, ad_mul(stretch(self, norm(from), log_det), from));
+    ad_var z_ref = nf_param(at, "z_ref"), from = ad_sub(z, z_ref);
+    return ad_add(z_ref, ad_mul(stretch(at, norm(from), log_det), from));
 }
 
 /* With t = √(p² + α ρ): r = p + t, and without cancellation α ρ / (t - p) where p <= 0. */
-static ad_var inverse(const nf_bijector *self, ad_var x, ad_var *log_det)
+static ad_var inverse(const nf_scope *at, ad_var x, ad_var *log_det)
 {
-    ad_var z_ref = nf_param(self, "z_ref"), from = ad_sub(x, z_ref), rho = norm(from);
-    ad_var alpha = ad_exp(nf_param(self, "a")), s = ad_softplus(nf_param(self, "b"));
+    ad_var z_ref = nf_param(at, "z_ref"), from = ad_sub(x, z_ref), rho = norm(from);
+    ad_var alpha = ad_exp(nf_param(at, "a")), s = ad_softplus(nf_param(at, "b"));
     ad_var p = ad_mul_scalar(ad_sub(rho, s), 0.5), far = ad_greater(p, ad_scalar(x.tape, 0));
     ad_var t = ad_sqrt(ad_add(ad_square(p), ad_mul(alpha, rho))), sum = ad_add(t, ad_where(far, p, ad_neg(p)));
     ad_var shrink = ad_where(far, ad_div(sum, ad_maximum(rho, s)), ad_div(alpha, sum));
-    stretch(self, ad_mul(rho, shrink), log_det);
+    stretch(at, ad_mul(rho, shrink), log_det);
     *log_det = ad_neg(*log_det);
     return ad_add(z_ref, ad_mul(shrink, from));
 }

@@ -14,14 +14,14 @@ static ad_status build(nf_bijector *self, ad_error *error)
     return nf__coupling_declare(self, &nf__affine_transformer, error);
 }
 
-static ad_var forward(const nf_bijector *self, ad_var z, ad_var *log_det)
+static ad_var forward(const nf_scope *at, ad_var z, ad_var *log_det)
 {
-    return nf__coupling_map(self, &nf__affine_transformer, z, false, log_det);
+    return nf__coupling_map(at, &nf__affine_transformer, z, false, log_det);
 }
 
-static ad_var inverse(const nf_bijector *self, ad_var x, ad_var *log_det)
+static ad_var inverse(const nf_scope *at, ad_var x, ad_var *log_det)
 {
-    return nf__coupling_map(self, &nf__affine_transformer, x, true, log_det);
+    return nf__coupling_map(at, &nf__affine_transformer, x, true, log_det);
 }
 
 static const nf_argument arguments[] = {

@@ -11,16 +11,16 @@ static ad_status build(nf_bijector *self, ad_error *error)
     return nf_declare(self, &rho, error);
 }
 
-static ad_var forward(const nf_bijector *self, ad_var z, ad_var *log_det)
+static ad_var forward(const nf_scope *at, ad_var z, ad_var *log_det)
 {
-    ad_var scale = ad_softplus(nf_param(self, "rho"));
+    ad_var scale = ad_softplus(nf_param(at, "rho"));
     *log_det = ad_sum(ad_log(scale));
     return ad_mul(z, scale);
 }
 
-static ad_var inverse(const nf_bijector *self, ad_var x, ad_var *log_det)
+static ad_var inverse(const nf_scope *at, ad_var x, ad_var *log_det)
 {
-    ad_var scale = ad_softplus(nf_param(self, "rho"));
+    ad_var scale = ad_softplus(nf_param(at, "rho"));
     *log_det = ad_neg(ad_sum(ad_log(scale)));
     return ad_div(x, scale);
 }

@@ -5,16 +5,16 @@
 
 #include <weir/bijector.h>
 
-static ad_var forward(const nf_bijector *self, ad_var z, ad_var *log_det)
+static ad_var forward(const nf_scope *at, ad_var z, ad_var *log_det)
 {
-    (void)self;
+    (void)at;
     *log_det = ad_neg(ad_sum(ad_add(ad_softplus(z), ad_softplus(ad_neg(z)))));
     return ad_sigmoid(z);
 }
 
-static ad_var inverse(const nf_bijector *self, ad_var x, ad_var *log_det)
+static ad_var inverse(const nf_scope *at, ad_var x, ad_var *log_det)
 {
-    (void)self;
+    (void)at;
     ad_var outside, inside = nf_into_support(x, 0, 1, 0.5, &outside);
     ad_var log_x = ad_log(inside), log_rest = ad_log1p(ad_neg(inside));
     *log_det = nf_log_det_on_support(ad_neg(ad_add(log_x, log_rest)), outside);

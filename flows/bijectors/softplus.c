@@ -7,16 +7,16 @@
 
 #include <math.h>
 
-static ad_var forward(const nf_bijector *self, ad_var z, ad_var *log_det)
+static ad_var forward(const nf_scope *at, ad_var z, ad_var *log_det)
 {
-    (void)self;
+    (void)at;
     *log_det = ad_neg(ad_sum(ad_softplus(ad_neg(z))));
     return ad_softplus(z);
 }
 
-static ad_var inverse(const nf_bijector *self, ad_var x, ad_var *log_det)
+static ad_var inverse(const nf_scope *at, ad_var x, ad_var *log_det)
 {
-    (void)self;
+    (void)at;
     ad_var outside, inside = nf_into_support(x, 0, INFINITY, 1, &outside);
     ad_var log_slope = ad_log(ad_neg(ad_expm1(ad_neg(inside)))); /* of the forward map */
     *log_det = nf_log_det_on_support(ad_neg(log_slope), outside);

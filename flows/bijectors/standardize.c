@@ -16,16 +16,16 @@ static ad_status build(nf_bijector *self, ad_error *error)
     return status == AD_OK ? nf_declare(self, &scale, error) : status;
 }
 
-static ad_var forward(const nf_bijector *self, ad_var z, ad_var *log_det)
+static ad_var forward(const nf_scope *at, ad_var z, ad_var *log_det)
 {
-    *log_det = ad_sum(ad_log(nf_param(self, "scale")));
-    return ad_add(ad_mul(z, nf_param(self, "scale")), nf_param(self, "mean"));
+    *log_det = ad_sum(ad_log(nf_param(at, "scale")));
+    return ad_add(ad_mul(z, nf_param(at, "scale")), nf_param(at, "mean"));
 }
 
-static ad_var inverse(const nf_bijector *self, ad_var x, ad_var *log_det)
+static ad_var inverse(const nf_scope *at, ad_var x, ad_var *log_det)
 {
-    *log_det = ad_neg(ad_sum(ad_log(nf_param(self, "scale"))));
-    return ad_div(ad_sub(x, nf_param(self, "mean")), nf_param(self, "scale"));
+    *log_det = ad_neg(ad_sum(ad_log(nf_param(at, "scale"))));
+    return ad_div(ad_sub(x, nf_param(at, "mean")), nf_param(at, "scale"));
 }
 
 /* A constant feature keeps its scale: 1. */

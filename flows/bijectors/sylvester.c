@@ -68,20 +68,20 @@ static ad_var upper(ad_var unit_lower, ad_var diagonal, size_t m)
     return ad_add(ad_transpose(unit_lower), ad_mul(nf_identity(diagonal.tape, m), ad_add_scalar(diagonal, -1)));
 }
 
-static layer layer_of(const nf_bijector *self)
+static layer layer_of(const nf_scope *at)
 {
-    const size_t m = units_of(self);
-    ad_var r = nf_param(self, "r_diagonal"), r_tilde = nf_param(self, "r_tilde_diagonal");
-    return (layer){.q = orthonormal(nf_param(self, "v"), self->dim, m),
-                   .r = upper(nf_param(self, "r"), r, m),
-                   .r_tilde = upper(nf_param(self, "r_tilde"), r_tilde, m),
-                   .b = nf_param(self, "b"),
+    const size_t m = units_of(at->self);
+    ad_var r = nf_param(at, "r_diagonal"), r_tilde = nf_param(at, "r_tilde_diagonal");
+    return (layer){.q = orthonormal(nf_param(at, "v"), at->self->dim, m),
+                   .r = upper(nf_param(at, "r"), r, m),
+                   .r_tilde = upper(nf_param(at, "r_tilde"), r_tilde, m),
+                   .b = nf_param(at, "b"),
                    .slope = ad_add_scalar(ad_mul(r, r_tilde), 1)};
 }
 
-static ad_var forward(const nf_bijector *self, ad_var z, ad_var *log_det)
+static ad_var forward(const nf_scope *at, ad_var z, ad_var *log_det)
 {
-    layer l = layer_of(self);
+    layer l = layer_of(at);
     ad_var to_hidden = ad_matmul(l.r_tilde, ad_transpose(l.q)); // (m, dim)
     ad_var t = ad_tanh(ad_add(ad_matmul(to_hidden, z), l.b));
     *log_det = ad_sum(ad_log(nf_residual_tanh_slope(t, l.slope)));
@@ -111,10 +111,10 @@ static ad_var solve_hidden(const layer *l, ad_var y, size_t m)
     return root;
 }
 
-static ad_var inverse(const nf_bijector *self, ad_var x, ad_var *log_det)
+static ad_var inverse(const nf_scope *at, ad_var x, ad_var *log_det)
 {
-    layer l = layer_of(self);
-    ad_var c = solve_hidden(&l, ad_matmul(ad_transpose(l.q), x), units_of(self));
+    layer l = layer_of(at);
+    ad_var c = solve_hidden(&l, ad_matmul(ad_transpose(l.q), x), units_of(at->self));
     ad_var t = ad_tanh(ad_add(ad_matmul(l.r_tilde, c), l.b));
     *log_det = ad_neg(ad_sum(ad_log(nf_residual_tanh_slope(t, l.slope))));
     return ad_sub(x, ad_matmul(ad_matmul(l.q, l.r), t));

@@ -7,17 +7,17 @@
 
 #include <math.h>
 
-static ad_var forward(const nf_bijector *self, ad_var z, ad_var *log_det)
+static ad_var forward(const nf_scope *at, ad_var z, ad_var *log_det)
 {
-    (void)self;
+    (void)at;
     ad_var log_cosh = ad_add_scalar(ad_add(z, ad_softplus(ad_mul_scalar(z, -2))), -log(2));
     *log_det = ad_mul_scalar(ad_sum(log_cosh), -2);
     return ad_tanh(z);
 }
 
-static ad_var inverse(const nf_bijector *self, ad_var x, ad_var *log_det)
+static ad_var inverse(const nf_scope *at, ad_var x, ad_var *log_det)
 {
-    (void)self;
+    (void)at;
     ad_var outside, inside = nf_into_support(x, -1, 1, 0, &outside);
     ad_var log_above = ad_log1p(inside), log_below = ad_log1p(ad_neg(inside));
     *log_det = nf_log_det_on_support(ad_neg(ad_add(log_above, log_below)), outside);

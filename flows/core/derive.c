@@ -1,9 +1,9 @@
-/* What the author of a bijector leaves out: the log-det from the Jacobian on the tape, the inverse by Newton's method.
+/* What the author of a bijector leaves out: the log-det from the Jacobian on the tape, the inverse by solving for it.
  *
  * Which element of the output depends on which of the input is read off the tape. Where an order of the features exists
  * in which every output depends on earlier inputs and its own alone, the Jacobian is triangular in that order and its
  * determinant is the product of its diagonal (elementwise, coupling and autoregressive maps, in any order). */
-#include "core/internal.h"
+#include "core/derive.h"
 
 #include <weir/bijector.h>
 
@@ -124,95 +124,77 @@ ad_var nf__derive_log_det(ad_var out, ad_var in)
 
 /* What the map uses beside its argument: every parameter below, and the context vector. */
 typedef struct {
-    const nf_bijector *bijector;
+    const nf_scope *at;
     nf__map *map;
     ad_var *outer; /* captured */
-    size_t count;
-    const ad_var *replacement; /* NULL: list the outer ones; else put these in their places */
+    int count;
 } capture;
 
-static bool capture_var(capture *c, ad_var *var)
+static bool open_capture(capture *c)
 {
-    if (!ad_is_valid(*var)) return true;
-    if (!c->replacement && c->outer) c->outer[c->count] = *var;
-    if (c->replacement) *var = c->replacement[c->count];
-    c->count++;
-    return true;
+    size_t n = nf__parameters_below(c->at->self);
+    c->outer = ad_alloc(n + 1, sizeof *c->outer);
+    for (size_t i = 0; c->outer && i < n; i++)
+        if (ad_is_valid(c->at->parameter[i].var)) c->outer[c->count++] = c->at->parameter[i].var;
+    if (c->outer && ad_is_valid(c->at->context)) c->outer[c->count++] = c->at->context;
+    return c->outer;
 }
 
-static bool capture_parameter(void *context, const char *name, nf_parameter *parameter)
+/* The next captured value's stand-in, for one that is valid. */
+static ad_var stand_in(void *next, ad_var outer)
 {
-    (void)name;
-    return capture_var(context, &parameter->var);
-}
-
-/* Lists, counts (outer NULL) or replaces. The bijector is const for those who record; its vars are put back after. */
-static void visit(capture *c)
-{
-    nf_bijector *bijector = (nf_bijector *)(uintptr_t)c->bijector;
-    c->count = 0;
-    nf_each_parameter(bijector, capture_parameter, c);
-    ad_var context = bijector->context_var;
-    if (ad_is_valid(context)) {
-        capture_var(c, &context);
-        if (c->replacement) nf_set_context(bijector, context);
-    }
+    const ad_var **captured = next;
+    return ad_is_valid(outer) ? *(*captured)++ : outer;
 }
 
 static ad_var inner_map(void *context, ad_tape *inner, ad_var u, const ad_var *captured)
 {
-    (void)inner;
-    capture c = *(capture *)context;
-    ad_var log_det = {u.tape, -1};
-    c.replacement = captured;
-    visit(&c);
-    ad_var v = c.map(c.bijector, u, &log_det);
-    c.replacement = c.outer;
-    visit(&c);
-    return v;
+    const capture *c = context;
+    nf_scope *at = nf__scope_like(c->at, inner, stand_in, &captured);
+    ad_var log_det = {inner, -1};
+    if (!at) return log_det;
+    if (ad_is_valid(c->at->context)) nf_set_context(at, *captured);
+    return c->map(at, u, &log_det);
 }
 
 /* The structure of the map, from a recording that is thrown away. */
-static bool structure_of(capture *c, ad_tape *tape, structure *s)
+static bool structure_of(capture *c, structure *s)
 {
-    ad_tape *scratch = ad_tape_new();
-    ad_var *stand_in = ad_alloc(c->count, sizeof *stand_in);
-    bool good = scratch && stand_in;
+    ad_tape *tape = c->at->tape, *scratch = ad_tape_new();
+    ad_var *captured = ad_tape_alloc(scratch, (size_t)c->count, sizeof *captured);
+    bool good = captured;
+    *s = (structure){0};
     if (good) {
-        for (size_t i = 0; i < c->count; i++)
-            stand_in[i] =
+        for (int i = 0; i < c->count; i++)
+            captured[i] =
                 (ad_is_per_row(c->outer[i]) ? ad_input : ad_param)(scratch, "captured", ad_shape_of(c->outer[i]));
-        ad_var u = ad_input(scratch, "u", AD_SHAPE(c->bijector->dim)), v = inner_map(c, scratch, u, stand_in);
-        good = find_structure(v, u, s);
+        ad_var u = ad_input(scratch, "u", AD_SHAPE(c->at->self->dim));
+        good = find_structure(inner_map(c, scratch, u, captured), u, s);
         const ad_error *error = ad_tape_error(scratch);
         if (error) ad_tape_fail(tape, error->status, "%s", error->message);
     } else {
-        *s = (structure){0};
         ad_tape_fail(tape, AD_ERROR_MEMORY, "out of memory for a numerical inverse");
     }
-    ad_free(stand_in);
     ad_tape_free(scratch);
     return good;
 }
 
-ad_var nf__derive_inverse(const nf_bijector *self, nf__map *map, ad_var v, ad_var *log_det)
+ad_var nf__derive_inverse(const nf_scope *at, nf__map *map, ad_var v, ad_var *log_det)
 {
-    static const char *const scope[] = {[AD_ROOT_ELEMENTWISE] = "Newton's method, element by element",
-                                        [AD_ROOT_TRIANGULAR] = "Newton's method, feature by feature",
-                                        [AD_ROOT_GENERAL] = "Newton's method on the whole event"};
+    static const char *const scope[] = {[AD_ROOT_ELEMENTWISE] = "inverse by bracketing, element by element",
+                                        [AD_ROOT_TRIANGULAR] = "inverse by bracketing, feature by feature",
+                                        [AD_ROOT_GENERAL] = "inverse by Newton's method on the whole event"};
     ad_tape *tape = v.tape;
     ad_var u = {tape, -1};
-    capture c = {.bijector = self, .map = map};
-    visit(&c);
-    c.outer = ad_alloc(c.count, sizeof *c.outer);
+    capture c = {.at = at, .map = map};
     structure s = {0};
-    if (!c.outer)
+    if (!open_capture(&c))
         ad_tape_fail(tape, AD_ERROR_MEMORY, "out of memory for a numerical inverse");
-    else if (visit(&c), structure_of(&c, tape, &s)) {
+    else if (structure_of(&c, &s)) {
         ad_tape_enter(tape, scope[s.kind]);
-        u = ad_root(v, c.outer, (int)c.count, s.kind, s.order, inner_map, &c);
+        u = ad_root(v, c.outer, c.count, s.kind, s.order, inner_map, &c);
         ad_tape_leave(tape);
-        ad_var image = map(self, u, log_det);
+        ad_var image = map(at, u, log_det);
         if (!ad_is_valid(*log_det)) *log_det = nf__derive_log_det(image, u);
         *log_det = ad_neg(*log_det);
     }

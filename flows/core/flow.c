@@ -1,39 +1,13 @@
-/* A flow: a base distribution pushed through a bijector, with its parameters in one array, and plans that evaluate it.
- */
-#include "core/internal.h"
-
-#include <weir/flow.h>
+/* A flow: a base distribution pushed through a bijector, with its parameters in one array. */
+#include "core/flow.h"
 
 #include <string.h>
-
-typedef struct {
-    nf_parameter *parameter;
-    size_t offset; /* in flow->data, in elements */
-} entry;
-
-/* A plan that is made when it is first used, and its free ends. */
-typedef struct {
-    ad_plan *plan;
-    ad_var in, context;
-} evaluation;
-
-enum { LOG_PROB, SAMPLE, FORWARD, INVERSE, EVALUATIONS };
-
-struct nf_flow {
-    nf_bijector *base, *bijector;
-    bool borrows; /* the base: a slice's */
-    ad_dtype dtype;
-    entry *entry; /* trained ones first */
-    size_t n_entry, n_trained;
-    size_t trained_elements, elements;
-    void *data;
-    evaluation evaluation[EVALUATIONS];
-};
 
 /* ---- Parameters ---------------------------------------------------------------------------------------------- */
 
 typedef struct {
     nf_flow *flow;
+    size_t place; /* of the next parameter in nf_flow_each_parameter()'s order */
     bool fixed, count_only;
 } collect_state;
 
@@ -42,10 +16,11 @@ static bool collect(void *context, const char *name, nf_parameter *parameter)
     (void)name;
     collect_state *c = context;
     nf_flow *flow = c->flow;
+    const size_t place = c->place++;
     if (c->count_only) {
         flow->n_entry++;
     } else if (parameter->spec.fixed == c->fixed) {
-        flow->entry[flow->n_entry++] = (entry){parameter, flow->elements};
+        flow->entry[flow->n_entry++] = (nf__flow_entry){parameter, place, flow->elements};
         flow->elements += ad_shape_size(parameter->spec.shape);
     }
     return true;
@@ -68,7 +43,8 @@ static bool collect_parameters(nf_flow *flow)
     flow->trained_elements = flow->elements;
     nf_flow_each_parameter(flow, collect, &(collect_state){.flow = flow, .fixed = true});
     flow->data = ad_alloc_aligned(flow->elements, ad_dtype_size(flow->dtype));
-    return flow->data != NULL;
+    flow->evaluations = nf__evaluations_new();
+    return flow->data && flow->evaluations;
 }
 
 nf_flow *nf_flow_new(nf_bijector *base, nf_bijector *bijector, ad_dtype dtype, ad_error *error)
@@ -125,7 +101,7 @@ nf_flow *nf_flow_parse(const char *formula, size_t dim, size_t context, ad_dtype
 void nf_flow_free(nf_flow *flow)
 {
     if (!flow) return;
-    for (int i = 0; i < EVALUATIONS; i++) ad_plan_free(flow->evaluation[i].plan);
+    nf__evaluations_free(flow->evaluations);
     ad_free_aligned(flow->data);
     ad_free(flow->entry);
     nf_bijector_free(flow->bijector);
@@ -213,172 +189,59 @@ void nf_flow_pull(nf_flow *flow)
     }
 }
 
-void nf_flow_bind_plan(const nf_flow *flow, ad_plan *plan)
-{
-    size_t size = ad_dtype_size(flow->dtype);
-    for (size_t e = 0; e < flow->n_entry; e++)
-        ad_plan_set_input(plan, flow->entry[e].parameter->var, (char *)flow->data + flow->entry[e].offset * size);
-}
-
 /* ---- Recording ----------------------------------------------------------------------------------------------- */
 
-void nf_flow_bind(const nf_flow *flow, ad_tape *tape)
+nf_flow_scope nf_flow_bind(const nf_flow *flow, ad_tape *tape)
 {
-    nf_bind(flow->bijector, tape);
-    nf_bind(flow->base, tape);
-    nf_set_context(flow->base, nf_context(flow->bijector));
+    nf_flow_scope at = {flow, tape, nf_bind(flow->base, tape), nf_bind(flow->bijector, tape)};
+    nf_set_context(at.base, nf_context(at.bijector));
+    return at;
 }
 
-static ad_var base_log_prob(const nf_flow *flow, ad_var z)
+nf_flow_scope nf_flow_stop_gradient(const nf_flow_scope *at)
 {
-    ad_tape_enter(z.tape, flow->base->type->name);
-    ad_var log_prob = flow->base->type->log_prob(flow->base, z);
+    return (nf_flow_scope){at->flow, at->tape, nf_stop_gradient(at->base), nf_stop_gradient(at->bijector)};
+}
+
+nf_bound_parameter nf_flow_bound_parameter(const nf_flow_scope *at, size_t i)
+{
+    size_t place = at->flow->entry[i].place, of_bijector = nf__parameters_below(at->flow->bijector);
+    const nf_scope *scope = place < of_bijector ? at->bijector : at->base;
+    if (!scope) return (nf_bound_parameter){{at->tape, -1}, {at->tape, -1}};
+    return scope->parameter[place < of_bijector ? place : place - of_bijector];
+}
+
+void nf_flow_bind_plan(const nf_flow_scope *at, ad_plan *plan)
+{
+    const nf_flow *flow = at->flow;
+    size_t size = ad_dtype_size(flow->dtype);
+    for (size_t e = 0; e < flow->n_entry; e++)
+        ad_plan_set_input(plan, nf_flow_bound_parameter(at, e).var, (char *)flow->data + flow->entry[e].offset * size);
+}
+
+static ad_var base_log_prob(const nf_scope *base, ad_var z)
+{
+    if (!base) return (ad_var){z.tape, -1};
+    ad_tape_enter(z.tape, base->self->type->name);
+    ad_var log_prob = base->self->type->log_prob(base, z);
     ad_tape_leave(z.tape);
     return log_prob;
 }
 
-ad_var nf_flow_record_log_prob(const nf_flow *flow, ad_var x)
+ad_var nf_flow_record_log_prob(const nf_flow_scope *at, ad_var x)
 {
-    ad_var log_det, z = nf_inverse(flow->bijector, x, &log_det);
-    return ad_add(base_log_prob(flow, z), log_det);
+    ad_var log_det, z = nf_inverse(at->bijector, x, &log_det);
+    return ad_add(base_log_prob(at->base, z), log_det);
 }
 
-ad_var nf_flow_record_sample(const nf_flow *flow, ad_tape *tape, ad_var *log_prob)
+ad_var nf_flow_record_sample(const nf_flow_scope *at, ad_var *log_prob)
 {
-    ad_tape_enter(tape, flow->base->type->name);
-    ad_var z = flow->base->type->sample(flow->base, tape);
-    ad_tape_leave(tape);
-    ad_var log_det, x = nf_forward(flow->bijector, z, &log_det);
-    *log_prob = ad_sub(base_log_prob(flow, z), log_det);
+    const nf_scope *base = at->base;
+    if (!base) return *log_prob = (ad_var){at->tape, -1};
+    ad_tape_enter(base->tape, base->self->type->name);
+    ad_var z = base->self->type->sample(base);
+    ad_tape_leave(base->tape);
+    ad_var log_det, x = nf_forward(at->bijector, z, &log_det);
+    *log_prob = ad_sub(base_log_prob(base, z), log_det);
     return x;
-}
-
-static int record_log_prob(const nf_flow *flow, ad_tape *tape, ad_var *in, ad_var out[2])
-{
-    *in = ad_input(tape, "x", AD_SHAPE(nf_flow_dim(flow)));
-    out[0] = nf_flow_record_log_prob(flow, *in);
-    return 1;
-}
-
-static int record_sample(const nf_flow *flow, ad_tape *tape, ad_var *in, ad_var out[2])
-{
-    *in = (ad_var){tape, -1};
-    out[0] = nf_flow_record_sample(flow, tape, &out[1]);
-    return 2;
-}
-
-static int record_forward(const nf_flow *flow, ad_tape *tape, ad_var *in, ad_var out[2])
-{
-    *in = ad_input(tape, "z", AD_SHAPE(nf_flow_dim(flow)));
-    out[0] = nf_forward(flow->bijector, *in, &out[1]);
-    return 2;
-}
-
-static int record_inverse(const nf_flow *flow, ad_tape *tape, ad_var *in, ad_var out[2])
-{
-    *in = ad_input(tape, "x", AD_SHAPE(nf_flow_dim(flow)));
-    out[0] = nf_inverse(flow->bijector, *in, &out[1]);
-    return 2;
-}
-
-static evaluation *evaluation_of(nf_flow *flow, int which, ad_error *error)
-{
-    static int (*const record[EVALUATIONS])(const nf_flow *, ad_tape *, ad_var *, ad_var[2]) = {
-        record_log_prob, record_sample, record_forward, record_inverse};
-    evaluation *e = &flow->evaluation[which];
-    if (e->plan) return e;
-    ad_tape *tape = ad_tape_new();
-    if (!tape) {
-        ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a tape");
-        return NULL;
-    }
-    nf_flow_bind(flow, tape);
-    ad_var out[2];
-    int outputs = record[which](flow, tape, &e->in, out);
-    e->context = nf_context(flow->bijector);
-    for (int i = 0; i < outputs; i++) out[i] = ad_to_rows(out[i]);
-    e->plan = ad_plan_new(out, outputs, &(ad_plan_options){.dtype = flow->dtype}, error);
-    if (e->plan) nf_flow_bind_plan(flow, e->plan);
-    ad_tape_free(tape);
-    return e->plan ? e : NULL;
-}
-
-/* ---- Evaluation ---------------------------------------------------------------------------------------------- */
-
-static void to_dtype(ad_dtype dtype, const double *from, void *to, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (dtype == AD_F32)
-            ((float *)to)[i] = (float)from[i];
-        else
-            ((double *)to)[i] = from[i];
-}
-
-static void from_dtype(ad_dtype dtype, const void *from, double *to, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        to[i] = dtype == AD_F32 ? (double)((const float *)from)[i] : ((const double *)from)[i];
-}
-
-/* The arrays of an evaluation, float64, one row after the other; those that aren't wanted or needed are NULL. */
-typedef struct {
-    const double *in, *context;
-    size_t rows;
-    uint64_t seed;
-    double *vector, *scalar;
-} arrays;
-
-/* Arrays of float64 outside, of the flow's dtype inside: converted a chunk of rows at a time, so that memory stays
- * bounded. A row's result doesn't depend on its chunk. */
-static ad_status evaluate(nf_flow *flow, int which, const arrays *a, ad_pool *pool, ad_error *error)
-{
-    enum { CHUNK = 65536 };
-    size_t dim = nf_flow_dim(flow), context = nf_flow_context(flow), size = ad_dtype_size(flow->dtype);
-    if (context && !a->context)
-        return ad_error_set(error, AD_ERROR_ARGUMENT,
-                            "this flow is conditional: expected a context of %zu numbers a row", context);
-    evaluation *e = evaluation_of(flow, which, error);
-    if (!e) return error ? error->status : AD_ERROR_MEMORY;
-    size_t most = a->rows < CHUNK ? a->rows : CHUNK;
-    char *buffer = ad_alloc_aligned(most, (2 * dim + context + 1) * size);
-    if (!buffer) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to evaluate %zu rows", a->rows);
-    char *vector_buffer = buffer + most * dim * size, *context_buffer = vector_buffer + most * dim * size;
-    char *scalar_buffer = context_buffer + most * context * size;
-    ad_plan_set_input(e->plan, e->in, buffer);
-    ad_plan_set_input(e->plan, e->context, context_buffer);
-    ad_plan_set_output(e->plan, 0, which == LOG_PROB ? scalar_buffer : vector_buffer);
-    ad_plan_set_output(e->plan, 1, a->scalar ? scalar_buffer : NULL);
-    ad_status status = AD_OK;
-    for (size_t first = 0; first < a->rows && status == AD_OK; first += CHUNK) {
-        size_t n = a->rows - first < CHUNK ? a->rows - first : CHUNK;
-        if (a->in) to_dtype(flow->dtype, a->in + first * dim, buffer, n * dim);
-        if (context) to_dtype(flow->dtype, a->context + first * context, context_buffer, n * context);
-        ad_run run = {.rows = n, .seed = a->seed, .first_row = first, .pool = pool};
-        status = ad_plan_run(e->plan, &run, error);
-        if (status == AD_OK && a->vector) from_dtype(flow->dtype, vector_buffer, a->vector + first * dim, n * dim);
-        if (status == AD_OK && a->scalar) from_dtype(flow->dtype, scalar_buffer, a->scalar + first, n);
-    }
-    ad_free_aligned(buffer);
-    return status;
-}
-
-ad_status nf_log_prob(nf_flow *flow, const double *x, const double *context, size_t rows, double *log_prob,
-                      ad_pool *pool, ad_error *error)
-{
-    arrays a = {.in = x, .context = context, .rows = rows, .scalar = log_prob};
-    return evaluate(flow, LOG_PROB, &a, pool, error);
-}
-
-ad_status nf_sample(nf_flow *flow, const double *context, size_t rows, uint64_t seed, double *x, double *log_prob,
-                    ad_pool *pool, ad_error *error)
-{
-    arrays a = {.context = context, .rows = rows, .seed = seed, .vector = x, .scalar = log_prob};
-    return evaluate(flow, SAMPLE, &a, pool, error);
-}
-
-ad_status nf_transform(nf_flow *flow, bool inverse, const double *in, const double *context, size_t rows, double *out,
-                       double *log_det, ad_pool *pool, ad_error *error)
-{
-    arrays a = {.in = in, .context = context, .rows = rows, .vector = out, .scalar = log_det};
-    return evaluate(flow, inverse ? INVERSE : FORWARD, &a, pool, error);
 }

@@ -23,15 +23,9 @@ nf_bijector *nf__bijector_with_children(const nf_bijector_type *type, nf_bijecto
 double nf__unconstrain(const nf_parameter_spec *spec, double value, size_t i);
 ad_var nf__constrain(const nf_parameter_spec *spec, ad_var rho);
 
-/* What an author leaves out (derive.c). log|det d out / d in|, both of shape (dim): */
-ad_var nf__derive_log_det(ad_var out, ad_var in);
-/* The u with map(u) = v, by Newton's method, and the log-det of that direction. */
-typedef ad_var nf__map(const nf_bijector *self, ad_var in, ad_var *log_det);
-ad_var nf__derive_inverse(const nf_bijector *self, nf__map *map, ad_var v, ad_var *log_det);
-
 /* nf_each_parameter() of a base distribution. */
-bool nf__each_base_parameter(nf_bijector *base, bool (*visit)(void *context, const char *name, nf_parameter *parameter),
-                             void *context);
+bool nf__each_base_parameter(const nf_bijector *base,
+                             bool (*visit)(void *context, const char *name, nf_parameter *parameter), void *context);
 
 /* The same types and arguments, fresh parameters. */
 nf_bijector *nf__bijector_copy(const nf_bijector *bijector, ad_error *error);
@@ -39,11 +33,16 @@ nf_bijector *nf__bijector_copy(const nf_bijector *bijector, ad_error *error);
 const nf_bijector_type *nf__bijector_named(const char *name, size_t length);
 const nf_bijector_type *nf__distribution_named(const char *name, size_t length);
 
-/* z = inverse(x) of each row, float64, on this thread. */
-ad_status nf__bijector_inverse_rows(nf_bijector *bijector, const double *x, const double *context, size_t rows,
-                                    double *z, ad_error *error);
-/* nf_bijector_fit() of a chain. */
-ad_status nf__chain_fit(nf_bijector *self, const double *x, const double *context, size_t rows, ad_error *error);
+nf_parameter *nf__find_parameter(const nf_bijector *self, const char *name);
+
+/* Of a bijector and of all below it. */
+size_t nf__parameters_below(const nf_bijector *bijector);
+/* A scope on a tape, with nothing bound; NULL where memory is out, which the tape knows. */
+nf_scope *nf__scope_new(const nf_bijector *self, ad_tape *tape);
+/* A scope on the same or another tape, with replace(context, var) in the place of each parameter's var, in order;
+ * without a context vector. */
+nf_scope *nf__scope_like(const nf_scope *at, ad_tape *tape, ad_var (*replace)(void *context, ad_var var),
+                         void *context);
 
 /* Mean and standard deviation (over n) of a column of x (rows, columns), in two passes, so that a large mean doesn't
  * cancel. False when they aren't finite. */

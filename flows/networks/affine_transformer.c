@@ -16,9 +16,9 @@ static ad_var row(ad_var matrix, size_t i)
     return ad_reshape(ad_slice(matrix, 0, i, i + 1), AD_SHAPE(ad_shape_of(matrix).dim[1]));
 }
 
-static ad_var map(const nf_bijector *self, ad_var v, ad_var parameters, bool inverse, ad_var *log_derivative)
+static ad_var map(const nf_scope *at, ad_var v, ad_var parameters, bool inverse, ad_var *log_derivative)
 {
-    double bound = nf_argument_value(self, "bound");
+    double bound = nf_argument_value(at->self, "bound");
     ad_var shift = row(parameters, 0), a = row(parameters, 1);
     ad_var log_scale = ad_mul_scalar(ad_tanh(ad_mul_scalar(a, 1 / bound)), bound);
     if (!inverse) {

@@ -12,10 +12,10 @@
 
 ad_status nf__autoregressive_declare(nf_bijector *self, const nf_transformer *transformer, ad_error *error);
 /* The network sees what comes in. */
-ad_var nf__autoregressive_at_once(const nf_bijector *self, const nf_transformer *transformer, ad_var v, bool inverse,
+ad_var nf__autoregressive_at_once(const nf_scope *at, const nf_transformer *transformer, ad_var v, bool inverse,
                                   ad_var *log_det);
 /* It sees what comes out. */
-ad_var nf__autoregressive_by_feature(const nf_bijector *self, const nf_transformer *transformer, ad_var v, bool inverse,
+ad_var nf__autoregressive_by_feature(const nf_scope *at, const nf_transformer *transformer, ad_var v, bool inverse,
                                      ad_var *log_det);
 
 #endif

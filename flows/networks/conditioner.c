@@ -47,29 +47,29 @@ ad_status nf__conditioner_declare(nf_bijector *self, size_t inputs, size_t outpu
 }
 
 /* What layer 0 makes of x, or of the context alone. */
-static ad_var enter(const nf_bijector *self, size_t inputs, ad_var x)
+static ad_var enter(const nf_scope *at, size_t inputs, ad_var x)
 {
-    ad_var bias = nf__layer_bias(self, 0);
-    return inputs ? ad_add(ad_matmul(nf__layer_weight(self, 0), x), bias) : bias;
+    ad_var bias = nf__layer_bias(at, 0);
+    return inputs ? ad_add(ad_matmul(nf__layer_weight(at, 0), x), bias) : bias;
 }
 
-static ad_var apply(const nf_bijector *self, size_t layer, ad_var x)
+static ad_var apply(const nf_scope *at, size_t layer, ad_var x)
 {
-    return ad_add(ad_matmul(nf__layer_weight(self, layer), x), nf__layer_bias(self, layer));
+    return ad_add(ad_matmul(nf__layer_weight(at, layer), x), nf__layer_bias(at, layer));
 }
 
-ad_var nf__conditioner_outputs(const nf_bijector *self, size_t inputs, ad_var x)
+ad_var nf__conditioner_outputs(const nf_scope *at, size_t inputs, ad_var x)
 {
-    size_t last = last_layer(self), activation = (size_t)nf_argument_value(self, "activation");
-    if (first_layer(self, inputs) == last) return nf__layer_bias(self, last);
-    ad_var h = enter(self, inputs, x);
-    if (is_residual(self)) {
+    size_t last = last_layer(at->self), activation = (size_t)nf_argument_value(at->self, "activation");
+    if (first_layer(at->self, inputs) == last) return nf__layer_bias(at, last);
+    ad_var h = enter(at, inputs, x);
+    if (is_residual(at->self)) {
         for (size_t layer = 1; layer < last; layer += 2) {
-            ad_var inside = apply(self, layer, nf__activation(h, activation));
-            h = ad_add(h, apply(self, layer + 1, nf__activation(inside, activation)));
+            ad_var inside = apply(at, layer, nf__activation(h, activation));
+            h = ad_add(h, apply(at, layer + 1, nf__activation(inside, activation)));
         }
-        return apply(self, last, h);
+        return apply(at, last, h);
     }
-    for (size_t layer = 1; layer <= last; layer++) h = apply(self, layer, nf__activation(h, activation));
+    for (size_t layer = 1; layer <= last; layer++) h = apply(at, layer, nf__activation(h, activation));
     return h;
 }

@@ -21,6 +21,6 @@
 ad_status nf__conditioner_declare(nf_bijector *self, size_t inputs, size_t outputs, ad_error *error);
 
 /* The outputs; of x (inputs), which is not read when there are none. */
-ad_var nf__conditioner_outputs(const nf_bijector *self, size_t inputs, ad_var x);
+ad_var nf__conditioner_outputs(const nf_scope *at, size_t inputs, ad_var x);
 
 #endif

@@ -57,30 +57,29 @@ static ad_var take(ad_var v, const size_t *index, size_t count)
 }
 
 /* order: the seen features, then the transformed ones; place: where each feature is in it. */
-static ad_var map_parts(const nf_bijector *self, const nf_transformer *transformer, const size_t *order,
-                        const size_t *place, size_t seen, ad_var v, bool inverse, ad_var *log_det)
+static ad_var map_parts(const nf_scope *at, const nf_transformer *transformer, const size_t *order, const size_t *place,
+                        size_t seen, ad_var v, bool inverse, ad_var *log_det)
 {
-    size_t moved = self->dim - seen, needed = transformer->parameters(self);
+    size_t moved = at->self->dim - seen, needed = transformer->parameters(at->self);
     ad_var part[] = {seen ? take(v, order, seen) : (ad_var){v.tape, -1}, take(v, order + seen, moved)};
-    ad_var parameters = ad_reshape(nf__conditioner_outputs(self, seen, part[0]), AD_SHAPE(needed, moved));
+    ad_var parameters = ad_reshape(nf__conditioner_outputs(at, seen, part[0]), AD_SHAPE(needed, moved));
     ad_var log_derivative;
-    part[1] = transformer->map(self, part[1], parameters, inverse, &log_derivative);
+    part[1] = transformer->map(at, part[1], parameters, inverse, &log_derivative);
     *log_det = ad_sum(log_derivative);
-    return seen ? take(ad_concat(part, 2, 0), place, self->dim) : part[1];
+    return seen ? take(ad_concat(part, 2, 0), place, at->self->dim) : part[1];
 }
 
-ad_var nf__coupling_map(const nf_bijector *self, const nf_transformer *transformer, ad_var v, bool inverse,
-                        ad_var *log_det)
+ad_var nf__coupling_map(const nf_scope *at, const nf_transformer *transformer, ad_var v, bool inverse, ad_var *log_det)
 {
-    size_t dim = self->dim, seen = count_seen(self),
+    size_t dim = at->self->dim, seen = count_seen(at->self),
            next[] = {seen, 0}; /* places of a transformed and a seen feature */
     size_t *order = ad_alloc(2 * dim, sizeof *order), *place = order + dim;
     if (!order) {
         ad_tape_fail(v.tape, AD_ERROR_MEMORY, "out of memory for a mask of %zu features", dim);
         return (ad_var){v.tape, -1};
     }
-    for (size_t i = 0; i < dim; i++) order[place[i] = next[is_seen(self, i)]++] = i;
-    ad_var out = map_parts(self, transformer, order, place, seen, v, inverse, log_det);
+    for (size_t i = 0; i < dim; i++) order[place[i] = next[is_seen(at->self, i)]++] = i;
+    ad_var out = map_parts(at, transformer, order, place, seen, v, inverse, log_det);
     ad_free(order);
     return out;
 }

@@ -17,7 +17,6 @@
     }
 
 ad_status nf__coupling_declare(nf_bijector *self, const nf_transformer *transformer, ad_error *error);
-ad_var nf__coupling_map(const nf_bijector *self, const nf_transformer *transformer, ad_var v, bool inverse,
-                        ad_var *log_det);
+ad_var nf__coupling_map(const nf_scope *at, const nf_transformer *transformer, ad_var v, bool inverse, ad_var *log_det);
 
 #endif

@@ -31,14 +31,14 @@ ad_status nf__layer_declare(nf_bijector *self, size_t layer, size_t in, size_t o
     return status == AD_OK && context ? nf_declare(self, &declared[2], error) : status;
 }
 
-ad_var nf__layer_weight(const nf_bijector *self, size_t layer)
+ad_var nf__layer_weight(const nf_scope *at, size_t layer)
 {
-    return nf_param(self, names_of(layer).weight);
+    return nf_param(at, names_of(layer).weight);
 }
 
-ad_var nf__layer_bias(const nf_bijector *self, size_t layer)
+ad_var nf__layer_bias(const nf_scope *at, size_t layer)
 {
-    ad_var bias = nf_param(self, names_of(layer).bias);
-    if (layer > 0 || self->context == 0) return bias;
-    return ad_add(ad_matmul(nf_param(self, "context"), nf_context(self)), bias);
+    ad_var bias = nf_param(at, names_of(layer).bias);
+    if (layer > 0 || at->self->context == 0) return bias;
+    return ad_add(ad_matmul(nf_param(at, "context"), nf_context(at)), bias);
 }

@@ -9,8 +9,8 @@
  * a gain of 1 is PyTorch's Linear. */
 ad_status nf__layer_declare(nf_bijector *self, size_t layer, size_t in, size_t out, double gain, ad_error *error);
 
-ad_var nf__layer_weight(const nf_bijector *self, size_t layer); /* (out, in) */
+ad_var nf__layer_weight(const nf_scope *at, size_t layer); /* (out, in) */
 /* b, and for layer 0 with a context b + C c, which is per-row: (out). */
-ad_var nf__layer_bias(const nf_bijector *self, size_t layer);
+ad_var nf__layer_bias(const nf_scope *at, size_t layer);
 
 #endif

@@ -123,11 +123,11 @@ static ad_var product(ad_var weight, ad_var x, const nf__made *made, size_t laye
     return y;
 }
 
-ad_var nf__made_all(const nf_bijector *self, const nf__made *made, ad_var x)
+ad_var nf__made_all(const nf_scope *at, const nf__made *made, ad_var x)
 {
     for (size_t layer = first_layer(made); layer <= made->n_hidden; layer++) {
-        ad_var bias = nf__layer_bias(self, layer);
-        x = has_weight(made, layer) ? ad_add(product(nf__layer_weight(self, layer), x, made, layer), bias)
+        ad_var bias = nf__layer_bias(at, layer);
+        x = has_weight(made, layer) ? ad_add(product(nf__layer_weight(at, layer), x, made, layer), bias)
                                     : ad_to_rows(bias);
         if (layer < made->n_hidden) x = nf__activation(x, made->activation);
     }
@@ -137,64 +137,63 @@ ad_var nf__made_all(const nf_bijector *self, const nf__made *made, ad_var x)
 /* ---- Feature by feature -------------------------------------------------------------------------------------- */
 
 /* W[begin:end, first:last] in[first:last], of a layer. */
-static ad_var part(const nf_bijector *self, size_t layer, size_t begin, size_t end, ad_var in, size_t first,
-                   size_t last)
+static ad_var part(const nf_scope *at, size_t layer, size_t begin, size_t end, ad_var in, size_t first, size_t last)
 {
-    ad_var weight = ad_slice(ad_slice(nf__layer_weight(self, layer), 0, begin, end), 1, first, last);
+    ad_var weight = ad_slice(ad_slice(nf__layer_weight(at, layer), 0, begin, end), 1, first, last);
     return ad_matmul(weight, ad_slice(in, 0, first, last));
 }
 
 /* What of a layer's inputs up to `known` reaches its units begin … end-1. */
-static void look_ahead(const nf_bijector *self, nf__made_layer *at, size_t layer, size_t begin, size_t end, ad_var in,
+static void look_ahead(const nf_scope *at, nf__made_layer *here, size_t layer, size_t begin, size_t end, ad_var in,
                        size_t known)
 {
     if (end == begin) return;
-    ad_var bias = ad_slice(nf__layer_bias(self, layer), 0, begin, end);
-    at->ahead = known ? ad_add(part(self, layer, begin, end, in, 0, known), bias) : bias;
-    at->ahead_from = begin;
-    at->ahead_known = known;
+    ad_var bias = ad_slice(nf__layer_bias(at, layer), 0, begin, end);
+    here->ahead = known ? ad_add(part(at, layer, begin, end, in, 0, known), bias) : bias;
+    here->ahead_from = begin;
+    here->ahead_known = known;
 }
 
 /* Units begin … end-1 before activation, all `known` inputs that they may see being there. */
-static ad_var finish(const nf_bijector *self, const nf__made_layer *at, size_t layer, size_t begin, size_t end,
-                     ad_var in, size_t known)
+static ad_var finish(const nf_scope *at, const nf__made_layer *here, size_t layer, size_t begin, size_t end, ad_var in,
+                     size_t known)
 {
-    ad_var ahead = ad_slice(at->ahead, 0, begin - at->ahead_from, end - at->ahead_from);
-    if (known == at->ahead_known) return ahead;
-    return ad_add(part(self, layer, begin, end, in, at->ahead_known, known), ahead);
+    ad_var ahead = ad_slice(here->ahead, 0, begin - here->ahead_from, end - here->ahead_from);
+    if (known == here->ahead_known) return ahead;
+    return ad_add(part(at, layer, begin, end, in, here->ahead_known, known), ahead);
 }
 
 /* Steps d … d+BLOCK-1 begin: one product for all that they get from what is known. */
-static void begin_block(const nf_bijector *self, const nf__made *made, nf__made_state *state, ad_var known, size_t d)
+static void begin_block(const nf_scope *at, const nf__made *made, nf__made_state *state, ad_var known, size_t d)
 {
     size_t next = d + NF_MADE_BLOCK < made->dim ? d + NF_MADE_BLOCK : made->dim, last = made->n_hidden;
     for (size_t layer = first_layer(made); layer < last; layer++) {
-        nf__made_layer *at = &state->layer[layer], *before = at - 1;
-        look_ahead(self, at, layer, at->count, inputs_up_to(made, layer + 1, next - 1), layer ? before->unit : known,
+        nf__made_layer *here = &state->layer[layer], *before = here - 1;
+        look_ahead(at, here, layer, here->count, inputs_up_to(made, layer + 1, next - 1), layer ? before->unit : known,
                    layer ? before->count : d);
     }
     bool hidden = first_layer(made) < last;
-    look_ahead(self, &state->layer[last], last, d * made->outputs, next * made->outputs,
+    look_ahead(at, &state->layer[last], last, d * made->outputs, next * made->outputs,
                hidden ? state->layer[last - 1].unit : known, hidden ? state->layer[last - 1].count : 0);
 }
 
-ad_var nf__made_next(const nf_bijector *self, const nf__made *made, nf__made_state *state, ad_var known, size_t d)
+ad_var nf__made_next(const nf_scope *at, const nf__made *made, nf__made_state *state, ad_var known, size_t d)
 {
-    if (d % NF_MADE_BLOCK == 0) begin_block(self, made, state, known, d);
+    if (d % NF_MADE_BLOCK == 0) begin_block(at, made, state, known, d);
     ad_var in = known;
     size_t n_in = d, last = made->n_hidden;
     for (size_t layer = first_layer(made); layer < last; layer++) {
-        nf__made_layer *at = &state->layer[layer];
+        nf__made_layer *here = &state->layer[layer];
         size_t end = inputs_up_to(made, layer + 1, d);
-        if (end > at->count) {
-            ad_var unlocked = nf__activation(finish(self, at, layer, at->count, end, in, n_in), made->activation);
-            ad_var both[] = {at->unit, unlocked};
-            at->unit = at->count ? ad_concat(both, 2, 0) : unlocked;
-            at->count = end;
+        if (end > here->count) {
+            ad_var unlocked = nf__activation(finish(at, here, layer, here->count, end, in, n_in), made->activation);
+            ad_var both[] = {here->unit, unlocked};
+            here->unit = here->count ? ad_concat(both, 2, 0) : unlocked;
+            here->count = end;
         }
-        in = at->unit;
-        n_in = at->count;
+        in = here->unit;
+        n_in = here->count;
     }
     if (first_layer(made) == last) n_in = 0;
-    return finish(self, &state->layer[last], last, d * made->outputs, (d + 1) * made->outputs, in, n_in);
+    return finish(at, &state->layer[last], last, d * made->outputs, (d + 1) * made->outputs, in, n_in);
 }

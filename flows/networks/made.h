@@ -36,7 +36,7 @@ nf__made nf__made_of(const nf_bijector *self, size_t outputs);
 ad_status nf__made_declare(nf_bijector *self, const nf__made *made, ad_error *error);
 
 /* All outputs, (dim, outputs), from x (dim). */
-ad_var nf__made_all(const nf_bijector *self, const nf__made *made, ad_var x);
+ad_var nf__made_all(const nf_scope *at, const nf__made *made, ad_var x);
 
 /* Feature by feature. Of each layer: its units known so far, and what those of the next few features get from its
  * inputs known when the first of these began: large products instead of many that read everything known again. */
@@ -55,6 +55,6 @@ typedef struct {
 } nf__made_state;
 
 /* Outputs (outputs) of group d = 0, 1, …, given x_1 … x_d in `known` (d); not read when d = 0. */
-ad_var nf__made_next(const nf_bijector *self, const nf__made *made, nf__made_state *state, ad_var known, size_t d);
+ad_var nf__made_next(const nf_scope *at, const nf__made *made, nf__made_state *state, ad_var known, size_t d);
 
 #endif

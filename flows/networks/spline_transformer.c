@@ -146,15 +146,15 @@ static ad_var log_slope_at(const bin *b, ad_var xi, ad_var both, ad_var beta)
     return ad_add(ad_log(sum), ad_mul_scalar(ad_log(ad_div(b->slope, beta)), 2));
 }
 
-static ad_var map(const nf_bijector *self, ad_var v, ad_var parameters, bool inverse, ad_var *log_derivative)
+static ad_var map(const nf_scope *at, ad_var v, ad_var parameters, bool inverse, ad_var *log_derivative)
 {
-    double tail = nf_argument_value(self, "tail");
+    double tail = nf_argument_value(at->self, "tail");
     ad_var zero = ad_scalar(v.tape, 0), one = ad_scalar(v.tape, 1);
     ad_var is_inside = ad_greater(ad_scalar(v.tape, tail), ad_abs(v));
-    ad_var at = ad_add_scalar(ad_mul_scalar(ad_where(is_inside, v, zero), 0.5 / tail), 0.5);
-    bin b = find_bin(parameters, bins_of(self), at, inverse ? 0 : 1);
+    ad_var place = ad_add_scalar(ad_mul_scalar(ad_where(is_inside, v, zero), 0.5 / tail), 0.5);
+    bin b = find_bin(parameters, bins_of(at->self), place, inverse ? 0 : 1);
     ad_var sigma = ad_sub(ad_add(b.left, b.right), ad_mul_scalar(b.slope, 2));
-    ad_var xi = inverse ? ad_div(ad_sub(at, b.x), b.width) : solve(&b, sigma, ad_div(ad_sub(at, b.y), b.height));
+    ad_var xi = inverse ? ad_div(ad_sub(place, b.x), b.width) : solve(&b, sigma, ad_div(ad_sub(place, b.y), b.height));
     ad_var both = ad_mul(xi, ad_sub(one, xi)), beta = ad_add(b.slope, ad_mul(sigma, both));
     ad_var out =
         inverse ? ad_add(b.y, ad_mul(b.height, height_at(&b, xi, both, beta))) : ad_add(b.x, ad_mul(b.width, xi));

@@ -10,7 +10,7 @@ typedef struct {
     size_t (*parameters)(const nf_bijector *self);
     /* Features v (n) through the map, or back, and the log-derivative of that direction at each, (n). parameters
      * (p, n): those of feature i in column i; where they are 0 the map is the identity. */
-    ad_var (*map)(const nf_bijector *self, ad_var v, ad_var parameters, bool inverse, ad_var *log_derivative);
+    ad_var (*map)(const nf_scope *at, ad_var v, ad_var parameters, bool inverse, ad_var *log_derivative);
 } nf_transformer;
 
 /* x = μ + exp(α) z, with a bounded log-scale α; needs the argument NF_BOUND_ARGUMENT. */

@@ -41,14 +41,6 @@ static ad_status resolve(nf_nuts_options *o, const nf_target *target, ad_error *
 
 /* ---- Plans ----------------------------------------------------------------------------------------------------- */
 
-/* The float64 values of the flow's parameters, whatever its dtype. */
-static bool bind_parameter(void *plan, const char *name, nf_parameter *parameter)
-{
-    (void)name;
-    ad_plan_set_input(plan, parameter->var, parameter->value);
-    return true;
-}
-
 /* Of z: log density and its gradient, for the chains; or log density, x and the sites' values, for their draws. */
 static ad_plan *plan_of(const nf_target *target, const nf_flow *flow, bool of_draws, ad_var *z, ad_error *error)
 {
@@ -60,10 +52,8 @@ static ad_plan *plan_of(const nf_target *target, const nf_flow *flow, bool of_dr
     size_t dim = nf_target_dim(target);
     *z = ad_input(tape, "z", AD_SHAPE(dim));
     ad_var x = *z, log_det = ad_scalar(tape, 0), output[3];
-    if (flow) {
-        nf_bind(nf_flow_bijector(flow), tape);
-        x = nf_forward(nf_flow_bijector(flow), *z, &log_det);
-    }
+    const nf_scope *at = flow ? nf_bind(nf_flow_bijector(flow), tape) : NULL;
+    if (flow) x = nf_forward(at, *z, &log_det);
     ad_var log_density = ad_to_rows(nf_target_log_density(target, x));
     if (of_draws) {
         output[0] = log_density;
@@ -74,7 +64,8 @@ static ad_plan *plan_of(const nf_target *target, const nf_flow *flow, bool of_dr
         output[1] = ad_grad1(output[0], *z);
     }
     ad_plan *plan = ad_plan_new(output, of_draws ? 3 : 2, &(ad_plan_options){.dtype = AD_F64}, error);
-    if (plan && flow) nf_each_parameter(nf_flow_bijector(flow), bind_parameter, plan);
+    /* The float64 values of the flow's parameters, whatever its dtype. */
+    if (plan && flow) nf_bind_plan(at, plan);
     ad_tape_free(tape);
     return plan;
 }

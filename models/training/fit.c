@@ -141,6 +141,7 @@ ad_status nf__fit_bijectors(nf__training *t, ad_error *error)
 /* The mean negative log-likelihood, on a tape of its own with the rows bound to it. */
 typedef struct {
     ad_tape *tape;
+    nf_flow_scope flow;
     ad_var x, loss;
 } recording;
 
@@ -149,9 +150,9 @@ static recording record_loss(const nf__training *t, bool training)
     recording r = {.tape = ad_tape_new()};
     if (!r.tape) return r;
     r.x = ad_input(r.tape, "x", AD_SHAPE(t->dim));
-    nf_flow_bind(t->flow, r.tape);
-    if (training) nf_set_training(nf_flow_bijector(t->flow));
-    ad_var log_prob = nf_flow_record_log_prob(t->flow, r.x);
+    r.flow = nf_flow_bind(t->flow, r.tape);
+    if (training) nf_set_training(r.flow.bijector);
+    ad_var log_prob = nf_flow_record_log_prob(&r.flow, r.x);
     r.loss = ad_neg(ad_div(ad_sum_rows(ad_to_rows(log_prob)), ad_row_count(r.tape)));
     return r;
 }
@@ -160,9 +161,9 @@ static ad_plan *plan_of(const nf__training *t, const recording *r, const ad_var 
 {
     ad_plan *plan = ad_plan_new(outputs, (int)count, &(ad_plan_options){.dtype = nf_flow_dtype(t->flow)}, error);
     if (!plan) return NULL;
-    nf_flow_bind_plan(t->flow, plan);
+    nf_flow_bind_plan(&r->flow, plan);
     ad_plan_set_input(plan, r->x, t->data);
-    ad_plan_set_input(plan, nf_context(nf_flow_bijector(t->flow)), t->context);
+    ad_plan_set_input(plan, nf_context(r->flow.bijector), t->context);
     return plan;
 }
 
@@ -177,12 +178,13 @@ static ad_status compile(nf__training *t, ad_error *error)
     recording step = record_loss(t, true);
     if (step.tape && wrt && out && t->updated) {
         out[0] = step.loss;
-        for (size_t i = 0; i < trained; i++) wrt[i] = nf_flow_parameter(t->flow, i, &offset)->var;
+        for (size_t i = 0; i < trained; i++) wrt[i] = nf_flow_bound_parameter(&step.flow, i).var;
         ad_grad(out[0], wrt, (int)trained, out + 1);
         for (size_t i = trained; i < all; i++) {
             const nf_parameter *fixed = nf_flow_parameter(t->flow, i, &offset);
-            if (!ad_is_valid(fixed->update)) continue;
-            out[n++] = fixed->update;
+            const ad_var update = nf_flow_bound_parameter(&step.flow, i).update;
+            if (!ad_is_valid(update)) continue;
+            out[n++] = update;
             t->updated[t->n_updated++] = (nf__part){offset * size, ad_shape_size(fixed->spec.shape) * size};
         }
         t->step_plan = plan_of(t, &step, out, n, error);
@@ -509,7 +511,7 @@ ad_status nf_fit(nf_flow *flow, const double *x, size_t rows, const nf_fit_optio
     return status;
 }
 
-ad_status nf_nll(nf_flow *flow, const double *x, const double *context, size_t rows, double *nll,
+ad_status nf_nll(const nf_flow *flow, const double *x, const double *context, size_t rows, double *nll,
                  double *standard_error, ad_pool *pool, ad_error *error)
 {
     if (rows == 0) return ad_error_set(error, AD_ERROR_ARGUMENT, "nll: expected at least 1 row, got 0");

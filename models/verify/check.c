@@ -57,14 +57,11 @@ ad_status nf__check_transform(nf__checker *c, ad_dtype dtype, bool inverse, cons
     return status;
 }
 
-static bool list_parameter(void *context, const char *name, nf_parameter *parameter)
+static bool list_value(void *context, const char *name, nf_parameter *parameter)
 {
     (void)name;
     nf__check_direction *d = context;
-    if (d->input) {
-        d->input[d->n_input] = parameter->var;
-        d->value[d->n_input] = parameter->value;
-    }
+    if (d->value) d->value[d->n_input] = parameter->value;
     d->n_input++;
     return true;
 }
@@ -72,21 +69,23 @@ static bool list_parameter(void *context, const char *name, nf_parameter *parame
 bool nf__check_open(nf__checker *c, bool inverse, size_t rows, double *in, nf__check_direction *d)
 {
     *d = (nf__check_direction){.tape = ad_tape_new(), .context = nf__check_context(c, rows, false)};
-    nf_each_parameter(c->bijector, list_parameter, d);
+    nf_each_parameter(c->bijector, list_value, d);
     d->n_parameter = d->n_input;
     d->input = ad_alloc(d->n_parameter + 2, sizeof *d->input);
     d->value = ad_alloc(d->n_parameter + 2, sizeof *d->value);
     if (!d->tape || !d->input || !d->value || (c->bijector->context && !d->context))
         return nf__check_out_of_memory(c), false;
-    nf_bind(c->bijector, d->tape);
+    const nf_scope *at = nf_bind(c->bijector, d->tape);
+    if (!at) return nf__check_out_of_memory(c), false;
     d->in = ad_input(d->tape, inverse ? "x" : "z", AD_SHAPE(c->dim));
-    d->out = inverse ? nf_inverse(c->bijector, d->in, &d->log_det) : nf_forward(c->bijector, d->in, &d->log_det);
+    d->out = inverse ? nf_inverse(at, d->in, &d->log_det) : nf_forward(at, d->in, &d->log_det);
     d->input[0] = d->in;
     d->value[0] = in;
     d->n_input = 1;
-    nf_each_parameter(c->bijector, list_parameter, d);
+    nf_each_parameter(c->bijector, list_value, d);
+    for (size_t i = 0; i < d->n_parameter; i++) d->input[1 + i] = at->parameter[i].var;
     if (d->context) {
-        d->input[d->n_input] = nf_context(c->bijector);
+        d->input[d->n_input] = nf_context(at);
         d->value[d->n_input++] = d->context;
     }
     return true;

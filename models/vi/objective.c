@@ -33,57 +33,9 @@ const char *nf_objective_name(nf_objective objective)
 
 /* ---- Recording ----------------------------------------------------------------------------------------------- */
 
-/* Exchange every parameter's var with the one that is kept. */
+/* The flow on a tape, and the free ends of what is recorded. */
 typedef struct {
-    ad_var *kept;
-    size_t next;
-} exchange;
-
-static bool count_one(void *context, const char *name, nf_parameter *parameter)
-{
-    (void)name;
-    (void)parameter;
-    ++*(size_t *)context;
-    return true;
-}
-
-static bool stop_one(void *context, const char *name, nf_parameter *parameter)
-{
-    (void)name;
-    exchange *e = context;
-    e->kept[e->next++] = parameter->var;
-    parameter->var = ad_stop_gradient(parameter->var);
-    return true;
-}
-
-static bool restore_one(void *context, const char *name, nf_parameter *parameter)
-{
-    (void)name;
-    exchange *e = context;
-    parameter->var = e->kept[e->next++];
-    return true;
-}
-
-/* log q(x) without a gradient through q's parameters. */
-static ad_var record_stopped_log_prob(const nf_flow *flow, ad_var x)
-{
-    size_t count = 0;
-    nf_flow_each_parameter(flow, count_one, &count);
-    exchange e = {.kept = ad_alloc(count, sizeof *e.kept)};
-    if (!e.kept) {
-        ad_tape_fail(x.tape, AD_ERROR_MEMORY, "out of memory for the objective");
-        return (ad_var){x.tape, -1};
-    }
-    nf_flow_each_parameter(flow, stop_one, &e);
-    ad_var log_prob = nf_flow_record_log_prob(flow, x);
-    e.next = 0;
-    nf_flow_each_parameter(flow, restore_one, &e);
-    ad_free(e.kept);
-    return log_prob;
-}
-
-/* The free ends of what is recorded. */
-typedef struct {
+    nf_flow_scope flow;
     ad_var beta, weight; /* to bind */
     ad_var log_weight;   /* per-row */
     ad_var loss;         /* shared */
@@ -91,14 +43,17 @@ typedef struct {
 
 static void record(const nf__vi_objective *o, ad_tape *tape, recording *r)
 {
-    nf_flow_bind(o->flow, tape);
-    ad_var log_q, x = nf_flow_record_sample(o->flow, tape, &log_q);
+    r->flow = nf_flow_bind(o->flow, tape);
+    ad_var log_q, x = nf_flow_record_sample(&r->flow, &log_q);
     ad_var log_p = nf_target_log_density(o->target, x);
     r->beta = o->tempered ? ad_param(tape, "beta", AD_SCALAR) : (ad_var){tape, -1};
     if (o->tempered) log_p = ad_mul(r->beta, log_p);
     r->log_weight = ad_to_rows(ad_sub(log_p, log_q));
-    if (objectives[o->kind].stopped) log_q = record_stopped_log_prob(o->flow, x);
-    ad_var term = objectives[o->kind].forward ? ad_neg(nf_flow_record_log_prob(o->flow, ad_stop_gradient(x)))
+    if (objectives[o->kind].stopped) {
+        const nf_flow_scope stopped = nf_flow_stop_gradient(&r->flow);
+        log_q = nf_flow_record_log_prob(&stopped, x);
+    }
+    ad_var term = objectives[o->kind].forward ? ad_neg(nf_flow_record_log_prob(&r->flow, ad_stop_gradient(x)))
                                               : ad_sub(log_q, log_p);
     if (objectives[o->kind].weighted) {
         r->weight = ad_input(tape, "weight", AD_SCALAR);
@@ -114,7 +69,7 @@ static ad_plan *plan_of(const nf__vi_objective *o, const recording *r, const ad_
 {
     ad_plan *plan = ad_plan_new(outputs, (int)count, &(ad_plan_options){.dtype = nf_flow_dtype(o->flow)}, error);
     if (!plan) return NULL;
-    nf_flow_bind_plan(o->flow, plan);
+    nf_flow_bind_plan(&r->flow, plan);
     if (o->tempered) ad_plan_set_input(plan, r->beta, &o->bound_beta);
     if (objectives[o->kind].weighted) ad_plan_set_input(plan, r->weight, o->weights);
     return plan;
@@ -129,7 +84,10 @@ static ad_status compile(nf__vi_objective *o, ad_tape *tape, ad_error *error)
     ad_status status = AD_OK;
     if (wrt && out && offset) {
         record(o, tape, &r);
-        for (size_t i = 0; i < n; i++) wrt[i] = nf_flow_parameter(o->flow, i, &offset[i])->var;
+        for (size_t i = 0; i < n; i++) {
+            wrt[i] = nf_flow_bound_parameter(&r.flow, i).var;
+            nf_flow_parameter(o->flow, i, &offset[i]);
+        }
         out[0] = r.loss;
         ad_grad(out[0], wrt, (int)n, out + 1);
         o->step = plan_of(o, &r, out, n + 1, error);

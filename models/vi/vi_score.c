@@ -8,25 +8,25 @@
 static const uint64_t score_step = UINT32_MAX;
 
 /* A plan for log p - log q of draws and, with `values`, for their sites on the user's scale. */
-static ad_plan *plan_of(nf_flow *flow, const nf_target *target, bool values, ad_error *error)
+static ad_plan *plan_of(const nf_flow *flow, const nf_target *target, bool values, ad_error *error)
 {
     ad_tape *tape = ad_tape_new();
     if (!tape) {
         ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a tape");
         return NULL;
     }
-    nf_flow_bind(flow, tape);
-    ad_var log_q, x = nf_flow_record_sample(flow, tape, &log_q), out[2];
+    const nf_flow_scope at = nf_flow_bind(flow, tape);
+    ad_var log_q, x = nf_flow_record_sample(&at, &log_q), out[2];
     out[0] = ad_to_rows(ad_sub(nf_target_log_density(target, x), log_q));
     if (values) out[1] = ad_to_rows(nf_target_constrain(target, x));
     ad_plan *plan = ad_plan_new(out, values ? 2 : 1, &(ad_plan_options){.dtype = nf_flow_dtype(flow)}, error);
+    if (plan) nf_flow_bind_plan(&at, plan);
     ad_tape_free(tape);
-    if (plan) nf_flow_bind_plan(flow, plan);
     return plan;
 }
 
 /* log_weights [draws] and, unless NULL, values [draws][nf_target_size()]. */
-static ad_status weigh(nf_flow *flow, const nf_target *target, size_t draws, uint64_t seed, double *log_weights,
+static ad_status weigh(const nf_flow *flow, const nf_target *target, size_t draws, uint64_t seed, double *log_weights,
                        double *values, ad_pool *pool, ad_error *error)
 {
     const bool f32 = nf_flow_dtype(flow) == AD_F32;
@@ -73,7 +73,7 @@ static void importance_of(const double *log_w, size_t n, nf_vi_score *score)
     score->ess = sum > 0 ? sum * sum / squares : 0;
 }
 
-ad_status nf_vi_evaluate(nf_flow *flow, const nf_target *target, size_t draws, uint64_t seed, nf_vi_score *score,
+ad_status nf_vi_evaluate(const nf_flow *flow, const nf_target *target, size_t draws, uint64_t seed, nf_vi_score *score,
                          ad_pool *pool, ad_error *error)
 {
     ad_error own;
@@ -118,8 +118,8 @@ static nf_vi_moments moments_of(const double *w, const double *x, size_t n, size
     return (nf_vi_moments){mean, sqrt(variance), sqrt(error_mean), error_sd};
 }
 
-ad_status nf_vi_summarize(nf_flow *flow, const nf_target *target, size_t draws, uint64_t seed, nf_vi_moments *moments,
-                          double *khat, ad_pool *pool, ad_error *error)
+ad_status nf_vi_summarize(const nf_flow *flow, const nf_target *target, size_t draws, uint64_t seed,
+                          nf_vi_moments *moments, double *khat, ad_pool *pool, ad_error *error)
 {
     ad_error own;
     double unwanted;

@@ -279,9 +279,9 @@ START_TEST(autoregressive_flows)
             nf_bijector *bijector = nf_bijector_parse(flows[f].formula, 12, 0, 1, NULL);
             ck_assert_ptr_nonnull(bijector);
             ad_tape *tape = ad_tape_new();
-            nf_bind(bijector, tape);
+            const nf_scope *at = nf_bind(bijector, tape);
             ad_var x = ad_input(tape, "x", AD_SHAPE(12)), log_det;
-            ad_var y = (inverse ? nf_inverse : nf_forward)(bijector, x, &log_det);
+            ad_var y = (inverse ? nf_inverse : nf_forward)(at, x, &log_det);
             bool depends[12][12];
             find_dependence(y, x, *depends);
             for (int i = 0; i < 12; i++)

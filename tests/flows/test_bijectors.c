@@ -217,18 +217,17 @@ START_TEST(batchnorm_in_training)
     for (size_t i = 0; i < COUNT(names); i++) memcpy(nf_parameter_value(bijector, names[i]), values[i], sizeof mean);
 
     ad_tape *tape = ad_tape_new();
-    nf_bind(bijector, tape);
-    nf_set_training(bijector);
-    ad_var x = ad_input(tape, "x", AD_SHAPE(D)), log_det, z = nf_inverse(bijector, x, &log_det);
-    ad_var out[] = {ad_to_rows(z), ad_to_rows(ad_grad1(log_det, x)), log_det, bijector->parameter[0].update,
-                    bijector->parameter[1].update};
+    nf_scope *at = nf_bind(bijector, tape);
+    nf_set_training(at);
+    ad_var x = ad_input(tape, "x", AD_SHAPE(D)), log_det, z = nf_inverse(at, x, &log_det);
+    ad_var out[] = {ad_to_rows(z), ad_to_rows(ad_grad1(log_det, x)), log_det, at->parameter[0].update,
+                    at->parameter[1].update};
     ad_plan *plan = ad_plan_new(out, COUNT(out), &(ad_plan_options){.dtype = AD_F64}, &error);
     ck_assert_msg(plan != NULL, "%s", error.message);
     double *batch = normals(ROWS * D, 2, 8), got[ROWS][D], slope[ROWS][D], got_log_det, new_mean[D], new_variance[D];
     for (size_t r = 0; r < ROWS; r++) batch[r * D] += 5;
     ad_plan_set_input(plan, x, batch);
-    for (size_t i = 0; i < bijector->n_parameter; i++)
-        ad_plan_set_input(plan, bijector->parameter[i].var, bijector->parameter[i].value);
+    nf_bind_plan(at, plan);
     void *const to[] = {got, slope, &got_log_det, new_mean, new_variance};
     for (int i = 0; i < (int)COUNT(to); i++) ad_plan_set_output(plan, i, to[i]);
     ASSERT_OK(ad_plan_run(plan, &(ad_run){.rows = ROWS}, &error));
@@ -374,14 +373,14 @@ static const struct {
 static void jacobian_of(nf_flow *flow, bool inverse, const double *in, size_t rows, double *jacobian)
 {
     ad_tape *tape = ad_tape_new();
-    nf_bind(nf_flow_bijector(flow), tape);
+    const nf_flow_scope at = nf_flow_bind(flow, tape);
     ad_var v = ad_input(tape, "v", AD_SHAPE(FEATURES)), log_det, row[FEATURES];
-    ad_var out = (inverse ? nf_inverse : nf_forward)(nf_flow_bijector(flow), v, &log_det);
+    ad_var out = (inverse ? nf_inverse : nf_forward)(at.bijector, v, &log_det);
     for (size_t i = 0; i < FEATURES; i++) row[i] = ad_to_rows(ad_grad1(ad_sum(ad_slice(out, 0, i, i + 1)), v));
     ad_var all = ad_concat(row, FEATURES, 0);
     ad_plan *plan = ad_plan_new(&all, 1, &(ad_plan_options){.dtype = AD_F64}, &error);
     ck_assert_msg(plan != NULL, "%s", error.message);
-    nf_flow_bind_plan(flow, plan);
+    nf_flow_bind_plan(&at, plan);
     ad_plan_set_input(plan, v, in);
     ad_plan_set_output(plan, 0, jacobian);
     ASSERT_OK(ad_plan_run(plan, &(ad_run){.rows = rows}, &error));
@@ -446,10 +445,10 @@ static ad_var shear_log_det(ad_var a, ad_var t, bool missing)
     return ad_sum(missing ? t : ad_add(a, t));
 }
 
-static ad_var shear_forward(const nf_bijector *self, ad_var z, ad_var *log_det)
+static ad_var shear_forward(const nf_scope *at, ad_var z, ad_var *log_det)
 {
-    fault f = fault_of(self);
-    ad_var a = nf_param(self, "a"), b = nf_param(self, "b");
+    fault f = fault_of(at->self);
+    ad_var a = nf_param(at, "a"), b = nf_param(at, "b");
     ad_var z1 = ad_slice(z, 0, 0, 1), z2 = ad_slice(z, 0, 1, 2), t = ad_tanh(z1);
     ad_var moved = ad_mul(b, z1);
     if (f == WRONG_FORWARD) moved = ad_mul_scalar(moved, 0.5);
@@ -461,10 +460,10 @@ static ad_var shear_forward(const nf_bijector *self, ad_var z, ad_var *log_det)
     return ad_concat((ad_var[]){ad_mul(grown, z1), ad_add(ad_mul(ad_exp(t), z2), moved)}, 2, 0);
 }
 
-static ad_var shear_inverse(const nf_bijector *self, ad_var x, ad_var *log_det)
+static ad_var shear_inverse(const nf_scope *at, ad_var x, ad_var *log_det)
 {
-    fault f = fault_of(self);
-    ad_var a = nf_param(self, "a"), b = nf_param(self, "b");
+    fault f = fault_of(at->self);
+    ad_var a = nf_param(at, "a"), b = nf_param(at, "b");
     ad_var z1 = ad_mul(ad_slice(x, 0, 0, 1), ad_exp(ad_neg(a))), x2 = ad_slice(x, 0, 1, 2), t = ad_tanh(z1);
     ad_var moved = ad_mul(b, z1);
     *log_det = shear_log_det(a, t, f == MISSING_TERMS);
@@ -575,10 +574,10 @@ static ad_status growth_build(nf_bijector *self, ad_error *to)
         to);
 }
 
-static ad_var growth_forward(const nf_bijector *self, ad_var z, ad_var *log_det)
+static ad_var growth_forward(const nf_scope *at, ad_var z, ad_var *log_det)
 {
     (void)log_det;
-    return ad_add(ad_mul(nf_param(self, "a"), z), ad_exp(z));
+    return ad_add(ad_mul(nf_param(at, "a"), z), ad_exp(z));
 }
 
 /* x = z + u tanh(w'z + b): one to one where w'u >= -1, for which u is moved (Rezende & Mohamed 2015). */
@@ -593,26 +592,26 @@ static ad_status bend_build(nf_bijector *self, ad_error *to)
     return status;
 }
 
-static ad_var bend_forward(const nf_bijector *self, ad_var z, ad_var *log_det)
+static ad_var bend_forward(const nf_scope *at, ad_var z, ad_var *log_det)
 {
     (void)log_det;
-    ad_var u = nf_param(self, "u"), w = nf_param(self, "w"), wu = ad_sum(ad_mul(w, u));
+    ad_var u = nf_param(at, "u"), w = nf_param(at, "w"), wu = ad_sum(ad_mul(w, u));
     ad_var moved = ad_sub(ad_add_scalar(ad_softplus(wu), -1), wu);
-    if (!is_free(self)) u = ad_add(u, ad_div(ad_mul(w, moved), ad_add_scalar(ad_sum(ad_square(w)), 1e-9)));
+    if (!is_free(at->self)) u = ad_add(u, ad_div(ad_mul(w, moved), ad_add_scalar(ad_sum(ad_square(w)), 1e-9)));
     return ad_add(z, ad_mul(u, ad_tanh(ad_sum(ad_mul(w, z)))));
 }
 
 /* x = s z with its log-det written, s > 0. */
-static ad_var stretch_forward(const nf_bijector *self, ad_var z, ad_var *log_det)
+static ad_var stretch_forward(const nf_scope *at, ad_var z, ad_var *log_det)
 {
-    ad_var a = nf_param(self, "a");
+    ad_var a = nf_param(at, "a");
     *log_det = ad_sum(ad_log(a));
     return ad_mul(a, z);
 }
 
-static ad_var stretch_inverse(const nf_bijector *self, ad_var x, ad_var *log_det)
+static ad_var stretch_inverse(const nf_scope *at, ad_var x, ad_var *log_det)
 {
-    ad_var a = nf_param(self, "a");
+    ad_var a = nf_param(at, "a");
     *log_det = ad_neg(ad_sum(ad_log(a)));
     return ad_div(x, a);
 }
@@ -721,9 +720,9 @@ START_TEST(mistakes)
 
     ad_tape *tape = ad_tape_new();
     nf_bijector *bijector = parsed("loc-scale", 2, 0);
-    nf_bind(bijector, tape);
+    const nf_scope *at = nf_bind(bijector, tape);
     ad_var log_det;
-    ck_assert(!ad_is_valid(nf_forward(bijector, ad_input(tape, "z", AD_SHAPE(3)), &log_det)));
+    ck_assert(!ad_is_valid(nf_forward(at, ad_input(tape, "z", AD_SHAPE(3)), &log_det)));
     ck_assert(!ad_is_valid(log_det));
     error = *ad_tape_error(tape);
     ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "the event has shape (3), expected (2)");

@@ -91,19 +91,18 @@ enum { OUT, LOG_DET, BY_EVENT, BY_CONTEXT, BY_PARAMETERS };
 static void evaluate(nf_flow *flow, bool inverse, const double *in, const double *context, const double *weight,
                      int what, double *to)
 {
-    nf_bijector *bijector = nf_flow_bijector(flow);
-    size_t dim = nf_flow_dim(flow), n_context = nf_flow_context(flow), offset;
+    size_t dim = nf_flow_dim(flow), n_context = nf_flow_context(flow);
     ad_tape *tape = ad_tape_new();
-    nf_bind(bijector, tape);
+    const nf_flow_scope at = nf_flow_bind(flow, tape);
     ad_var v = ad_input(tape, "v", AD_SHAPE(dim)), log_det;
-    ad_var out = (inverse ? nf_inverse : nf_forward)(bijector, v, &log_det);
+    ad_var out = (inverse ? nf_inverse : nf_forward)(at.bijector, v, &log_det);
     ad_var sum = ad_add(ad_sum(ad_mul(ad_constant(tape, AD_SHAPE(dim), weight), out)), log_det);
     ad_var wanted[64] = {out, log_det};
     size_t n_wanted = 1, first = (size_t)what;
-    if (what >= BY_EVENT) first = 0, wanted[0] = ad_grad1(sum, what == BY_CONTEXT ? nf_context(bijector) : v);
+    if (what >= BY_EVENT) first = 0, wanted[0] = ad_grad1(sum, what == BY_CONTEXT ? nf_context(at.bijector) : v);
     if (what == BY_PARAMETERS)
         for (n_wanted = 0; n_wanted < nf_flow_trained_parameters(flow); n_wanted++)
-            wanted[n_wanted] = ad_grad1(sum, nf_flow_parameter(flow, n_wanted, &offset)->var);
+            wanted[n_wanted] = ad_grad1(sum, nf_flow_bound_parameter(&at, n_wanted).var);
     for (size_t i = 0; i < n_wanted; i++) {
         size_t size = ad_shape_size(ad_shape_of(wanted[first + i]));
         wanted[first + i] = ad_reshape(wanted[first + i], AD_SHAPE(size));
@@ -111,14 +110,14 @@ static void evaluate(nf_flow *flow, bool inverse, const double *in, const double
     ad_var all = ad_to_rows(ad_concat(wanted + first, (int)n_wanted, 0));
     ad_plan *plan = ad_plan_new(&all, 1, &(ad_plan_options){.dtype = nf_flow_dtype(flow)}, &error);
     ck_assert_msg(plan != NULL, "%s", error.message);
-    nf_flow_bind_plan(flow, plan);
+    nf_flow_bind_plan(&at, plan);
     size_t size = ad_shape_size(ad_shape_of(all));
     float in_32[64], context_32[8], *to_32 = malloc(size * sizeof *to_32);
     for (size_t i = 0; i < dim; i++) in_32[i] = (float)in[i];
     for (size_t i = 0; i < n_context; i++) context_32[i] = (float)context[i];
     bool is_32 = nf_flow_dtype(flow) == AD_F32;
     ad_plan_set_input(plan, v, is_32 ? (const void *)in_32 : in);
-    ad_plan_set_input(plan, nf_context(bijector), is_32 ? (const void *)context_32 : context);
+    ad_plan_set_input(plan, nf_context(at.bijector), is_32 ? (const void *)context_32 : context);
     ad_plan_set_output(plan, 0, is_32 ? (void *)to_32 : to);
     ASSERT_OK(ad_plan_run(plan, &(ad_run){.rows = 1}, &error));
     for (size_t i = 0; i < size && is_32; i++) to[i] = (double)to_32[i];

@@ -25,40 +25,40 @@ static ad_status build_matrix(nf_bijector *self, ad_error *to)
 }
 
 /* x = z + 0.9 tanh(a) sin z: the slope keeps away from 0 when tanh a rounds to 1 */
-static ad_var ripple(const nf_bijector *self, ad_var z, ad_var *log_det)
+static ad_var ripple(const nf_scope *at, ad_var z, ad_var *log_det)
 {
     (void)log_det;
-    return ad_add(z, ad_mul(ad_mul_scalar(ad_tanh(nf_param(self, "a")), 0.9), ad_sin(z)));
+    return ad_add(z, ad_mul(ad_mul_scalar(ad_tanh(nf_param(at, "a")), 0.9), ad_sin(z)));
 }
 
 /* x = -z³ - z, decreasing. */
-static ad_var cube(const nf_bijector *self, ad_var z, ad_var *log_det)
+static ad_var cube(const nf_scope *at, ad_var z, ad_var *log_det)
 {
-    (void)self, (void)log_det;
+    (void)at->self, (void)log_det;
     return ad_neg(ad_add(ad_mul(z, ad_square(z)), z));
 }
 
 /* x_d = z_d exp(tanh s) + a_d sin s, s being the sum of the later features. */
-static ad_var staircase(const nf_bijector *self, ad_var z, ad_var *log_det)
+static ad_var staircase(const nf_scope *at, ad_var z, ad_var *log_det)
 {
     (void)log_det;
-    ad_var before = ad_sub(ad_cumsum(z, 0, true), z), a = nf_param(self, "a");
+    ad_var before = ad_sub(ad_cumsum(z, 0, true), z), a = nf_param(at, "a");
     return ad_add(ad_mul(z, ad_exp(ad_tanh(before))), ad_mul(a, ad_sin(before)));
 }
 
 /* The same with the sum of the earlier ones. */
-static ad_var ladder(const nf_bijector *self, ad_var z, ad_var *log_det)
+static ad_var ladder(const nf_scope *at, ad_var z, ad_var *log_det)
 {
     (void)log_det;
-    ad_var before = ad_sub(ad_cumsum(z, 0, false), z), a = nf_param(self, "a");
+    ad_var before = ad_sub(ad_cumsum(z, 0, false), z), a = nf_param(at, "a");
     return ad_add(ad_mul(z, ad_exp(ad_tanh(before))), ad_mul(a, ad_sin(before)));
 }
 
 /* x = z + Aᵀ tanh(A z)/(1 + |A|²): every output depends on every input, and dx/dz is positive definite. */
-static ad_var dense(const nf_bijector *self, ad_var z, ad_var *log_det)
+static ad_var dense(const nf_scope *at, ad_var z, ad_var *log_det)
 {
     (void)log_det;
-    ad_var a = nf_param(self, "a"), size = ad_add_scalar(ad_sum(ad_square(a)), 1);
+    ad_var a = nf_param(at, "a"), size = ad_add_scalar(ad_sum(ad_square(a)), 1);
     return ad_add(z, ad_div(ad_matmul(ad_transpose(a), ad_tanh(ad_matmul(a, z))), size));
 }
 
@@ -100,9 +100,9 @@ END_TEST
 /* ---- Against the closed form ------------------------------------------------------------------------------------ */
 
 /* sinh, whose inverse and log-det are known. */
-static ad_var sinh_forward(const nf_bijector *self, ad_var z, ad_var *log_det)
+static ad_var sinh_forward(const nf_scope *at, ad_var z, ad_var *log_det)
 {
-    (void)self, (void)log_det;
+    (void)at->self, (void)log_det;
     return ad_mul_scalar(ad_sub(ad_exp(z), ad_exp(ad_neg(z))), 0.5);
 }
 
@@ -131,9 +131,9 @@ START_TEST(arsinh)
 END_TEST
 
 /* Slope 0 far out: no root beyond ±1. */
-static ad_var squash(const nf_bijector *self, ad_var z, ad_var *log_det)
+static ad_var squash(const nf_scope *at, ad_var z, ad_var *log_det)
 {
-    (void)self, (void)log_det;
+    (void)at->self, (void)log_det;
     return ad_tanh(z);
 }
 
@@ -160,9 +160,9 @@ START_TEST(print_out_says_how)
     nf_bijector *bijector = made((size_t)_i, 3);
     bool inverse = bijector->type->forward != NULL; /* the direction that is left out */
     ad_tape *tape = ad_tape_new();
-    nf_bind(bijector, tape);
+    const nf_scope *at = nf_bind(bijector, tape);
     ad_var in = ad_input(tape, "in", AD_SHAPE(3)), log_det;
-    ad_var out[2] = {inverse ? nf_inverse(bijector, in, &log_det) : nf_forward(bijector, in, &log_det)};
+    ad_var out[2] = {inverse ? nf_inverse(at, in, &log_det) : nf_forward(at, in, &log_det)};
     out[1] = log_det;
     ad_plan *plan = ad_plan_new(out, 2, &(ad_plan_options){.dtype = AD_F64}, &error);
     ck_assert_msg(plan != NULL, "%s", error.message);

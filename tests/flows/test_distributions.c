@@ -105,16 +105,16 @@ START_TEST(gradients)
     nf_flow *flow = flow_of(_i, 2);
     nf_bijector *base = nf_flow_base(flow);
     ad_tape *tape = ad_tape_new();
-    nf_flow_bind(flow, tape);
+    const nf_flow_scope at = nf_flow_bind(flow, tape);
     ad_var x = ad_input(tape, "x", AD_SHAPE(2)), input[8] = {x};
     const double point[] = {0.3, -0.8, 1.2, 2.4, -1.5, 0.1}, *value[8] = {point};
     int count = 1;
     ck_assert_uint_le(base->n_parameter + 2, COUNT(input));
     for (size_t p = 0; p < base->n_parameter; p++) {
-        input[count] = base->parameter[p].var;
+        input[count] = at.base->parameter[p].var;
         value[count++] = base->parameter[p].value;
     }
-    ad_var loc = nf_param(nf_flow_bijector(flow)->child[0], "loc"), log_prob = nf_flow_record_log_prob(flow, x);
+    ad_var loc = nf_param(&at.bijector->child[0], "loc"), log_prob = nf_flow_record_log_prob(&at, x);
     input[count] = loc;
     value[count++] = (const double[]){0.1, -0.2};
     ad_gradcheck_report report;

@@ -65,16 +65,15 @@ START_TEST(gradient_outside)
     sprintf(formula, "scale-loc-%s", supports[_i].formula);
     nf_flow *flow = nf_flow_parse(formula, 3, 0, AD_F64, 0, &error);
     ad_tape *tape = ad_tape_new();
-    nf_flow_bind(flow, tape);
-    ad_var x = ad_input(tape, "x", AD_SHAPE(3)), log_prob = nf_flow_record_log_prob(flow, x);
-    size_t offset;
-    ad_var wrt[] = {x, nf_flow_parameter(flow, 0, &offset)->var, nf_flow_parameter(flow, 1, &offset)->var}, out[4];
+    const nf_flow_scope at = nf_flow_bind(flow, tape);
+    ad_var x = ad_input(tape, "x", AD_SHAPE(3)), log_prob = nf_flow_record_log_prob(&at, x);
+    ad_var wrt[] = {x, nf_flow_bound_parameter(&at, 0).var, nf_flow_bound_parameter(&at, 1).var}, out[4];
     ad_grad(log_prob, wrt, 3, out + 1);
     out[0] = ad_sum_rows(log_prob);
     ad_plan *plan = ad_plan_new(out, 4, &(ad_plan_options){.dtype = AD_F64}, &error);
     ck_assert_msg(plan != NULL, "%s", error.message);
     double total, gradient[3][3], event[] = {0.25, supports[_i].low - 1, 0.75};
-    nf_flow_bind_plan(flow, plan);
+    nf_flow_bind_plan(&at, plan);
     ad_plan_set_input(plan, x, event);
     ad_plan_set_output(plan, 0, &total);
     for (int i = 0; i < 3; i++) ad_plan_set_output(plan, i + 1, gradient[i]);
@@ -154,16 +153,15 @@ static void assert_finite(const char *formula, size_t dim, ad_dtype dtype, doubl
     nf_each_parameter(bijector, set_all, &parameter);
     nf_flow *flow = nf_flow_new(NULL, bijector, dtype, &error);
     ad_tape *tape = ad_tape_new();
-    nf_bind(bijector, tape);
-    ad_var in = ad_input(tape, "z", AD_SHAPE(dim)), log_det, x = nf_forward(bijector, in, &log_det);
+    const nf_flow_scope at = nf_flow_bind(flow, tape);
+    ad_var in = ad_input(tape, "z", AD_SHAPE(dim)), log_det, x = nf_forward(at.bijector, in, &log_det);
     ad_var wrt[8] = {in}, out[10] = {x, ad_to_rows(log_det)};
     int count = 1;
-    for (size_t i = 0, offset; i < nf_flow_trained_parameters(flow); i++)
-        wrt[count++] = nf_flow_parameter(flow, i, &offset)->var;
+    for (size_t i = 0; i < nf_flow_trained_parameters(flow); i++) wrt[count++] = nf_flow_bound_parameter(&at, i).var;
     ad_grad(ad_sum_rows(ad_add(ad_sum(x), log_det)), wrt, count, out + 2);
     ad_plan *plan = ad_plan_new(out, count + 2, &(ad_plan_options){.dtype = dtype}, &error);
     ck_assert_msg(plan != NULL, "%s", error.message);
-    nf_flow_bind_plan(flow, plan);
+    nf_flow_bind_plan(&at, plan);
     double event[8];
     for (size_t j = 0; j < dim; j++)
         if (dtype == AD_F32)

@@ -12,10 +12,10 @@ static ad_status build(nf_bijector *self, ad_error *error)
     return nf_declare(self, &a, error);
 }
 
-static ad_var forward(const nf_bijector *self, ad_var z, ad_var *log_det)
+static ad_var forward(const nf_scope *at, ad_var z, ad_var *log_det)
 {
     (void)log_det;
-    return ad_add(z, ad_mul(ad_tanh(nf_param(self, "a")), ad_sin(z)));
+    return ad_add(z, ad_mul(ad_tanh(nf_param(at, "a")), ad_sin(z)));
 }
 
 static const nf_bijector_type ripple = {

@@ -42,17 +42,17 @@ static ad_var log_slope(ad_var z, ad_var u, ad_var delta)
     return ad_sum(ad_sub(ad_sub(log_cosh(u), ad_log(delta)), spread));
 }
 
-static ad_var forward(const nf_bijector *self, ad_var z, ad_var *log_det)
+static ad_var forward(const nf_scope *at, ad_var z, ad_var *log_det)
 {
-    ad_var delta = nf_param(self, "delta"), u = ad_div(ad_add(arsinh_of(z), nf_param(self, "epsilon")), delta);
+    ad_var delta = nf_param(at, "delta"), u = ad_div(ad_add(arsinh_of(z), nf_param(at, "epsilon")), delta);
     *log_det = log_slope(z, u, delta);
     return sinh_of(u);
 }
 
-static ad_var inverse(const nf_bijector *self, ad_var x, ad_var *log_det)
+static ad_var inverse(const nf_scope *at, ad_var x, ad_var *log_det)
 {
-    ad_var delta = nf_param(self, "delta"), u = arsinh_of(x);
-    ad_var z = sinh_of(ad_sub(ad_mul(u, delta), nf_param(self, "epsilon")));
+    ad_var delta = nf_param(at, "delta"), u = arsinh_of(x);
+    ad_var z = sinh_of(ad_sub(ad_mul(u, delta), nf_param(at, "epsilon")));
     *log_det = ad_neg(log_slope(z, u, delta));
     return z;
 }

@@ -1,0 +1,204 @@
+/* Evaluating a flow: log_prob, sample, forward and inverse, each by a plan that is kept for the next call. A call takes
+ * a plan that no other thread is using, or makes one; so there are as many as threads have called at once. */
+#include "core/flow.h"
+
+#include <pthread.h>
+
+enum { LOG_PROB, SAMPLE, FORWARD, INVERSE, EVALUATIONS };
+
+/* A plan, and its free ends. */
+typedef struct evaluation {
+    ad_plan *plan;
+    ad_var in, context;
+    struct evaluation *next;
+} evaluation;
+
+struct nf__evaluations {
+    pthread_mutex_t lock;
+    evaluation *idle[EVALUATIONS];
+};
+
+nf__evaluations *nf__evaluations_new(void)
+{
+    nf__evaluations *evaluations = ad_alloc(1, sizeof *evaluations);
+    if (evaluations) pthread_mutex_init(&evaluations->lock, NULL);
+    return evaluations;
+}
+
+static void free_evaluation(evaluation *e)
+{
+    ad_plan_free(e->plan);
+    ad_free(e);
+}
+
+void nf__evaluations_free(nf__evaluations *evaluations)
+{
+    if (!evaluations) return;
+    for (int which = 0; which < EVALUATIONS; which++)
+        for (evaluation *e = evaluations->idle[which], *next; e; e = next) {
+            next = e->next;
+            free_evaluation(e);
+        }
+    pthread_mutex_destroy(&evaluations->lock);
+    ad_free(evaluations);
+}
+
+/* ---- Recording ------------------------------------------------------------------------------------------------- */
+
+static int record_log_prob(const nf_flow_scope *at, ad_tape *tape, ad_var *in, ad_var out[2])
+{
+    *in = ad_input(tape, "x", AD_SHAPE(nf_flow_dim(at->flow)));
+    out[0] = nf_flow_record_log_prob(at, *in);
+    return 1;
+}
+
+static int record_sample(const nf_flow_scope *at, ad_tape *tape, ad_var *in, ad_var out[2])
+{
+    *in = (ad_var){tape, -1};
+    out[0] = nf_flow_record_sample(at, &out[1]);
+    return 2;
+}
+
+static int record_forward(const nf_flow_scope *at, ad_tape *tape, ad_var *in, ad_var out[2])
+{
+    *in = ad_input(tape, "z", AD_SHAPE(nf_flow_dim(at->flow)));
+    out[0] = nf_forward(at->bijector, *in, &out[1]);
+    return 2;
+}
+
+static int record_inverse(const nf_flow_scope *at, ad_tape *tape, ad_var *in, ad_var out[2])
+{
+    *in = ad_input(tape, "x", AD_SHAPE(nf_flow_dim(at->flow)));
+    out[0] = nf_inverse(at->bijector, *in, &out[1]);
+    return 2;
+}
+
+static ad_status compile(const nf_flow *flow, int which, evaluation *e, ad_tape *tape, ad_error *error)
+{
+    static int (*const record[EVALUATIONS])(const nf_flow_scope *, ad_tape *, ad_var *, ad_var[2]) = {
+        record_log_prob, record_sample, record_forward, record_inverse};
+    const nf_flow_scope at = nf_flow_bind(flow, tape);
+    ad_var out[2];
+    int outputs = record[which](&at, tape, &e->in, out);
+    e->context = nf_context(at.bijector);
+    for (int i = 0; i < outputs; i++) out[i] = ad_to_rows(out[i]);
+    ad_error own;
+    e->plan = ad_plan_new(out, outputs, &(ad_plan_options){.dtype = flow->dtype}, error ? error : (error = &own));
+    if (!e->plan) return error->status;
+    nf_flow_bind_plan(&at, e->plan);
+    return AD_OK;
+}
+
+static evaluation *make(const nf_flow *flow, int which, ad_status *status, ad_error *error)
+{
+    ad_tape *tape = ad_tape_new();
+    evaluation *e = tape ? ad_alloc(1, sizeof *e) : NULL;
+    *status =
+        e ? compile(flow, which, e, tape, error) : ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a plan");
+    ad_tape_free(tape);
+    if (*status == AD_OK) return e;
+    ad_free(e);
+    return NULL;
+}
+
+static evaluation *take(const nf_flow *flow, int which, ad_status *status, ad_error *error)
+{
+    nf__evaluations *evaluations = flow->evaluations;
+    pthread_mutex_lock(&evaluations->lock);
+    evaluation *e = evaluations->idle[which];
+    if (e) evaluations->idle[which] = e->next;
+    pthread_mutex_unlock(&evaluations->lock);
+    return e ? e : make(flow, which, status, error);
+}
+
+static void give_back(nf__evaluations *evaluations, int which, evaluation *e)
+{
+    pthread_mutex_lock(&evaluations->lock);
+    e->next = evaluations->idle[which];
+    evaluations->idle[which] = e;
+    pthread_mutex_unlock(&evaluations->lock);
+}
+
+/* ---- Evaluation ---------------------------------------------------------------------------------------------- */
+
+static void to_dtype(ad_dtype dtype, const double *from, void *to, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (dtype == AD_F32)
+            ((float *)to)[i] = (float)from[i];
+        else
+            ((double *)to)[i] = from[i];
+}
+
+static void from_dtype(ad_dtype dtype, const void *from, double *to, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        to[i] = dtype == AD_F32 ? (double)((const float *)from)[i] : ((const double *)from)[i];
+}
+
+/* The arrays of an evaluation, float64, one row after the other; those that aren't wanted or needed are NULL. */
+typedef struct {
+    const double *in, *context;
+    size_t rows;
+    uint64_t seed;
+    double *vector, *scalar;
+} arrays;
+
+/* Arrays of float64 outside, of the flow's dtype inside: converted a chunk of rows at a time, so that memory stays
+ * bounded. A row's result doesn't depend on its chunk. */
+static ad_status evaluate(const nf_flow *flow, int which, const arrays *a, ad_pool *pool, ad_error *error)
+{
+    enum { CHUNK = 65536 };
+    size_t dim = nf_flow_dim(flow), context = nf_flow_context(flow), size = ad_dtype_size(flow->dtype);
+    if (context && !a->context)
+        return ad_error_set(error, AD_ERROR_ARGUMENT,
+                            "this flow is conditional: expected a context of %zu numbers a row", context);
+    size_t most = a->rows < CHUNK ? a->rows : CHUNK;
+    char *buffer = ad_alloc_aligned(most, (2 * dim + context + 1) * size);
+    if (!buffer) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to evaluate %zu rows", a->rows);
+    ad_status status = AD_OK;
+    evaluation *e = take(flow, which, &status, error);
+    if (!e) {
+        ad_free_aligned(buffer);
+        return status;
+    }
+    char *vector_buffer = buffer + most * dim * size, *context_buffer = vector_buffer + most * dim * size;
+    char *scalar_buffer = context_buffer + most * context * size;
+    ad_plan_set_input(e->plan, e->in, buffer);
+    ad_plan_set_input(e->plan, e->context, context_buffer);
+    ad_plan_set_output(e->plan, 0, which == LOG_PROB ? scalar_buffer : vector_buffer);
+    ad_plan_set_output(e->plan, 1, a->scalar ? scalar_buffer : NULL);
+    for (size_t first = 0; first < a->rows && status == AD_OK; first += CHUNK) {
+        size_t n = a->rows - first < CHUNK ? a->rows - first : CHUNK;
+        if (a->in) to_dtype(flow->dtype, a->in + first * dim, buffer, n * dim);
+        if (context) to_dtype(flow->dtype, a->context + first * context, context_buffer, n * context);
+        ad_run run = {.rows = n, .seed = a->seed, .first_row = first, .pool = pool};
+        status = ad_plan_run(e->plan, &run, error);
+        if (status == AD_OK && a->vector) from_dtype(flow->dtype, vector_buffer, a->vector + first * dim, n * dim);
+        if (status == AD_OK && a->scalar) from_dtype(flow->dtype, scalar_buffer, a->scalar + first, n);
+    }
+    give_back(flow->evaluations, which, e);
+    ad_free_aligned(buffer);
+    return status;
+}
+
+ad_status nf_log_prob(const nf_flow *flow, const double *x, const double *context, size_t rows, double *log_prob,
+                      ad_pool *pool, ad_error *error)
+{
+    arrays a = {.in = x, .context = context, .rows = rows, .scalar = log_prob};
+    return evaluate(flow, LOG_PROB, &a, pool, error);
+}
+
+ad_status nf_sample(const nf_flow *flow, const double *context, size_t rows, uint64_t seed, double *x, double *log_prob,
+                    ad_pool *pool, ad_error *error)
+{
+    arrays a = {.context = context, .rows = rows, .seed = seed, .vector = x, .scalar = log_prob};
+    return evaluate(flow, SAMPLE, &a, pool, error);
+}
+
+ad_status nf_transform(const nf_flow *flow, bool inverse, const double *in, const double *context, size_t rows,
+                       double *out, double *log_det, ad_pool *pool, ad_error *error)
+{
+    arrays a = {.in = in, .context = context, .rows = rows, .vector = out, .scalar = log_det};
+    return evaluate(flow, inverse ? INVERSE : FORWARD, &a, pool, error);
+}

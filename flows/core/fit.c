@@ -1,0 +1,58 @@
+/* Bijectors that see the data: each is fitted to the data as they are at its place in a chain. */
+#include "core/internal.h"
+
+/* z = inverse(x) of each row, float64, on this thread. */
+static ad_status inverse_rows(const nf_bijector *bijector, const double *x, const double *context, size_t rows,
+                              double *z, ad_error *error)
+{
+    ad_tape *tape = ad_tape_new();
+    if (!tape) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a tape");
+    const nf_scope *at = nf_bind(bijector, tape);
+    ad_var in = ad_input(tape, "x", AD_SHAPE(bijector->dim)), log_det, out = nf_inverse(at, in, &log_det);
+    ad_plan *plan = ad_plan_new(&out, 1, &(ad_plan_options){.dtype = AD_F64}, error);
+    ad_status status = plan ? AD_OK : ad_tape_error(tape) ? ad_tape_error(tape)->status : AD_ERROR_MEMORY;
+    if (plan) {
+        nf_bind_plan(at, plan);
+        ad_plan_set_input(plan, in, x);
+        ad_plan_set_input(plan, nf_context(at), context);
+        ad_plan_set_output(plan, 0, z);
+        status = ad_plan_run(plan, &(ad_run){.rows = rows}, error);
+    }
+    ad_plan_free(plan);
+    ad_tape_free(tape);
+    return status;
+}
+
+static bool wants_fit(const nf_bijector *bijector)
+{
+    if (bijector->n_child == 0) return bijector->type->fit != NULL;
+    for (size_t i = 0; i < bijector->n_child; i++)
+        if (wants_fit(bijector->child[i])) return true;
+    return false;
+}
+
+/* The last child sees the data; each one before it sees them pulled back through what comes after. */
+static ad_status fit_chain(nf_bijector *self, const double *x, const double *context, size_t rows, ad_error *error)
+{
+    size_t first = 0;
+    while (first < self->n_child && !wants_fit(self->child[first])) first++;
+    double *seen = NULL;
+    ad_status status = AD_OK;
+    for (size_t i = self->n_child; i-- > first && status == AD_OK;) {
+        const double *data = seen ? seen : x;
+        status = nf_bijector_fit(self->child[i], data, context, rows, error);
+        if (i == first || status != AD_OK) break;
+        if (!seen && !(seen = ad_alloc(rows, self->dim * sizeof *seen)))
+            status = ad_error_set(error, AD_ERROR_MEMORY, "out of memory to fit the chain to %zu rows", rows);
+        else
+            status = inverse_rows(self->child[i], data, context, rows, seen, error);
+    }
+    ad_free(seen);
+    return status;
+}
+
+ad_status nf_bijector_fit(nf_bijector *bijector, const double *x, const double *context, size_t rows, ad_error *error)
+{
+    if (bijector->is_chain) return fit_chain(bijector, x, context, rows, error);
+    return bijector->type->fit ? bijector->type->fit(bijector, x, rows, error) : AD_OK;
+}

@@ -1,0 +1,33 @@
+/* What a flow is made of. */
+#ifndef WEIR_FLOWS_CORE_FLOW_H
+#define WEIR_FLOWS_CORE_FLOW_H
+
+#include "core/internal.h"
+
+#include <weir/flow.h>
+
+typedef struct {
+    nf_parameter *parameter;
+    size_t place;  /* in nf_flow_each_parameter()'s order */
+    size_t offset; /* in flow->data, in elements */
+} nf__flow_entry;
+
+/* Plans that evaluate the flow, kept for the next call. */
+typedef struct nf__evaluations nf__evaluations;
+
+struct nf_flow {
+    nf_bijector *base, *bijector;
+    bool borrows; /* the base: a slice's */
+    ad_dtype dtype;
+    nf__flow_entry *entry; /* trained ones first */
+    size_t n_entry, n_trained;
+    size_t trained_elements, elements;
+    void *data;
+    nf__evaluations *evaluations;
+};
+
+/* NULL when memory is out. */
+nf__evaluations *nf__evaluations_new(void);
+void nf__evaluations_free(nf__evaluations *evaluations);
+
+#endif

@@ -1,0 +1,42 @@
+/* Recording a bijector: its own map, or what the engine derives in its place. */
+#include "core/derive.h"
+
+static ad_var record(const nf_scope *at, ad_var in, ad_var *log_det, const char *direction, nf__map *map,
+                     nf__map *opposite)
+{
+    ad_tape *tape = in.tape;
+    *log_det = (ad_var){tape, -1};
+    if (!at) return *log_det;
+    const nf_bijector *bijector = at->self;
+    char got[128], expected[128];
+    ad_shape shape = AD_SHAPE(bijector->dim);
+    ad_tape_enter(tape, bijector->type->name);
+    ad_var out = {tape, -1};
+    if (ad_is_valid(in) && !ad_shape_equal(ad_shape_of(in), shape))
+        ad_tape_fail(tape, AD_ERROR_ARGUMENT, "%s: the event has shape %s, expected %s", direction,
+                     ad_shape_text(ad_shape_of(in), got), ad_shape_text(shape, expected));
+    else if (map)
+        out = map(at, in, log_det);
+    else
+        out = nf__derive_inverse(at, opposite, in, log_det);
+    if (ad_is_valid(out) && !ad_shape_equal(ad_shape_of(out), shape))
+        ad_tape_fail(tape, AD_ERROR_ARGUMENT, "%s gave shape %s, expected %s", direction,
+                     ad_shape_text(ad_shape_of(out), got), ad_shape_text(shape, expected));
+    else if (ad_is_valid(out) && !ad_is_valid(*log_det))
+        *log_det = nf__derive_log_det(out, in);
+    if (ad_is_valid(*log_det) && ad_shape_of(*log_det).rank != 0)
+        ad_tape_fail(tape, AD_ERROR_ARGUMENT, "%s gave a log_det of shape %s, expected ()", direction,
+                     ad_shape_text(ad_shape_of(*log_det), got));
+    ad_tape_leave(tape);
+    return out;
+}
+
+ad_var nf_forward(const nf_scope *at, ad_var z, ad_var *log_det)
+{
+    return record(at, z, log_det, "forward", at ? at->self->type->forward : NULL, at ? at->self->type->inverse : NULL);
+}
+
+ad_var nf_inverse(const nf_scope *at, ad_var x, ad_var *log_det)
+{
+    return record(at, x, log_det, "inverse", at ? at->self->type->inverse : NULL, at ? at->self->type->forward : NULL);
+}

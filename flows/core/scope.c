@@ -1,0 +1,123 @@
+/* Scopes: what recording a bijector needs beside its argument. All of it is the tape's memory. */
+#include "core/internal.h"
+
+#include <string.h>
+
+size_t nf__parameters_below(const nf_bijector *bijector)
+{
+    size_t count = bijector->n_parameter;
+    for (size_t i = 0; i < bijector->n_child; i++) count += nf__parameters_below(bijector->child[i]);
+    return count;
+}
+
+/* The parameters of a bijector and of all below it are neighbours, in nf_each_parameter()'s order. */
+static bool open_scope(nf_scope *at, const nf_bijector *self, ad_tape *tape, nf_bound_parameter **next)
+{
+    *at = (nf_scope){.self = self, .tape = tape, .parameter = *next, .context = {tape, -1}};
+    at->child = ad_tape_alloc(tape, self->n_child, sizeof *at->child);
+    *next += self->n_parameter;
+    for (size_t i = 0; at->child && i < self->n_child; i++)
+        if (!open_scope(&at->child[i], self->child[i], tape, next)) return false;
+    return at->child;
+}
+
+nf_scope *nf__scope_new(const nf_bijector *self, ad_tape *tape)
+{
+    nf_scope *at = ad_tape_alloc(tape, 1, sizeof *at);
+    nf_bound_parameter *parameter = ad_tape_alloc(tape, nf__parameters_below(self), sizeof *parameter);
+    return at && parameter && open_scope(at, self, tape, &parameter) ? at : NULL;
+}
+
+static bool bind_one(void *context, const char *name, nf_parameter *parameter)
+{
+    nf_scope *next = context;
+    ad_tape *tape = next->tape;
+    *next->parameter++ = (nf_bound_parameter){ad_param(tape, name, parameter->spec.shape), {tape, -1}};
+    return true;
+}
+
+nf_scope *nf_bind(const nf_bijector *bijector, ad_tape *tape)
+{
+    nf_scope *at = nf__scope_new(bijector, tape);
+    if (!at) return NULL;
+    nf_each_parameter(bijector, bind_one, &(nf_scope){.tape = tape, .parameter = at->parameter});
+    if (bijector->context) nf_set_context(at, ad_input(tape, "context", AD_SHAPE(bijector->context)));
+    return at;
+}
+
+nf_scope *nf__scope_like(const nf_scope *at, ad_tape *tape, ad_var (*replace)(void *context, ad_var var), void *context)
+{
+    nf_scope *like = nf__scope_new(at->self, tape);
+    if (!like) return NULL;
+    for (size_t i = 0; i < nf__parameters_below(at->self); i++)
+        like->parameter[i] = (nf_bound_parameter){replace(context, at->parameter[i].var), {tape, -1}};
+    if (at->training) nf_set_training(like);
+    return like;
+}
+
+static ad_var stop(void *context, ad_var var)
+{
+    (void)context;
+    return ad_stop_gradient(var);
+}
+
+nf_scope *nf_stop_gradient(const nf_scope *at)
+{
+    nf_scope *stopped = at ? nf__scope_like(at, at->tape, stop, NULL) : NULL;
+    nf_set_context(stopped, nf_context(at));
+    return stopped;
+}
+
+void nf_set_context(nf_scope *at, ad_var context)
+{
+    if (!at) return;
+    at->context = context;
+    for (size_t i = 0; i < at->self->n_child; i++) nf_set_context(&at->child[i], context);
+}
+
+void nf_set_training(nf_scope *at)
+{
+    if (!at) return;
+    at->training = true;
+    for (size_t i = 0; i < at->self->n_child; i++) nf_set_training(&at->child[i]);
+}
+
+ad_var nf_param(const nf_scope *at, const char *name)
+{
+    const nf_parameter *parameter = nf__find_parameter(at->self, name);
+    if (!parameter) return (ad_var){at->tape, -1};
+    return nf__constrain(&parameter->spec, at->parameter[parameter - at->self->parameter].var);
+}
+
+ad_var nf_context(const nf_scope *at)
+{
+    return at ? at->context : (ad_var){NULL, -1};
+}
+
+void nf_update(const nf_scope *at, const char *name, ad_var value)
+{
+    const nf_parameter *parameter = nf__find_parameter(at->self, name);
+    if (parameter && parameter->spec.fixed)
+        at->parameter[parameter - at->self->parameter].update = value;
+    else
+        ad_tape_fail(value.tape, AD_ERROR_ARGUMENT, "nf_update: %s has no fixed parameter '%s'", at->self->type->name,
+                     name);
+}
+
+typedef struct {
+    const nf_bound_parameter *next;
+    ad_plan *plan;
+} binding;
+
+static bool bind_value(void *context, const char *name, nf_parameter *parameter)
+{
+    (void)name;
+    binding *b = context;
+    ad_plan_set_input(b->plan, (b->next++)->var, parameter->value);
+    return true;
+}
+
+void nf_bind_plan(const nf_scope *at, ad_plan *plan)
+{
+    if (at) nf_each_parameter(at->self, bind_value, &(binding){at->parameter, plan});
+}
