@@ -19,5 +19,6 @@
 #include <weir/autodiff.h>
 #include <weir/bijector.h>
 #include <weir/flow.h>
+#include <weir/registry.h>
 
 #endif

@@ -1,7 +1,8 @@
 /* The tables of what formulas know: Weir's own bijectors and base distributions, and those registered from outside. */
 #include "core/internal.h"
 
-#include <ctype.h>
+#include <weir/registry.h>
+
 #include <string.h>
 
 enum { MOST_TYPES = 256 };
@@ -28,47 +29,29 @@ const nf_bijector_type *const *nf_distribution_types(void)
     return distributions;
 }
 
-static const nf_bijector_type *named(const nf_bijector_type *const *types, const char *name, size_t length)
-{
-    for (size_t i = 0; types[i]; i++)
-        if (strlen(types[i]->name) == length && memcmp(types[i]->name, name, length) == 0) return types[i];
-    return NULL;
-}
+static const nf_registry bijector_registry = {"bijector", bijectors, MOST_TYPES};
+static const nf_registry distribution_registry = {"base distribution", distributions, MOST_TYPES};
 
 const nf_bijector_type *nf__bijector_named(const char *name, size_t length)
 {
-    return named(bijectors, name, length);
+    return nf_registry_find(&bijector_registry, name, length);
 }
 
 const nf_bijector_type *nf__distribution_named(const char *name, size_t length)
 {
-    return named(distributions, name, length);
-}
-
-static bool is_name(const char *name)
-{
-    if (!name || !(isalpha((unsigned char)*name) || *name == '_')) return false;
-    while (isalnum((unsigned char)*name) || *name == '_') name++;
-    return *name == '\0';
+    return nf_registry_find(&distribution_registry, name, length);
 }
 
 ad_status nf_register(const nf_bijector_type *type, ad_error *error)
 {
-    if (!is_name(type->name))
-        return ad_error_set(error, AD_ERROR_ARGUMENT,
-                            "nf_register: '%.60s' isn't a name: letters, digits and '_', a digit not first",
-                            type->name ? type->name : "");
-    if (strcmp(type->name, "invert") == 0 || named(bijectors, type->name, strlen(type->name)) ||
-        named(distributions, type->name, strlen(type->name)))
+    const size_t length = type->name ? strlen(type->name) : 0;
+    /* A formula has names of both kinds, and one of its own. */
+    if (length > 0 && (strcmp(type->name, "invert") == 0 || nf__bijector_named(type->name, length) ||
+                       nf__distribution_named(type->name, length)))
         return ad_error_set(error, AD_ERROR_ARGUMENT, "nf_register: the name '%.60s' is taken", type->name);
     if (!type->forward && !type->inverse && !(type->log_prob && type->sample))
         return ad_error_set(error, AD_ERROR_ARGUMENT,
                             "nf_register: '%.60s' has neither forward nor inverse, nor log_prob and sample",
-                            type->name);
-    const nf_bijector_type **types = type->log_prob ? distributions : bijectors;
-    size_t count = 0;
-    while (types[count]) count++;
-    if (count == MOST_TYPES) return ad_error_set(error, AD_ERROR_ARGUMENT, "nf_register: at most %d types", MOST_TYPES);
-    types[count] = type;
-    return AD_OK;
+                            type->name ? type->name : "");
+    return nf_registry_add(type->log_prob ? &distribution_registry : &bijector_registry, type, error);
 }

@@ -1,0 +1,84 @@
+/* Registries. Descriptors of all kinds begin with their name; lists are read and written as bytes, for each is an array
+ * of pointers of a type of its own. */
+#include <weir/registry.h>
+
+#include <ctype.h>
+#include <string.h>
+
+static const void *entry(const nf_registry *registry, size_t i)
+{
+    const void *descriptor;
+    memcpy(&descriptor, (const char *)registry->list + i * sizeof descriptor, sizeof descriptor);
+    return descriptor;
+}
+
+static const char *name_of(const void *descriptor)
+{
+    return *(const char *const *)descriptor;
+}
+
+static bool is_name(const char *name)
+{
+    if (!name || !(isalpha((unsigned char)*name) || *name == '_')) return false;
+    while (isalnum((unsigned char)*name) || *name == '_') name++;
+    return *name == '\0';
+}
+
+ad_status nf_registry_add(const nf_registry *registry, const void *descriptor, ad_error *error)
+{
+    const char *name = descriptor ? name_of(descriptor) : NULL;
+    if (!is_name(name))
+        return ad_error_set(error, AD_ERROR_ARGUMENT,
+                            "registering a %s: '%.60s' isn't a name: letters, digits and '_', a digit not first",
+                            registry->kind, name ? name : "");
+    if (nf_registry_find(registry, name, strlen(name)))
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "registering a %s: the name '%.60s' is taken", registry->kind,
+                            name);
+    size_t count = 0;
+    while (entry(registry, count)) count++;
+    if (count >= registry->room)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "registering the %s '%.60s': there is room for %zu only",
+                            registry->kind, name, registry->room);
+    memcpy((char *)registry->list + count * sizeof descriptor, &descriptor, sizeof descriptor);
+    return AD_OK;
+}
+
+const void *nf_registry_find(const nf_registry *registry, const char *name, size_t length)
+{
+    const void *descriptor;
+    for (size_t i = 0; (descriptor = entry(registry, i)); i++)
+        if (strlen(name_of(descriptor)) == length && memcmp(name_of(descriptor), name, length) == 0) return descriptor;
+    return NULL;
+}
+
+static void unknown(const nf_registry *registry, const char *text, size_t length, ad_error *error)
+{
+    char names[800];
+    size_t filled = 0;
+    const void *descriptor;
+    names[0] = '\0';
+    for (size_t i = 0; (descriptor = entry(registry, i)) && filled < sizeof names; i++)
+        filled += (size_t)snprintf(names + filled, sizeof names - filled, "%s%s", i ? ", " : "", name_of(descriptor));
+    ad_error_set(error, AD_ERROR_ARGUMENT, "unknown %s '%.*s'; expected one of %s", registry->kind,
+                 (int)(length < 60 ? length : 60), text, names);
+}
+
+const void *nf_registry_parse(const nf_registry *registry, const char *text,
+                              const nf_argument *(*argument)(const void *descriptor), double *value, size_t most,
+                              ad_error *error)
+{
+    size_t length = strcspn(text, " ("), count = 0;
+    const void *descriptor = nf_registry_find(registry, text, length);
+    if (!descriptor) {
+        unknown(registry, text, length, error);
+        return NULL;
+    }
+    const nf_argument *arguments = argument(descriptor);
+    while (arguments && arguments[count].name) count++;
+    if (count > most) {
+        ad_error_set(error, AD_ERROR_ARGUMENT, "the %s '%.60s' has %zu arguments; there is room for %zu only",
+                     registry->kind, name_of(descriptor), count, most);
+        return NULL;
+    }
+    return nf_parse_arguments(text, length, arguments, value, error) ? descriptor : NULL;
+}
