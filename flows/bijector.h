@@ -3,6 +3,7 @@
 #define WEIR_BIJECTOR_H
 
 #include <weir/autodiff.h>
+#include <weir/registry.h>
 
 WEIR_BEGIN_DECLARATIONS
 
@@ -66,25 +67,6 @@ typedef struct nf_scope {
 } nf_scope;
 
 /* ---- The bijector contract -------------------------------------------------------------------------------------- */
-typedef enum {
-    NF_COUNT,    /* a whole number */
-    NF_NUMBER,   /* a number */
-    NF_CHOICE,   /* one of its choices */
-    NF_FEATURES, /* one of its choices, or a list of features, each once, from 1: [1,3,5-8]; a type has one at most */
-} nf_argument_kind;
-
-enum { NF_LISTED = -1 }; /* the value of an NF_FEATURES argument that is a list */
-
-/* A named argument of a bijector in formulas. */
-typedef struct {
-    const char *name;
-    nf_argument_kind kind;
-    double value;        /* default; of choices the index */
-    double low, high;    /* allowed, inclusive; unused for choices and features */
-    const char *choices; /* "relu|tanh|elu" */
-    const char *help;
-} nf_argument;
-
 typedef struct nf_bijector_type {
     const char *name; /* in formulas */
     const char *help; /* one line, with the formula of the map */
@@ -110,15 +92,17 @@ typedef struct nf_bijector_type {
      * per-row, shape (dim), from ad_normal and ad_uniform. */
     ad_var (*log_prob)(const nf_scope *at, ad_var z);
     ad_var (*sample)(const nf_scope *at);
+    const void *data; /* the author's own */
 } nf_bijector_type;
 
 /* An instance. Read it; change it through the functions below only. */
 struct nf_bijector {
     const nf_bijector_type *type;
     size_t dim;
-    size_t context;   /* numbers in the context vector; 0: unconditional */
-    double *argument; /* one value for each of type->argument */
-    size_t *size;     /* positional sizes */
+    size_t context;    /* numbers in the context vector; 0: unconditional */
+    double *argument;  /* one value for each of type->argument */
+    nf_choice *choice; /* likewise: the descriptors that they name */
+    size_t *size;      /* positional sizes */
     size_t n_size;
     size_t *feature; /* the list, where an NF_FEATURES argument is NF_LISTED: in the given order, from 0 */
     size_t n_feature;
@@ -134,6 +118,8 @@ struct nf_bijector {
 ad_status nf_declare(nf_bijector *self, const nf_parameter_spec *spec, ad_error *error);
 /* In build and after: the named argument's value. */
 double nf_argument_value(const nf_bijector *self, const char *name);
+/* The same for an argument that names a descriptor; NULL when there is none of this name. */
+const nf_choice *nf_argument_choice(const nf_bijector *self, const char *name);
 /* In forward and inverse: the parameter on the tape. */
 ad_var nf_param(const nf_scope *at, const char *name);
 /* Its float64 values (of ρ), to read or to set in fit; NULL when there is none of this name. */
@@ -152,10 +138,11 @@ ad_status nf_register(const nf_bijector_type *type, ad_error *error);
 /* ---- Making bijectors ------------------------------------------------------------------------------------------- */
 /* What a formula gives in parentheses. */
 typedef struct {
-    const double *value;   /* of each of type->argument; NULL: the defaults */
-    const size_t *size;    /* positional sizes */
-    size_t n_size;         /* 0: the default ones */
-    const size_t *feature; /* what the NF_FEATURES argument lists, from 0; NULL: one of its choices */
+    const double *value;     /* of each of type->argument; NULL: the defaults */
+    const nf_choice *choice; /* likewise, of those that name a descriptor; NULL: the defaults */
+    const size_t *size;      /* positional sizes */
+    size_t n_size;           /* 0: the default ones */
+    const size_t *feature;   /* what the NF_FEATURES argument lists, from 0; NULL: one of its choices */
     size_t n_feature;
 } nf_arguments;
 
@@ -182,12 +169,10 @@ void nf_bijector_free(nf_bijector *bijector);
 /* The shortest formula that parses to the same bijector; the caller frees it with ad_free(). NULL when memory is out.
  */
 char *nf_formula(const nf_bijector *bijector);
-/* Read the arguments behind a name of `length` bytes at the beginning of text, "funnel(dim=10)", as a formula's are
- * read: a value for each of argument[], which ends with {0} (NULL: none). False on failure. */
-bool nf_parse_arguments(const char *text, size_t length, const nf_argument *argument, double *value, ad_error *error);
 /* Bijectors and base distributions that formulas know, ended by NULL. */
 const nf_bijector_type *const *nf_bijector_types(void);
 const nf_bijector_type *const *nf_distribution_types(void);
+extern const nf_registry nf_bijectors, nf_distributions;
 
 /* ---- Recording -------------------------------------------------------------------------------------------------- */
 

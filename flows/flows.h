@@ -18,7 +18,11 @@
 
 #include <weir/autodiff.h>
 #include <weir/bijector.h>
+#include <weir/features.h>
 #include <weir/flow.h>
+#include <weir/networks.h>
+#include <weir/registry.h>
+#include <weir/transformer.h>
 #include <weir/registry.h>
 
 #endif

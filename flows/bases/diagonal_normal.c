@@ -1,8 +1,6 @@
 /* diagonal_normal: N(loc, diag scale²), both learned, starting from N(0, I):
  *
  *     log p(z) = Σ_d -u_d²/2 - log scale_d - log(2π)/2,      u = (z - loc) / scale. */
-#include "core/internal.h"
-
 #include <weir/bijector.h>
 
 static ad_status build(nf_bijector *self, ad_error *error)

@@ -5,8 +5,6 @@
  * Starts with equal weights, scales of 1 and locations drawn from N(0, I). A draw's component is chosen by a uniform
  * number: its gradient with respect to the weights is zero, so a mixture is for fits to data, where log p is
  * differentiated, and for reading from. */
-#include "core/internal.h"
-
 #include <weir/bijector.h>
 
 static size_t components(const nf_bijector *self)

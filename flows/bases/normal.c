@@ -1,6 +1,4 @@
 /* normal: N(0, I), the base distribution of a flow that names none. log p(z) = -|z|²/2 - D log(2π)/2. */
-#include "core/internal.h"
-
 #include <weir/bijector.h>
 
 static ad_var log_prob(const nf_scope *at, ad_var z)

@@ -5,8 +5,6 @@
  * Drawn by Bailey (1994, "Polar generation of random variates with the t-distribution"), from two uniforms:
  *
  *     z = √(ν (u^(-2/ν) - 1)) cos 2πv. */
-#include "core/internal.h"
-
 #include <weir/bijector.h>
 
 #include <math.h>

@@ -1,6 +1,4 @@
 /* uniform: on the cube (low, high)^D. log p(z) = -D log(high - low) inside, -inf outside. */
-#include "core/internal.h"
-
 #include <weir/bijector.h>
 
 #include <math.h>

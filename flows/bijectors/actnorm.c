@@ -1,9 +1,8 @@
 /* actnorm: x = loc + scale * z, each feature by itself, both learned (Kingma & Dhariwal 2018, Glow, section 3.1).
  * Fitted to the data before training, so that z starts with mean 0 and variance 1; without data, at the identity.
  * log|det dx/dz| = Σ log scale. */
-#include "core/internal.h"
-
 #include <weir/bijector.h>
+#include <weir/features.h>
 
 #include <math.h>
 

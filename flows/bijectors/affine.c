@@ -17,9 +17,8 @@
  * Starts at diag L = 1, and V_ij, L_ij below the diagonal and μ_i ~ N(0, 0.1²), near the identity: at V = 0 its
  * gradient is 0. Of D > 64 features V and L are N(0, 0.64 / D), lest A begin nearly singular. More than D columns of V
  * add nothing, so no more are made. */
-#include "core/internal.h"
-
 #include <weir/bijector.h>
+#include <weir/features.h>
 
 #include <math.h>
 

@@ -5,9 +5,8 @@
  * with γ and β learned, from 0. While training on data, m and v are the mini-batch's mean and variance of each feature,
  * and gradients pass through them; their running averages (m ← (1-momentum) m + momentum m_batch) are kept with the
  * parameters and used for everything else. They start from the moments of the data. */
-#include "core/internal.h"
-
 #include <weir/bijector.h>
+#include <weir/features.h>
 
 #include <math.h>
 

@@ -1,8 +1,6 @@
 /* exp: x = e^z, log|det J| = Σ z. Inverse: log x, for x > 0. */
-#include "bijectors/support.h"
-#include "core/internal.h"
-
 #include <weir/bijector.h>
+#include <weir/features.h>
 
 #include <math.h>
 

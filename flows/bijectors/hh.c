@@ -2,8 +2,6 @@
  * Any orthogonal matrix is the product of at most D of them. v = 0 reflects nothing: the identity.
  *
  * v_i ~ N(0, 1) at the start: a direction with no preference, and no particular length. */
-#include "core/internal.h"
-
 #include <weir/bijector.h>
 
 static ad_status build(nf_bijector *self, ad_error *error)

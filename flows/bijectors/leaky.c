@@ -8,8 +8,6 @@
  * term log s p(0), p the density of the rows at the kink. So in training the derivative of the step [z <= 0] is -k(z),
  * not 0, with a kernel k that estimates p(0) (Epanechnikov's: 3/4 (1 - (z/b)²)/b for |z| < b, b the bandwidth). Values
  * stay as they are. */
-#include "core/internal.h"
-
 #include <weir/bijector.h>
 
 enum { ONE, EACH };

@@ -1,6 +1,4 @@
 /* loc: x = z + μ, log|det J| = 0. Starts at μ = 0. */
-#include "core/internal.h"
-
 #include <weir/bijector.h>
 
 static ad_status build(nf_bijector *self, ad_error *error)

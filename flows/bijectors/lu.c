@@ -3,9 +3,8 @@
  * is two triangular solves.
  *
  * Parameters: lower = L; upper = Uᵀ, its diagonal softplus(ρ). At the start L = U = 1. */
-#include "core/internal.h"
-
 #include <weir/bijector.h>
+#include <weir/features.h>
 
 static ad_status build(nf_bijector *self, ad_error *error)
 {

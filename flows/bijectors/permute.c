@@ -1,26 +1,6 @@
 /* permute: x_i = z_p(i) for a fixed permutation p, random by its seed, or order=[p(1),p(2),…]. log|det J| = 0. */
-#include "core/internal.h"
-
 #include <weir/bijector.h>
-
-ad_var nf_permute(ad_var v, uint64_t seed, bool inverse)
-{
-    size_t dim = ad_shape_size(ad_shape_of(v)), *index = ad_alloc(dim, sizeof *index);
-    if (!index) {
-        ad_tape_fail(v.tape, AD_ERROR_MEMORY, "out of memory for a permutation of %zu features", dim);
-        return v;
-    }
-    for (size_t i = 0; i < dim; i++) {
-        size_t image = ad_random_permutation(seed, 0, dim, i);
-        if (inverse)
-            index[image] = i;
-        else
-            index[i] = image;
-    }
-    ad_var y = ad_gather(v, index, dim);
-    ad_free(index);
-    return y;
-}
+#include <weir/features.h>
 
 static ad_status build(nf_bijector *self, ad_error *error)
 {

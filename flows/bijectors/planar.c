@@ -11,9 +11,8 @@
  *
  * Starts with w_i ~ N(0, 1/D), u_i ~ N(0, 0.01²), b = 0: a tanh of about wᵀz that draws z together along w by
  * softplus(0) = 0.69. (PyMC3 has all of them normal with standard deviation `jitter`: 0.001, in NFVI 1.) */
-#include "core/internal.h"
-
 #include <weir/bijector.h>
+#include <weir/features.h>
 
 #include <math.h>
 
@@ -44,12 +43,6 @@ static layer layer_of(const nf_scope *at)
                    .w = w,
                    .b = nf_param(at, "b"),
                    .slope = ad_maximum(slope, ad_scalar(u.tape, least))};
-}
-
-ad_var nf_residual_tanh_slope(ad_var t, ad_var slope)
-{
-    ad_var squared = ad_square(t);
-    return ad_add(squared, ad_mul(slope, ad_sub(ad_scalar(t.tape, 1), squared)));
 }
 
 static ad_var forward(const nf_scope *at, ad_var z, ad_var *log_det)

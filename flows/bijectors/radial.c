@@ -8,8 +8,6 @@
  *
  * Starts with z_ref_i ~ N(0, 1) and α = s = 1, the identity. (PyMC3 has a and b normal with standard deviation
  * `jitter`, and z_ref so about a sample.) */
-#include "core/internal.h"
-
 #include <weir/bijector.h>
 
 #include <math.h>

@@ -1,6 +1,4 @@
 /* scale: x = z * softplus(ρ), log|det J| = Σ log softplus(ρ). PyMC3's parameterisation; starts at softplus(ρ) = 1. */
-#include "core/internal.h"
-
 #include <weir/bijector.h>
 
 #include <math.h>

@@ -1,9 +1,7 @@
 /* sigmoid: x = 1 / (1 + e^-z), dx/dz = x (1 - x), so log|det J| = -Σ softplus(z) + softplus(-z).
  * Inverse: z = log x - log(1 - x), for 0 < x < 1; log|det J| = -Σ log x + log(1 - x). */
-#include "bijectors/support.h"
-#include "core/internal.h"
-
 #include <weir/bijector.h>
+#include <weir/features.h>
 
 static ad_var forward(const nf_scope *at, ad_var z, ad_var *log_det)
 {

@@ -1,9 +1,7 @@
 /* softplus: x = log(1 + e^z), dx/dz = 1 / (1 + e^-z), so log|det J| = -Σ softplus(-z).
  * Inverse: z = log(e^x - 1) = x + log(1 - e^-x), for x > 0; log|det J| = -Σ log(1 - e^-x). */
-#include "bijectors/support.h"
-#include "core/internal.h"
-
 #include <weir/bijector.h>
+#include <weir/features.h>
 
 #include <math.h>
 

@@ -10,9 +10,8 @@
  *
  * As in the authors' code the diagonals are bounded so that s_i > 0; here |r_ii|, |r̃_ii| < 0.99, s_i > 0.01. Starts
  * with random reflections and at the identity: R = 0, R̃ = 1/2, b = 0. */
-#include "core/internal.h"
-
 #include <weir/bijector.h>
+#include <weir/features.h>
 
 static size_t units_of(const nf_bijector *self)
 {

@@ -1,9 +1,7 @@
 /* tanh: x = tanh z, dx/dz = 1 / cosh² z, so log|det J| = 2 Σ log 2 - z - softplus(-2z).
  * Inverse: z = (log(1 + x) - log(1 - x)) / 2, for -1 < x < 1; log|det J| = -Σ log(1 + x) + log(1 - x). */
-#include "bijectors/support.h"
-#include "core/internal.h"
-
 #include <weir/bijector.h>
+#include <weir/features.h>
 
 #include <math.h>
 

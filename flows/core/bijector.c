@@ -6,10 +6,10 @@
 #include <math.h>
 #include <string.h>
 
-static size_t argument_count(const nf_bijector_type *type)
+static size_t count_of(const nf_argument *argument)
 {
     size_t n = 0;
-    while (type->argument && type->argument[n].name) n++;
+    while (argument && argument[n].name) n++;
     return n;
 }
 
@@ -44,16 +44,30 @@ static ad_status check_features(const nf_bijector *self, ad_error *error)
     return status;
 }
 
+/* That an argument's choice is one of its registry's, with values that it allows. */
+static bool is_known(const nf_argument *argument, const nf_choice *choice)
+{
+    const nf_descriptor *d = choice->descriptor;
+    if (nf_registry_find(argument->registry, d->name, strlen(d->name)) != d) return false;
+    for (size_t i = 0; i < count_of(d->argument); i++)
+        if (!is_allowed(&d->argument[i], choice->value[i], false)) return false;
+    return true;
+}
+
 /* A formula's are checked as they are read; these may come from code. */
 static ad_status check_arguments(const nf_bijector *self, ad_error *error)
 {
     const nf_bijector_type *type = self->type;
-    for (size_t i = 0; i < argument_count(type); i++)
-        if (!is_allowed(&type->argument[i], self->argument[i], self->feature))
+    for (size_t i = 0; i < count_of(type->argument); i++)
+        if (type->argument[i].kind == NF_DESCRIPTOR && !is_known(&type->argument[i], &self->choice[i]))
+            return ad_error_set(error, AD_ERROR_ARGUMENT, "%s: argument '%s': this %s is not a known one", type->name,
+                                type->argument[i].name, type->argument[i].registry->kind);
+        else if (type->argument[i].kind != NF_DESCRIPTOR &&
+                 !is_allowed(&type->argument[i], self->argument[i], self->feature))
             return ad_error_set(error, AD_ERROR_ARGUMENT, "%s: argument '%s' can't be %g", type->name,
                                 type->argument[i].name, self->argument[i]);
     bool takes_features = false;
-    for (size_t i = 0; i < argument_count(type); i++) takes_features |= type->argument[i].kind == NF_FEATURES;
+    for (size_t i = 0; i < count_of(type->argument); i++) takes_features |= type->argument[i].kind == NF_FEATURES;
     if (self->feature && !takes_features)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "%s: takes no list of features, but one is given", type->name);
     for (size_t i = 0; i < self->n_size; i++)
@@ -70,23 +84,40 @@ static nf_bijector *out_of_memory(nf_bijector *bijector, ad_error *error)
     return NULL;
 }
 
+/* What an argument names, or its default. False when memory is out. */
+static bool copy_choice(nf_choice *to, const nf_argument *argument, const nf_choice *given)
+{
+    const nf_descriptor *d = given && given->descriptor
+                                 ? given->descriptor
+                                 : nf_registry_find(argument->registry, argument->initial, strlen(argument->initial));
+    const size_t count = count_of(d->argument);
+    *to = (nf_choice){d, ad_alloc(count, sizeof *to->value)};
+    for (size_t i = 0; to->value && i < count; i++)
+        to->value[i] = given && given->descriptor ? given->value[i] : d->argument[i].value;
+    return to->value;
+}
+
 /* False when memory is out. */
 static bool copy_arguments(nf_bijector *self, const nf_arguments *given)
 {
     const nf_bijector_type *type = self->type;
-    const size_t *size = given->size, n_argument = argument_count(type);
+    const size_t *size = given->size, n_argument = count_of(type->argument);
     self->n_size = given->n_size;
     if (self->n_size == 0 && type->sizes) {
         size = type->sizes;
         while (size[self->n_size]) self->n_size++;
     }
     self->argument = ad_alloc(n_argument, sizeof *self->argument);
+    self->choice = ad_alloc(n_argument, sizeof *self->choice);
     self->size = ad_alloc(self->n_size, sizeof *self->size);
     self->n_feature = given->feature ? given->n_feature : 0;
     self->feature = given->feature ? ad_alloc(self->n_feature, sizeof *self->feature) : NULL;
-    if (!self->argument || !self->size || (given->feature && !self->feature)) return false;
+    if (!self->argument || !self->choice || !self->size || (given->feature && !self->feature)) return false;
     for (size_t i = 0; i < n_argument; i++) {
         bool listed = given->feature && type->argument[i].kind == NF_FEATURES;
+        if (type->argument[i].kind == NF_DESCRIPTOR &&
+            !copy_choice(&self->choice[i], &type->argument[i], given->choice ? &given->choice[i] : NULL))
+            return false;
         self->argument[i] = listed ? NF_LISTED : given->value ? given->value[i] : type->argument[i].value;
     }
     for (size_t i = 0; i < self->n_size; i++) self->size[i] = size[i];
@@ -143,8 +174,12 @@ nf_bijector *nf__bijector_copy(const nf_bijector *bijector, ad_error *error)
 {
     if (bijector->n_child == 0)
         return nf_bijector_new(bijector->type, bijector->dim, bijector->context,
-                               &(nf_arguments){bijector->argument, bijector->size, bijector->n_size, bijector->feature,
-                                               bijector->n_feature},
+                               &(nf_arguments){.value = bijector->argument,
+                                               .choice = bijector->choice,
+                                               .size = bijector->size,
+                                               .n_size = bijector->n_size,
+                                               .feature = bijector->feature,
+                                               .n_feature = bijector->n_feature},
                                error);
     nf_bijector **child = ad_alloc(bijector->n_child, sizeof *child), *copy = NULL;
     if (!child) return out_of_memory(NULL, error);
@@ -171,13 +206,23 @@ void nf_bijector_free(nf_bijector *bijector)
     ad_free(bijector->child);
     ad_free(bijector->feature);
     ad_free(bijector->size);
+    for (size_t i = 0; bijector->choice && i < count_of(bijector->type->argument); i++)
+        ad_free(bijector->choice[i].value);
+    ad_free(bijector->choice);
     ad_free(bijector->argument);
     ad_free(bijector);
 }
 
 double nf_argument_value(const nf_bijector *self, const char *name)
 {
-    for (size_t i = 0; i < argument_count(self->type); i++)
+    for (size_t i = 0; i < count_of(self->type->argument); i++)
         if (strcmp(self->type->argument[i].name, name) == 0) return self->argument[i];
     return 0;
+}
+
+const nf_choice *nf_argument_choice(const nf_bijector *self, const char *name)
+{
+    for (size_t i = 0; i < count_of(self->type->argument); i++)
+        if (strcmp(self->type->argument[i].name, name) == 0) return &self->choice[i];
+    return NULL;
 }

@@ -87,11 +87,50 @@ static void print_flat(text *t, const nf_bijector *bijector)
     ad_free(s.step);
 }
 
-static void print_choice(text *t, const nf_argument *argument, double value)
+static void print_value(text *t, const nf_argument *argument, double value)
 {
+    if (!argument->choices) {
+        append_number(t, value);
+        return;
+    }
     const char *choice = argument->choices;
     for (size_t i = 0; i < (size_t)value; i++) choice += strcspn(choice, "|") + 1;
     append(t, "%.*s", (int)strcspn(choice, "|"), choice);
+}
+
+/* "rational_quadratic(bins=16)" */
+static void print_descriptor(text *t, const nf_choice *choice)
+{
+    const nf_descriptor *d = choice->descriptor;
+    const char *separator = "(";
+    append(t, "%s", d->name);
+    for (size_t i = 0; d->argument && d->argument[i].name; i++) {
+        if (!t->with_defaults && choice->value[i] == d->argument[i].value) continue;
+        append(t, "%s%s=", separator, d->argument[i].name);
+        print_value(t, &d->argument[i], choice->value[i]);
+        separator = ",";
+    }
+    if (*separator == ',') append(t, ")");
+}
+
+static bool same_choice(const nf_choice *a, const nf_choice *b)
+{
+    const nf_argument *argument = ((const nf_descriptor *)a->descriptor)->argument;
+    if (a->descriptor != b->descriptor) return false;
+    for (size_t i = 0; argument && argument[i].name; i++)
+        if (a->value[i] != b->value[i]) return false;
+    return true;
+}
+
+static bool is_default(const nf_bijector *bijector, size_t i)
+{
+    const nf_argument *argument = &bijector->type->argument[i];
+    if (argument->kind != NF_DESCRIPTOR) return bijector->argument[i] == argument->value;
+    const nf_descriptor *d = bijector->choice[i].descriptor;
+    if (strcmp(d->name, argument->initial) != 0) return false;
+    for (size_t k = 0; d->argument && d->argument[k].name; k++)
+        if (bijector->choice[i].value[k] != d->argument[k].value) return false;
+    return true;
 }
 
 /* "[1,3,5-8]" */
@@ -119,15 +158,16 @@ static void print_step(text *t, const nf_bijector *bijector)
     const char *separator = "(";
     for (size_t i = 0; i < bijector->n_size; i++, separator = ",") append(t, "%s%zu", separator, bijector->size[i]);
     for (size_t i = 0; type->argument && type->argument[i].name; i++) {
-        if (!t->with_defaults && bijector->argument[i] == type->argument[i].value) continue;
-        append(t, "%s%s=", separator, type->argument[i].name);
+        const nf_argument *argument = &type->argument[i];
+        if (!t->with_defaults && is_default(bijector, i)) continue;
+        append(t, "%s%s=", separator, argument->name);
         separator = ",";
-        if (bijector->argument[i] == NF_LISTED && type->argument[i].kind == NF_FEATURES)
+        if (argument->kind == NF_DESCRIPTOR)
+            print_descriptor(t, &bijector->choice[i]);
+        else if (bijector->argument[i] == NF_LISTED && argument->kind == NF_FEATURES)
             print_features(t, bijector->feature, bijector->n_feature);
-        else if (type->argument[i].choices)
-            print_choice(t, &type->argument[i], bijector->argument[i]);
         else
-            append_number(t, bijector->argument[i]);
+            print_value(t, argument, bijector->argument[i]);
     }
     if (*separator == ',') append(t, ")");
 }
@@ -138,7 +178,8 @@ static bool same_step(const nf_bijector *a, const nf_bijector *b)
     for (size_t i = 0; i < a->n_size; i++)
         if (a->size[i] != b->size[i]) return false;
     for (size_t i = 0; a->type->argument && a->type->argument[i].name; i++)
-        if (a->argument[i] != b->argument[i]) return false;
+        if (a->argument[i] != b->argument[i] || (a->choice[i].descriptor && !same_choice(&a->choice[i], &b->choice[i])))
+            return false;
     if (a->n_feature != b->n_feature) return false;
     for (size_t i = 0; i < a->n_feature; i++)
         if (a->feature[i] != b->feature[i]) return false;

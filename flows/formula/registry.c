@@ -51,16 +51,29 @@ const void *nf_registry_find(const nf_registry *registry, const char *name, size
     return NULL;
 }
 
+const char *nf_registry_names(const nf_registry *registry, const char *separator, char *buffer, size_t room)
+{
+    size_t filled = 0;
+    const void *descriptor;
+    buffer[0] = '\0';
+    for (size_t i = 0; (descriptor = entry(registry, i)) && filled < room; i++)
+        filled += (size_t)snprintf(buffer + filled, room - filled, "%s%s", i ? separator : "", name_of(descriptor));
+    return buffer;
+}
+
 static void unknown(const nf_registry *registry, const char *text, size_t length, ad_error *error)
 {
     char names[800];
-    size_t filled = 0;
-    const void *descriptor;
-    names[0] = '\0';
-    for (size_t i = 0; (descriptor = entry(registry, i)) && filled < sizeof names; i++)
-        filled += (size_t)snprintf(names + filled, sizeof names - filled, "%s%s", i ? ", " : "", name_of(descriptor));
     ad_error_set(error, AD_ERROR_ARGUMENT, "unknown %s '%.*s'; expected one of %s", registry->kind,
-                 (int)(length < 60 ? length : 60), text, names);
+                 (int)(length < 60 ? length : 60), text, nf_registry_names(registry, ", ", names, sizeof names));
+}
+
+double nf_choice_value(const nf_choice *choice, const char *name)
+{
+    const nf_argument *argument = ((const nf_descriptor *)choice->descriptor)->argument;
+    for (size_t i = 0; argument && argument[i].name; i++)
+        if (strcmp(argument[i].name, name) == 0) return choice->value[i];
+    return 0;
 }
 
 const void *nf_registry_parse(const nf_registry *registry, const char *text,

@@ -1,23 +1,29 @@
-/* The tables of what formulas know: Weir's own bijectors and base distributions, and those registered from outside. */
+/* What formulas know: Weir's own bijectors and base distributions, and those registered from outside. A new one is a
+ * file of its own, and a name in one of these lists. */
 #include "core/internal.h"
-
-#include <weir/registry.h>
 
 #include <string.h>
 
-enum { MOST_TYPES = 256 };
+#define BIJECTORS(X)                                                                                                   \
+    X(loc)                                                                                                             \
+    X(scale) X(permute) X(flip) X(standardize) X(maf) X(actnorm) X(batchnorm) X(iaf) X(realnvp) X(rqs) X(rqsar) X(hh)  \
+        X(planar) X(radial) X(lu) X(leaky) X(tanh) X(sigmoid) X(softplus) X(exp) X(affine) X(sylvester) X(coupling)    \
+            X(autoregressive)
 
-static const nf_bijector_type *bijectors[MOST_TYPES + 1] = {
-    &nf__type_loc, &nf__type_scale,   &nf__type_permute,   &nf__type_flip,    &nf__type_standardize,
-    &nf__type_maf, &nf__type_actnorm, &nf__type_batchnorm, &nf__type_iaf,     &nf__type_realnvp,
-    &nf__type_rqs, &nf__type_rqsar,   &nf__type_hh,        &nf__type_planar,  &nf__type_radial,
-    &nf__type_lu,  &nf__type_leaky,   &nf__type_tanh,      &nf__type_sigmoid, &nf__type_softplus,
-    &nf__type_exp, &nf__type_affine,  &nf__type_sylvester,
-};
+#define DISTRIBUTIONS(X) X(normal) X(diagonal_normal) X(uniform) X(student) X(mixture)
 
-static const nf_bijector_type *distributions[MOST_TYPES + 1] = {
-    &nf__type_normal, &nf__type_diagonal_normal, &nf__type_uniform, &nf__type_student, &nf__type_mixture,
-};
+enum { MOST = 256 };
+
+#define DECLARE(name) extern const nf_bijector_type nf__type_##name;
+#define POINTER(name) &nf__type_##name,
+
+BIJECTORS(DECLARE)
+DISTRIBUTIONS(DECLARE)
+static const nf_bijector_type *bijectors[MOST + 1] = {BIJECTORS(POINTER)};
+static const nf_bijector_type *distributions[MOST + 1] = {DISTRIBUTIONS(POINTER)};
+
+const nf_registry nf_bijectors = {"bijector", bijectors, MOST};
+const nf_registry nf_distributions = {"base distribution", distributions, MOST};
 
 const nf_bijector_type *const *nf_bijector_types(void)
 {
@@ -29,29 +35,15 @@ const nf_bijector_type *const *nf_distribution_types(void)
     return distributions;
 }
 
-static const nf_registry bijector_registry = {"bijector", bijectors, MOST_TYPES};
-static const nf_registry distribution_registry = {"base distribution", distributions, MOST_TYPES};
-
-const nf_bijector_type *nf__bijector_named(const char *name, size_t length)
-{
-    return nf_registry_find(&bijector_registry, name, length);
-}
-
-const nf_bijector_type *nf__distribution_named(const char *name, size_t length)
-{
-    return nf_registry_find(&distribution_registry, name, length);
-}
-
 ad_status nf_register(const nf_bijector_type *type, ad_error *error)
 {
-    const size_t length = type->name ? strlen(type->name) : 0;
-    /* A formula has names of both kinds, and one of its own. */
-    if (length > 0 && (strcmp(type->name, "invert") == 0 || nf__bijector_named(type->name, length) ||
-                       nf__distribution_named(type->name, length)))
-        return ad_error_set(error, AD_ERROR_ARGUMENT, "nf_register: the name '%.60s' is taken", type->name);
+    const bool is_base = type->log_prob;
+    const char *name = type->name ? type->name : "";
+    if (strcmp(name, "invert") == 0 ||
+        nf_registry_find(is_base ? &nf_bijectors : &nf_distributions, name, strlen(name)))
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "registering '%.60s': the name is taken", name);
     if (!type->forward && !type->inverse && !(type->log_prob && type->sample))
         return ad_error_set(error, AD_ERROR_ARGUMENT,
-                            "nf_register: '%.60s' has neither forward nor inverse, nor log_prob and sample",
-                            type->name ? type->name : "");
-    return nf_registry_add(type->log_prob ? &distribution_registry : &bijector_registry, type, error);
+                            "registering '%.60s': it has neither forward nor inverse, nor log_prob and sample", name);
+    return nf_registry_add(is_base ? &nf_distributions : &nf_bijectors, type, error);
 }

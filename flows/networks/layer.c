@@ -1,4 +1,4 @@
-#include "networks/layer.h"
+#include <weir/networks.h>
 
 #include <weir/bijector.h>
 
@@ -16,7 +16,7 @@ static names names_of(size_t layer)
     return n;
 }
 
-ad_status nf__layer_declare(nf_bijector *self, size_t layer, size_t in, size_t out, double gain, ad_error *error)
+ad_status nf_layer_declare(nf_bijector *self, size_t layer, size_t in, size_t out, double gain, ad_error *error)
 {
     names n = names_of(layer);
     size_t context = layer == 0 ? self->context : 0, inputs = in + context;
@@ -31,12 +31,12 @@ ad_status nf__layer_declare(nf_bijector *self, size_t layer, size_t in, size_t o
     return status == AD_OK && context ? nf_declare(self, &declared[2], error) : status;
 }
 
-ad_var nf__layer_weight(const nf_scope *at, size_t layer)
+ad_var nf_layer_weight(const nf_scope *at, size_t layer)
 {
     return nf_param(at, names_of(layer).weight);
 }
 
-ad_var nf__layer_bias(const nf_scope *at, size_t layer)
+ad_var nf_layer_bias(const nf_scope *at, size_t layer)
 {
     ad_var bias = nf_param(at, names_of(layer).bias);
     if (layer > 0 || at->self->context == 0) return bias;

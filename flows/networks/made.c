@@ -1,37 +1,37 @@
-#include "networks/activation.h"
-#include "networks/layer.h"
-#include "networks/made.h"
+/* MADE. */
+#include <weir/memory.h>
+#include <weir/networks.h>
 
-nf__made nf__made_of(const nf_bijector *self, size_t outputs)
+nf_made nf_made_of(const nf_bijector *self, size_t outputs)
 {
-    return (nf__made){.dim = self->dim,
-                      .outputs = outputs,
-                      .hidden = self->size,
-                      .n_hidden = self->n_size,
-                      .lowest = self->context ? 0 : 1,
-                      .activation = (size_t)nf_argument_value(self, "activation"),
-                      .gain = nf_argument_value(self, "gain")};
+    return (nf_made){.dim = self->dim,
+                     .outputs = outputs,
+                     .hidden = self->size,
+                     .n_hidden = self->n_size,
+                     .lowest = self->context ? 0 : 1,
+                     .activation = nf_argument_choice(self, "activation"),
+                     .gain = nf_argument_value(self, "gain")};
 }
 
 /* A layer as the masks see it. Layer n_hidden is the last, of outputs. */
-static size_t layer_inputs(const nf__made *made, size_t layer)
+static size_t layer_inputs(const nf_made *made, size_t layer)
 {
     return layer == 0 ? made->dim : made->hidden[layer - 1];
 }
 
-static size_t layer_outputs(const nf__made *made, size_t layer)
+static size_t layer_outputs(const nf_made *made, size_t layer)
 {
     return layer == made->n_hidden ? made->dim * made->outputs : made->hidden[layer];
 }
 
 /* Of hidden unit j, sorted. */
-static size_t hidden_degree(const nf__made *made, size_t layer, size_t j)
+static size_t hidden_degree(const nf_made *made, size_t layer, size_t j)
 {
     return made->lowest + j * (made->dim - made->lowest) / made->hidden[layer];
 }
 
 /* How many inputs of a layer have a degree of at most d: they are the first ones. */
-static size_t inputs_up_to(const nf__made *made, size_t layer, size_t d)
+static size_t inputs_up_to(const nf_made *made, size_t layer, size_t d)
 {
     if (layer == 0) return d;
     size_t n = 0, units = made->hidden[layer - 1];
@@ -40,24 +40,24 @@ static size_t inputs_up_to(const nf__made *made, size_t layer, size_t d)
 }
 
 /* How many of a layer's inputs its unit i may see. */
-static size_t reach_of(const nf__made *made, size_t layer, size_t i)
+static size_t reach_of(const nf_made *made, size_t layer, size_t i)
 {
     size_t d = layer == made->n_hidden ? i / made->outputs : hidden_degree(made, layer, i);
     return inputs_up_to(made, layer, d);
 }
 
 /* With D = 1 and without a context there are no hidden units: they would see nothing. */
-static size_t first_layer(const nf__made *made)
+static size_t first_layer(const nf_made *made)
 {
     return made->dim == made->lowest ? made->n_hidden : 0;
 }
 
-static bool has_weight(const nf__made *made, size_t layer)
+static bool has_weight(const nf_made *made, size_t layer)
 {
     return made->dim > 1 || layer > first_layer(made);
 }
 
-ad_status nf__made_declare(nf_bijector *self, const nf__made *made, ad_error *error)
+ad_status nf_made_declare(nf_bijector *self, const nf_made *made, ad_error *error)
 {
     if (made->n_hidden > NF_MADE_DEPTH)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "%s: at most %d hidden layers, got %zu", self->type->name,
@@ -65,8 +65,8 @@ ad_status nf__made_declare(nf_bijector *self, const nf__made *made, ad_error *er
     ad_status status = AD_OK;
     for (size_t layer = first_layer(made); layer <= made->n_hidden && status == AD_OK; layer++) {
         double gain = layer == made->n_hidden ? 0.1 : layer == 0 ? made->gain : 1;
-        status = nf__layer_declare(self, layer, has_weight(made, layer) ? layer_inputs(made, layer) : 0,
-                                   layer_outputs(made, layer), gain, error);
+        status = nf_layer_declare(self, layer, has_weight(made, layer) ? layer_inputs(made, layer) : 0,
+                                  layer_outputs(made, layer), gain, error);
     }
     return status;
 }
@@ -74,7 +74,7 @@ ad_status nf__made_declare(nf_bijector *self, const nf__made *made, ad_error *er
 /* ---- All at once --------------------------------------------------------------------------------------------- */
 
 /* W ⊙ mask, where mask (i,j) = j < reach_i. */
-static ad_var masked(ad_var weight, const nf__made *made, size_t layer)
+static ad_var masked(ad_var weight, const nf_made *made, size_t layer)
 {
     size_t in = layer_inputs(made, layer), out = layer_outputs(made, layer);
     double *mask = ad_alloc(out, in * sizeof *mask);
@@ -91,7 +91,7 @@ static ad_var masked(ad_var weight, const nf__made *made, size_t layer)
 
 /* W x, the staircase cut into blocks. Neighbouring steps share a block while that wastes fewer products than another
  * matrix product costs; such a block reaches past some rows' own step, and the mask makes those weights zero. */
-static ad_var product(ad_var weight, ad_var x, const nf__made *made, size_t layer)
+static ad_var product(ad_var weight, ad_var x, const nf_made *made, size_t layer)
 {
     enum { WORTH_A_PRODUCT = 128 }; /* weights */
     size_t out = layer_outputs(made, layer), count = 0, waste = 0, rows = 0;
@@ -123,13 +123,13 @@ static ad_var product(ad_var weight, ad_var x, const nf__made *made, size_t laye
     return y;
 }
 
-ad_var nf__made_all(const nf_scope *at, const nf__made *made, ad_var x)
+ad_var nf_made_all(const nf_scope *at, const nf_made *made, ad_var x)
 {
     for (size_t layer = first_layer(made); layer <= made->n_hidden; layer++) {
-        ad_var bias = nf__layer_bias(at, layer);
-        x = has_weight(made, layer) ? ad_add(product(nf__layer_weight(at, layer), x, made, layer), bias)
+        ad_var bias = nf_layer_bias(at, layer);
+        x = has_weight(made, layer) ? ad_add(product(nf_layer_weight(at, layer), x, made, layer), bias)
                                     : ad_to_rows(bias);
-        if (layer < made->n_hidden) x = nf__activation(x, made->activation);
+        if (layer < made->n_hidden) x = nf_activate(made->activation, x);
     }
     return ad_reshape(x, AD_SHAPE(made->dim, made->outputs));
 }
@@ -139,23 +139,23 @@ ad_var nf__made_all(const nf_scope *at, const nf__made *made, ad_var x)
 /* W[begin:end, first:last] in[first:last], of a layer. */
 static ad_var part(const nf_scope *at, size_t layer, size_t begin, size_t end, ad_var in, size_t first, size_t last)
 {
-    ad_var weight = ad_slice(ad_slice(nf__layer_weight(at, layer), 0, begin, end), 1, first, last);
+    ad_var weight = ad_slice(ad_slice(nf_layer_weight(at, layer), 0, begin, end), 1, first, last);
     return ad_matmul(weight, ad_slice(in, 0, first, last));
 }
 
 /* What of a layer's inputs up to `known` reaches its units begin … end-1. */
-static void look_ahead(const nf_scope *at, nf__made_layer *here, size_t layer, size_t begin, size_t end, ad_var in,
+static void look_ahead(const nf_scope *at, nf_made_layer *here, size_t layer, size_t begin, size_t end, ad_var in,
                        size_t known)
 {
     if (end == begin) return;
-    ad_var bias = ad_slice(nf__layer_bias(at, layer), 0, begin, end);
+    ad_var bias = ad_slice(nf_layer_bias(at, layer), 0, begin, end);
     here->ahead = known ? ad_add(part(at, layer, begin, end, in, 0, known), bias) : bias;
     here->ahead_from = begin;
     here->ahead_known = known;
 }
 
 /* Units begin … end-1 before activation, all `known` inputs that they may see being there. */
-static ad_var finish(const nf_scope *at, const nf__made_layer *here, size_t layer, size_t begin, size_t end, ad_var in,
+static ad_var finish(const nf_scope *at, const nf_made_layer *here, size_t layer, size_t begin, size_t end, ad_var in,
                      size_t known)
 {
     ad_var ahead = ad_slice(here->ahead, 0, begin - here->ahead_from, end - here->ahead_from);
@@ -164,11 +164,11 @@ static ad_var finish(const nf_scope *at, const nf__made_layer *here, size_t laye
 }
 
 /* Steps d … d+BLOCK-1 begin: one product for all that they get from what is known. */
-static void begin_block(const nf_scope *at, const nf__made *made, nf__made_state *state, ad_var known, size_t d)
+static void begin_block(const nf_scope *at, const nf_made *made, nf_made_state *state, ad_var known, size_t d)
 {
     size_t next = d + NF_MADE_BLOCK < made->dim ? d + NF_MADE_BLOCK : made->dim, last = made->n_hidden;
     for (size_t layer = first_layer(made); layer < last; layer++) {
-        nf__made_layer *here = &state->layer[layer], *before = here - 1;
+        nf_made_layer *here = &state->layer[layer], *before = here - 1;
         look_ahead(at, here, layer, here->count, inputs_up_to(made, layer + 1, next - 1), layer ? before->unit : known,
                    layer ? before->count : d);
     }
@@ -177,16 +177,16 @@ static void begin_block(const nf_scope *at, const nf__made *made, nf__made_state
                hidden ? state->layer[last - 1].unit : known, hidden ? state->layer[last - 1].count : 0);
 }
 
-ad_var nf__made_next(const nf_scope *at, const nf__made *made, nf__made_state *state, ad_var known, size_t d)
+ad_var nf_made_next(const nf_scope *at, const nf_made *made, nf_made_state *state, ad_var known, size_t d)
 {
     if (d % NF_MADE_BLOCK == 0) begin_block(at, made, state, known, d);
     ad_var in = known;
     size_t n_in = d, last = made->n_hidden;
     for (size_t layer = first_layer(made); layer < last; layer++) {
-        nf__made_layer *here = &state->layer[layer];
+        nf_made_layer *here = &state->layer[layer];
         size_t end = inputs_up_to(made, layer + 1, d);
         if (end > here->count) {
-            ad_var unlocked = nf__activation(finish(at, here, layer, here->count, end, in, n_in), made->activation);
+            ad_var unlocked = nf_activate(made->activation, finish(at, here, layer, here->count, end, in, n_in));
             ad_var both[] = {here->unit, unlocked};
             here->unit = here->count ? ad_concat(both, 2, 0) : unlocked;
             here->count = end;

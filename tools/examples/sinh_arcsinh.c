@@ -57,7 +57,9 @@ static ad_var inverse(const nf_scope *at, ad_var x, ad_var *log_det)
     return z;
 }
 
-static const nf_argument arguments[] = {{"tail", NF_NUMBER, 1, 0.1, 10, NULL, "what δ starts at"}, {0}};
+static const nf_argument arguments[] = {
+    {.name = "tail", .kind = NF_NUMBER, .value = 1, .low = 0.1, .high = 10, .help = "what δ starts at"},
+    {.name = NULL}};
 
 static const nf_bijector_type sinh_arcsinh = {.name = "sinh_arcsinh",
                                               .help = "x = sinh((arsinh z + epsilon) / delta)",

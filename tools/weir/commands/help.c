@@ -40,19 +40,35 @@ void help_print(const struct command *command, FILE *to)
     fprintf(to, "\nexample:\n  %s\n", command->example);
 }
 
-/* "activation=relu|tanh", what it means, and the default. */
+/* "mask=half|random", what it means, and the default. */
 static void print_argument(const nf_argument *argument, FILE *to)
 {
-    const char *choice = argument->choices;
+    char names[200];
+    const char *choice =
+        argument->registry ? nf_registry_names(argument->registry, "|", names, sizeof names) : argument->choices;
     int width = fprintf(to, "      %s=%s%s", argument->name, choice ? choice : "number",
                         argument->kind == NF_FEATURES ? "|[1,3-5]" : "");
     fprintf(to, "%*s%s ", width < INDENT ? INDENT - width : 2, "", argument->help);
+    if (argument->initial) {
+        fprintf(to, "[%s]\n", argument->initial);
+        return;
+    }
     if (!choice) {
         fprintf(to, "[%g]\n", argument->value);
         return;
     }
     for (int i = 0; i < (int)argument->value; i++) choice += strcspn(choice, "|") + 1;
     fprintf(to, "[%.*s]\n", (int)strcspn(choice, "|"), choice);
+}
+
+/* A descriptor that an argument may name, with arguments of its own. */
+static void print_descriptor(const void *descriptor, FILE *to)
+{
+    const nf_descriptor *d = descriptor;
+    int width = fprintf(to, "  %s", d->name);
+    fprintf(to, "%*s%s\n", width < INDENT ? INDENT - width : 2, "", d->help ? d->help : "");
+    for (const nf_argument *argument = d->argument; argument && argument->name; argument++)
+        print_argument(argument, to);
 }
 
 static void print_types(const nf_bijector_type *const *type, FILE *to)
@@ -79,6 +95,12 @@ void help_print_formulas(FILE *to)
     print_types(nf_bijector_types(), to);
     fprintf(to, "\nbase distributions:\n");
     print_types(nf_distribution_types(), to);
+    fprintf(to, "\ntransformers, maps of a feature, for coupling and autoregressive: transformer=affine(bound=2):\n");
+    for (const nf_transformer_type *const *type = nf_transformer_types(); *type; type++) print_descriptor(*type, to);
+    fprintf(to, "\nnetworks of couplings:\n");
+    for (const nf_conditioner_type *const *type = nf_conditioner_types(); *type; type++) print_descriptor(*type, to);
+    fprintf(to, "\nactivations:\n");
+    for (const nf_activation_type *const *type = nf_activation_types(); *type; type++) print_descriptor(*type, to);
     fprintf(to, "\nexample:\n  weir check '(maf(128,128)-flip)*3' --dim 2\n");
 }
 

@@ -1,6 +1,6 @@
-/* Monotone rational-quadratic splines (Durkan et al. 2019, "Neural spline flows", eq. 4 to 8 and appendix A), from x to
- * y. As there, y is on the side of the base distribution: `inverse` (density) evaluates the spline, forward (sampling)
- * solves it.
+/* rational_quadratic: monotone rational-quadratic splines (Durkan et al. 2019, "Neural spline flows", eq. 4 to 8 and
+ * appendix A), from x to y. As there, y is on the side of the base distribution: `inverse` (density) evaluates the
+ * spline, forward (sampling) solves it.
  *
  * Between -B and B (the tail bound) there are K bins, with knots (x_k, y_k) and derivatives δ_k there. In bin k, of
  * width w, height h and slope s = h/w, with ξ = (x - x_k)/w and η = (y - y_k)/h:
@@ -16,19 +16,20 @@
  * derivative 1 at u = 0. m = 1e-3. Everything is computed with [-B, B] as [0, 1], on both axes.
  *
  * A bin's numbers are picked by a sum over bins with a weight of 1 for the right one and 0 for the others: exactly. */
-#include "networks/autoregressive.h"
-#include "networks/transformer.h"
+#include <weir/transformer.h>
+
+#include <weir/memory.h>
 
 #include <math.h>
 
 static const double least = 1e-3; /* width, height (of 1) and derivative */
 
-static size_t bins_of(const nf_bijector *self)
+static size_t bins_of(const nf_choice *self)
 {
-    return (size_t)nf_argument_value(self, "bins");
+    return (size_t)nf_choice_value(self, "bins");
 }
 
-static size_t parameters_of(const nf_bijector *self)
+static size_t parameters_of(const nf_choice *self)
 {
     return 3 * bins_of(self) - 1;
 }
@@ -146,13 +147,13 @@ static ad_var log_slope_at(const bin *b, ad_var xi, ad_var both, ad_var beta)
     return ad_add(ad_log(sum), ad_mul_scalar(ad_log(ad_div(b->slope, beta)), 2));
 }
 
-static ad_var map(const nf_scope *at, ad_var v, ad_var parameters, bool inverse, ad_var *log_derivative)
+static ad_var map(const nf_choice *self, ad_var v, ad_var parameters, bool inverse, ad_var *log_derivative)
 {
-    double tail = nf_argument_value(at->self, "tail");
+    double tail = nf_choice_value(self, "tail");
     ad_var zero = ad_scalar(v.tape, 0), one = ad_scalar(v.tape, 1);
     ad_var is_inside = ad_greater(ad_scalar(v.tape, tail), ad_abs(v));
     ad_var place = ad_add_scalar(ad_mul_scalar(ad_where(is_inside, v, zero), 0.5 / tail), 0.5);
-    bin b = find_bin(parameters, bins_of(at->self), place, inverse ? 0 : 1);
+    bin b = find_bin(parameters, bins_of(self), place, inverse ? 0 : 1);
     ad_var sigma = ad_sub(ad_add(b.left, b.right), ad_mul_scalar(b.slope, 2));
     ad_var xi = inverse ? ad_div(ad_sub(place, b.x), b.width) : solve(&b, sigma, ad_div(ad_sub(place, b.y), b.height));
     ad_var both = ad_mul(xi, ad_sub(one, xi)), beta = ad_add(b.slope, ad_mul(sigma, both));
@@ -163,4 +164,21 @@ static ad_var map(const nf_scope *at, ad_var v, ad_var parameters, bool inverse,
     return ad_where(is_inside, ad_mul_scalar(ad_add_scalar(out, -0.5), 2 * tail), v);
 }
 
-const nf_transformer nf__spline_transformer = {.parameters = parameters_of, .map = map};
+static ad_var forward(const nf_choice *self, ad_var z, ad_var parameters, ad_var *log_derivative)
+{
+    return map(self, z, parameters, false, log_derivative);
+}
+
+static ad_var inverse(const nf_choice *self, ad_var x, ad_var parameters, ad_var *log_derivative)
+{
+    return map(self, x, parameters, true, log_derivative);
+}
+
+const nf_transformer_type nf_transformer_rational_quadratic = {
+    .name = "rational_quadratic",
+    .help = "z = spline(x), a monotone rational-quadratic one (Durkan et al. 2019)",
+    .argument = (const nf_argument[]){NF_RATIONAL_QUADRATIC_ARGUMENTS, {0}},
+    .parameters = parameters_of,
+    .forward = forward,
+    .inverse = inverse,
+};

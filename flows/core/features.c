@@ -1,0 +1,100 @@
+/* What bijectors are made of. */
+#include <weir/features.h>
+#include <weir/memory.h>
+#include <weir/random.h>
+
+#include <math.h>
+
+ad_var nf_reverse(ad_var v)
+{
+    size_t dim = ad_shape_size(ad_shape_of(v)), *index = ad_alloc(dim, sizeof *index);
+    if (!index) {
+        ad_tape_fail(v.tape, AD_ERROR_MEMORY, "out of memory to reverse %zu features", dim);
+        return v;
+    }
+    for (size_t i = 0; i < dim; i++) index[i] = dim - 1 - i;
+    ad_var y = ad_gather(v, index, dim);
+    ad_free(index);
+    return y;
+}
+
+ad_var nf_permute(ad_var v, uint64_t seed, bool inverse)
+{
+    size_t dim = ad_shape_size(ad_shape_of(v)), *index = ad_alloc(dim, sizeof *index);
+    if (!index) {
+        ad_tape_fail(v.tape, AD_ERROR_MEMORY, "out of memory for a permutation of %zu features", dim);
+        return v;
+    }
+    for (size_t i = 0; i < dim; i++) {
+        size_t image = ad_random_permutation(seed, 0, dim, i);
+        if (inverse)
+            index[image] = i;
+        else
+            index[i] = image;
+    }
+    ad_var y = ad_gather(v, index, dim);
+    ad_free(index);
+    return y;
+}
+
+ad_var nf_take(ad_var v, const size_t *index, size_t count)
+{
+    size_t i = 1;
+    while (i < count && index[i] == index[0] + i) i++;
+    return i == count ? ad_slice(v, 0, index[0], index[0] + count) : ad_gather(v, index, count);
+}
+
+static ad_var out_of_memory(ad_tape *tape, size_t n)
+{
+    ad_tape_fail(tape, AD_ERROR_MEMORY, "out of memory for a matrix of %zu x %zu", n, n);
+    return (ad_var){tape, -1};
+}
+
+ad_var nf_identity(ad_tape *tape, size_t n)
+{
+    double *one = ad_alloc(n, n * sizeof *one);
+    if (!one) return out_of_memory(tape, n);
+    for (size_t i = 0; i < n; i++) one[i * (n + 1)] = 1;
+    ad_var identity = ad_constant(tape, AD_SHAPE(n, n), one);
+    ad_free(one);
+    return identity;
+}
+
+ad_var nf_diagonal(ad_var a)
+{
+    size_t n = ad_shape_of(a).dim[0], *index = ad_alloc(n, sizeof *index);
+    if (!index) return out_of_memory(a.tape, n);
+    for (size_t i = 0; i < n; i++) index[i] = i * (n + 1);
+    ad_var diagonal = ad_gather(ad_reshape(a, AD_SHAPE(n * n)), index, n);
+    ad_free(index);
+    return diagonal;
+}
+
+ad_var nf_residual_tanh_slope(ad_var t, ad_var slope)
+{
+    ad_var squared = ad_square(t);
+    return ad_add(squared, ad_mul(slope, ad_sub(ad_scalar(t.tape, 1), squared)));
+}
+
+bool nf_column_moments(const double *x, size_t rows, size_t columns, size_t column, double *mean, double *sd)
+{
+    const double first = rows ? x[column] : NAN;
+    double sum = 0, squares = 0; /* of x - first: both are 0 without rounding where all are equal */
+    for (size_t r = 0; r < rows; r++) sum += x[r * columns + column] - first;
+    *mean = first + sum / (double)rows;
+    for (size_t r = 0; r < rows; r++) squares += (x[r * columns + column] - *mean) * (x[r * columns + column] - *mean);
+    *sd = sqrt(squares / (double)rows);
+    return isfinite(*sd);
+}
+
+ad_var nf_into_support(ad_var x, double low, double high, double inside, ad_var *outside)
+{
+    *outside = ad_greater_equal(ad_scalar(x.tape, low), x);
+    if (isfinite(high)) *outside = ad_maximum(*outside, ad_greater_equal(x, ad_scalar(x.tape, high)));
+    return ad_where(*outside, ad_scalar(x.tape, inside), x);
+}
+
+ad_var nf_log_det_on_support(ad_var log_slope, ad_var outside)
+{
+    return ad_sum(ad_where(outside, ad_scalar(outside.tape, -INFINITY), log_slope));
+}

@@ -1,0 +1,37 @@
+/* What bijectors are made of: features in another order, matrices, columns of data, and maps onto an interval. */
+#ifndef WEIR_FEATURES_H
+#define WEIR_FEATURES_H
+
+#include <weir/tape.h>
+
+WEIR_BEGIN_DECLARATIONS
+
+/* y_i = v_(D+1-i) */
+ad_var nf_reverse(ad_var v);
+/* y_i = v_p(i) for the permutation of this seed; inverse: v_i = y_p(i). */
+ad_var nf_permute(ad_var v, uint64_t seed, bool inverse);
+/* v_index[i]: a view, which costs nothing, where these are neighbours. */
+ad_var nf_take(ad_var v, const size_t *index, size_t count);
+
+/* A constant (n,n), 1 on the diagonal; and the diagonal (n) of a matrix (n,n). */
+ad_var nf_identity(ad_tape *tape, size_t n);
+ad_var nf_diagonal(ad_var a);
+
+/* 1 + (1 - t²)(slope - 1), t a tanh: how steep z + c tanh(z) is where it is `slope` at the middle. */
+ad_var nf_residual_tanh_slope(ad_var t, ad_var slope);
+
+/* Mean and standard deviation (over n) of a column of x (rows, columns), in two passes, so that a large mean doesn't
+ * cancel. False when they aren't finite. From any thread. */
+bool nf_column_moments(const double *x, size_t rows, size_t columns, size_t column, double *mean, double *sd);
+
+/* For inverses that exist on an interval only; outside it a density is 0: log-det -inf, the value somewhere inside.
+ *
+ * x, with features that are not in the open interval moved to `inside`, so that nothing computed from it is undefined;
+ * *outside is 1 for those, else 0. A NaN isn't outside, and stays a NaN. `high` may be INFINITY. */
+ad_var nf_into_support(ad_var x, double low, double high, double inside, ad_var *outside);
+/* The sum over features of log|dz_i/dx_i|, and -inf where one is outside. */
+ad_var nf_log_det_on_support(ad_var log_slope, ad_var outside);
+
+WEIR_END_DECLARATIONS
+
+#endif

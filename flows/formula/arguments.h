@@ -1,0 +1,29 @@
+/* The arguments in parentheses behind a name. */
+#ifndef WEIR_FLOWS_FORMULA_ARGUMENTS_H
+#define WEIR_FLOWS_FORMULA_ARGUMENTS_H
+
+#include "formula/reader.h"
+
+#include <weir/bijector.h>
+
+enum { NF_MOST_ARGUMENTS = 64 };
+
+/* What was read. */
+typedef struct {
+    const nf_bijector_type *type;
+    size_t dim; /* of the event whose features may be listed */
+    double value[NF_MOST_ARGUMENTS];
+    nf_choice choice[NF_MOST_ARGUMENTS];
+    bool given[NF_MOST_ARGUMENTS];
+    size_t *feature, n_feature; /* of a list */
+    size_t n_named, positional;
+    size_t size[NF_MOST_ARGUMENTS], n_size;
+} nf__arguments;
+
+/* Behind the name of a->type; a is zero but for type and dim. Free it also on failure. */
+bool nf__read_arguments(nf__reader *p, nf__arguments *a);
+void nf__arguments_free(nf__arguments *a);
+/* "whole numbers of hidden units, activation=tanh|relu …" */
+const char *nf__argument_help(const nf__arguments *a, char buffer[static 512]);
+
+#endif

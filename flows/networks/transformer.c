@@ -1,0 +1,81 @@
+/* Transformers: the list, and recording one. */
+#include <weir/transformer.h>
+
+#include <string.h>
+
+enum { MOST = 256 };
+
+static const nf_transformer_type *types[MOST + 1] = {
+    &nf_transformer_affine,
+    &nf_transformer_rational_quadratic,
+};
+const nf_registry nf_transformers = {"transformer", types, MOST};
+
+const nf_transformer_type *const *nf_transformer_types(void)
+{
+    return types;
+}
+
+ad_status nf_register_transformer(const nf_transformer_type *type, ad_error *error)
+{
+    if (type->parameters && (type->forward || type->inverse)) return nf_registry_add(&nf_transformers, type, error);
+    return ad_error_set(error, AD_ERROR_ARGUMENT,
+                        "registering the transformer '%.60s': it needs parameters, and forward or inverse", type->name);
+}
+
+nf_choice nf_transformer_of(const nf_bijector *self)
+{
+    const nf_transformer_type *fixed = self->type->data;
+    if (!fixed) return *nf_argument_choice(self, "transformer");
+    const nf_argument *argument = self->type->argument;
+    size_t first = 0;
+    while (fixed->argument && strcmp(argument[first].name, fixed->argument[0].name) != 0) first++;
+    return (nf_choice){fixed, self->argument + first};
+}
+
+/* ---- Recording ------------------------------------------------------------------------------------------------- */
+
+typedef ad_var map(const nf_choice *self, ad_var v, ad_var parameters, ad_var *log_derivative);
+
+/* The author's map, with the log-derivative taken from the tape where it was left alone. */
+static ad_var apply(map *author, const nf_choice *self, ad_var v, ad_var parameters, ad_var *log_derivative)
+{
+    *log_derivative = (ad_var){v.tape, -1};
+    ad_var out = author(self, v, parameters, log_derivative);
+    if (ad_is_valid(*log_derivative) || !ad_is_valid(out)) return out;
+    /* As a function of a value of its own: the parameters may depend on v too, on other features of it. */
+    ad_var own = ad_mul_scalar(v, 1);
+    out = author(self, own, parameters, log_derivative);
+    *log_derivative = ad_log(ad_grad1(ad_sum(out), own));
+    return out;
+}
+
+typedef struct {
+    const nf_choice *self;
+    map *author;
+} solved;
+
+static ad_var record_author(void *context, ad_tape *inner, ad_var u, const ad_var *captured)
+{
+    const solved *s = context;
+    ad_var log_derivative = {inner, -1};
+    return s->author(s->self, u, captured[0], &log_derivative);
+}
+
+ad_var nf_apply_transformer(const nf_choice *transformer, bool inverse, ad_var v, ad_var parameters,
+                            ad_var *log_derivative)
+{
+    const nf_transformer_type *type = transformer->descriptor;
+    map *wanted = inverse ? type->inverse : type->forward, *opposite = inverse ? type->forward : type->inverse;
+    ad_tape_enter(v.tape, type->name);
+    ad_var out;
+    if (wanted) {
+        out = apply(wanted, transformer, v, parameters, log_derivative);
+    } else {
+        out = ad_root(v, &parameters, 1, AD_ROOT_ELEMENTWISE, NULL, record_author, &(solved){transformer, opposite});
+        apply(opposite, transformer, out, parameters, log_derivative);
+        *log_derivative = ad_neg(*log_derivative);
+    }
+    ad_tape_leave(v.tape);
+    return out;
+}

@@ -1,0 +1,66 @@
+/* Transformers: increasing maps of single features, whose parameters a network computes.
+ *
+ * A coupling and an autoregressive bijector differ in what the network sees; each transformer goes with either, so one
+ * transformer gives two bijectors: `coupling(64,64,transformer=NAME)` and `autoregressive(64,64,transformer=NAME)`.
+ * realnvp, rqs, maf, iaf and rqsar are short names of such. */
+#ifndef WEIR_TRANSFORMER_H
+#define WEIR_TRANSFORMER_H
+
+#include <weir/bijector.h>
+
+WEIR_BEGIN_DECLARATIONS
+
+/* `self` is the transformer with its arguments: nf_choice_value(self, "bins"); self->descriptor is this struct. */
+typedef struct {
+    const char *name, *help;
+    const nf_argument *argument; /* ended by {0}; NULL for none */
+    /* Required: how many parameters each feature needs. */
+    size_t (*parameters)(const nf_choice *self);
+    /* Record the map of features z (n), z to x or back, and the log-derivative of that direction at each, (n).
+     * parameters (p, n): those of feature i in column i. The map must increase strictly in its feature, and should be
+     * near the identity where its parameters are near 0, as those of a new network are.
+     *
+     * One of the two is required. The other, if NULL, is solved for by bracketing, to the precision of the dtype, and
+     * differentiated implicitly: the map must then reach all reals. *log_derivative left alone is taken from the
+     * gradient on the tape. */
+    ad_var (*forward)(const nf_choice *self, ad_var z, ad_var parameters, ad_var *log_derivative);
+    ad_var (*inverse)(const nf_choice *self, ad_var x, ad_var parameters, ad_var *log_derivative);
+    const void *data; /* the author's own */
+} nf_transformer_type;
+
+/* Make a transformer known to formulas, as nf_register() does a bijector. */
+ad_status nf_register_transformer(const nf_transformer_type *type, ad_error *error);
+/* All that are known, ended by NULL. */
+const nf_transformer_type *const *nf_transformer_types(void);
+extern const nf_registry nf_transformers;
+
+/* For bijectors with transformers. Record one, with what its author left out supplied by the engine. */
+ad_var nf_apply_transformer(const nf_choice *transformer, bool inverse, ad_var v, ad_var parameters,
+                            ad_var *log_derivative);
+/* A bijector's own: what its argument `transformer` names, NF_TRANSFORMER_ARGUMENT; or, of a type whose data is a
+ * transformer's descriptor, that one, whose arguments the type has among its own, in their order. */
+nf_choice nf_transformer_of(const nf_bijector *self);
+
+#define NF_TRANSFORMER_ARGUMENT                                                                                        \
+    {                                                                                                                  \
+        .name = "transformer", .kind = NF_DESCRIPTOR, .help = "the map of a feature", .initial = "affine",             \
+        .registry = &nf_transformers                                                                                   \
+    }
+
+/* Two that are transformers of short names, and the arguments that a bijector with one of them has among its own. */
+#define NF_AFFINE_ARGUMENTS                                                                                            \
+    {                                                                                                                  \
+        "bound", NF_NUMBER, 3, 1e-3, 50, NULL, "of the log-scale: |α| < bound"                                        \
+    }
+
+#define NF_RATIONAL_QUADRATIC_ARGUMENTS                                                                                \
+    {"bins", NF_COUNT, 8, 2, 256, NULL, "of the spline"},                                                              \
+    {                                                                                                                  \
+        "tail", NF_NUMBER, 5, 1e-3, 1e6, NULL, "outside [-tail, tail] the spline is the identity"                      \
+    }
+
+extern const nf_transformer_type nf_transformer_affine, nf_transformer_rational_quadratic;
+
+WEIR_END_DECLARATIONS
+
+#endif
