@@ -27,6 +27,16 @@ void *ad_realloc(void *memory, size_t count, size_t size);
 void ad_free(void *memory);
 char *ad_strdup(const char *text);
 
+/* What a node may own besides numbers: a table, an inner program. It is counted, and destroyed with the last tape or
+ * plan that refers to it. */
+typedef struct ad_object ad_object;
+
+/* One reference, the caller's, to be released; NULL when memory is out. destroy may be called from any thread; NULL:
+ * data is not the object's. */
+ad_object *ad_object_new(void *data, void (*destroy)(void *data));
+void ad_object_release(ad_object *object);
+void *ad_object_data(const ad_object *object); /* NULL of NULL */
+
 WEIR_END_DECLARATIONS
 
 #endif

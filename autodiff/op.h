@@ -2,19 +2,10 @@
 #ifndef WEIR_OP_H
 #define WEIR_OP_H
 
+#include <weir/memory.h>
 #include <weir/tape.h>
 
 WEIR_BEGIN_DECLARATIONS
-
-/* What a node may own besides numbers: a table, an inner program. It is counted, and destroyed with the last tape or
- * plan that refers to it. */
-typedef struct ad_object ad_object;
-
-/* One reference, the caller's, to be released; NULL when memory is out. destroy may be called from any thread; NULL:
- * data is not the object's. */
-ad_object *ad_object_new(void *data, void (*destroy)(void *data));
-void ad_object_release(ad_object *object);
-void *ad_object_data(const ad_object *object); /* NULL of NULL */
 
 /* One recorded application of an op. */
 typedef struct {

@@ -1,9 +1,8 @@
 /* All memory of the library, through one replaceable allocator, and the one place that multiplies sizes. */
 #include "base/arena.h"
 
-#include <weir/memory.h>
-
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* Lifetimes and offsets of a pass's per-row values in the tile's buffer. */
-#include "ops/builtin.h"
 #include "plan/layout_tile.h"
+#include "tape/builtin.h"
 
 #include <weir/memory.h>
 

@@ -1,9 +1,10 @@
 /* From a tape to a plan: simplify, split into stages, lay out buffers. */
 #include "base/cpu.h"
 #include "base/gemm.h"
-#include "ops/builtin.h"
 #include "plan/compiled.h"
 #include "plan/layout_tile.h"
+#include "plan/worker.h"
+#include "tape/builtin.h"
 #include "tape/simplify.h"
 
 #include <weir/memory.h>
@@ -261,11 +262,6 @@ static void choose_tile(ad_plan *plan, size_t features)
     plan->halves = rows / 2 * features >= WORTH_A_THREAD;
 }
 
-size_t ad__plan_tile_of(const ad_plan *plan, size_t rows)
-{
-    return plan->halves && rows <= plan->tile_rows ? plan->tile_rows / 2 : plan->tile_rows;
-}
-
 static bool compile(const compiler *c, const ad_plan_options *options)
 {
     ad_plan *plan = c->plan;
@@ -421,46 +417,4 @@ void ad_plan_set_output(ad_plan *plan, int i, void *data)
     if (i < 0 || i >= plan->n_output) return;
     if (plan->output[i].data != data) plan->bindings++;
     plan->output[i].data = data;
-}
-
-/* ---- Print-out ----------------------------------------------------------------------------------------------- */
-
-static void print_operand(const ad__operand *operand, FILE *to)
-{
-    char shape[128];
-    ad_shape_text(operand->shape, shape);
-    if (operand->per_row)
-        fprintf(to, " tile[%zu…%zu]%s", operand->at, operand->at + operand->size, shape);
-    else
-        fprintf(to, " shared[%d]%s", operand->value, shape);
-}
-
-static void print_instruction(const ad__instruction *instruction, FILE *to)
-{
-    fprintf(to, "    ");
-    print_operand(&instruction->out, to);
-    fprintf(to, " %s %s", instruction->op->flags & AD_OP_SUMS_ROWS ? "+=" : "=", instruction->op->name);
-    for (int j = 0; j < instruction->n_in; j++) print_operand(&instruction->in[j], to);
-    fprintf(to, "   # %%%d %s\n", instruction->node, instruction->scope);
-}
-
-void ad_plan_print(const ad_plan *plan, FILE *to)
-{
-    size_t size = ad_dtype_size(plan->dtype);
-    fprintf(to, "plan: %s, tiles of %zu rows, %zu features = %zu KiB each; %zu KiB of sums in each lane\n",
-            ad_dtype_name(plan->dtype), plan->tile_rows, plan->features, plan->features * plan->tile_rows * size / 1024,
-            plan->lane_bytes / 1024);
-    for (size_t s = 0; s < plan->n_stage; s++) {
-        const ad__stage *stage = &plan->stage[s];
-        fprintf(to, "stage %zu\n  shared: %zu instructions\n", s, stage->n_shared);
-        for (size_t i = 0; i < stage->n_shared; i++) print_instruction(&stage->shared[i], to);
-        fprintf(to, "  for each tile: %zu loads, %zu instructions, %zu sums over rows, %zu stores\n", stage->n_load,
-                stage->n_row, stage->n_sum, stage->n_store);
-        for (size_t i = 0; i < stage->n_load; i++) {
-            fprintf(to, "    ");
-            print_operand(&stage->load[i].to, to);
-            fprintf(to, " = rows of '%s'\n", plan->slot[stage->load[i].slot].name);
-        }
-        for (size_t i = 0; i < stage->n_row; i++) print_instruction(&stage->row[i], to);
-    }
 }

@@ -1,6 +1,6 @@
 /* Reverse mode: one sweep over the tape, backwards from y, that appends each op's vector-Jacobian product as ordinary
  * nodes. The one place that undoes broadcasting. */
-#include "ops/builtin.h"
+#include "tape/builtin.h"
 #include "tape/node.h"
 #include "tape/record.h"
 

@@ -4,6 +4,8 @@
 
 #include "base/arena.h"
 
+#include <weir/op.h>
+
 typedef struct {
     const ad_op *op;
     const int32_t *in; /* n_in ids, all smaller than this node's own */

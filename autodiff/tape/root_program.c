@@ -1,8 +1,7 @@
-/* Recording a root: f goes on a tape of its own, whose plans the op runs. */
-#include "ops/builtin.h"
-#include "ops/root.h"
-#include "plan/compiled.h"
+/* Recording a root, and its gradient: f goes on a tape of its own, which the op runs. */
+#include "tape/builtin.h"
 #include "tape/record.h"
+#include "tape/root_program.h"
 #include "tape/simplify.h"
 
 #include <weir/memory.h>
@@ -144,30 +143,6 @@ void ad__root_vjp(const ad_call *call, ad_var z, ad_var g, ad_var *gradient)
     if (!ad_is_valid(y)) return;
     gradient[0] = pull_back(program, y, z, g);
     ad__grad_held(y, ad_neg(gradient[0]), z, call->in + 1, program->n_captured, gradient + 1);
-}
-
-/* ---- The op's state -------------------------------------------------------------------------------------------- */
-
-void ad__root_close(void *data)
-{
-    ad__root_state *state = data;
-    ad_plan_free(state->plan);
-    ad_free(state);
-}
-
-void *ad__root_open(const ad_object *object, ad_dtype dtype, size_t rows, ad_error *error)
-{
-    ad__root_state *state = ad_alloc(1, sizeof *state);
-    if (!state) {
-        ad_error_set(error, AD_ERROR_MEMORY, "out of memory for an inner program");
-        return NULL;
-    }
-    state->program = ad_object_data(object);
-    state->plan =
-        ad_plan_new(state->program->result, state->program->n_result, &(ad_plan_options){.dtype = dtype}, error);
-    if (state->plan && ad__plan_reserve(state->plan, rows, 1, error) == AD_OK) return state;
-    ad__root_close(state);
-    return NULL;
 }
 
 /* ---- Recording ------------------------------------------------------------------------------------------------- */

@@ -1,6 +1,6 @@
 /* The tape: nodes in the order they were recorded, so that arguments always come before their results. */
 #include "base/broadcast.h"
-#include "ops/builtin.h"
+#include "tape/builtin.h"
 #include "tape/node.h"
 
 #include <weir/memory.h>

@@ -9,7 +9,7 @@
  * and what an op does to indicators is said with the op itself, by its flags. If it is linear, with coefficients that
  * are not negative, it adds up those that matter; if bilinear, the product rule says D = op(D_a, N_b) + op(N_a, D_b).
  */
-#include "ops/builtin.h"
+#include "tape/builtin.h"
 #include "tape/simplify.h"
 
 #include <weir/memory.h>
