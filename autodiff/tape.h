@@ -12,10 +12,12 @@ WEIR_BEGIN_DECLARATIONS
 /* ---- The tape --------------------------------------------------------------------------------------------------- */
 typedef struct ad_tape ad_tape;
 
-/* A value on a tape; a small handle, passed by value. */
+/* A value on a tape; a small handle, passed by value. Vars come from the functions below; {tape, -1} is none. */
 typedef struct {
     ad_tape *tape;
     int32_t id;
+    uint32_t
+        serial; /* the tape's own number, by which a var is known when its tape is freed and the address used again */
 } ad_var;
 
 /* A new, empty tape; NULL when memory is out. */

@@ -242,7 +242,7 @@ static ad_status check(ad_var y, ad_var x, ad_error *error)
 {
     const ad_error *fault = y.tape ? ad_tape_error(y.tape) : NULL;
     if (fault) return ad_error_set(error, fault->status, "%s", fault->message);
-    if (ad_is_valid(y) && ad_is_valid(x) && x.tape == y.tape) return AD_OK;
+    if (y.tape && ad__is_of(y, y.tape) && ad__is_of(x, y.tape)) return AD_OK;
     return ad_error_set(error, AD_ERROR_ARGUMENT, "dependence: y and x must be values of the same tape");
 }
 

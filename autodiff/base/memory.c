@@ -60,6 +60,7 @@ void ad_free_aligned(void *memory)
 
 char *ad_strdup(const char *text)
 {
+    if (!text) return NULL;
     size_t length = strlen(text) + 1;
     char *copy = ad_alloc(length, 1);
     return copy ? memcpy(copy, text, length) : NULL;

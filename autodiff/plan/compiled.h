@@ -97,6 +97,8 @@ struct ad_plan {
     ad__arena *arena; /* of everything the plan points to, but for the buffers below */
     ad__stage *stage;
     size_t n_stage;
+    uint32_t tape_serial;  /* of the tape that was compiled */
+    ad_error error;        /* the first mistake in what is bound */
     int32_t *slot_of_node; /* -1: not read */
     size_t n_node;
     ad__slot *slot;

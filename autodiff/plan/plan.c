@@ -9,6 +9,7 @@
 
 #include <weir/memory.h>
 
+#include <stdarg.h>
 #include <string.h>
 
 /* What compilation knows of the tape; node[] is a copy that simplify rewrites. */
@@ -129,7 +130,7 @@ static bool fill_instruction(const compiler *c, int32_t id, ad__instruction *to)
     }
     for (int j = 0; j < node->n_in; j++) {
         in[j] = operand_of(c, node->in[j]);
-        var[j] = (ad_var){c->tape, node->in[j]};
+        var[j] = ad__var(c->tape, node->in[j]);
     }
     if (node->n_attribute) memcpy(attribute, node->attribute, node->n_attribute * sizeof *attribute);
     *to = (ad__instruction){.evaluate = node->op->evaluate[plan->dtype],
@@ -330,6 +331,10 @@ static bool check(const ad_var *outputs, int count, const ad_plan_options *optio
         ad_error_set(error, AD_ERROR_ARGUMENT, "plan: expected at least one output, got %d", count);
         return false;
     }
+    if (!outputs) {
+        ad_error_set(error, AD_ERROR_ARGUMENT, "plan: outputs is NULL");
+        return false;
+    }
     const ad_tape *tape = outputs[0].tape;
     const ad_error *fault = tape ? ad_tape_error(tape) : NULL;
     if (fault) {
@@ -337,7 +342,7 @@ static bool check(const ad_var *outputs, int count, const ad_plan_options *optio
         return false;
     }
     for (int i = 0; i < count; i++) {
-        if (ad_is_valid(outputs[i]) && outputs[i].tape == tape) continue;
+        if (tape && ad__is_of(outputs[i], tape)) continue;
         ad_error_set(error, AD_ERROR_ARGUMENT, "plan: output %d is not a value of the first output's tape", i);
         return false;
     }
@@ -367,6 +372,7 @@ ad_plan *ad_plan_new(const ad_var *outputs, int count, const ad_plan_options *op
         c.plan->n_node = c.count;
         c.plan->n_output = count;
         c.plan->bindings = 1;
+        c.plan->tape_serial = tape->serial;
         memcpy(c.node, tape->node, c.count * sizeof *c.node);
         memset(c.plan->slot_of_node, -1, c.count * sizeof *c.plan->slot_of_node);
         for (int i = 0; i < count; i++) c.needed[outputs[i].id] = true;
@@ -401,12 +407,31 @@ void ad_plan_free(ad_plan *plan)
 
 size_t ad_plan_tile_rows(const ad_plan *plan)
 {
-    return plan->tile_rows;
+    return plan ? plan->tile_rows : 0;
+}
+
+/* A mistake in what is bound sticks to the plan, the first one: its runs report it. */
+static void AD_PRINTF(2, 3) fail(ad_plan *plan, const char *format, ...)
+{
+    if (plan->error.status != AD_OK) return;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(plan->error.message, sizeof plan->error.message, format, arguments);
+    va_end(arguments);
+    plan->error.status = AD_ERROR_ARGUMENT;
 }
 
 void ad_plan_set_input(ad_plan *plan, ad_var input, const void *data)
 {
-    if (input.id < 0 || (size_t)input.id >= plan->n_node || plan->slot_of_node[input.id] < 0) return;
+    if (!plan || !ad_is_valid(input)) return;
+    if (input.serial != plan->tape_serial) {
+        fail(plan,
+             "set_input: var %%%d is of another tape than the plan's; bind the vars of the tape that the plan was "
+             "made from",
+             input.id);
+        return;
+    }
+    if ((size_t)input.id >= plan->n_node || plan->slot_of_node[input.id] < 0) return;
     ad__slot *slot = &plan->slot[plan->slot_of_node[input.id]];
     if (slot->data != data) plan->bindings++;
     slot->data = data;
@@ -414,7 +439,11 @@ void ad_plan_set_input(ad_plan *plan, ad_var input, const void *data)
 
 void ad_plan_set_output(ad_plan *plan, int i, void *data)
 {
-    if (i < 0 || i >= plan->n_output) return;
+    if (!plan) return;
+    if (i < 0 || i >= plan->n_output) {
+        if (data) fail(plan, "set_output: there is no output %d; this plan has %d, numbered from 0", i, plan->n_output);
+        return;
+    }
     if (plan->output[i].data != data) plan->bindings++;
     plan->output[i].data = data;
 }

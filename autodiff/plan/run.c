@@ -335,6 +335,8 @@ static void run_shared(execution *e)
 
 static ad_status check(const ad_plan *plan, const ad_run *run, ad_error *error)
 {
+    if (!plan) return ad_error_set(error, AD_ERROR_ARGUMENT, "run: there is no plan");
+    if (plan->error.status != AD_OK) return ad_error_set(error, plan->error.status, "%s", plan->error.message);
     bool rows_wanted = false;
     for (size_t s = 0; s < plan->n_stage; s++) rows_wanted |= plan->stage[s].n_row + plan->stage[s].n_store > 0;
     if (rows_wanted && run->rows == 0)
@@ -380,6 +382,8 @@ static void copy_outputs(const ad_plan *plan)
 
 ad_status ad_plan_run(ad_plan *plan, const ad_run *run, ad_error *error)
 {
+    static const ad_run nothing = {0};
+    if (!run) run = &nothing;
     ad_status status = check(plan, run, error);
     if (status != AD_OK) return status;
     status = ad__plan_reserve(plan, run->rows, ad_pool_threads(run->pool), error);

@@ -175,7 +175,7 @@ ad_var ad_transpose(ad_var x)
 {
     if (!ad_is_valid(x)) return x;
     const ad__node *node = ad__node_of(x);
-    if (node->op == ad__builtin(AD_OP_transpose)) return (ad_var){x.tape, node->in[0]};
+    if (node->op == ad__builtin(AD_OP_transpose)) return ad__var(x.tape, node->in[0]);
     ad_shape shape = node->shape;
     if (shape.rank == 2 && (shape.dim[0] == 1 || shape.dim[1] == 1))
         return ad_reshape(x, AD_SHAPE(shape.dim[1], shape.dim[0]));

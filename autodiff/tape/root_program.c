@@ -153,13 +153,16 @@ static const ad__op_id op_of_kind[] = {[AD_ROOT_ELEMENTWISE] = AD_OP_root_elemen
 
 typedef ad_var recorder(void *context, ad_tape *inner, ad_var z, const ad_var *captured);
 
-static bool check(ad_var x, ad_root_kind kind, recorder *f)
+static bool check(ad_var x, const ad_var *captured, int n_captured, ad_root_kind kind, recorder *f)
 {
     char text[128];
     if ((unsigned)kind > AD_ROOT_GENERAL)
         ad_tape_fail(x.tape, AD_ERROR_ARGUMENT, "root: there is no kind %d", (int)kind);
     else if (!f)
         ad_tape_fail(x.tape, AD_ERROR_ARGUMENT, "root: f is NULL");
+    else if (n_captured < 0 || (n_captured > 0 && !captured))
+        ad_tape_fail(x.tape, AD_ERROR_ARGUMENT, "root: captured is %s of %d values", captured ? "an array" : "NULL",
+                     n_captured);
     else if (ad_is_valid(x) && ad_shape_of(x).rank != 1)
         ad_tape_fail(x.tape, AD_ERROR_ARGUMENT, "root: x has shape %s: takes (D); reshape it",
                      ad_shape_text(ad_shape_of(x), text));
@@ -215,7 +218,7 @@ ad_var ad_root(ad_var x, const ad_var *captured, int n_captured, ad_root_kind ki
                ad_var (*f)(void *context, ad_tape *inner, ad_var z, const ad_var *captured), void *context)
 {
     const ad_var failed = {x.tape, -1};
-    if ((x.tape && ad_tape_error(x.tape)) || !check(x, kind, f)) return failed;
+    if ((x.tape && ad_tape_error(x.tape)) || !check(x, captured, n_captured, kind, f)) return failed;
     const int n_in = 1 + n_captured;
     ad_var *in = ad_alloc((size_t)n_in, sizeof *in);
     double *number = ad_alloc(ad_shape_size(ad_shape_of(x)), sizeof *number);
