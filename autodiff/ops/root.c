@@ -6,6 +6,7 @@
  * function"), until numbers between its ends are used up. In general Newton's method goes down |f(z) - x|, with steps
  * that are halved until they do. */
 #include "ops/kernels.h"
+#include "plan/run.h"
 #include "plan/worker.h"
 #include "tape/root_program.h"
 
@@ -111,7 +112,7 @@ static work begin(const ad_tile *tile)
 
 static void run(work *w)
 {
-    ad_status status = ad_plan_run(w->state->plan, &(ad_run){.rows = w->n_active, .index = w->active}, NULL);
+    ad_status status = ad__plan_run_within(w->state->plan, &(ad_run){.rows = w->n_active, .index = w->active}, NULL);
     assert(status == AD_OK);
     (void)status;
 }

@@ -3,6 +3,8 @@
  * Sums over rows are accumulated in lanes. A lane takes a fixed run of consecutive tiles, in order, on one thread; the
  * lanes are added in order. The number of lanes follows from the number of rows alone, so the bits of a sum don't
  * depend on the threads. */
+#include "base/gemm.h"
+#include "plan/run.h"
 #include "plan/worker.h"
 #include "tape/builtin.h"
 
@@ -380,10 +382,8 @@ static void copy_outputs(const ad_plan *plan)
     }
 }
 
-ad_status ad_plan_run(ad_plan *plan, const ad_run *run, ad_error *error)
+ad_status ad__plan_run_within(ad_plan *plan, const ad_run *run, ad_error *error)
 {
-    static const ad_run nothing = {0};
-    if (!run) run = &nothing;
     ad_status status = check(plan, run, error);
     if (status != AD_OK) return status;
     status = ad__plan_reserve(plan, run->rows, ad_pool_threads(run->pool), error);
@@ -405,4 +405,16 @@ ad_status ad_plan_run(ad_plan *plan, const ad_run *run, ad_error *error)
     if (e.failed) return AD_ERROR_NUMERIC;
     copy_outputs(plan);
     return AD_OK;
+}
+
+ad_status ad_plan_run(ad_plan *plan, const ad_run *run, ad_error *error)
+{
+    static const ad_run nothing = {0};
+    if (!run) run = &nothing;
+    const int threads = ad_pool_threads(run->pool);
+    ad_status status = ad__gemm_enter(threads, error);
+    if (status != AD_OK) return status;
+    status = ad__plan_run_within(plan, run, error);
+    ad__gemm_leave(threads);
+    return status;
 }

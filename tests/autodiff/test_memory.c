@@ -2,6 +2,9 @@
 #include "autodiff/engine.h"
 #include "scratch.h"
 
+#include <sys/resource.h>
+#include <sys/wait.h>
+
 /* Counts calls, and bytes in use, which are kept before each block. A pool's threads release what they were started
  * with. */
 static struct {
@@ -154,6 +157,96 @@ START_TEST(overflowing_sizes)
 }
 END_TEST
 
+/* ---- Buffers of matrix products --------------------------------------------------------------------------------- */
+
+/* Sanitizers have their own use for the address space. */
+#if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
+#if defined __has_feature
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#define AD_SANITIZED
+#endif
+#endif
+#else
+#define AD_SANITIZED
+#endif
+
+#ifndef AD_SANITIZED
+
+/* No more address space than there is now, and a little. */
+static void limit_memory(bool limited)
+{
+    enum { LITTLE = 6 << 20 };
+    struct rlimit limit;
+    size_t pages = 0;
+    FILE *statm = fopen("/proc/self/statm", "r");
+    if (!statm || fscanf(statm, "%zu", &pages) != 1) abort();
+    fclose(statm);
+    getrlimit(RLIMIT_AS, &limit);
+    limit.rlim_cur = limited ? pages * (size_t)sysconf(_SC_PAGESIZE) + LITTLE : limit.rlim_max;
+    setrlimit(RLIMIT_AS, &limit);
+}
+
+/* In a process of its own; the number of the line where it went wrong. */
+static int run_short_of_memory(ad_tape *tape)
+{
+    enum { ROWS = 4096, WIDTH = 24, THREADS = 6 };
+    static float x[ROWS * WIDTH], w[WIDTH * WIDTH], sum, again;
+    for (size_t i = 0; i < COUNT(x); i++) x[i] = sinf((float)i);
+    for (size_t i = 0; i < COUNT(w); i++) w[i] = cosf((float)i);
+    ad_var in = ad_input(tape, "x", AD_SHAPE(WIDTH)), weight = ad_param(tape, "w", AD_SHAPE(WIDTH, WIDTH));
+    ad_var y = ad_sum_rows(ad_sum(ad_tanh(ad_matmul(weight, in))));
+    ad_pool *pool = ad_pool_new(THREADS, NULL);
+    ad_error error = {AD_OK, ""};
+
+    limit_memory(true); /* the library may have been started before */
+    ad_plan *plan = ad_plan_new(&y, 1, NULL, &error);
+    if (!plan && error.status != AD_ERROR_MEMORY) return __LINE__;
+    limit_memory(false);
+    if (!plan) plan = ad_plan_new(&y, 1, NULL, &error);
+    if (!plan) return __LINE__;
+    ad_plan_set_input(plan, in, x);
+    ad_plan_set_input(plan, weight, w);
+    ad_plan_set_output(plan, 0, &sum);
+
+    limit_memory(true);
+    for (int i = 0; i < 2; i++) {
+        if (ad_plan_run(plan, &(ad_run){.rows = ROWS, .pool = pool}, &error) != AD_ERROR_MEMORY) return __LINE__;
+        if (!strstr(error.message, "buffers of matrix products in 6 threads")) return __LINE__;
+    }
+    limit_memory(false);
+    if (ad_plan_run(plan, &(ad_run){.rows = ROWS}, &error) != AD_OK) return __LINE__;
+    ad_plan_set_output(plan, 0, &again);
+    if (ad_plan_run(plan, &(ad_run){.rows = 16, .pool = pool}, &error) != AD_OK) return __LINE__;
+
+    limit_memory(true); /* what so many threads need is there, though one alone has multiplied */
+    for (int i = 0; i < 100; i++)
+        if (ad_plan_run(plan, &(ad_run){.rows = ROWS, .pool = pool}, &error) != AD_OK || again != sum) return __LINE__;
+    limit_memory(false);
+    ad_plan_free(plan);
+    ad_pool_free(pool);
+    return 0;
+}
+
+/* What multiplies matrices would abort. */
+START_TEST(memory_of_products)
+{
+    ad_tape *tape = ad_tape_new();
+    pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        const int line = run_short_of_memory(tape);
+        if (line) fprintf(stderr, "line %d\n", line);
+        _exit(line ? 1 : 0);
+    }
+    int status;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+    ad_tape_free(tape);
+}
+END_TEST
+
+#endif
+
 Suite *memory_suite(void)
 {
     Suite *suite = suite_create("memory");
@@ -162,6 +255,9 @@ Suite *memory_suite(void)
     tcase_add_test(memory_case, memory_of_runs);
     tcase_add_test(memory_case, every_allocation_fails);
     tcase_add_test(memory_case, overflowing_sizes);
+#ifndef AD_SANITIZED
+    tcase_add_test(memory_case, memory_of_products);
+#endif
     suite_add_tcase(suite, memory_case);
     return suite;
 }
