@@ -1,4 +1,5 @@
-/* Errors: a status, and a sentence for the user. Any function here may be called from any thread. */
+/* Errors: a status, and a sentence for the user. Any function here may be called from several threads at once, with an
+ * ad_error for each. */
 #ifndef WEIR_ERROR_H
 #define WEIR_ERROR_H
 
@@ -32,7 +33,7 @@ typedef struct {
     char message[1024]; /* one sentence: what was wrong, what was given, what was expected, what to do */
 } ad_error;
 
-/* Write status and message into *error (which may be NULL); returns the status. */
+/* Write status and message into *error (which may be NULL); returns the status. A message too long is cut. */
 ad_status ad_error_set(ad_error *error, ad_status status, const char *format, ...) AD_PRINTF(3, 4);
 
 WEIR_END_DECLARATIONS

@@ -1,4 +1,5 @@
-/* Checking gradients against finite differences. */
+/* Checking gradients against finite differences. It records on y's tape, which is one thread's at a time; several
+ * threads may check on tapes of their own at once. */
 #ifndef WEIR_GRADCHECK_H
 #define WEIR_GRADCHECK_H
 
@@ -6,6 +7,7 @@
 
 WEIR_BEGIN_DECLARATIONS
 
+/* Zero means the default; new members go at the end. */
 typedef struct {
     size_t rows;      /* default 3 */
     uint64_t seed;    /* of directions and noise */
@@ -15,7 +17,7 @@ typedef struct {
 
 typedef struct {
     double worst; /* largest error found: |finite difference − g·u| / Σ|g_j u_j| (or over 1 where that is smaller) */
-    int wrt;      /* for which argument */
+    int wrt;      /* for which argument; -1 before any was checked */
     size_t element;  /* at which element: the one with the largest disagreement of its own */
     double expected; /* by finite difference, of that element */
     double got;      /* by the tape */
@@ -25,7 +27,7 @@ typedef struct {
  * difference [f(x−2h) − 8f(x−h) + 8f(x+h) − f(x+2h)] / 12h along random directions u, in float64; h shrinks up to
  * 10⁴-fold until no kink (of a relu, say) is between. inputs/values: every input and parameter of the tape that y
  * depends on, with its point: double[rows][size] or double[size]. wrt must be among inputs. AD_ERROR_NUMERIC when worst
- * > tolerance, with the place in *error. */
+ * > tolerance, with the place in *error. options and report may be NULL. */
 ad_status ad_gradcheck(ad_var y, const ad_var *wrt, int n_wrt, const ad_var *inputs, const double *const *values,
                        int n_inputs, const ad_gradcheck_options *options, ad_gradcheck_report *report, ad_error *error);
 

@@ -1,20 +1,16 @@
-/* Ops: the descriptor that each is, Weir's own and those from outside, and recording one. */
+/* Ops: the descriptor that each is, Weir's own and those from outside, and recording one.
+ *
+ * Recording is for one thread at a time on a tape, as in <weir/tape.h>; the rest may be called from several threads at
+ * once. What an op's descriptor points to is called in this way: shape, vjp, scratch and view where a tape is recorded
+ * on or compiled, evaluate in any of a run's threads and in several at once, open and close in the thread that runs or
+ * frees the plan. */
 #ifndef WEIR_OP_H
 #define WEIR_OP_H
 
+#include <weir/memory.h>
 #include <weir/tape.h>
 
 WEIR_BEGIN_DECLARATIONS
-
-/* What a node may own besides numbers: a table, an inner program. It is counted, and destroyed with the last tape or
- * plan that refers to it. */
-typedef struct ad_object ad_object;
-
-/* One reference, the caller's, to be released; NULL when memory is out. destroy may be called from any thread; NULL:
- * data is not the object's. */
-ad_object *ad_object_new(void *data, void (*destroy)(void *data));
-void ad_object_release(ad_object *object);
-void *ad_object_data(const ad_object *object); /* NULL of NULL */
 
 /* One recorded application of an op. */
 typedef struct {
@@ -103,7 +99,8 @@ typedef struct ad_op {
     size_t n_sample;
 } ad_op;
 
-/* Record an op; the attribute numbers are copied, the op must outlive its plans. */
+/* Record an op; the attribute numbers are copied, the op must outlive its tapes and plans. tape may be NULL: it is then
+ * that of the first argument. in may be NULL where n_in is 0, attribute where n_attribute is 0. */
 ad_var ad_apply(const ad_op *op, const ad_var *in, int n_in, const double *attribute, size_t n_attribute,
                 ad_tape *tape);
 /* The same with an object (or NULL), to which the tape holds a reference of its own. */

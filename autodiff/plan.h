@@ -1,4 +1,7 @@
-/* Plans: what was recorded on a tape, compiled to run over rows. */
+/* Plans: what was recorded on a tape, compiled to run over rows.
+ *
+ * A plan is one thread's at a time, which runs it on all threads of a pool; several threads may make and run plans of
+ * their own at once, of one tape too while nobody records on it. So it is with every function here. */
 #ifndef WEIR_PLAN_H
 #define WEIR_PLAN_H
 
@@ -9,6 +12,7 @@ WEIR_BEGIN_DECLARATIONS
 
 typedef struct ad_plan ad_plan;
 
+/* Zero means the default; new members go at the end. */
 typedef struct {
     ad_dtype dtype;   /* of every value in the plan and of every bound array */
     size_t tile_rows; /* rows in a tile, a multiple of 16; 0: chosen so that a tile's intermediates fit the L2 cache */
@@ -16,21 +20,25 @@ typedef struct {
 
 /* Compile what the outputs need: dead nodes dropped, equal ones merged, split into stages where rows are summed,
  * buffers laid out. The tape may be freed afterwards; but vars in the calls below are those of this tape. NULL with
- * *error on failure. */
+ * *error on failure. options may be NULL. */
 ad_plan *ad_plan_new(const ad_var *outputs, int count, const ad_plan_options *options, ad_error *error);
 void ad_plan_free(ad_plan *plan);
-/* Stages, instructions, buffer offsets and sizes, the tile. */
+/* Print stages, instructions, offsets and sizes of buffers, and the tile; nothing for NULL. */
 void ad_plan_print(const ad_plan *plan, FILE *to);
-size_t ad_plan_tile_rows(const ad_plan *plan);
+size_t ad_plan_tile_rows(const ad_plan *plan); /* 0 for NULL */
 
 /* Bind an array to an input (dtype data[rows][size], row-major) or a parameter (dtype data[size]). It is not copied and
- * must outlive the runs. Binding an input that the outputs don't depend on is no error, and does nothing. */
+ * must outlive the runs. Binding what the outputs don't depend on, or no value at all, is no error and does nothing,
+ * and so is binding to a NULL plan. A value of another tape is a mistake: it sticks to the plan, and its runs report
+ * it. NULL data takes the array away. */
 void ad_plan_set_input(ad_plan *plan, ad_var input, const void *data);
-/* Where output number i goes: [rows][size] when per-row, [size] when shared. NULL: not wanted. */
+/* Where output number i goes: [rows][size] when per-row, [size] when shared. NULL: not wanted. Data for an output that
+ * isn't there is a mistake that sticks to the plan, as above. */
 void ad_plan_set_output(ad_plan *plan, int i, void *data);
 
+/* Zero means the default; new members go at the end. */
 typedef struct {
-    size_t rows;
+    size_t rows;           /* at least 1, but where nothing is per-row */
     const uint32_t *index; /* not NULL: row r reads row index[r] of every per-row input (a shuffled mini-batch) */
     uint64_t seed, step;   /* of noise; step < 2^32 */
     uint64_t first_row;    /* number of the first row, for noise */
@@ -39,8 +47,10 @@ typedef struct {
                     * scope and row; slow */
 } ad_run;
 
-/* Allocates nothing after the first run with this pool size and these rows or fewer. Results are the same bits for any
- * number of threads; a per-row output's bits depend on its own row alone. */
+/* Run the plan: read what is bound as inputs, write the outputs. run may be NULL where no rows are wanted. On failure
+ * outputs are undefined, and *error says why: AD_ERROR_ARGUMENT for what is not bound or wrongly, AD_ERROR_MEMORY,
+ * AD_ERROR_NUMERIC from find_nan. Allocates nothing after the first run with this pool size and these rows or fewer.
+ * Results are the same bits for any number of threads; a per-row output's bits depend on its own row alone. */
 ad_status ad_plan_run(ad_plan *plan, const ad_run *run, ad_error *error);
 
 WEIR_END_DECLARATIONS

@@ -1,4 +1,4 @@
-/* Shapes and element types of tensors. Any function here may be called from any thread. */
+/* Shapes and element types of tensors. Any function here may be called from several threads at once. */
 #ifndef WEIR_SHAPE_H
 #define WEIR_SHAPE_H
 
@@ -19,6 +19,7 @@ typedef struct {
     ((ad_shape){.rank = (int)(sizeof((size_t[]){__VA_ARGS__}) / sizeof(size_t)), .dim = {__VA_ARGS__}})
 #define AD_SCALAR ((ad_shape){.rank = 0})
 
+/* The type of elements; zero, the default of every option, is float32. */
 typedef enum { AD_F32, AD_F64 } ad_dtype;
 
 size_t ad_dtype_size(ad_dtype dtype);

@@ -1,6 +1,7 @@
 /* The tape: recording values, ops on them, and their gradients.
  *
- * A tape is one thread's at a time; several threads may record on tapes of their own. */
+ * A tape, and every var of it, is one thread's at a time; several threads may record on tapes of their own at once. So
+ * it is with every function here. Recording with a var that is not valid gives one that is not valid. */
 #ifndef WEIR_TAPE_H
 #define WEIR_TAPE_H
 
@@ -12,21 +13,26 @@ WEIR_BEGIN_DECLARATIONS
 /* ---- The tape --------------------------------------------------------------------------------------------------- */
 typedef struct ad_tape ad_tape;
 
-/* A value on a tape; a small handle, passed by value. */
+/* A value on a tape; a small handle, passed by value. Vars come from the functions below; {tape, -1} is none. */
 typedef struct {
     ad_tape *tape;
     int32_t id;
+    uint32_t
+        serial; /* the tape's own number, by which a var is known when its tape is freed and the address used again */
 } ad_var;
 
-/* A new, empty tape; NULL when memory is out. */
+/* A new, empty tape; NULL when memory is out. NULL may be recorded on like any tape: nothing is, and every var is none.
+ */
 ad_tape *ad_tape_new(void);
 void ad_tape_free(ad_tape *tape);
-/* The first error recorded, or NULL. The pointer lives as long as the tape. */
+/* The first error recorded, or NULL. The pointer lives as long as the tape; of a NULL tape, it says that there is none.
+ */
 const ad_error *ad_tape_error(const ad_tape *tape);
-/* Stick an error to the tape (only the first one stays). For bijectors and ops written outside. */
+/* Stick an error to the tape (only the first one stays), with the scope in front. For those who record, and for ops
+ * written outside. */
 void ad_tape_fail(ad_tape *tape, ad_status status, const char *format, ...) AD_PRINTF(3, 4);
 /* Names for what is recorded between enter and leave, joined by '/': they appear in print-outs and in error messages.
- */
+ * The name is copied; NULL is an empty one. */
 void ad_tape_enter(ad_tape *tape, const char *name);
 void ad_tape_leave(ad_tape *tape);
 /* Zeroed memory for `count` elements of `size` bytes, 16-byte aligned, that is freed with the tape: for what a
@@ -36,14 +42,15 @@ void *ad_tape_alloc(ad_tape *tape, size_t count, size_t size);
 /* One line per node: id, kind, shape, op, arguments, scope. */
 void ad_tape_print(const ad_tape *tape, FILE *to);
 
-/* A var that failed to record has tape but id < 0; shape () then. */
+/* Whether v is a value. What failed to record is none; it reads as shared, of shape (), without a name. */
 bool ad_is_valid(ad_var v);
 ad_shape ad_shape_of(ad_var v);
 bool ad_is_per_row(ad_var v);
-/* Of an input or parameter; "" of anything else. Lives as long as the tape. */
+/* The name of an input or parameter; "" for anything else. Lives as long as the tape. */
 const char *ad_name_of(ad_var v);
 
 /* ---- Leaves ----------------------------------------------------------------------------------------------------- */
+/* Names are copied, for messages and for ad_name_of(); NULL: none. */
 ad_var ad_input(ad_tape *tape, const char *name, ad_shape shape);        /* per-row, bound with ad_plan_set_input() */
 ad_var ad_param(ad_tape *tape, const char *name, ad_shape shape);        /* shared, bound with ad_plan_set_input() */
 ad_var ad_constant(ad_tape *tape, ad_shape shape, const double *values); /* shared; values are copied */
@@ -89,12 +96,13 @@ ad_var ad_cos(ad_var x);
 /* The same value; no gradient passes. */
 ad_var ad_stop_gradient(ad_var x);
 
-/* With a number: x + c, x * c. */
+/* x + c and x * c, with a number c. */
 ad_var ad_add_scalar(ad_var x, double c);
 ad_var ad_mul_scalar(ad_var x, double c);
 
 /* ---- Reductions over features ----------------------------------------------------------------------------------- */
-/* Of all elements, to a scalar; or, with _axis, along one axis, which disappears. Sums accumulate in float64. */
+/* All elements are reduced to a scalar; or, with _axis, those along one axis, which disappears. Sums accumulate in
+ * float64. */
 
 ad_var ad_sum(ad_var x);
 ad_var ad_mean(ad_var x);
@@ -167,14 +175,15 @@ typedef enum {
  * nowhere singular; it starts from z = x. A row without a root, or where none is found, becomes NaN.
  *
  * The gradient is the implicit function theorem's, dz = J(z)^-1 (dx - df/dθ dθ), with J = df/dz and θ what f captures;
- * gradients of gradients are exact too. */
+ * gradients of gradients are exact too. captured may be NULL where n_captured is 0, and context may be. */
 ad_var ad_root(ad_var x, const ad_var *captured, int n_captured, ad_root_kind kind, const size_t *order,
                ad_var (*f)(void *context, ad_tape *inner, ad_var z, const ad_var *captured), void *context);
 
 /* ---- Gradients -------------------------------------------------------------------------------------------------- */
 /* d y / d wrt[i] into gradient[i], as nodes on the same tape, of wrt[i]'s shape and kind. y has shape (). A per-row y
  * stands for its sum over rows, so the gradient with respect to a per-row value is each row's own. Gradients can be
- * differentiated again. What y doesn't depend on gets zeros. */
+ * differentiated again. What y doesn't depend on gets zeros. wrt and gradient may be NULL
+ * where count is 0. */
 void ad_grad(ad_var y, const ad_var *wrt, int count, ad_var *gradient);
 ad_var ad_grad1(ad_var y, ad_var wrt);
 /* (n, m), row i the gradient of element i of y with respect to wrt, of n and m elements: n sweeps. */

@@ -27,8 +27,8 @@
 
 WEIR_BEGIN_DECLARATIONS
 
-/* "0.2.0": of the library that runs, which may be newer than the headers that a program was compiled with. From any
- * thread. */
+/* "0.2.0": of the library that runs, which may be newer than the headers that a program was compiled with. May be
+ * called from several threads at once. */
 const char *weir_version(void);
 
 WEIR_END_DECLARATIONS

@@ -2,7 +2,9 @@
 #ifndef WEIR_AUTODIFF_BASE_ARENA_H
 #define WEIR_AUTODIFF_BASE_ARENA_H
 
-#include <weir/op.h>
+#include <weir/memory.h>
+
+#include <stdbool.h>
 
 bool ad__size_product(size_t a, size_t b, size_t *product); /* false when it overflows */
 

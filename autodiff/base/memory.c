@@ -1,9 +1,8 @@
 /* All memory of the library, through one replaceable allocator, and the one place that multiplies sizes. */
 #include "base/arena.h"
 
-#include <weir/memory.h>
-
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,6 +60,7 @@ void ad_free_aligned(void *memory)
 
 char *ad_strdup(const char *text)
 {
+    if (!text) return NULL;
     size_t length = strlen(text) + 1;
     char *copy = ad_alloc(length, 1);
     return copy ? memcpy(copy, text, length) : NULL;

@@ -2,6 +2,9 @@
 #include "base/arena.h"
 #include "base/broadcast.h"
 
+#include <stdint.h>
+#include <stdio.h>
+
 size_t ad_dtype_size(ad_dtype dtype)
 {
     return dtype == AD_F32 ? sizeof(float) : sizeof(double);

@@ -1,5 +1,6 @@
 /* Linear systems and determinants by LU factorisation with partial pivoting (Golub and Van Loan, Matrix Computations,
  * 4th ed., algorithm 3.4.1): P A = L U, for a shared matrix or for one of each row, each with pivots of its own. */
+#include "ops/matrix.h"
 #include "ops/vector_math.h"
 #include "tape/record.h"
 

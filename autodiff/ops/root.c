@@ -6,9 +6,11 @@
  * function"), until numbers between its ends are used up. In general Newton's method goes down |f(z) - x|, with steps
  * that are halved until they do. */
 #include "ops/kernels.h"
-#include "ops/root.h"
+#include "plan/run.h"
+#include "plan/worker.h"
+#include "tape/root_program.h"
 
-#include <weir/plan.h>
+#include <weir/memory.h>
 
 #include <float.h>
 
@@ -18,12 +20,41 @@ static const real epsilon = FLT_EPSILON, smallest = FLT_MIN, largest = FLT_MAX;
 static const real epsilon = DBL_EPSILON, smallest = DBL_MIN, largest = DBL_MAX;
 #endif
 
+/* ---- What a thread keeps ---------------------------------------------------------------------------------------- */
+
+typedef struct {
+    const ad__root_program *program;
+    ad_plan *plan;
+} root_state;
+
+static void root_close(void *data)
+{
+    root_state *state = data;
+    ad_plan_free(state->plan);
+    ad_free(state);
+}
+
+static void *root_open(const ad_object *object, ad_dtype dtype, size_t rows, ad_error *error)
+{
+    root_state *state = ad_alloc(1, sizeof *state);
+    if (!state) {
+        ad_error_set(error, AD_ERROR_MEMORY, "out of memory for an inner program");
+        return NULL;
+    }
+    state->program = ad_object_data(object);
+    state->plan =
+        ad_plan_new(state->program->result, state->program->n_result, &(ad_plan_options){.dtype = dtype}, error);
+    if (state->plan && ad__plan_reserve(state->plan, rows, 1, error) == AD_OK) return state;
+    root_close(state);
+    return NULL;
+}
+
 /* ---- Rows at work ---------------------------------------------------------------------------------------------- */
 
 /* Rows as the inner plan reads them, [rows][size]. It runs those in `active`, and gives their results one after the
  * other. */
 typedef struct {
-    const ad__root_state *state;
+    const root_state *state;
     size_t rows, dim;
     real *x, *z;
     real *result[2]; /* [active][dim] */
@@ -58,7 +89,7 @@ static real *take_rows(work *w, const ad_tensor *value, size_t tile_rows)
 /* z = x, and all rows active. */
 static work begin(const ad_tile *tile)
 {
-    const ad__root_state *state = tile->state;
+    const root_state *state = tile->state;
     const ad__root_program *program = state->program;
     work w = {.state = state, .rows = tile->valid, .dim = tile->out.size, .rest = tile->scratch};
     w.x = take_rows(&w, &tile->in[0], tile->rows);
@@ -81,7 +112,7 @@ static work begin(const ad_tile *tile)
 
 static void run(work *w)
 {
-    ad_status status = ad_plan_run(w->state->plan, &(ad_run){.rows = w->n_active, .index = w->active}, NULL);
+    ad_status status = ad__plan_run_within(w->state->plan, &(ad_run){.rows = w->n_active, .index = w->active}, NULL);
     assert(status == AD_OK);
     (void)status;
 }
@@ -374,8 +405,8 @@ AD_DEFINE_OP(root_elementwise) = {
     .evaluate[AD_DTYPE] = root_elementwise_evaluate,
     .vjp = ad__root_vjp,
     .scratch = root_scratch,
-    .open = ad__root_open,
-    .close = ad__root_close,
+    .open = root_open,
+    .close = root_close,
 };
 
 AD_DEFINE_OP(root_triangular) = {
@@ -385,8 +416,8 @@ AD_DEFINE_OP(root_triangular) = {
     .evaluate[AD_DTYPE] = root_triangular_evaluate,
     .vjp = ad__root_vjp,
     .scratch = root_scratch,
-    .open = ad__root_open,
-    .close = ad__root_close,
+    .open = root_open,
+    .close = root_close,
 };
 
 AD_DEFINE_OP(root_general) = {
@@ -396,6 +427,6 @@ AD_DEFINE_OP(root_general) = {
     .evaluate[AD_DTYPE] = root_general_evaluate,
     .vjp = ad__root_vjp,
     .scratch = root_scratch,
-    .open = ad__root_open,
-    .close = ad__root_close,
+    .open = root_open,
+    .close = root_close,
 };

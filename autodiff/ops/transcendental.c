@@ -1,4 +1,5 @@
 /* exp, log, tanh and what is made of them, element by element. */
+#include "ops/elementwise.h"
 #include "ops/vector_math.h"
 #include "tape/record.h"
 
@@ -101,6 +102,25 @@ AD_DEFINE_OP(tanh) = {
     .evaluate[AD_DTYPE] = tanh_evaluate,
     .vjp = tanh_vjp,
     AD_TWO_SAMPLES(-2, 2),
+};
+
+/* tanh_slope(g, y): g (1 - y²), the gradient of y = tanh(x), in one pass. */
+AD_BINARY(tanh_slope, a *(1 - b * b))
+
+static void tanh_slope_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
+{
+    (void)y;
+    gradient[0] = ad__tanh_slope(g, call->in[1]);
+    gradient[1] = ad_mul(ad_mul_scalar(g, -2), ad_mul(call->in[0], call->in[1]));
+}
+
+AD_DEFINE_OP(tanh_slope) = {
+    .name = "tanh_slope",
+    .n_in = 2,
+    .flags = AD_OP_ELEMENTWISE | AD_OP_LINEAR_IN_FIRST,
+    .evaluate[AD_DTYPE] = tanh_slope_evaluate,
+    .vjp = tanh_slope_vjp,
+    AD_BINARY_SAMPLES(-2, 2, -1, 1),
 };
 
 AD_TRANSCENDENTAL(sin)

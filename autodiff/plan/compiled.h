@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 
+#include <weir/op.h>
 #include <weir/plan.h>
 
 /* Where an instruction finds a value: per-row at feature `at` of the tile; shared at element `at` of shared[value]. */
@@ -96,6 +97,8 @@ struct ad_plan {
     ad__arena *arena; /* of everything the plan points to, but for the buffers below */
     ad__stage *stage;
     size_t n_stage;
+    uint32_t tape_serial;  /* of the tape that was compiled */
+    ad_error error;        /* the first mistake in what is bound */
     int32_t *slot_of_node; /* -1: not read */
     size_t n_node;
     ad__slot *slot;
@@ -120,15 +123,5 @@ struct ad_plan {
 
 /* Rows that a tile really has are rounded up to this many, so that every loop is whole vectors. */
 enum { AD_ROW_QUANTUM = 16, AD_MOST_TILE_ROWS = 1 << 20 };
-
-/* Room for runs of so many rows on so many threads. */
-ad_status ad__plan_reserve(ad_plan *plan, size_t rows, int threads, ad_error *error);
-/* What a thread holds. */
-void ad__worker_free(const ad_plan *plan, ad__worker *worker);
-/* Rows in a tile of a run of so many: a function of that number alone, so that threads don't change results. */
-size_t ad__plan_tile_of(const ad_plan *plan, size_t rows);
-
-/* Sums over rows are kept in so many accumulators at most; which tile adds to which depends on nothing else. */
-size_t ad__plan_lanes(const ad_plan *plan, size_t rows);
 
 #endif

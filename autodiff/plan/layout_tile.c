@@ -1,6 +1,6 @@
 /* Lifetimes and offsets of a pass's per-row values in the tile's buffer. */
-#include "ops/builtin.h"
 #include "plan/layout_tile.h"
+#include "tape/builtin.h"
 
 #include <weir/memory.h>
 
@@ -26,7 +26,7 @@ static size_t size_of(const ad__node *node)
 static bool view_of(const ad__node *node, const ad__node *all, ad_tape *tape, size_t *offset)
 {
     if (!node->op->view || node->n_in == 0 || !node->per_row || !all[node->in[0]].per_row) return false;
-    ad_var in = {tape, node->in[0]};
+    ad_var in = ad__var(tape, node->in[0]);
     ad_call call = {tape, &in, 1, node->attribute, node->n_attribute, node->object};
     return node->op->view(&call, offset);
 }

@@ -1,13 +1,15 @@
 /* From a tape to a plan: simplify, split into stages, lay out buffers. */
 #include "base/cpu.h"
 #include "base/gemm.h"
-#include "ops/builtin.h"
 #include "plan/compiled.h"
 #include "plan/layout_tile.h"
+#include "plan/worker.h"
+#include "tape/builtin.h"
 #include "tape/simplify.h"
 
 #include <weir/memory.h>
 
+#include <stdarg.h>
 #include <string.h>
 
 /* What compilation knows of the tape; node[] is a copy that simplify rewrites. */
@@ -128,7 +130,7 @@ static bool fill_instruction(const compiler *c, int32_t id, ad__instruction *to)
     }
     for (int j = 0; j < node->n_in; j++) {
         in[j] = operand_of(c, node->in[j]);
-        var[j] = (ad_var){c->tape, node->in[j]};
+        var[j] = ad__var(c->tape, node->in[j]);
     }
     if (node->n_attribute) memcpy(attribute, node->attribute, node->n_attribute * sizeof *attribute);
     *to = (ad__instruction){.evaluate = node->op->evaluate[plan->dtype],
@@ -261,11 +263,6 @@ static void choose_tile(ad_plan *plan, size_t features)
     plan->halves = rows / 2 * features >= WORTH_A_THREAD;
 }
 
-size_t ad__plan_tile_of(const ad_plan *plan, size_t rows)
-{
-    return plan->halves && rows <= plan->tile_rows ? plan->tile_rows / 2 : plan->tile_rows;
-}
-
 static bool compile(const compiler *c, const ad_plan_options *options)
 {
     ad_plan *plan = c->plan;
@@ -334,6 +331,10 @@ static bool check(const ad_var *outputs, int count, const ad_plan_options *optio
         ad_error_set(error, AD_ERROR_ARGUMENT, "plan: expected at least one output, got %d", count);
         return false;
     }
+    if (!outputs) {
+        ad_error_set(error, AD_ERROR_ARGUMENT, "plan: outputs is NULL");
+        return false;
+    }
     const ad_tape *tape = outputs[0].tape;
     const ad_error *fault = tape ? ad_tape_error(tape) : NULL;
     if (fault) {
@@ -341,7 +342,7 @@ static bool check(const ad_var *outputs, int count, const ad_plan_options *optio
         return false;
     }
     for (int i = 0; i < count; i++) {
-        if (ad_is_valid(outputs[i]) && outputs[i].tape == tape) continue;
+        if (tape && ad__is_of(outputs[i], tape)) continue;
         ad_error_set(error, AD_ERROR_ARGUMENT, "plan: output %d is not a value of the first output's tape", i);
         return false;
     }
@@ -371,6 +372,7 @@ ad_plan *ad_plan_new(const ad_var *outputs, int count, const ad_plan_options *op
         c.plan->n_node = c.count;
         c.plan->n_output = count;
         c.plan->bindings = 1;
+        c.plan->tape_serial = tape->serial;
         memcpy(c.node, tape->node, c.count * sizeof *c.node);
         memset(c.plan->slot_of_node, -1, c.count * sizeof *c.plan->slot_of_node);
         for (int i = 0; i < count; i++) c.needed[outputs[i].id] = true;
@@ -405,12 +407,31 @@ void ad_plan_free(ad_plan *plan)
 
 size_t ad_plan_tile_rows(const ad_plan *plan)
 {
-    return plan->tile_rows;
+    return plan ? plan->tile_rows : 0;
+}
+
+/* A mistake in what is bound sticks to the plan, the first one: its runs report it. */
+static void AD_PRINTF(2, 3) fail(ad_plan *plan, const char *format, ...)
+{
+    if (plan->error.status != AD_OK) return;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(plan->error.message, sizeof plan->error.message, format, arguments);
+    va_end(arguments);
+    plan->error.status = AD_ERROR_ARGUMENT;
 }
 
 void ad_plan_set_input(ad_plan *plan, ad_var input, const void *data)
 {
-    if (input.id < 0 || (size_t)input.id >= plan->n_node || plan->slot_of_node[input.id] < 0) return;
+    if (!plan || !ad_is_valid(input)) return;
+    if (input.serial != plan->tape_serial) {
+        fail(plan,
+             "set_input: var %%%d is of another tape than the plan's; bind the vars of the tape that the plan was "
+             "made from",
+             input.id);
+        return;
+    }
+    if ((size_t)input.id >= plan->n_node || plan->slot_of_node[input.id] < 0) return;
     ad__slot *slot = &plan->slot[plan->slot_of_node[input.id]];
     if (slot->data != data) plan->bindings++;
     slot->data = data;
@@ -418,49 +439,11 @@ void ad_plan_set_input(ad_plan *plan, ad_var input, const void *data)
 
 void ad_plan_set_output(ad_plan *plan, int i, void *data)
 {
-    if (i < 0 || i >= plan->n_output) return;
+    if (!plan) return;
+    if (i < 0 || i >= plan->n_output) {
+        if (data) fail(plan, "set_output: there is no output %d; this plan has %d, numbered from 0", i, plan->n_output);
+        return;
+    }
     if (plan->output[i].data != data) plan->bindings++;
     plan->output[i].data = data;
-}
-
-/* ---- Print-out ----------------------------------------------------------------------------------------------- */
-
-static void print_operand(const ad__operand *operand, FILE *to)
-{
-    char shape[128];
-    ad_shape_text(operand->shape, shape);
-    if (operand->per_row)
-        fprintf(to, " tile[%zu…%zu]%s", operand->at, operand->at + operand->size, shape);
-    else
-        fprintf(to, " shared[%d]%s", operand->value, shape);
-}
-
-static void print_instruction(const ad__instruction *instruction, FILE *to)
-{
-    fprintf(to, "    ");
-    print_operand(&instruction->out, to);
-    fprintf(to, " %s %s", instruction->op->flags & AD_OP_SUMS_ROWS ? "+=" : "=", instruction->op->name);
-    for (int j = 0; j < instruction->n_in; j++) print_operand(&instruction->in[j], to);
-    fprintf(to, "   # %%%d %s\n", instruction->node, instruction->scope);
-}
-
-void ad_plan_print(const ad_plan *plan, FILE *to)
-{
-    size_t size = ad_dtype_size(plan->dtype);
-    fprintf(to, "plan: %s, tiles of %zu rows, %zu features = %zu KiB each; %zu KiB of sums in each lane\n",
-            ad_dtype_name(plan->dtype), plan->tile_rows, plan->features, plan->features * plan->tile_rows * size / 1024,
-            plan->lane_bytes / 1024);
-    for (size_t s = 0; s < plan->n_stage; s++) {
-        const ad__stage *stage = &plan->stage[s];
-        fprintf(to, "stage %zu\n  shared: %zu instructions\n", s, stage->n_shared);
-        for (size_t i = 0; i < stage->n_shared; i++) print_instruction(&stage->shared[i], to);
-        fprintf(to, "  for each tile: %zu loads, %zu instructions, %zu sums over rows, %zu stores\n", stage->n_load,
-                stage->n_row, stage->n_sum, stage->n_store);
-        for (size_t i = 0; i < stage->n_load; i++) {
-            fprintf(to, "    ");
-            print_operand(&stage->load[i].to, to);
-            fprintf(to, " = rows of '%s'\n", plan->slot[stage->load[i].slot].name);
-        }
-        for (size_t i = 0; i < stage->n_row; i++) print_instruction(&stage->row[i], to);
-    }
 }

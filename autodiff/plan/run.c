@@ -3,10 +3,10 @@
  * Sums over rows are accumulated in lanes. A lane takes a fixed run of consecutive tiles, in order, on one thread; the
  * lanes are added in order. The number of lanes follows from the number of rows alone, so the bits of a sum don't
  * depend on the threads. */
-#include "ops/builtin.h"
-#include "plan/compiled.h"
-
-#include <weir/memory.h>
+#include "base/gemm.h"
+#include "plan/run.h"
+#include "plan/worker.h"
+#include "tape/builtin.h"
 
 #include <math.h>
 #include <string.h>
@@ -21,15 +21,6 @@ typedef struct {
     bool failed;
     bool sums_faults; /* a sum of this pass has arguments that are not finite */
 } execution;
-
-size_t ad__plan_lanes(const ad_plan *plan, size_t rows)
-{
-    enum { MOST = 16, FEWEST = 4 };
-    const size_t budget = (size_t)64 << 20;
-    size_t tile = ad__plan_tile_of(plan, rows), tiles = (rows + tile - 1) / tile, most = MOST;
-    while (most > FEWEST && most * plan->lane_bytes > budget) most /= 2;
-    return tiles < most ? tiles : most;
-}
 
 static size_t sum_size(const ad_plan *plan, const ad__instruction *sum)
 {
@@ -344,64 +335,10 @@ static void run_shared(execution *e)
 
 /* ---- The run ------------------------------------------------------------------------------------------------- */
 
-void ad__worker_free(const ad_plan *plan, ad__worker *worker)
-{
-    for (const ad__instruction *owner = plan->owner; owner && worker->state; owner = owner->next_owner)
-        if (worker->state[owner->state]) owner->op->close(worker->state[owner->state]);
-    ad_free(worker->state);
-    ad_free(worker->finite);
-    ad_free(worker->tensor);
-    ad_free_aligned(worker->scratch);
-    ad_free_aligned(worker->tile);
-}
-
-static ad_status start_worker(const ad_plan *plan, ad__worker *worker, ad_error *error)
-{
-    *worker = (ad__worker){.tile = ad_alloc_aligned(plan->features * plan->tile_rows, ad_dtype_size(plan->dtype)),
-                           .scratch = ad_alloc_aligned(plan->scratch, 1),
-                           .tensor = ad_alloc(plan->n_tensor, sizeof *worker->tensor),
-                           .rows = plan->tile_rows,
-                           .finite = ad_alloc(plan->tile_rows, sizeof *worker->finite),
-                           .state = ad_alloc(plan->n_state + 1, sizeof *worker->state)};
-    ad_status status = AD_OK;
-    if (!worker->tile || !worker->scratch || !worker->tensor || !worker->finite || !worker->state)
-        status = ad_error_set(error, AD_ERROR_MEMORY, "out of memory for tiles of %zu rows", plan->tile_rows);
-    for (const ad__instruction *owner = plan->owner; owner && status == AD_OK; owner = owner->next_owner) {
-        if (!owner->op->open) continue;
-        ad_error own = {AD_ERROR_MEMORY, "out of memory"};
-        worker->state[owner->state] = owner->op->open(owner->object, plan->dtype, plan->tile_rows, &own);
-        if (!worker->state[owner->state])
-            status = ad_error_set(error, own.status, "op '%s' (%%%d%s%s): %s", owner->op->name, owner->node,
-                                  *owner->scope ? ", in " : "", owner->scope, own.message);
-    }
-    if (status != AD_OK) ad__worker_free(plan, worker);
-    return status;
-}
-
-ad_status ad__plan_reserve(ad_plan *plan, size_t rows, int threads, ad_error *error)
-{
-    if (threads > plan->n_worker) {
-        ad__worker *worker = ad_realloc(plan->worker, (size_t)threads, sizeof *worker);
-        if (!worker) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %d threads", threads);
-        plan->worker = worker;
-        for (; plan->n_worker < threads; plan->n_worker++) {
-            ad_status status = start_worker(plan, &worker[plan->n_worker], error);
-            if (status != AD_OK) return status;
-        }
-    }
-    size_t lanes = ad__plan_lanes(plan, rows);
-    if (lanes > plan->lane_capacity) {
-        char *memory = ad_alloc_aligned(lanes, plan->lane_bytes);
-        if (!memory) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a run of %zu rows", rows);
-        ad_free_aligned(plan->lanes);
-        plan->lanes = memory;
-        plan->lane_capacity = lanes;
-    }
-    return AD_OK;
-}
-
 static ad_status check(const ad_plan *plan, const ad_run *run, ad_error *error)
 {
+    if (!plan) return ad_error_set(error, AD_ERROR_ARGUMENT, "run: there is no plan");
+    if (plan->error.status != AD_OK) return ad_error_set(error, plan->error.status, "%s", plan->error.message);
     bool rows_wanted = false;
     for (size_t s = 0; s < plan->n_stage; s++) rows_wanted |= plan->stage[s].n_row + plan->stage[s].n_store > 0;
     if (rows_wanted && run->rows == 0)
@@ -445,7 +382,7 @@ static void copy_outputs(const ad_plan *plan)
     }
 }
 
-ad_status ad_plan_run(ad_plan *plan, const ad_run *run, ad_error *error)
+ad_status ad__plan_run_within(ad_plan *plan, const ad_run *run, ad_error *error)
 {
     ad_status status = check(plan, run, error);
     if (status != AD_OK) return status;
@@ -468,4 +405,16 @@ ad_status ad_plan_run(ad_plan *plan, const ad_run *run, ad_error *error)
     if (e.failed) return AD_ERROR_NUMERIC;
     copy_outputs(plan);
     return AD_OK;
+}
+
+ad_status ad_plan_run(ad_plan *plan, const ad_run *run, ad_error *error)
+{
+    static const ad_run nothing = {0};
+    if (!run) run = &nothing;
+    const int threads = ad_pool_threads(run->pool);
+    ad_status status = ad__gemm_enter(threads, error);
+    if (status != AD_OK) return status;
+    status = ad__plan_run_within(plan, run, error);
+    ad__gemm_leave(threads);
+    return status;
 }

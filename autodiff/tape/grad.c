@@ -1,6 +1,6 @@
 /* Reverse mode: one sweep over the tape, backwards from y, that appends each op's vector-Jacobian product as ordinary
  * nodes. The one place that undoes broadcasting. */
-#include "ops/builtin.h"
+#include "tape/builtin.h"
 #include "tape/node.h"
 #include "tape/record.h"
 
@@ -67,7 +67,7 @@ static ad_var accumulate(ad_var a, ad_var b)
     }
     int axis = (int)first->attribute[0];
     size_t start = (size_t)first->attribute[1], size = (size_t)first->attribute[2];
-    ad_var part[] = {{a.tape, first->in[0]}, {a.tape, second->in[0]}};
+    ad_var part[] = {ad__var(a.tape, first->in[0]), ad__var(a.tape, second->in[0])};
     if (start + ad_shape_of(part[0]).dim[axis] != (size_t)second->attribute[1]) return ad_add(a, b);
     return ad__pad(ad_concat(part, 2, axis), axis, start, size);
 }
@@ -79,12 +79,12 @@ static void push(const sweep *s, int32_t id)
     bool leads_on = false;
     for (int j = 0; j < node.n_in; j++) {
         leads_on |= is_on_path(s, node.in[j]);
-        s->in[j] = (ad_var){s->tape, node.in[j]};
+        s->in[j] = ad__var(s->tape, node.in[j]);
         s->pushed[j] = (ad_var){s->tape, -1};
     }
     if (!leads_on || !node.op->vjp) return;
     ad_call call = {s->tape, s->in, node.n_in, node.attribute, node.n_attribute, node.object};
-    node.op->vjp(&call, (ad_var){s->tape, id}, s->gradient[id - s->first], s->pushed);
+    node.op->vjp(&call, ad__var(s->tape, id), s->gradient[id - s->first], s->pushed);
     for (int j = 0; j < node.n_in && s->tape->error.status == AD_OK; j++) {
         if (!is_on_path(s, node.in[j]) || !ad_is_valid(s->pushed[j])) continue;
         ad_var *to = &s->gradient[node.in[j] - s->first], g = fit(s->pushed[j], s->in[j]);
@@ -109,7 +109,7 @@ void ad_grad(ad_var y, const ad_var *wrt, int count, ad_var *gradient)
         return;
     }
     for (int i = 0; i < count; i++) {
-        if (wrt[i].tape == tape && ad_is_valid(wrt[i])) continue;
+        if (ad__is_of(wrt[i], tape)) continue;
         ad_tape_fail(tape, AD_ERROR_ARGUMENT, "grad: wrt[%d] is not a value of y's tape", i);
         return;
     }

@@ -1,5 +1,5 @@
 /* Recording matrix products, in the forms that run fast. */
-#include "ops/builtin.h"
+#include "tape/builtin.h"
 #include "tape/record.h"
 
 #include <weir/memory.h>
@@ -76,7 +76,7 @@ static ad_var clear_outside(ad_var a, const ad_blocks *blocks)
 
 /* ---- Products ------------------------------------------------------------------------------------------------ */
 
-/* Record an op with linear.c's attributes. */
+/* Record an op with the attributes that ops/matmul.c reads. */
 static ad_var apply_product(ad__op_id op, ad_var a, ad_var b, bool transpose_a, bool transpose_b, char blocked,
                             const ad_blocks *blocks)
 {
@@ -188,26 +188,4 @@ ad_var ad_matmul_blocks(ad_var a, ad_var b, const ad_blocks *blocks)
 {
     if (ad_is_valid(a) && !check_blocks(a, blocks)) return (ad_var){a.tape, -1};
     return multiply(a, b, blocks);
-}
-
-ad_var ad_solve(ad_var a, ad_var b)
-{
-    return ad_apply(ad__builtin(AD_OP_solve), (ad_var[]){a, b}, 2, NULL, 0, a.tape);
-}
-
-ad_var ad_log_abs_det(ad_var a)
-{
-    return ad_apply(ad__builtin(AD_OP_log_abs_det), &a, 1, NULL, 0, a.tape);
-}
-
-ad_var ad_solve_triangular(ad_var a, ad_var b, unsigned triangle)
-{
-    double attribute = triangle;
-    if (triangle > (AD_UPPER | AD_UNIT_DIAGONAL)) {
-        ad_tape_fail(a.tape, AD_ERROR_ARGUMENT,
-                     "solve_triangular: triangle %u: takes AD_LOWER or AD_UPPER, with AD_UNIT_DIAGONAL or without",
-                     triangle);
-        return (ad_var){a.tape, -1};
-    }
-    return ad_apply(ad__builtin(AD_OP_solve_triangular), (ad_var[]){a, b}, 2, &attribute, 1, a.tape);
 }

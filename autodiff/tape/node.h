@@ -4,6 +4,8 @@
 
 #include "base/arena.h"
 
+#include <weir/op.h>
+
 typedef struct {
     const ad_op *op;
     const int32_t *in; /* n_in ids, all smaller than this node's own */
@@ -20,6 +22,7 @@ typedef struct {
 struct ad_tape {
     ad__node *node;
     size_t count, capacity;
+    uint32_t serial; /* no other tape has it */
     ad_error error;
     char scope[256];
     ad__arena *arena; /* what nodes point to */
@@ -27,6 +30,17 @@ struct ad_tape {
 
 /* A node's line in a print-out, without its end. */
 void ad__node_print(const ad__node *node, size_t id, FILE *to);
+
+static inline ad_var ad__var(ad_tape *tape, int32_t id)
+{
+    return (ad_var){tape, id, tape->serial};
+}
+
+/* Is v a value of this tape? */
+static inline bool ad__is_of(ad_var v, const ad_tape *tape)
+{
+    return v.tape == tape && v.serial == tape->serial && v.id >= 0 && (size_t)v.id < tape->count;
+}
 
 static inline const ad__node *ad__node_of(ad_var v)
 {

@@ -1,5 +1,5 @@
 /* Recording: the public names of the ops. What leaves a value as it is records nothing. */
-#include "ops/builtin.h"
+#include "tape/builtin.h"
 #include "tape/node.h"
 #include "tape/record.h"
 
@@ -175,7 +175,7 @@ ad_var ad_transpose(ad_var x)
 {
     if (!ad_is_valid(x)) return x;
     const ad__node *node = ad__node_of(x);
-    if (node->op == ad__builtin(AD_OP_transpose)) return (ad_var){x.tape, node->in[0]};
+    if (node->op == ad__builtin(AD_OP_transpose)) return ad__var(x.tape, node->in[0]);
     ad_shape shape = node->shape;
     if (shape.rank == 2 && (shape.dim[0] == 1 || shape.dim[1] == 1))
         return ad_reshape(x, AD_SHAPE(shape.dim[1], shape.dim[0]));
@@ -236,4 +236,28 @@ ad_var ad_gather(ad_var x, const size_t *index, size_t count)
 ad_var ad_scatter(ad_var x, const size_t *index, size_t count, size_t size)
 {
     return apply_index(AD_OP_scatter, x, &(double){(double)size}, 1, index, count);
+}
+
+/* ---- Linear systems ------------------------------------------------------------------------------------------ */
+
+ad_var ad_solve(ad_var a, ad_var b)
+{
+    return ad_apply(ad__builtin(AD_OP_solve), (ad_var[]){a, b}, 2, NULL, 0, a.tape);
+}
+
+ad_var ad_log_abs_det(ad_var a)
+{
+    return ad_apply(ad__builtin(AD_OP_log_abs_det), &a, 1, NULL, 0, a.tape);
+}
+
+ad_var ad_solve_triangular(ad_var a, ad_var b, unsigned triangle)
+{
+    double attribute = triangle;
+    if (triangle > (AD_UPPER | AD_UNIT_DIAGONAL)) {
+        ad_tape_fail(a.tape, AD_ERROR_ARGUMENT,
+                     "solve_triangular: triangle %u: takes AD_LOWER or AD_UPPER, with AD_UNIT_DIAGONAL or without",
+                     triangle);
+        return (ad_var){a.tape, -1};
+    }
+    return ad_apply(ad__builtin(AD_OP_solve_triangular), (ad_var[]){a, b}, 2, &attribute, 1, a.tape);
 }

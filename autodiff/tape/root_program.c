@@ -1,8 +1,7 @@
-/* Recording a root: f goes on a tape of its own, whose plans the op runs. */
-#include "ops/builtin.h"
-#include "ops/root.h"
-#include "plan/compiled.h"
+/* Recording a root, and its gradient: f goes on a tape of its own, which the op runs. */
+#include "tape/builtin.h"
 #include "tape/record.h"
+#include "tape/root_program.h"
 #include "tape/simplify.h"
 
 #include <weir/memory.h>
@@ -146,30 +145,6 @@ void ad__root_vjp(const ad_call *call, ad_var z, ad_var g, ad_var *gradient)
     ad__grad_held(y, ad_neg(gradient[0]), z, call->in + 1, program->n_captured, gradient + 1);
 }
 
-/* ---- The op's state -------------------------------------------------------------------------------------------- */
-
-void ad__root_close(void *data)
-{
-    ad__root_state *state = data;
-    ad_plan_free(state->plan);
-    ad_free(state);
-}
-
-void *ad__root_open(const ad_object *object, ad_dtype dtype, size_t rows, ad_error *error)
-{
-    ad__root_state *state = ad_alloc(1, sizeof *state);
-    if (!state) {
-        ad_error_set(error, AD_ERROR_MEMORY, "out of memory for an inner program");
-        return NULL;
-    }
-    state->program = ad_object_data(object);
-    state->plan =
-        ad_plan_new(state->program->result, state->program->n_result, &(ad_plan_options){.dtype = dtype}, error);
-    if (state->plan && ad__plan_reserve(state->plan, rows, 1, error) == AD_OK) return state;
-    ad__root_close(state);
-    return NULL;
-}
-
 /* ---- Recording ------------------------------------------------------------------------------------------------- */
 
 static const ad__op_id op_of_kind[] = {[AD_ROOT_ELEMENTWISE] = AD_OP_root_elementwise,
@@ -178,13 +153,16 @@ static const ad__op_id op_of_kind[] = {[AD_ROOT_ELEMENTWISE] = AD_OP_root_elemen
 
 typedef ad_var recorder(void *context, ad_tape *inner, ad_var z, const ad_var *captured);
 
-static bool check(ad_var x, ad_root_kind kind, recorder *f)
+static bool check(ad_var x, const ad_var *captured, int n_captured, ad_root_kind kind, recorder *f)
 {
     char text[128];
     if ((unsigned)kind > AD_ROOT_GENERAL)
         ad_tape_fail(x.tape, AD_ERROR_ARGUMENT, "root: there is no kind %d", (int)kind);
     else if (!f)
         ad_tape_fail(x.tape, AD_ERROR_ARGUMENT, "root: f is NULL");
+    else if (n_captured < 0 || (n_captured > 0 && !captured))
+        ad_tape_fail(x.tape, AD_ERROR_ARGUMENT, "root: captured is %s of %d values", captured ? "an array" : "NULL",
+                     n_captured);
     else if (ad_is_valid(x) && ad_shape_of(x).rank != 1)
         ad_tape_fail(x.tape, AD_ERROR_ARGUMENT, "root: x has shape %s: takes (D); reshape it",
                      ad_shape_text(ad_shape_of(x), text));
@@ -240,7 +218,7 @@ ad_var ad_root(ad_var x, const ad_var *captured, int n_captured, ad_root_kind ki
                ad_var (*f)(void *context, ad_tape *inner, ad_var z, const ad_var *captured), void *context)
 {
     const ad_var failed = {x.tape, -1};
-    if ((x.tape && ad_tape_error(x.tape)) || !check(x, kind, f)) return failed;
+    if ((x.tape && ad_tape_error(x.tape)) || !check(x, captured, n_captured, kind, f)) return failed;
     const int n_in = 1 + n_captured;
     ad_var *in = ad_alloc((size_t)n_in, sizeof *in);
     double *number = ad_alloc(ad_shape_size(ad_shape_of(x)), sizeof *number);

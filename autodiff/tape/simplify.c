@@ -2,7 +2,7 @@
  * ones and zeros that the gradient sweep leaves behind, and do a product and the sum that it is for in one pass. */
 #include "base/arena.h"
 #include "base/broadcast.h"
-#include "ops/builtin.h"
+#include "tape/builtin.h"
 #include "tape/simplify.h"
 
 #include <weir/memory.h>

@@ -1,16 +1,20 @@
 /* The tape: nodes in the order they were recorded, so that arguments always come before their results. */
 #include "base/broadcast.h"
-#include "ops/builtin.h"
+#include "tape/builtin.h"
 #include "tape/node.h"
 
 #include <weir/memory.h>
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <string.h>
 
 ad_tape *ad_tape_new(void)
 {
-    return ad_alloc(1, sizeof(ad_tape));
+    static atomic_uint count;
+    ad_tape *tape = ad_alloc(1, sizeof *tape);
+    if (tape) tape->serial = atomic_fetch_add(&count, 1) + 1;
+    return tape;
 }
 
 void ad_tape_free(ad_tape *tape)
@@ -46,6 +50,7 @@ void ad_tape_fail(ad_tape *tape, ad_status status, const char *format, ...)
 void ad_tape_enter(ad_tape *tape, const char *name)
 {
     if (!tape) return;
+    if (!name) name = "";
     size_t length = strlen(tape->scope), room = sizeof tape->scope - length;
     int wanted = snprintf(tape->scope + length, room, "%s%s", length ? "/" : "", name);
     if (wanted < 0 || (size_t)wanted >= room) {
@@ -133,7 +138,7 @@ static ad_var append(ad_tape *tape, ad__node node)
     }
     ad__object_retain(node.object);
     tape->node[tape->count] = node;
-    return (ad_var){tape, (int32_t)tape->count++};
+    return ad__var(tape, (int32_t)tape->count++);
 }
 
 static bool broadcast_shape(const ad_call *call, const ad_op *op, ad_shape *result)
@@ -167,7 +172,7 @@ ad_var ad_apply_object(const ad_op *op, const ad_var *in, int n_in, const double
     if (!id) return out_of_memory(tape);
     bool per_row = (op->flags & AD_OP_PER_ROW) != 0, good = true;
     for (int i = 0; i < n_in && good; i++) {
-        good = in[i].tape == tape && in[i].id >= 0 && (size_t)in[i].id < tape->count;
+        good = ad__is_of(in[i], tape);
         if (!good)
             ad_tape_fail(tape, AD_ERROR_ARGUMENT, "%s: argument %d is not a value of this tape", op->name, i + 1);
         else
@@ -265,6 +270,7 @@ void ad__node_print(const ad__node *node, size_t id, FILE *to)
 
 void ad_tape_print(const ad_tape *tape, FILE *to)
 {
+    if (!tape) return;
     for (size_t id = 0; id < tape->count; id++) {
         ad__node_print(&tape->node[id], id, to);
         fputc('\n', to);

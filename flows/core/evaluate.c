@@ -167,7 +167,7 @@ static ad_status evaluate(const nf_flow *flow, int which, const arrays *a, ad_po
     ad_plan_set_input(e->plan, e->in, buffer);
     ad_plan_set_input(e->plan, e->context, context_buffer);
     ad_plan_set_output(e->plan, 0, which == LOG_PROB ? scalar_buffer : vector_buffer);
-    ad_plan_set_output(e->plan, 1, a->scalar ? scalar_buffer : NULL);
+    ad_plan_set_output(e->plan, 1, which != LOG_PROB && a->scalar ? scalar_buffer : NULL);
     for (size_t first = 0; first < a->rows && status == AD_OK; first += CHUNK) {
         size_t n = a->rows - first < CHUNK ? a->rows - first : CHUNK;
         if (a->in) to_dtype(flow->dtype, a->in + first * dim, buffer, n * dim);

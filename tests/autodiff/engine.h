@@ -190,4 +190,37 @@ static inline ad_status check_gradient(problem *p, ad_var y, ad_error *error)
                         &(ad_gradcheck_options){.rows = p->run.rows, .seed = p->seed}, NULL, error);
 }
 
+/* The largest difference, relative to the largest number expected (or to 1). */
+static inline double distance(const double *got, const double *expected, size_t n)
+{
+    double scale = 1, worst = 0;
+    for (size_t i = 0; i < n; i++) scale = fmax(scale, fabs(expected[i]));
+    for (size_t i = 0; i < n; i++)
+        if (!(fabs(got[i] - expected[i]) <= worst)) worst = fabs(got[i] - expected[i]);
+    return worst / scale;
+}
+
+static inline void assert_message(const ad_error *error, ad_status status, const char *part)
+{
+    ck_assert_int_eq(error->status, status);
+    ck_assert_msg(strstr(error->message, part) != NULL, "'%s' is not in: %s", part, error->message);
+}
+
+/* One of the ops that Weir has. */
+static inline const ad_op *op_named(const char *name)
+{
+    const ad_op *const *op = ad_all_ops();
+    while (strcmp((*op)->name, name) != 0) op++;
+    return *op;
+}
+
+/* All of the gradient of Σ c y² with respect to all arguments. */
+static inline ad_var gradient_of_squares(problem *p, ad_var y)
+{
+    ad_var gradient[MAX_LEAVES], total = ad_scalar(p->tape, 0);
+    ad_grad(project(p, ad_square(y)), p->leaf, p->n_leaf, gradient);
+    for (int i = 0; i < p->n_leaf; i++) total = ad_add(total, project(p, gradient[i]));
+    return total;
+}
+
 #endif

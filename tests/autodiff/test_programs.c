@@ -1,7 +1,7 @@
 /* Random programs: what plans make of any mixture of ops, against plain loops and finite differences. */
-#include "base/broadcast.h"
-#include "ops/builtin.h"
 #include "autodiff/reference.h"
+#include "base/broadcast.h"
+#include "tape/builtin.h"
 
 typedef enum { ANY, SLOPE, AXIS, CUMSUM, RESHAPE, BROADCAST, SLICE, PAD, CONCAT, GATHER, SCATTER, MATRIX, MATMUL } form;
 

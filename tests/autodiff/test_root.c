@@ -1,10 +1,7 @@
-/* Roots: maps of every kind solved for z to rounding, in both dtypes; rows by themselves; lifetimes. */
-#include "autodiff/engine.h"
-#include "scratch.h"
+/* Roots: maps of every kind solved for z to rounding, in both dtypes; rows by themselves; gradients. */
+#include "autodiff/maps.h"
 
 #include <float.h>
-
-typedef ad_var recorder(void *context, ad_tape *inner, ad_var z, const ad_var *captured);
 
 static double epsilon_of(ad_dtype dtype)
 {
@@ -28,7 +25,6 @@ static double epsilon_of(ad_dtype dtype)
         return exact;                                                                                                  \
     }
 
-MAP(ripple, ad_add(z, ad_mul(ad_tanh(a), ad_sin(z))), z + tanhl(a) * sinl(z))
 MAP(decreasing, ad_sub(ad_mul_scalar(z, -2), ad_tanh(z)), -2 * z - tanhl(z))
 MAP(falling_ripple, ad_neg(ad_add(z, ad_mul(ad_tanh(a), ad_cos(z)))), -(z + tanhl(a) * cosl(z)))
 MAP(sinh, ad_sub(ad_expm1(z), ad_expm1(ad_neg(z))), expm1l(z) - expm1l(-z))
@@ -44,6 +40,11 @@ MAP(log, ad_log(z), logl(z))
 MAP(logit, ad_sub(ad_log(z), ad_log1p(ad_neg(z))), logl(z) - log1pl(-z))
 MAP(exp, ad_exp(z), expl(z))
 MAP(tanh, ad_tanh(z), tanhl(z))
+
+static long double ripple_exact(long double z, long double a)
+{
+    return z + tanhl(a) * sinl(z);
+}
 
 static const struct {
     const char *name;
@@ -138,38 +139,6 @@ END_TEST
 
 /* ---- Several unknowns ------------------------------------------------------------------------------------------- */
 
-/* f_i = ±z_i e^(tanh of earlier ones) + z_i³/9 + a function of the earlier ones and of a, in the order of context. */
-typedef struct {
-    size_t dim, order[8];
-} staircase;
-
-static ad_var triangular_record(void *context, ad_tape *t, ad_var z, const ad_var *captured)
-{
-    const staircase *s = context;
-    const size_t n = s->dim;
-    double earlier[64] = {0}, sign[8], place[8];
-    for (size_t k = 0; k < n; k++) place[s->order[k]] = (double)k;
-    for (size_t i = 0; i < n; i++) {
-        sign[i] = i % 3 == 1 ? -1 : 1;
-        for (size_t j = 0; j < n; j++) earlier[i * n + j] = place[j] < place[i] ? 0.7 : 0;
-    }
-    ad_var mask = ad_constant(t, AD_SHAPE(n, n), earlier), weight = ad_mul(captured[0], mask);
-    ad_var h = ad_matmul(weight, ad_tanh(ad_add(z, captured[1])));
-    ad_var own = ad_add(ad_mul(z, ad_exp(ad_tanh(h))), ad_mul_scalar(ad_mul(z, ad_square(z)), 1 / 9.));
-    return ad_add(ad_mul(own, ad_constant(t, AD_SHAPE(n), sign)), ad_sin(h));
-}
-
-/* Smooth and one to one, for z + 3 Bᵀ tanh(B z) / |B|² has a positive definite Jacobian; with no zeros in its own. */
-static ad_var general_record(void *context, ad_tape *t, ad_var z, const ad_var *captured)
-{
-    (void)context, (void)t;
-    ad_var b = captured[0], size = ad_sum(ad_square(b)), inner = ad_tanh(ad_matmul(b, z));
-    ad_var push = ad_div(ad_matmul(ad_transpose(b), inner), size);
-    ad_var y = ad_add(ad_add(z, ad_mul_scalar(push, 3)), captured[1]);
-    y = ad_add(y, ad_mul_scalar(ad_mul(y, ad_square(y)), 0.02));
-    return ad_sub(ad_mul_scalar(y, 1.2), ad_mul_scalar(ad_cumsum(y, 0, true), 0.2));
-}
-
 /* Worst |f(z) - x| over 1 + |x|, with f evaluated on the outer tape. */
 static double worst_residual(problem *p, ad_var z, ad_var f, ad_var x, ad_dtype dtype)
 {
@@ -256,12 +225,6 @@ static ad_var constant_map(void *context, ad_tape *t, ad_var z, const ad_var *ca
     return ad_constant(t, AD_SHAPE(2), (double[]){1, 1});
 }
 
-static ad_var identity_map(void *context, ad_tape *t, ad_var z, const ad_var *captured)
-{
-    (void)context, (void)t, (void)captured;
-    return z;
-}
-
 /* NaN for the rows without one, whose neighbours don't notice; and where to look is told. */
 START_TEST(no_root)
 {
@@ -310,16 +273,6 @@ START_TEST(no_root)
         }
 }
 END_TEST
-
-/* The three kinds, one after the other. */
-static ad_var three_roots(problem *p, staircase *s)
-{
-    ad_var x = bind_random(p, true, AD_SHAPE(5), -3, 3);
-    ad_var captured[] = {bind_random(p, false, AD_SHAPE(5, 5), -1, 1), bind_random(p, true, AD_SHAPE(5), -1, 1)};
-    ad_var z = ad_root(x, captured, 2, AD_ROOT_TRIANGULAR, s->order, triangular_record, s);
-    z = ad_root(z, captured, 2, AD_ROOT_GENERAL, NULL, general_record, NULL);
-    return ad_root(z, captured + 1, 1, AD_ROOT_ELEMENTWISE, NULL, ripple_record, NULL);
-}
 
 START_TEST(rows_by_themselves)
 {
@@ -410,282 +363,6 @@ START_TEST(higher_derivatives)
 }
 END_TEST
 
-/* ---- Roots within roots, lifetimes, memory ---------------------------------------------------------------------- */
-
-/* The inverse of a ripple, as f. */
-static ad_var inner_root(void *context, ad_tape *inner, ad_var z, const ad_var *captured)
-{
-    (void)context, (void)inner;
-    return ad_root(z, captured, 1, AD_ROOT_ELEMENTWISE, NULL, ripple_record, NULL);
-}
-
-START_TEST(roots_within_roots)
-{
-    problem p = problem_new(50, 4);
-    ad_var x = bind_random(&p, true, AD_SHAPE(2), -3, 3), a = bind_random(&p, true, AD_SHAPE(2), -1, 1);
-    ad_var z = ad_root(x, &a, 1, AD_ROOT_ELEMENTWISE, NULL, inner_root, NULL),
-           ripple = ripple_record(NULL, NULL, x, &a);
-    double *value[2];
-    evaluate(&p, (ad_var[]){z, ripple}, 2, AD_F64, value);
-    for (size_t i = 0; i < 100; i++) ck_assert_double_eq_tol(value[0][i], value[1][i], 2e-14);
-    problem_free(&p);
-}
-END_TEST
-
-/* Counts calls, and blocks in use. */
-static struct {
-    _Atomic size_t calls, blocks;
-} counted_memory;
-
-static void *count_allocate(size_t bytes)
-{
-    counted_memory.calls++;
-    counted_memory.blocks++;
-    return malloc(bytes);
-}
-
-static void count_release(void *address)
-{
-    counted_memory.blocks--;
-    free(address);
-}
-
-static void *count_reallocate(void *old, size_t bytes)
-{
-    counted_memory.calls++;
-    if (!old) counted_memory.blocks++;
-    return realloc(old, bytes);
-}
-
-/* Plans outlive the tape, and the last of them takes the inner programs along; runs after the first allocate nothing.
- */
-START_TEST(lifetimes)
-{
-    enum { ROWS = 100 };
-    static double x[ROWS * 5], b[ROWS * 5], w[25], z[2][ROWS * 5];
-    staircase s = {5, {4, 2, 0, 1, 3}};
-    for (int i = 0; i < ROWS * 5; i++) {
-        x[i] = sin(i);
-        b[i] = cos(i);
-        w[i % 25] = sin(2 * i);
-    }
-    ad_set_allocator(&(ad_allocator){count_allocate, count_reallocate, count_release});
-    problem p = problem_new(ROWS, 0);
-    ad_var root = three_roots(&p, &s);
-    ad_plan *plan[2];
-    for (int i = 0; i < 2; i++) plan[i] = ad_plan_new(&root, 1, &(ad_plan_options){AD_F64, 16}, NULL);
-    const void *values[] = {x, w, b};
-    for (int i = 0; i < 2; i++) {
-        for (int k = 0; k < 3; k++) ad_plan_set_input(plan[i], p.leaf[k], values[k]);
-        ad_plan_set_output(plan[i], 0, z[i]);
-    }
-    ad_tape_free(p.tape);
-    p.tape = NULL;
-    ad_pool *pool = ad_pool_new(3, NULL);
-    ck_assert_int_eq(ad_plan_run(plan[0], &(ad_run){.rows = ROWS, .pool = pool}, NULL), AD_OK);
-    ad_plan_free(plan[0]);
-    for (int i = 0; i < 2; i++)
-        ck_assert_int_eq(ad_plan_run(plan[1], &(ad_run){.rows = ROWS, .pool = pool}, NULL), AD_OK);
-    ck_assert_mem_eq(z[0], z[1], sizeof z[0]);
-    const size_t calls = counted_memory.calls;
-    static const size_t rows[] = {1, ROWS, 17, ROWS};
-    for (size_t i = 0; i < COUNT(rows); i++)
-        ck_assert_int_eq(ad_plan_run(plan[1], &(ad_run){.rows = rows[i], .pool = i % 2 ? pool : NULL}, NULL), AD_OK);
-    ck_assert_uint_eq(counted_memory.calls, calls);
-    ad_pool_free(pool);
-    ad_plan_free(plan[1]);
-    ck_assert_uint_eq(counted_memory.blocks, 0);
-    ad_set_allocator(NULL);
-    problem_free(&p);
-}
-END_TEST
-
-START_TEST(every_allocation_fails)
-{
-    static const double x[5] = {1, 2, 3, 4, 5}, w[25] = {0.5};
-    staircase s = {5, {4, 2, 0, 1, 3}};
-    bool denied = true;
-    for (size_t allowed = 0; denied; allowed++) {
-        double z[5];
-        problem p = problem_new(1, 0);
-        ad_error fault = {AD_OK, ""};
-        memory_limit(allowed);
-        ad_var root = three_roots(&p, &s);
-        ad_plan *plan = ad_plan_new(&root, 1, &(ad_plan_options){.dtype = AD_F64}, &fault);
-        const void *values[] = {x, w, x};
-        if (plan) {
-            for (int k = 0; k < 3; k++) ad_plan_set_input(plan, p.leaf[k], values[k]);
-            ad_plan_set_output(plan, 0, z);
-            fault.status = ad_plan_run(plan, &(ad_run){.rows = 1}, &fault);
-        }
-        denied = memory.denied;
-        memory_unlimited();
-        ck_assert_msg(fault.status == (denied ? AD_ERROR_MEMORY : AD_OK), "after %zu allocations: %s", allowed,
-                      fault.message);
-        if (plan && denied) ck_assert_int_eq(ad_plan_run(plan, &(ad_run){.rows = 1}, NULL), AD_OK);
-        ad_plan_free(plan);
-        problem_free(&p);
-    }
-}
-END_TEST
-
-/* ---- Mistakes --------------------------------------------------------------------------------------------------- */
-
-static ad_var wrong_shape(void *context, ad_tape *inner, ad_var z, const ad_var *captured)
-{
-    (void)context, (void)inner, (void)captured;
-    return ad_sum(z);
-}
-
-static ad_var wrong_tape(void *context, ad_tape *inner, ad_var z, const ad_var *captured)
-{
-    (void)inner, (void)z, (void)captured;
-    return *(ad_var *)context;
-}
-
-static ad_var wrong_op(void *context, ad_tape *inner, ad_var z, const ad_var *captured)
-{
-    (void)context, (void)inner, (void)captured;
-    return ad_slice(z, 0, 2, 9);
-}
-
-static ad_var mixes_rows(void *context, ad_tape *inner, ad_var z, const ad_var *captured)
-{
-    (void)context, (void)inner, (void)captured;
-    return ad_sub(z, ad_sum_rows(z));
-}
-
-static ad_var draws(void *context, ad_tape *inner, ad_var z, const ad_var *captured)
-{
-    (void)context, (void)captured;
-    return ad_add(z, ad_normal(inner, AD_SHAPE(2), 0));
-}
-
-START_TEST(mistakes)
-{
-    static const size_t twice[] = {1, 1}, beyond[] = {0, 2};
-    ad_tape *other = ad_tape_new();
-    ad_var foreign = ad_scalar(other, 1);
-    for (int i = 0;; i++) {
-        ad_tape *tape = ad_tape_new();
-        ad_var x = ad_input(tape, "x", AD_SHAPE(2)), m = ad_param(tape, "m", AD_SHAPE(2, 2)), outer = x;
-        const struct {
-            ad_var x, captured;
-            ad_root_kind kind;
-            const size_t *order;
-            recorder *f;
-            const char *words;
-        } cases[] = {
-            {m, x, AD_ROOT_GENERAL, NULL, identity_map, "root: x has shape (2,2): takes (D)"},
-            {x, x, (ad_root_kind)7, NULL, identity_map, "no kind 7"},
-            {x, foreign, AD_ROOT_GENERAL, NULL, identity_map, "argument 2 is not a value of this tape"},
-            {(ad_var){0}, x, AD_ROOT_GENERAL, NULL, identity_map, "argument 1 is not a value of this tape"},
-            {x, x, AD_ROOT_TRIANGULAR, twice, identity_map, "order[1] is 1: expected each of 0 … 1 once"},
-            {x, x, AD_ROOT_TRIANGULAR, beyond, identity_map, "order[1] is 2"},
-            {x, x, AD_ROOT_GENERAL, NULL, NULL, "f is NULL"},
-            {x, x, AD_ROOT_GENERAL, NULL, wrong_shape,
-             "root_general: f must give a value of the inner tape, of shape "
-             "(2); got ()"},
-            {x, x, AD_ROOT_GENERAL, NULL, wrong_tape, "got none"},
-            {x, x, AD_ROOT_ELEMENTWISE, NULL, wrong_op, "root_elementwise: slice: elements 2 to 9"},
-            {x, x, AD_ROOT_ELEMENTWISE, NULL, mixes_rows, "f may not use 'sum_rows'"},
-            {x, x, AD_ROOT_GENERAL, NULL, draws, "f may not use 'normal'"},
-        };
-        if (i == COUNT(cases)) {
-            ad_tape_free(tape);
-            break;
-        }
-        ad_tape_enter(tape, "outer");
-        ad_var z = ad_root(cases[i].x, &cases[i].captured, 1, cases[i].kind, cases[i].order, cases[i].f, &outer);
-        ck_assert(!ad_is_valid(z));
-        const ad_error *fault = ad_tape_error(tape);
-        ck_assert_msg(fault && strstr(fault->message, cases[i].words) && strstr(fault->message, "in outer: "),
-                      "'%s' is not in: %s", cases[i].words, fault ? fault->message : "");
-        /* On a tape that failed, f is not asked again. */
-        ck_assert(!ad_is_valid(ad_root(x, NULL, 0, AD_ROOT_GENERAL, NULL, NULL, NULL)));
-        ad_tape_free(tape);
-    }
-    ad_tape_free(other);
-}
-END_TEST
-
-/* ---- Objects of ops from outside --------------------------------------------------------------------------------- */
-
-static struct {
-    int opened, closed, destroyed;
-    bool refuse;
-} life;
-
-static void destroy_number(void *data)
-{
-    life.destroyed++;
-    free(data);
-}
-
-static void *open_number(const ad_object *object, ad_dtype dtype, size_t rows, ad_error *fault)
-{
-    if (life.refuse) {
-        ad_error_set(fault, AD_ERROR_IO, "nothing in store");
-        return NULL;
-    }
-    ck_assert(dtype == AD_F64 && rows == 16);
-    life.opened++;
-    double *copy = malloc(sizeof *copy);
-    *copy = *(double *)ad_object_data(object);
-    return copy;
-}
-
-static void close_number(void *state)
-{
-    life.closed++;
-    free(state);
-}
-
-static void add_number(const ad_tile *tile)
-{
-    const double *in = tile->in[0].data, sum = *(double *)tile->state + *(double *)ad_object_data(tile->object);
-    double *out = tile->out.data;
-    for (size_t i = 0; i < tile->out.size * tile->rows; i++) out[i] = in[i] + sum;
-}
-
-START_TEST(objects)
-{
-    static const ad_op op = {.name = "add_number",
-                             .n_in = 1,
-                             .evaluate = {[AD_F64] = add_number},
-                             .open = open_number,
-                             .close = close_number};
-    memset(&life, 0, sizeof life);
-    problem p = problem_new(30, 0);
-    ad_var x = bind_random(&p, true, AD_SCALAR, 0, 1), y[3];
-    for (int i = 0; i < 2; i++) {
-        double *number = malloc(sizeof *number);
-        *number = i + 1;
-        ad_object *object = ad_object_new(number, destroy_number);
-        y[i] = ad_apply_object(&op, &x, 1, NULL, 0, object, p.tape);
-        if (i == 1) y[2] = ad_apply_object(&op, &x, 1, NULL, 0, object, p.tape); /* the same again */
-        ad_object_release(object);
-    }
-    double *value[3];
-    evaluate(&p, y, 3, AD_F64, value);
-    for (size_t r = 0; r < 30; r++)
-        ck_assert(value[0][r] == p.value[0][r] + 2 && value[1][r] == p.value[0][r] + 4 && value[2][r] == value[1][r]);
-    ck_assert(life.opened == 2 && life.closed == 2 && life.destroyed == 0);
-
-    ad_error fault;
-    ad_plan *plan = ad_plan_new(y, 3, &(ad_plan_options){AD_F64, 16}, NULL);
-    ad_plan_set_input(plan, x, p.value[0]);
-    problem_free(&p);
-    ck_assert_int_eq(life.destroyed, 0);
-    life.refuse = true;
-    ck_assert_int_eq(ad_plan_run(plan, &(ad_run){.rows = 30}, &fault), AD_ERROR_IO);
-    ck_assert_ptr_nonnull(strstr(fault.message, "op 'add_number'"));
-    ck_assert_ptr_nonnull(strstr(fault.message, "nothing in store"));
-    ad_plan_free(plan);
-    ck_assert(life.opened == life.closed && life.destroyed == 2);
-}
-END_TEST
-
 Suite *root_suite(void)
 {
     Suite *suite = suite_create("root");
@@ -701,13 +378,5 @@ Suite *root_suite(void)
     tcase_add_loop_test(several, gradients, 0, 3);
     tcase_add_test(several, higher_derivatives);
     suite_add_tcase(suite, several);
-    TCase *use = tcase_create("use");
-    tcase_set_timeout(use, 60);
-    tcase_add_test(use, roots_within_roots);
-    tcase_add_test(use, lifetimes);
-    tcase_add_test(use, every_allocation_fails);
-    tcase_add_test(use, mistakes);
-    tcase_add_test(use, objects);
-    suite_add_tcase(suite, use);
     return suite;
 }

@@ -1,6 +1,6 @@
 /* The table of ops, with the kernels of this CPU. */
 #include "base/cpu.h"
-#include "ops/builtin.h"
+#include "tape/builtin.h"
 
 #include <pthread.h>
 

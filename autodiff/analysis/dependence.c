@@ -9,7 +9,7 @@
  * and what an op does to indicators is said with the op itself, by its flags. If it is linear, with coefficients that
  * are not negative, it adds up those that matter; if bilinear, the product rule says D = op(D_a, N_b) + op(N_a, D_b).
  */
-#include "ops/builtin.h"
+#include "tape/builtin.h"
 #include "tape/simplify.h"
 
 #include <weir/memory.h>
@@ -242,7 +242,7 @@ static ad_status check(ad_var y, ad_var x, ad_error *error)
 {
     const ad_error *fault = y.tape ? ad_tape_error(y.tape) : NULL;
     if (fault) return ad_error_set(error, fault->status, "%s", fault->message);
-    if (ad_is_valid(y) && ad_is_valid(x) && x.tape == y.tape) return AD_OK;
+    if (y.tape && ad__is_of(y, y.tape) && ad__is_of(x, y.tape)) return AD_OK;
     return ad_error_set(error, AD_ERROR_ARGUMENT, "dependence: y and x must be values of the same tape");
 }
 

@@ -1,9 +1,8 @@
-/* The inner program of a root, which root_program.c records and root.c runs. */
-#ifndef WEIR_AUTODIFF_OPS_ROOT_H
-#define WEIR_AUTODIFF_OPS_ROOT_H
+/* The inner program of a root, which is recorded here and run by ops/root.c. */
+#ifndef WEIR_AUTODIFF_TAPE_ROOT_PROGRAM_H
+#define WEIR_AUTODIFF_TAPE_ROOT_PROGRAM_H
 
 #include <weir/op.h>
-#include <weir/plan.h>
 
 /* What the op's object holds: f on a tape of its own. */
 typedef struct {
@@ -17,17 +16,8 @@ typedef struct {
     ad_var result[2]; /* f(z) - x, and Newton's step, both (D) and per-row */
 } ad__root_program;
 
-/* What a thread has of it. */
-typedef struct {
-    const ad__root_program *program;
-    ad_plan *plan;
-} ad__root_state;
-
 /* The implicit function theorem: with J = df/dz at the root, w = J⁻ᵀ g is x's gradient and -(df/dθ)ᵀ w that of what f
  * captured. f is recorded again, at z, on the outer tape, so that gradients of gradients are exact too. */
 void ad__root_vjp(const ad_call *call, ad_var z, ad_var g, ad_var *gradient);
-
-void *ad__root_open(const ad_object *object, ad_dtype dtype, size_t rows, ad_error *error);
-void ad__root_close(void *state);
 
 #endif

@@ -1,0 +1,11 @@
+/* Runs within runs. */
+#ifndef WEIR_AUTODIFF_PLAN_RUN_H
+#define WEIR_AUTODIFF_PLAN_RUN_H
+
+#include <weir/plan.h>
+
+/* As ad_plan_run(), for an op that runs a plan of its own while a run evaluates it, on this thread: what the outer run
+ * has reserved for matrix products serves both. */
+ad_status ad__plan_run_within(ad_plan *plan, const ad_run *run, ad_error *error);
+
+#endif

@@ -1,0 +1,74 @@
+/* What a run needs beside the plan: tiles for every thread, and lanes for its sums. */
+#include "plan/worker.h"
+
+#include <weir/memory.h>
+
+size_t ad__plan_tile_of(const ad_plan *plan, size_t rows)
+{
+    return plan->halves && rows <= plan->tile_rows ? plan->tile_rows / 2 : plan->tile_rows;
+}
+
+size_t ad__plan_lanes(const ad_plan *plan, size_t rows)
+{
+    enum { MOST = 16, FEWEST = 4 };
+    const size_t budget = (size_t)64 << 20;
+    size_t tile = ad__plan_tile_of(plan, rows), tiles = (rows + tile - 1) / tile, most = MOST;
+    while (most > FEWEST && most * plan->lane_bytes > budget) most /= 2;
+    return tiles < most ? tiles : most;
+}
+
+void ad__worker_free(const ad_plan *plan, ad__worker *worker)
+{
+    for (const ad__instruction *owner = plan->owner; owner && worker->state; owner = owner->next_owner)
+        if (worker->state[owner->state]) owner->op->close(worker->state[owner->state]);
+    ad_free(worker->state);
+    ad_free(worker->finite);
+    ad_free(worker->tensor);
+    ad_free_aligned(worker->scratch);
+    ad_free_aligned(worker->tile);
+}
+
+static ad_status start_worker(const ad_plan *plan, ad__worker *worker, ad_error *error)
+{
+    *worker = (ad__worker){.tile = ad_alloc_aligned(plan->features * plan->tile_rows, ad_dtype_size(plan->dtype)),
+                           .scratch = ad_alloc_aligned(plan->scratch, 1),
+                           .tensor = ad_alloc(plan->n_tensor, sizeof *worker->tensor),
+                           .rows = plan->tile_rows,
+                           .finite = ad_alloc(plan->tile_rows, sizeof *worker->finite),
+                           .state = ad_alloc(plan->n_state + 1, sizeof *worker->state)};
+    ad_status status = AD_OK;
+    if (!worker->tile || !worker->scratch || !worker->tensor || !worker->finite || !worker->state)
+        status = ad_error_set(error, AD_ERROR_MEMORY, "out of memory for tiles of %zu rows", plan->tile_rows);
+    for (const ad__instruction *owner = plan->owner; owner && status == AD_OK; owner = owner->next_owner) {
+        if (!owner->op->open) continue;
+        ad_error own = {AD_ERROR_MEMORY, "out of memory"};
+        worker->state[owner->state] = owner->op->open(owner->object, plan->dtype, plan->tile_rows, &own);
+        if (!worker->state[owner->state])
+            status = ad_error_set(error, own.status, "op '%s' (%%%d%s%s): %s", owner->op->name, owner->node,
+                                  *owner->scope ? ", in " : "", owner->scope, own.message);
+    }
+    if (status != AD_OK) ad__worker_free(plan, worker);
+    return status;
+}
+
+ad_status ad__plan_reserve(ad_plan *plan, size_t rows, int threads, ad_error *error)
+{
+    if (threads > plan->n_worker) {
+        ad__worker *worker = ad_realloc(plan->worker, (size_t)threads, sizeof *worker);
+        if (!worker) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %d threads", threads);
+        plan->worker = worker;
+        for (; plan->n_worker < threads; plan->n_worker++) {
+            ad_status status = start_worker(plan, &worker[plan->n_worker], error);
+            if (status != AD_OK) return status;
+        }
+    }
+    size_t lanes = ad__plan_lanes(plan, rows);
+    if (lanes > plan->lane_capacity) {
+        char *memory = ad_alloc_aligned(lanes, plan->lane_bytes);
+        if (!memory) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a run of %zu rows", rows);
+        ad_free_aligned(plan->lanes);
+        plan->lanes = memory;
+        plan->lane_capacity = lanes;
+    }
+    return AD_OK;
+}
