@@ -51,7 +51,7 @@ typedef struct {
     double jitter;
     nf_optimizer_options optimizer;
     nf_optimizer *resume; /* go on with this one: to refine a fit; its steps count on */
-    nf_schedule schedule; /* over iters */
+    const char *schedule; /* over iters; NULL: constant, as PyMC3's */
     size_t warmup;        /* 0 iterations */
     uint64_t seed;        /* of jitter, draws and scores */
     size_t draws;         /* 20000, for the scores */

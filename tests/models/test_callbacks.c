@@ -194,8 +194,8 @@ START_TEST(sees_the_training)
     nf_fit_options o = {.epochs = EPOCHS,
                         .batch = N / 2,
                         .val_fraction = -1,
-                        .optimizer = {.kind = NF_SGD, .learning_rate = 0.01, .clip = -1},
-                        .schedule = NF_CONSTANT,
+                        .optimizer = {.name = "sgd", .learning_rate = 0.01, .clip = -1},
+                        .schedule = "constant",
                         .callbacks =
                             (nf_callback *[]){&loc.callback, &gradient.callback, &loss.callback, &stop.callback, NULL}};
     nf_fit_report report;

@@ -7,7 +7,7 @@
 #include <math.h>
 
 /* The learning rate stays as it is. */
-#define PLAIN .schedule = NF_CONSTANT
+#define PLAIN .schedule = "constant"
 
 static nf_flow *flow_of(const char *formula, size_t dim, ad_dtype dtype)
 {
@@ -480,7 +480,7 @@ START_TEST(divergence_keeps_the_best)
     nf_target *target = target_of("banana(b=1)");
     nf_flow *flow = flow_of("scale-loc", 2, AD_F32);
     nf_vi_report report;
-    nf_vi_options o = {.iters = 2000, .optimizer = {.kind = NF_SGD, .learning_rate = 0.5}, .draws = 1000, PLAIN};
+    nf_vi_options o = {.iters = 2000, .optimizer = {.name = "sgd", .learning_rate = 0.5}, .draws = 1000, PLAIN};
     ASSERT_FAILS(nf_vi(flow, target, &o, &report, &error), AD_ERROR_NUMERIC, "the fit diverged at iteration");
     ck_assert_msg(strstr(error.message, "smaller learning rate (it was 0.5)"), "%s", error.message);
     ck_assert_int_eq(report.outcome, NF_DIVERGED);
@@ -498,7 +498,7 @@ START_TEST(divergence_at_once)
     nf_target *target = target_of("pot1");
     nf_flow *flow = flow_of("planar*8", 2, AD_F32);
     nf_vi_report report;
-    nf_vi_options o = {.iters = 3000, .optimizer = {.kind = NF_SGD, .learning_rate = 50}, .draws = 1000, PLAIN};
+    nf_vi_options o = {.iters = 3000, .optimizer = {.name = "sgd", .learning_rate = 50}, .draws = 1000, PLAIN};
     ASSERT_FAILS(nf_vi(flow, target, &o, &report, &error), AD_ERROR_NUMERIC, "the fit diverged at iteration");
     ck_assert_double_gt(report.score.elbo, -100);
     ad_free(report.history);
@@ -616,7 +616,7 @@ START_TEST(options_are_checked)
         nf_vi_options o;
         const char *message;
     } cases[] = {{{.objective = NF_OBJECTIVES}, "objective"},
-                 {{.schedule = NF_SCHEDULES}, "schedule"},
+                 {{.schedule = "sine"}, "unknown schedule 'sine'"},
                  {{.beta = -1}, "beta"},
                  {{.jitter = -1}, "jitter"},
                  {{.jitter = NAN}, "jitter"},

@@ -103,7 +103,7 @@ int main(void)
     const nf_target target = {
         .name = "mesquite", .site = sites, .n_site = 2, .log_density = log_density, .log_z = NAN, .data = &data};
     nf_vi_options vi = {.objective = NF_STL,
-                        .schedule = NF_COSINE,
+                        .schedule = "cosine",
                         .iters = 15000,
                         .mc = 50,
                         .optimizer.learning_rate = 0.01,

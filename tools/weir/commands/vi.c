@@ -1,6 +1,7 @@
 /* weir vi: fit a flow to a target by variational inference. */
 #include "files.h"
 #include "inference.h"
+#include "known.h"
 #include "report.h"
 
 #include <math.h>
@@ -60,22 +61,22 @@ static const struct option options[] = {
      .initial = "0",
      .help = "of noise that moves the initial parameters, and takes the place of random ones"},
     {.name = "optimizer",
-     .kind = OPTION_CHOICE,
+     .kind = OPTION_TEXT,
      .value = "NAME",
      .initial = "adam",
-     .choices = "adam|adamw|adamax|sgd|momentum|nesterov|adagrad|adagrad_window|rmsprop|adadelta",
-     .help = "how parameters are updated"},
+     .known = &known_optimizers,
+     .help = "how parameters are updated; see 'weir help optimizers'"},
     {.name = "lr",
      .kind = OPTION_NUMBER,
      .value = "RATE",
      .above_low = true,
      .help = "learning rate, at the start; adam's is 0.001 where it isn't given, others have their own"},
     {.name = "schedule",
-     .kind = OPTION_CHOICE,
+     .kind = OPTION_TEXT,
      .value = "NAME",
      .initial = "constant",
-     .choices = "cosine|constant|linear|exponential|steps",
-     .help = "how the learning rate goes on"},
+     .known = &known_schedules,
+     .help = "how the learning rate goes on; see 'weir help schedules'"},
     {.name = "warmup",
      .kind = OPTION_COUNT,
      .value = "N",
@@ -119,7 +120,7 @@ static const struct option options[] = {
     {0},
 };
 
-static nf_vi_options chosen(const struct arguments *arguments, ad_pool *pool)
+static nf_vi_options chosen(const struct arguments *arguments, char optimizer[static OPTIMIZER_TEXT], ad_pool *pool)
 {
     return (nf_vi_options){
         .objective = (nf_objective)option_choice(arguments, "objective"),
@@ -130,12 +131,8 @@ static nf_vi_options chosen(const struct arguments *arguments, ad_pool *pool)
         .beta_start = option_number(arguments, "beta-start"),
         .anneal = option_count(arguments, "anneal"),
         .jitter = option_number(arguments, "jitter"),
-        .optimizer = {.kind = (nf_optimizer_kind)option_choice(arguments, "optimizer"),
-                      .learning_rate = option_number(arguments, "lr"),
-                      .beta2 = option_number(arguments, "beta2"),
-                      .weight_decay = option_number(arguments, "weight-decay"),
-                      .clip = option_number(arguments, "clip")},
-        .schedule = (nf_schedule)(NF_COSINE + option_choice(arguments, "schedule")),
+        .optimizer = optimizer_chosen(arguments, option_number(arguments, "clip"), optimizer),
+        .schedule = option_text(arguments, "schedule"),
         .warmup = option_count(arguments, "warmup"),
         .seed = option_count(arguments, "seed"),
         .draws = option_count(arguments, "draws"),
@@ -169,7 +166,8 @@ static ad_status fit(const struct arguments *arguments, const nf_target *target,
 {
     ad_pool *pool = ad_pool_new((int)option_count(arguments, "threads"), error);
     if (!pool) return error->status;
-    nf_vi_options o = chosen(arguments, pool);
+    char optimizer[OPTIMIZER_TEXT];
+    nf_vi_options o = chosen(arguments, optimizer, pool);
     nf_vi_report report = {0};
     nf_convergence convergence = {.callback.call = nf_check_parameters_convergence,
                                   .tolerance = option_number(arguments, "tolerance"),
