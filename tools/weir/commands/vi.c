@@ -169,9 +169,8 @@ static ad_status fit(const struct arguments *arguments, const nf_target *target,
     char optimizer[OPTIMIZER_TEXT];
     nf_vi_options o = chosen(arguments, optimizer, pool);
     nf_vi_report report = {0};
-    nf_convergence convergence = {.callback.call = nf_check_parameters_convergence,
-                                  .tolerance = option_number(arguments, "tolerance"),
-                                  .absolute = true};
+    nf_convergence convergence = {
+        .callback.call = nf_stop_when_converged, .tolerance = option_number(arguments, "tolerance"), .absolute = true};
     nf_callback *callbacks[] = {&convergence.callback, NULL};
     if (convergence.tolerance > 0) o.callbacks = callbacks;
     ad_status status = infer(flow, target, &o, "", &report, error);
