@@ -79,8 +79,6 @@ typedef struct {
     void *state; /* what is remembered, [states][count], zero at first */
 } nf_optimizer_update;
 
-enum { NF_MOST_ARGUMENTS = 16 }; /* of an optimiser, or a schedule */
-
 struct nf_optimizer_type {
     const char *name;            /* in options */
     const char *help;            /* one line, with the formula */

@@ -58,3 +58,18 @@ static ad_status check_schedule(const char *text, ad_error *error)
 }
 
 const struct known known_schedules = {schedule_name, check_schedule};
+
+/* ---- Objectives ---------------------------------------------------------------------------------------------- */
+
+static const char *objective_name(size_t i)
+{
+    const nf_objective_type *type = nf_objective_types()[i];
+    return type ? type->name : NULL;
+}
+
+static ad_status check_objective(const char *text, ad_error *error)
+{
+    return nf_objective_parse(text, &(nf_objective){0}, error);
+}
+
+const struct known known_objectives = {objective_name, check_objective};

@@ -5,7 +5,7 @@
 #include "command.h"
 #include <weir/models.h>
 
-extern const struct known known_optimizers, known_schedules;
+extern const struct known known_optimizers, known_schedules, known_objectives;
 
 /* The options of an optimiser that a command line gives. --beta2 is one of the arguments of --optimizer, where that has
  * it. The result points into text. */

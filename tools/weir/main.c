@@ -22,10 +22,8 @@ static const struct {
     const char *name;
     void (*print)(FILE *to);
 } topics[] = {
-    {"formulas", help_print_formulas},
-    {"targets", help_print_targets},
-    {"optimizers", help_print_optimizers},
-    {"schedules", help_print_schedules},
+    {"formulas", help_print_formulas},   {"targets", help_print_targets},       {"optimizers", help_print_optimizers},
+    {"schedules", help_print_schedules}, {"objectives", help_print_objectives},
 };
 
 /* After a signal it is 128 and the signal's number, as shells have it. */
@@ -80,7 +78,7 @@ static void print_overview(FILE *to)
                 "Fit normalizing flows to data and to densities, draw from them, and evaluate them.\n\ncommands:\n");
     for (size_t i = 0; i < COMMANDS; i++) fprintf(to, "  %-10s%s\n", commands[i]->name, commands[i]->summary);
     fprintf(to, "\n'weir help COMMAND' tells more of one, 'weir help formulas' how flows are written,\n'weir help "
-                "targets' the densities that there are, 'weir help optimizers' and 'weir help\nschedules' how they are "
+                "targets' the densities that there are, 'weir help optimizers', schedules and\nobjectives how they are "
                 "fitted, 'weir --version' the version.\nTry: weir demo moons\n");
 }
 

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Choices are in the order of the library's enumerations. */
+/* Choices of --dtype are in the order of the library's enumeration. */
 const struct option training_options[] = {
     {.name = "flow",
      .kind = OPTION_TEXT,

@@ -120,3 +120,11 @@ void help_print_schedules(FILE *to)
         print_described((*type)->name, (*type)->help, (*type)->argument, to);
     fprintf(to, "\nexample:\n  weir vi pot1 --schedule 'steps(count=4,factor=0.5)'\n");
 }
+
+void help_print_objectives(FILE *to)
+{
+    fprintf(to, "Objectives are what 'weir vi' minimises to fit a flow q to a target p.\n\n");
+    for (const nf_objective_type *const *type = nf_objective_types(); *type; type++)
+        print_described((*type)->name, (*type)->help, (*type)->argument, to);
+    fprintf(to, "\nexample:\n  weir vi pot1 --objective iwae --importance 16\n");
+}

@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-/* Choices are in the order of the library's enumerations. */
+/* Choices of --dtype are in the order of the library's enumeration. */
 static const struct option options[] = {
     {.name = "output",
      .letter = 'o',
@@ -20,11 +20,11 @@ static const struct option options[] = {
      .initial = "scale-loc",
      .help = "the chain of bijectors; see 'weir help formulas'"},
     {.name = "objective",
-     .kind = OPTION_CHOICE,
+     .kind = OPTION_TEXT,
      .value = "NAME",
      .initial = "elbo",
-     .choices = "elbo|stl|iwae|dreg|forward",
-     .help = "what is minimised"},
+     .known = &known_objectives,
+     .help = "what is minimised; see 'weir help objectives'"},
     {.name = "iters", .kind = OPTION_COUNT, .value = "N", .initial = "10000", .low = 1, .help = "optimiser steps"},
     {.name = "mc",
      .kind = OPTION_COUNT,
@@ -123,7 +123,7 @@ static const struct option options[] = {
 static nf_vi_options chosen(const struct arguments *arguments, char optimizer[static OPTIMIZER_TEXT], ad_pool *pool)
 {
     return (nf_vi_options){
-        .objective = (nf_objective)option_choice(arguments, "objective"),
+        .objective = option_text(arguments, "objective"),
         .iters = option_count(arguments, "iters"),
         .mc = option_count(arguments, "mc"),
         .importance = option_count(arguments, "importance"),
