@@ -61,6 +61,8 @@ struct nf_registry {
     size_t room;      /* for so many of them, NULL not counted */
 };
 
+enum { NF_MOST_ARGUMENTS = 64 }; /* of a descriptor */
+
 /* Make a descriptor known, which must outlive all use. AD_ERROR_ARGUMENT: its name isn't a name or is taken, or there
  * is no room. error may be NULL. */
 ad_status nf_registry_add(const nf_registry *registry, const void *descriptor, ad_error *error);

@@ -18,7 +18,7 @@ typedef struct {
 
 /* Something that a loop calls every so many iterations. Embed it as the first member of what it needs to know:
  *
- *     nf_convergence converged = {.callback.call = nf_check_parameters_convergence, .tolerance = 1e-4};
+ *     nf_convergence converged = {.callback.call = nf_stop_when_converged, .tolerance = 1e-4};
  *     nf_tracker means = {.callback = {nf_track, .every = 10}, .first = 8, .width = 2};
  *     nf_fit(flow, x, rows, &(nf_fit_options){.callbacks = (nf_callback *[]){&converged.callback, &means.callback,
  *                                                                            NULL}}, NULL, &error);
@@ -46,7 +46,7 @@ typedef struct {
     double *previous;  /* q */
 } nf_convergence;
 
-bool nf_check_parameters_convergence(nf_callback *self, const nf_iteration *at);
+bool nf_stop_when_converged(nf_callback *self, const nf_iteration *at);
 void nf_convergence_free(nf_convergence *convergence);
 
 /* Records `width` numbers each time. */

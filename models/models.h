@@ -13,6 +13,7 @@
 #include <weir/file.h>
 #include <weir/flows.h>
 #include <weir/nuts.h>
+#include <weir/objective.h>
 #include <weir/optimizer.h>
 #include <weir/psis.h>
 #include <weir/save.h>

@@ -22,9 +22,8 @@ typedef struct {
     size_t best_epoch;
 } nf_progress;
 
-/* A zero means the default; where zero itself makes sense, a negative number gives it (val_fraction, patience,
- * optimizer.clip).
- */
+/* A zero means the default, and later versions add members at the end. Where zero itself makes sense, a negative number
+ * gives it (val_fraction, patience, optimizer.clip). */
 typedef struct {
     size_t epochs; /* 100 */
     size_t starts; /* 1: initial weights tried, each for a tenth of the epochs; the best by val_nll is
@@ -34,7 +33,7 @@ typedef struct {
      * to forget the large gradients of narrow densities. */
     nf_optimizer_options optimizer;
     nf_optimizer *resume; /* go on with this one instead; NULL: a new one */
-    nf_schedule schedule; /* over all epochs */
+    const char *schedule; /* over all epochs; NULL: cosine */
     size_t warmup;        /* 0 steps */
     double val_fraction;  /* 0.1 of the rows, drawn at random, are kept for validation; negative: none */
     long patience;        /* stop after so many epochs without a better val_nll; negative or 0: never */

@@ -2,31 +2,11 @@
 #ifndef WEIR_VI_H
 #define WEIR_VI_H
 
+#include <weir/objective.h>
 #include <weir/target.h>
 #include <weir/training.h>
 
 WEIR_BEGIN_DECLARATIONS
-
-/* Fit a flow q to a target p, of which a density is known up to a constant. What each step minimises, with draws x of q
- * and w(x) = p(x)^β / q(x):
- *   elbo     E_q[log q(x) - β log p(x)], with gradients through the draws (Rezende & Mohamed 2015, equation 20). For
- *            β = 1 it is KL(q‖p) - log Z, so -log Z is the best possible
- *   stl      the same number, without the gradient through the parameters in log q(x): its expectation is zero, and
- *            what is left has no variance where q = p ("Sticking the landing", Roeder, Wu & Duvenaud 2017)
- *   iwae     -E[log 1/k Σ w(x_i)] over groups of k draws (Burda, Grosse & Salakhutdinov 2016)
- *   dreg     the same number, with the doubly reparametrised gradient (Tucker, Lawson, Gu & Maddison 2019)
- *   forward  KL(p‖q), by draws of q with self-normalised weights: covers all of p rather than a part of it
- * stl, dreg and forward evaluate log q at a draw as if it came from elsewhere, which takes the flow's inverse. */
-typedef enum {
-    NF_ELBO,
-    NF_STL,
-    NF_IWAE,
-    NF_DREG,
-    NF_FORWARD,
-    NF_OBJECTIVES /* how many there are */
-} nf_objective;
-
-const char *nf_objective_name(nf_objective objective); /* "elbo" */
 
 /* Where an inference stands. */
 typedef struct {
@@ -36,12 +16,12 @@ typedef struct {
     double seconds; /* since the start */
 } nf_vi_progress;
 
-/* A zero means the default; optimizer.clip is not set by default. */
+/* A zero means the default, and later versions add members at the end; optimizer.clip is not set by default. */
 typedef struct {
-    nf_objective objective;
-    size_t iters;      /* 10000 */
-    size_t mc;         /* 100 draws a step; of iwae and dreg, groups of draws */
-    size_t importance; /* 8 draws in a group */
+    const char *objective; /* with its arguments; NULL: elbo */
+    size_t iters;          /* 10000 */
+    size_t mc;             /* 100 draws a step; of iwae and dreg (nf_objective_type.groups), groups of draws */
+    size_t importance;     /* 8 draws in a group */
     /* β is `beta` (1), after it has grown evenly from beta_start (0.01) in the first `anneal` (0) iterations: a flat
      * target first, on which no part is missed. */
     double beta, beta_start;
@@ -51,7 +31,7 @@ typedef struct {
     double jitter;
     nf_optimizer_options optimizer;
     nf_optimizer *resume; /* go on with this one: to refine a fit; its steps count on */
-    nf_schedule schedule; /* over iters */
+    const char *schedule; /* over iters; NULL: constant, as PyMC3's */
     size_t warmup;        /* 0 iterations */
     uint64_t seed;        /* of jitter, draws and scores */
     size_t draws;         /* 20000, for the scores */

@@ -15,6 +15,35 @@ const char *ad_dtype_name(ad_dtype dtype)
     return dtype == AD_F32 ? "float32" : "float64";
 }
 
+double ad_element(ad_dtype dtype, const void *values, size_t i)
+{
+    return dtype == AD_F32 ? (double)((const float *)values)[i] : ((const double *)values)[i];
+}
+
+void ad_set_element(ad_dtype dtype, void *values, size_t i, double value)
+{
+    if (dtype == AD_F32)
+        ((float *)values)[i] = (float)value;
+    else
+        ((double *)values)[i] = value;
+}
+
+void ad_from_double(ad_dtype dtype, const double *from, void *to, size_t count)
+{
+    if (dtype == AD_F32)
+        for (size_t i = 0; i < count; i++) ((float *)to)[i] = (float)from[i];
+    else
+        for (size_t i = 0; i < count; i++) ((double *)to)[i] = from[i];
+}
+
+void ad_to_double(ad_dtype dtype, const void *from, double *to, size_t count)
+{
+    if (dtype == AD_F32)
+        for (size_t i = 0; i < count; i++) to[i] = (double)((const float *)from)[i];
+    else
+        for (size_t i = 0; i < count; i++) to[i] = ((const double *)from)[i];
+}
+
 size_t ad_shape_size(ad_shape shape)
 {
     size_t size = 1;

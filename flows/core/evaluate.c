@@ -121,21 +121,6 @@ static void give_back(nf__evaluations *evaluations, int which, evaluation *e)
 
 /* ---- Evaluation ---------------------------------------------------------------------------------------------- */
 
-static void to_dtype(ad_dtype dtype, const double *from, void *to, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (dtype == AD_F32)
-            ((float *)to)[i] = (float)from[i];
-        else
-            ((double *)to)[i] = from[i];
-}
-
-static void from_dtype(ad_dtype dtype, const void *from, double *to, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        to[i] = dtype == AD_F32 ? (double)((const float *)from)[i] : ((const double *)from)[i];
-}
-
 /* The arrays of an evaluation, float64, one row after the other; those that aren't wanted or needed are NULL. */
 typedef struct {
     const double *in, *context;
@@ -170,12 +155,12 @@ static ad_status evaluate(const nf_flow *flow, int which, const arrays *a, ad_po
     ad_plan_set_output(e->plan, 1, which != LOG_PROB && a->scalar ? scalar_buffer : NULL);
     for (size_t first = 0; first < a->rows && status == AD_OK; first += CHUNK) {
         size_t n = a->rows - first < CHUNK ? a->rows - first : CHUNK;
-        if (a->in) to_dtype(flow->dtype, a->in + first * dim, buffer, n * dim);
-        if (context) to_dtype(flow->dtype, a->context + first * context, context_buffer, n * context);
+        if (a->in) ad_from_double(flow->dtype, a->in + first * dim, buffer, n * dim);
+        if (context) ad_from_double(flow->dtype, a->context + first * context, context_buffer, n * context);
         ad_run run = {.rows = n, .seed = a->seed, .first_row = first, .pool = pool};
         status = ad_plan_run(e->plan, &run, error);
-        if (status == AD_OK && a->vector) from_dtype(flow->dtype, vector_buffer, a->vector + first * dim, n * dim);
-        if (status == AD_OK && a->scalar) from_dtype(flow->dtype, scalar_buffer, a->scalar + first, n);
+        if (status == AD_OK && a->vector) ad_to_double(flow->dtype, vector_buffer, a->vector + first * dim, n * dim);
+        if (status == AD_OK && a->scalar) ad_to_double(flow->dtype, scalar_buffer, a->scalar + first, n);
     }
     give_back(flow->evaluations, which, e);
     ad_free_aligned(buffer);

@@ -169,12 +169,8 @@ void nf_flow_push(nf_flow *flow)
 {
     for (size_t e = 0; e < flow->n_entry; e++) {
         const nf_parameter *parameter = flow->entry[e].parameter;
-        size_t size = ad_shape_size(parameter->spec.shape), offset = flow->entry[e].offset;
-        for (size_t i = 0; i < size; i++)
-            if (flow->dtype == AD_F32)
-                ((float *)flow->data)[offset + i] = (float)parameter->value[i];
-            else
-                ((double *)flow->data)[offset + i] = parameter->value[i];
+        char *to = (char *)flow->data + flow->entry[e].offset * ad_dtype_size(flow->dtype);
+        ad_from_double(flow->dtype, parameter->value, to, ad_shape_size(parameter->spec.shape));
     }
 }
 
@@ -182,10 +178,8 @@ void nf_flow_pull(nf_flow *flow)
 {
     for (size_t e = 0; e < flow->n_entry; e++) {
         nf_parameter *parameter = flow->entry[e].parameter;
-        size_t size = ad_shape_size(parameter->spec.shape), offset = flow->entry[e].offset;
-        for (size_t i = 0; i < size; i++)
-            parameter->value[i] = flow->dtype == AD_F32 ? (double)((const float *)flow->data)[offset + i]
-                                                        : ((const double *)flow->data)[offset + i];
+        const char *from = (const char *)flow->data + flow->entry[e].offset * ad_dtype_size(flow->dtype);
+        ad_to_double(flow->dtype, from, parameter->value, ad_shape_size(parameter->spec.shape));
     }
 }
 

@@ -6,8 +6,6 @@
 
 #include <weir/bijector.h>
 
-enum { NF_MOST_ARGUMENTS = 64 };
-
 /* What was read. */
 typedef struct {
     const nf_bijector_type *type;

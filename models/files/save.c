@@ -110,7 +110,7 @@ static bool load_tensor(void *context, const char *name, nf_parameter *parameter
     }
     size_t size = ad_shape_size(parameter->spec.shape), *offset = parameter->spec.fixed ? &l->fixed : &l->trained;
     for (size_t i = 0; i < size; i++) {
-        double value = dtype == AD_F32 ? (double)((const float *)tensor->data)[i] : ((const double *)tensor->data)[i];
+        double value = ad_element(dtype, tensor->data, i);
         if (isfinite(value)) continue;
         ad_error_set(l->error, AD_ERROR_FORMAT, "%s: element %zu of tensor '%s' is %s; a flow's numbers are finite",
                      l->path, i + 1, name, isnan(value) ? "NaN" : "infinite");

@@ -4,11 +4,6 @@
 #include <math.h>
 #include <string.h>
 
-static double element(const void *values, ad_dtype dtype, size_t i)
-{
-    return dtype == AD_F32 ? (double)((const float *)values)[i] : ((const double *)values)[i];
-}
-
 bool nf_call_back(nf_callback *const *callbacks, const nf_iteration *at)
 {
     bool go_on = true;
@@ -27,7 +22,7 @@ static double move_on(nf_convergence *c, const nf_iteration *at)
     const double small = 1e-6, k = c->norm == 0 ? INFINITY : c->norm;
     double largest = 0, least = INFINITY, sum = 0;
     for (size_t i = 0; i < at->count; i++) {
-        double p = element(at->parameters, at->dtype, i), q = c->previous[i], d = fabs(p - q);
+        double p = ad_element(at->dtype, at->parameters, i), q = c->previous[i], d = fabs(p - q);
         if (!c->absolute) d = (d + small) / (fabs(q) + small);
         if (isfinite(k)) sum += pow(d, k);
         largest = isnan(d) || d > largest ? d : largest;
@@ -37,7 +32,7 @@ static double move_on(nf_convergence *c, const nf_iteration *at)
     return isfinite(k) ? pow(sum, 1 / k) : k > 0 ? largest : least;
 }
 
-bool nf_check_parameters_convergence(nf_callback *self, const nf_iteration *at)
+bool nf_stop_when_converged(nf_callback *self, const nf_iteration *at)
 {
     nf_convergence *c = (nf_convergence *)self;
     const size_t every = self->every ? self->every : 100;
@@ -48,7 +43,7 @@ bool nf_check_parameters_convergence(nf_callback *self, const nf_iteration *at)
             c->status = AD_ERROR_MEMORY;
             return false;
         }
-        for (size_t i = 0; i < at->count; i++) c->previous[i] = element(at->parameters, at->dtype, i);
+        for (size_t i = 0; i < at->count; i++) c->previous[i] = ad_element(at->dtype, at->parameters, i);
         return true;
     }
     c->difference = move_on(c, at);
@@ -67,7 +62,7 @@ void nf_convergence_free(nf_convergence *convergence)
 static void copy_elements(const nf_tracker *self, const nf_iteration *at, const void *values, double *numbers)
 {
     for (size_t i = 0; i < self->width; i++)
-        numbers[i] = self->first + i < at->count ? element(values, at->dtype, self->first + i) : NAN;
+        numbers[i] = self->first + i < at->count ? ad_element(at->dtype, values, self->first + i) : NAN;
 }
 
 void nf_record_parameters(const nf_tracker *self, const nf_iteration *at, double *numbers)

@@ -16,27 +16,25 @@ static double seconds_now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static ad_status resolve(nf_fit_options *o, size_t rows, ad_error *error)
+/* 0.999 is slow to forget the large gradients of narrow densities. */
+static const nf__optimizer_defaults adam_here = {"adam", 2e-3, "beta2", 0.98};
+
+static ad_status resolve(nf_fit_options *o, size_t rows, nf_schedule *schedule, ad_error *error)
 {
     if (!o->epochs) o->epochs = 100;
     if (!o->starts) o->starts = 1;
     if (!o->batch) o->batch = 128;
     if (o->optimizer.clip == 0) o->optimizer.clip = 1;
-    if (o->optimizer.kind == NF_ADAM && o->optimizer.learning_rate == 0) o->optimizer.learning_rate = 2e-3;
-    if (o->optimizer.kind == NF_ADAM && o->optimizer.beta2 == 0) o->optimizer.beta2 = 0.98;
     if (o->val_fraction == 0) o->val_fraction = 0.1;
     if (!(o->ema >= 0 && o->ema < 1))
         return ad_error_set(error, AD_ERROR_ARGUMENT, "ema: expected 0 or more and less than 1, got %g", o->ema);
     if (!(o->val_fraction < 1))
         return ad_error_set(error, AD_ERROR_ARGUMENT, "validation fraction: expected less than 1, got %g",
                             o->val_fraction);
-    if (o->schedule == NF_DEFAULT_SCHEDULE) o->schedule = NF_COSINE;
-    if ((unsigned)o->schedule >= NF_SCHEDULES)
-        return ad_error_set(error, AD_ERROR_ARGUMENT, "schedule: there is no number %d", (int)o->schedule);
     if (rows == 0 || rows >= UINT32_MAX)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "fit: expected between 1 and 2^32 rows, got %zu", rows);
     if (o->val_fraction < 0) o->val_fraction = 0;
-    return AD_OK;
+    return nf_schedule_parse(o->schedule ? o->schedule : "cosine", schedule, error);
 }
 
 enum { SPLIT_STREAM = 0, SHUFFLE_STREAM = 1 }; /* shuffles use SHUFFLE_STREAM + epoch */
@@ -339,7 +337,7 @@ static ad_status run_epoch(nf__training *t, bool *stop, ad_error *error)
         if (status != AD_OK) return status;
         double loss = loss_at(t, t->step_loss), norm = NAN;
         if (t->now.step == 0) t->first_nll = loss;
-        t->now.learning_rate = nf_scheduled_rate(t->o.schedule, nf_optimizer_settings(t->optimizer)->learning_rate,
+        t->now.learning_rate = nf_scheduled_rate(&t->schedule, nf_optimizer_settings(t->optimizer)->learning_rate,
                                                  t->o.warmup, t->now.step, steps * t->o.epochs);
         status = lost(t, loss) ? AD_ERROR_NUMERIC
                                : nf_optimizer_step(t->optimizer, nf_flow_parameters(t->flow), t->gradient,
@@ -447,7 +445,7 @@ static ad_status start(nf__training *t, size_t rows, ad_error *error)
     if (context && !t->o.row_context)
         return ad_error_set(error, AD_ERROR_ARGUMENT,
                             "fit: this flow is conditional: expected a context of %zu numbers a row", context);
-    ad_status status = resolve(&t->o, rows, error);
+    ad_status status = resolve(&t->o, rows, &t->schedule, error);
     if (status == AD_OK) status = take(t, "column", t->given, rows, t->dim, &t->data, error);
     if (status == AD_OK && context)
         status = take(t, "number of the context", t->o.row_context, rows, context, &t->context, error);
@@ -466,7 +464,7 @@ static ad_status start(nf__training *t, size_t rows, ad_error *error)
     t->val_loss = t->step_loss + sizeof(double);
     status = compile(t, error);
     if (status != AD_OK) return status;
-    t->optimizer = nf__optimizer_take(t->o.resume, &t->o.optimizer, count, dtype, error);
+    t->optimizer = nf__optimizer_take(t->o.resume, &t->o.optimizer, &adam_here, count, dtype, error);
     if (!t->optimizer) return error->status;
     if (t->average) memcpy(t->average, nf_flow_parameters(t->flow), count * size);
     t->report->train_rows = t->n_train;

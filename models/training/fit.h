@@ -27,6 +27,7 @@ typedef struct {
     size_t n_updated;
     char *step_loss, *val_loss; /* one element each */
     nf_optimizer *optimizer;
+    nf_schedule schedule;
     nf_progress now;
     nf_fit_report *report;
     size_t history_room; /* of the report's: it grows */

@@ -2,55 +2,69 @@
  * added in order: the same bits at any number of threads. */
 #include "training/optimizer.h"
 
-#include <weir/optimizer.h>
-
 #include <math.h>
 #include <string.h>
 
-/* ---- Types --------------------------------------------------------------------------------------------------- */
-
-#define DECLARE(isa) extern const nf__optimizer_set nf__optimizers_##isa##_f32, nf__optimizers_##isa##_f64;
-#define POINTERS(isa)                                                                                                  \
-    {                                                                                                                  \
-#isa,                                                                                                          \
-        {                                                                                                              \
-            [AD_F32] = &nf__optimizers_##isa##_f32, [AD_F64] = &nf__optimizers_##isa##_f64                             \
-        }                                                                                                              \
-    }
-
-DECLARE(portable)
-#ifdef AD_HAVE_X86
-DECLARE(avx2)
-DECLARE(avx512)
-#endif
-
-static const struct {
-    const char *isa;
-    const nf__optimizer_set *set[2];
-} compiled[] = {
-    POINTERS(portable),
-#ifdef AD_HAVE_X86
-    POINTERS(avx2),
-    POINTERS(avx512),
-#endif
+struct nf_optimizer {
+    nf_optimizer_options o; /* with the defaults filled in */
+    char *name;             /* its own copy of that of the options */
+    const nf_optimizer_type *type;
+    double argument[NF_MOST_ARGUMENTS];
+    size_t count;
+    ad_dtype dtype;
+    uint64_t steps; /* done */
+    void *state;
+    size_t state_bytes;
+    double *partial; /* sums of squares, of each chunk */
+    double (*squares)(const void *gradient, size_t begin, size_t end);
 };
 
-/* For this CPU. */
-static const nf__optimizer_set *set_of(ad_dtype dtype)
+/* ---- Options ------------------------------------------------------------------------------------------------- */
+
+static size_t number_of(const nf_optimizer_type *type, const char *argument)
 {
     size_t i = 0;
-    while (strcmp(compiled[i].isa, ad_isa_name()) != 0) i++;
-    return compiled[i].set[dtype];
+    while (type->argument && type->argument[i].name && strcmp(type->argument[i].name, argument) != 0) i++;
+    return i;
 }
 
-static const nf_optimizer_type *type_of(nf_optimizer_kind kind)
+/* The arguments once more, with a loop's own default in the place of the optimiser's. */
+static bool parse_again(nf_optimizer *optimizer, const nf__optimizer_defaults *defaults, ad_error *error)
 {
-    return &nf__optimizers_portable_f64.type[kind];
+    const nf_optimizer_type *type = optimizer->type;
+    nf_argument argument[NF_MOST_ARGUMENTS + 1] = {0};
+    for (size_t i = 0; type->argument[i].name; i++) argument[i] = type->argument[i];
+    argument[number_of(type, defaults->argument)].value = defaults->value;
+    return nf_parse_arguments(optimizer->o.name, strlen(type->name), argument, optimizer->argument, error);
 }
 
-const char *nf_optimizer_name(nf_optimizer_kind kind)
+static ad_status resolve(nf_optimizer *optimizer, const nf__optimizer_defaults *defaults, ad_error *error)
 {
-    return type_of(kind)->name;
+    nf_optimizer_options *o = &optimizer->o;
+    const nf_optimizer_type *type = nf__optimizer_parse(o->name, optimizer->argument, error);
+    if (!type) return error->status;
+    optimizer->type = type;
+    double rate = type->learning_rate;
+    if (defaults && strcmp(type->name, defaults->optimizer) == 0) {
+        rate = defaults->learning_rate;
+        if (!parse_again(optimizer, defaults, error)) return error->status;
+    }
+    const struct {
+        const char *name;
+        double *value, initial;
+    } numbers[] = {
+        {"learning rate", &o->learning_rate, rate},
+        {"weight decay", &o->weight_decay, type->weight_decay},
+    };
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        if (*numbers[i].value == 0) *numbers[i].value = numbers[i].initial;
+        if (*numbers[i].value >= 0 && *numbers[i].value < INFINITY) continue;
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "%s: expected a positive number, got %g; %s's default is %g",
+                            numbers[i].name, *numbers[i].value, type->name, numbers[i].initial);
+    }
+    if (isnan(o->clip)) return ad_error_set(error, AD_ERROR_ARGUMENT, "clip: expected a number, got %g", o->clip);
+    if (o->clip <= 0) o->clip = INFINITY;
+    return AD_OK;
 }
 
 const nf_optimizer_options *nf_optimizer_settings(const nf_optimizer *optimizer)
@@ -58,54 +72,28 @@ const nf_optimizer_options *nf_optimizer_settings(const nf_optimizer *optimizer)
     return &optimizer->o;
 }
 
-/* ---- Options ------------------------------------------------------------------------------------------------- */
-
-static ad_status resolve(nf_optimizer_options *o, ad_error *error)
+double nf_optimizer_argument(const nf_optimizer *optimizer, const char *name)
 {
-    enum { LARGEST_WINDOW = 1000 };
-    if ((unsigned)o->kind >= NF_OPTIMIZERS)
-        return ad_error_set(error, AD_ERROR_ARGUMENT, "optimizer: there is no number %d", (int)o->kind);
-    const nf_optimizer_options *defaults = &type_of(o->kind)->defaults;
-    const struct {
-        const char *name;
-        double *value, initial, limit;
-    } numbers[] = {
-        {"learning rate", &o->learning_rate, defaults->learning_rate, INFINITY},
-        {"momentum", &o->momentum, defaults->momentum, 1},
-        {"beta1", &o->beta1, defaults->beta1, 1},
-        {"beta2", &o->beta2, defaults->beta2, 1},
-        {"rho", &o->rho, defaults->rho, 1},
-        {"epsilon", &o->epsilon, defaults->epsilon, INFINITY},
-        {"weight decay", &o->weight_decay, defaults->weight_decay, INFINITY},
-    };
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-        if (*numbers[i].value == 0) *numbers[i].value = numbers[i].initial;
-        if (*numbers[i].value >= 0 && !(*numbers[i].value >= numbers[i].limit)) continue;
-        return ad_error_set(error, AD_ERROR_ARGUMENT,
-                            "%s: expected a positive number below %g, got %g; %s's default is %g", numbers[i].name,
-                            numbers[i].limit, *numbers[i].value, nf_optimizer_name(o->kind), numbers[i].initial);
-    }
-    if (o->window == 0 || defaults->window == 0) o->window = defaults->window;
-    if (o->window > LARGEST_WINDOW)
-        return ad_error_set(error, AD_ERROR_ARGUMENT, "window: expected at most %d steps, got %zu", LARGEST_WINDOW,
-                            o->window);
-    if (isnan(o->clip)) return ad_error_set(error, AD_ERROR_ARGUMENT, "clip: expected a number, got %g", o->clip);
-    if (o->clip <= 0) o->clip = INFINITY;
-    return AD_OK;
+    const nf_argument *argument = optimizer->type->argument;
+    size_t i = number_of(optimizer->type, name);
+    return argument && argument[i].name ? optimizer->argument[i] : NAN;
 }
 
 /* ---- Making one ---------------------------------------------------------------------------------------------- */
 
 enum { CHUNK = 8192 };
 
-static ad_status start(nf_optimizer *optimizer, ad_error *error)
+static ad_status start(nf_optimizer *optimizer, const nf__optimizer_defaults *defaults, ad_error *error)
 {
-    ad_status status = resolve(&optimizer->o, error);
+    optimizer->name = ad_strdup(optimizer->o.name ? optimizer->o.name : "adam");
+    if (!optimizer->name) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for an optimiser");
+    optimizer->o.name = optimizer->name;
+    ad_status status = resolve(optimizer, defaults, error);
     if (status) return status;
-    optimizer->set = set_of(optimizer->dtype);
-    optimizer->type = &optimizer->set->type[optimizer->o.kind];
-    size_t numbers = optimizer->type->states + optimizer->o.window;
-    size_t bytes = numbers * ad_dtype_size(optimizer->dtype);
+    const nf_optimizer_type *type = optimizer->type;
+    size_t states = type->states_of ? type->states_of(type, optimizer->argument) : type->states;
+    size_t bytes = states * ad_dtype_size(optimizer->dtype);
+    optimizer->squares = nf__optimizers(optimizer->dtype)->squares;
     optimizer->state = ad_alloc_aligned(optimizer->count, bytes);
     optimizer->partial = ad_alloc(optimizer->count / CHUNK + 1, sizeof *optimizer->partial);
     if (!optimizer->state || !optimizer->partial)
@@ -115,19 +103,25 @@ static ad_status start(nf_optimizer *optimizer, ad_error *error)
     return AD_OK;
 }
 
-nf_optimizer *nf_optimizer_new(const nf_optimizer_options *options, size_t count, ad_dtype dtype, ad_error *error)
+static nf_optimizer *make(const nf_optimizer_options *options, const nf__optimizer_defaults *defaults, size_t count,
+                          ad_dtype dtype, ad_error *error)
 {
-    ad_error own;
-    if (!error) error = &own;
+    ad_error unwanted;
+    if (!error) error = &unwanted;
     nf_optimizer *optimizer = ad_alloc(1, sizeof *optimizer);
     if (!optimizer) {
         ad_error_set(error, AD_ERROR_MEMORY, "out of memory for an optimiser");
         return NULL;
     }
     *optimizer = (nf_optimizer){.o = options ? *options : (nf_optimizer_options){0}, .count = count, .dtype = dtype};
-    if (start(optimizer, error) == AD_OK) return optimizer;
+    if (start(optimizer, defaults, error) == AD_OK) return optimizer;
     nf_optimizer_free(optimizer);
     return NULL;
+}
+
+nf_optimizer *nf_optimizer_new(const nf_optimizer_options *options, size_t count, ad_dtype dtype, ad_error *error)
+{
+    return make(options, NULL, count, dtype, error);
 }
 
 void nf_optimizer_free(nf_optimizer *optimizer)
@@ -135,37 +129,62 @@ void nf_optimizer_free(nf_optimizer *optimizer)
     if (!optimizer) return;
     ad_free(optimizer->partial);
     ad_free_aligned(optimizer->state);
+    ad_free(optimizer->name);
     ad_free(optimizer);
 }
 
-nf_optimizer *nf__optimizer_take(nf_optimizer *resume, const nf_optimizer_options *options, size_t count,
-                                 ad_dtype dtype, ad_error *error)
+nf_optimizer *nf__optimizer_take(nf_optimizer *resume, const nf_optimizer_options *options,
+                                 const nf__optimizer_defaults *defaults, size_t count, ad_dtype dtype, ad_error *error)
 {
-    if (!resume) return nf_optimizer_new(options, count, dtype, error);
+    if (!resume) return make(options, defaults, count, dtype, error);
     if (resume->count == count && resume->dtype == dtype) return resume;
     ad_error_set(error, AD_ERROR_ARGUMENT, "the optimiser to resume is for %zu %s parameters; this flow has %zu of %s",
                  resume->count, ad_dtype_name(resume->dtype), count, ad_dtype_name(dtype));
     return NULL;
 }
 
+/* ---- What it remembers --------------------------------------------------------------------------------------- */
+
+uint64_t nf_optimizer_steps(const nf_optimizer *optimizer)
+{
+    return optimizer->steps;
+}
+
+size_t nf_optimizer_state_size(const nf_optimizer *optimizer)
+{
+    return optimizer->state_bytes + sizeof optimizer->steps;
+}
+
+void nf_optimizer_save(const nf_optimizer *optimizer, void *state)
+{
+    memcpy(state, optimizer->state, optimizer->state_bytes);
+    memcpy((char *)state + optimizer->state_bytes, &optimizer->steps, sizeof optimizer->steps);
+}
+
+void nf_optimizer_restore(nf_optimizer *optimizer, const void *state)
+{
+    memcpy(optimizer->state, state, optimizer->state_bytes);
+    memcpy(&optimizer->steps, (const char *)state + optimizer->state_bytes, sizeof optimizer->steps);
+}
+
 /* ---- Steps --------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     const nf_optimizer *optimizer;
-    nf__step step;
+    nf_optimizer_update update;
 } work;
 
 static size_t chunk_end(const work *at, size_t chunk)
 {
     size_t end = (chunk + 1) * CHUNK;
-    return end < at->step.count ? end : at->step.count;
+    return end < at->update.count ? end : at->update.count;
 }
 
 static void sum_chunk(void *context, size_t chunk, int worker)
 {
     (void)worker;
     const work *at = context;
-    at->optimizer->partial[chunk] = at->optimizer->set->squares(at->step.gradient, chunk * CHUNK, chunk_end(at, chunk));
+    at->optimizer->partial[chunk] = at->optimizer->squares(at->update.gradient, chunk * CHUNK, chunk_end(at, chunk));
 }
 
 /* Moments of unused weights decay towards zero, and arithmetic on subnormal numbers is some hundred times slower. */
@@ -199,7 +218,7 @@ static void run_chunk(void *context, size_t chunk, int worker)
     (void)worker;
     const work *at = context;
     unsigned before = flush_subnormals();
-    at->optimizer->type->run(&at->step, chunk * CHUNK, chunk_end(at, chunk));
+    at->optimizer->type->update[at->optimizer->dtype](&at->update, chunk * CHUNK, chunk_end(at, chunk));
     restore_subnormals(before);
 }
 
@@ -209,13 +228,15 @@ ad_status nf_optimizer_step(nf_optimizer *optimizer, void *parameters, const voi
     const nf_optimizer_options *o = &optimizer->o;
     size_t chunks = (optimizer->count + CHUNK - 1) / CHUNK;
     work at = {optimizer,
-               {.o = o,
+               {.type = optimizer->type,
+                .argument = optimizer->argument,
                 .count = optimizer->count,
-                .t = optimizer->steps + 1,
-                .w = parameters,
-                .gradient = gradient,
+                .step = optimizer->steps + 1,
+                .learning_rate = learning_rate,
+                .weight_decay = o->weight_decay,
                 .decay = optimizer->type->decays ? 0 : o->weight_decay,
-                .rate = learning_rate,
+                .gradient = gradient,
+                .parameter = parameters,
                 .state = optimizer->state}};
     double sum = 0;
     ad_pool_run(pool, chunks, sum_chunk, &at);
@@ -224,7 +245,7 @@ ad_status nf_optimizer_step(nf_optimizer *optimizer, void *parameters, const voi
     if (norm) *norm = length;
     if (!isfinite(length))
         return ad_error_set(error, AD_ERROR_NUMERIC, "optimizer: the gradient's norm is not finite: %g", length);
-    at.step.clip_factor = length > o->clip ? o->clip / length : 1;
+    at.update.scale = length > o->clip ? o->clip / length : 1;
     ad_pool_run(pool, chunks, run_chunk, &at);
     optimizer->steps++;
     return AD_OK;

@@ -1,5 +1,5 @@
-/* The optimisers: each is the formula for one parameter, as models.h gives it. As the ops, this file is compiled for
- * each instruction set and dtype. */
+/* Weir's own optimisers: each is the formula for one parameter, as <weir/optimizer.h> gives it, and a row of the table
+ * at the end. As the ops, this file is compiled for each instruction set and dtype. */
 #include "training/kernel.h"
 #include "training/optimizer.h"
 
@@ -13,23 +13,42 @@ typedef struct {
     real adamax_rate;                           /* rate / (1-β1ᵗ) */
 } numbers;
 
-static numbers numbers_of(const nf__step *s)
+/* Arguments are in the order of the tables below. */
+static numbers sgd_numbers(const nf_optimizer_update *at)
 {
-    const nf_optimizer_options *o = s->o;
-    const double first = 1 - pow(o->beta1, (double)s->t), second = 1 - pow(o->beta2, (double)s->t);
-    return (numbers){.rate = (real)s->rate,
-                     .momentum = (real)o->momentum,
-                     .epsilon = (real)o->epsilon,
-                     .beta1 = (real)o->beta1,
-                     .rest1 = (real)(1 - o->beta1),
-                     .beta2 = (real)o->beta2,
-                     .rest2 = (real)(1 - o->beta2),
-                     .rho = (real)o->rho,
-                     .rest = (real)(1 - o->rho),
-                     .kept = (real)(1 - s->rate * o->weight_decay),
-                     .adam_rate = (real)(s->rate * sqrt(second) / first),
-                     .adamw_epsilon = (real)(o->epsilon * sqrt(second)),
-                     .adamax_rate = (real)(s->rate / first)};
+    return (numbers){.rate = (real)at->learning_rate};
+}
+
+static numbers momentum_numbers(const nf_optimizer_update *at)
+{
+    return (numbers){.rate = (real)at->learning_rate, .momentum = (real)at->argument[0]};
+}
+
+static numbers adagrad_numbers(const nf_optimizer_update *at)
+{
+    return (numbers){.rate = (real)at->learning_rate, .epsilon = (real)at->argument[0]};
+}
+
+static numbers rmsprop_numbers(const nf_optimizer_update *at)
+{
+    const double rho = at->argument[0], epsilon = at->argument[1];
+    return (numbers){
+        .rate = (real)at->learning_rate, .rho = (real)rho, .rest = (real)(1 - rho), .epsilon = (real)epsilon};
+}
+
+static numbers adam_numbers(const nf_optimizer_update *at)
+{
+    const double rate = at->learning_rate, beta1 = at->argument[0], beta2 = at->argument[1], epsilon = at->argument[2];
+    const double first = 1 - pow(beta1, (double)at->step), second = 1 - pow(beta2, (double)at->step);
+    return (numbers){.epsilon = (real)epsilon,
+                     .beta1 = (real)beta1,
+                     .rest1 = (real)(1 - beta1),
+                     .beta2 = (real)beta2,
+                     .rest2 = (real)(1 - beta2),
+                     .kept = (real)(1 - rate * at->weight_decay),
+                     .adam_rate = (real)(rate * sqrt(second) / first),
+                     .adamw_epsilon = (real)(epsilon * sqrt(second)),
+                     .adamax_rate = (real)(rate / first)};
 }
 
 /* ---- For one parameter --------------------------------------------------------------------------------------- */
@@ -96,51 +115,57 @@ static inline void adamax(const numbers *c, real g, real *w, real *m, real *u)
 /* ---- For all of them ----------------------------------------------------------------------------------------- */
 
 /* The arguments are what the formula changes, of parameter i. */
-#define RUN(name, ...)                                                                                                 \
-    static void run_##name(const nf__step *step, size_t begin, size_t end)                                             \
+#define UPDATE(name, family, ...)                                                                                      \
+    static void update_##name(const nf_optimizer_update *at, size_t begin, size_t end)                                 \
     {                                                                                                                  \
-        const numbers c = numbers_of(step);                                                                            \
-        const real factor = (real)step->clip_factor, decay = (real)step->decay;                                        \
-        const real *gradient = step->gradient;                                                                         \
-        real *w = step->w, *state = step->state;                                                                       \
-        const size_t count = step->count;                                                                              \
+        const numbers c = family##_numbers(at);                                                                        \
+        const real scale = (real)at->scale, decay = (real)at->decay;                                                   \
+        const real *gradient = at->gradient;                                                                           \
+        real *w = at->parameter, *state = at->state;                                                                   \
+        const size_t count = at->count;                                                                                \
         (void)state, (void)count;                                                                                      \
-        AD_SIMD for (size_t i = begin; i < end; i++) name(&c, factor *gradient[i] + decay * w[i], __VA_ARGS__);        \
+        AD_SIMD for (size_t i = begin; i < end; i++) name(&c, scale *gradient[i] + decay * w[i], __VA_ARGS__);         \
     }
 
 #define FIRST  &state[i]
 #define SECOND &state[count + i]
-RUN(sgd, &w[i])
-RUN(momentum, &w[i], FIRST)
-RUN(nesterov, &w[i], FIRST)
-RUN(adagrad, &w[i], FIRST)
-RUN(rmsprop, &w[i], FIRST)
-RUN(adadelta, &w[i], FIRST, SECOND)
-RUN(adam, &w[i], FIRST, SECOND)
-RUN(adamw, &w[i], FIRST, SECOND)
-RUN(adamax, &w[i], FIRST, SECOND)
+UPDATE(sgd, sgd, &w[i])
+UPDATE(momentum, momentum, &w[i], FIRST)
+UPDATE(nesterov, momentum, &w[i], FIRST)
+UPDATE(adagrad, adagrad, &w[i], FIRST)
+UPDATE(rmsprop, rmsprop, &w[i], FIRST)
+UPDATE(adadelta, rmsprop, &w[i], FIRST, SECOND)
+UPDATE(adam, adam, &w[i], FIRST, SECOND)
+UPDATE(adamw, adam, &w[i], FIRST, SECOND)
+UPDATE(adamax, adam, &w[i], FIRST, SECOND)
+
+static size_t window_states(const nf_optimizer_type *self, const double *argument)
+{
+    (void)self;
+    return (size_t)argument[0];
+}
 
 /* The last `window` squares of each, the newest in the place of the oldest. */
-static void run_adagrad_window(const nf__step *step, size_t begin, size_t end)
+static void update_adagrad_window(const nf_optimizer_update *at, size_t begin, size_t end)
 {
     enum { BLOCK = 256 };
-    const numbers c = numbers_of(step);
-    const real factor = (real)step->clip_factor, decay = (real)step->decay;
-    const size_t count = step->count, window = step->o->window;
+    const real rate = (real)at->learning_rate, epsilon = (real)at->argument[1];
+    const real scale = (real)at->scale, decay = (real)at->decay;
+    const size_t count = at->count, window = (size_t)at->argument[0];
     for (; begin < end; begin += BLOCK) {
         const size_t n = end - begin < BLOCK ? end - begin : BLOCK;
-        const real *gradient = (const real *)step->gradient + begin;
-        real *w = (real *)step->w + begin, *squares = (real *)step->state + begin;
-        real *newest = squares + step->t % window * count, g[BLOCK], sum[BLOCK];
+        const real *gradient = (const real *)at->gradient + begin;
+        real *w = (real *)at->parameter + begin, *squares = (real *)at->state + begin;
+        real *newest = squares + at->step % window * count, g[BLOCK], sum[BLOCK];
         AD_SIMD for (size_t i = 0; i < n; i++)
         {
-            g[i] = factor * gradient[i] + decay * w[i];
+            g[i] = scale * gradient[i] + decay * w[i];
             newest[i] = g[i] * g[i];
-            sum[i] = c.epsilon;
+            sum[i] = epsilon;
         }
         for (size_t k = 0; k < window; k++, squares += count)
             AD_SIMD for (size_t i = 0; i < n; i++) sum[i] += squares[i];
-        AD_SIMD for (size_t i = 0; i < n; i++) w[i] -= c.rate * g[i] / sqrt(sum[i]);
+        AD_SIMD for (size_t i = 0; i < n; i++) w[i] -= rate * g[i] / sqrt(sum[i]);
     }
 }
 
@@ -159,30 +184,90 @@ static double squares(const void *gradient, size_t begin, size_t end)
 
 /* ---- The table ----------------------------------------------------------------------------------------------- */
 
-#define ADAM .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8
+#define PART(name_, initial, what)                                                                                     \
+    {                                                                                                                  \
+        .name = name_, .value = (initial), .high = 0.999999, .kind = NF_NUMBER, .help = what                           \
+    }
+#define EPSILON(initial)                                                                                               \
+    {                                                                                                                  \
+        .name = "epsilon", .value = (initial), .low = 1e-30, .high = 1e30, .kind = NF_NUMBER,                          \
+        .help = "what keeps a divisor from zero"                                                                       \
+    }
+static const nf_argument momentum_arguments[] = {PART("momentum", 0.9, "part of the last step in the next"), {0}};
+static const nf_argument adagrad_arguments[] = {EPSILON(1e-6), {0}};
+static const nf_argument window_arguments[] = {
+    {.name = "window", .value = 10, .low = 1, .high = 1000, .kind = NF_COUNT, .help = "steps remembered"},
+    EPSILON(0.1),
+    {0}};
+static const nf_argument rmsprop_arguments[] = {
+    PART("rho", 0.9, "how slowly the size of gradients is forgotten"), EPSILON(1e-6), {0}};
+static const nf_argument adadelta_arguments[] = {
+    PART("rho", 0.95, "how slowly the size of gradients is forgotten"), EPSILON(1e-6), {0}};
+static const nf_argument adam_arguments[] = {PART("beta1", 0.9, "how slowly gradients are forgotten"),
+                                             PART("beta2", 0.999, "how slowly their size is forgotten"),
+                                             EPSILON(1e-8),
+                                             {0}};
+
+#define BITS (AD_REAL_BITS == 32 ? AD_F32 : AD_F64)
+static const nf_optimizer_type types[] = {
+    {.name = "adam",
+     .help = "steps of the mean gradient, over the root of its mean square (Kingma & Ba 2015)",
+     .argument = adam_arguments,
+     .learning_rate = 1e-3,
+     .states = 2,
+     .update[BITS] = update_adam},
+    {.name = "adamw",
+     .help = "adam with weight decay apart from the gradient, 0.01 by default (Loshchilov & Hutter 2019)",
+     .argument = adam_arguments,
+     .learning_rate = 1e-3,
+     .weight_decay = 0.01,
+     .states = 2,
+     .decays = true,
+     .update[BITS] = update_adamw},
+    {.name = "adamax",
+     .help = "adam with the largest size of a gradient instead of its mean square (Kingma & Ba 2015)",
+     .argument = adam_arguments,
+     .learning_rate = 2e-3,
+     .states = 2,
+     .update[BITS] = update_adamax},
+    {.name = "sgd", .help = "w -= lr g: gradient descent", .learning_rate = 1e-3, .update[BITS] = update_sgd},
+    {.name = "momentum",
+     .help = "v = momentum v - lr g, w += v: gradient descent that goes on",
+     .argument = momentum_arguments,
+     .learning_rate = 1e-3,
+     .states = 1,
+     .update[BITS] = update_momentum},
+    {.name = "nesterov",
+     .help = "momentum that looks ahead (Sutskever et al. 2013)",
+     .argument = momentum_arguments,
+     .learning_rate = 1e-3,
+     .states = 1,
+     .update[BITS] = update_nesterov},
+    {.name = "adagrad",
+     .help = "gradients over the root of the sum of all their squares (Duchi et al. 2011)",
+     .argument = adagrad_arguments,
+     .learning_rate = 1,
+     .states = 1,
+     .update[BITS] = update_adagrad},
+    {.name = "adagrad_window",
+     .help = "adagrad with the squares of the last steps only, as PyMC3's",
+     .argument = window_arguments,
+     .learning_rate = 1e-3,
+     .states_of = window_states,
+     .update[BITS] = update_adagrad_window},
+    {.name = "rmsprop",
+     .help = "gradients over the root of their mean square (Tieleman & Hinton 2012)",
+     .argument = rmsprop_arguments,
+     .learning_rate = 1,
+     .states = 1,
+     .update[BITS] = update_rmsprop},
+    {.name = "adadelta",
+     .help = "rmsprop whose steps are as large as the last ones (Zeiler 2012)",
+     .argument = adadelta_arguments,
+     .learning_rate = 1,
+     .states = 2,
+     .update[BITS] = update_adadelta},
+};
 
 extern const nf__optimizer_set AD_NAME(nf__optimizers);
-const nf__optimizer_set AD_NAME(nf__optimizers) = {
-    .type =
-        {
-            [NF_ADAM] = {"adam", {.learning_rate = 1e-3, ADAM}, .states = 2, .run = run_adam},
-            [NF_ADAMW] = {"adamw",
-                          {.learning_rate = 1e-3, ADAM, .weight_decay = 0.01},
-                          .states = 2,
-                          .decays = true,
-                          .run = run_adamw},
-            [NF_ADAMAX] = {"adamax", {.learning_rate = 2e-3, ADAM}, .states = 2, .run = run_adamax},
-            [NF_SGD] = {"sgd", {.learning_rate = 1e-3}, .run = run_sgd},
-            [NF_MOMENTUM] = {"momentum", {.learning_rate = 1e-3, .momentum = 0.9}, .states = 1, .run = run_momentum},
-            [NF_NESTEROV] = {"nesterov", {.learning_rate = 1e-3, .momentum = 0.9}, .states = 1, .run = run_nesterov},
-            [NF_ADAGRAD] = {"adagrad", {.learning_rate = 1, .epsilon = 1e-6}, .states = 1, .run = run_adagrad},
-            [NF_ADAGRAD_WINDOW] = {"adagrad_window",
-                                   {.learning_rate = 1e-3, .epsilon = 0.1, .window = 10},
-                                   .run = run_adagrad_window},
-            [NF_RMSPROP] =
-                {"rmsprop", {.learning_rate = 1, .rho = 0.9, .epsilon = 1e-6}, .states = 1, .run = run_rmsprop},
-            [NF_ADADELTA] =
-                {"adadelta", {.learning_rate = 1, .rho = 0.95, .epsilon = 1e-6}, .states = 2, .run = run_adadelta},
-        },
-    .squares = squares,
-};
+const nf__optimizer_set AD_NAME(nf__optimizers) = {types, sizeof types / sizeof *types, squares};

@@ -1,6 +1,5 @@
 /* Several starts: the likelihood of a flow has many local optima, and which one training ends in is decided early. So
  * train from several initial weights for a tenth of the epochs, and go on with the best. */
-#include "training/optimizer.h"
 #include "training/fit.h"
 
 #include <math.h>
@@ -13,14 +12,13 @@ typedef struct {
     size_t history_room;
     double best_nll;
     size_t best_epoch;
-    uint64_t steps;
 } snapshot;
 
 static bool open_snapshot(const nf__training *t, snapshot *s)
 {
     size_t bytes = nf__parameter_bytes(t);
     *s = (snapshot){.parameters = ad_alloc(bytes, 1),
-                    .moments = ad_alloc(t->optimizer->state_bytes, 1),
+                    .moments = ad_alloc(nf_optimizer_state_size(t->optimizer), 1),
                     .best = ad_alloc(bytes, 1),
                     .average = ad_alloc(t->average ? nf__trained_bytes(t) : 0, 1)};
     return s->parameters && s->moments && s->best && s->average;
@@ -43,18 +41,20 @@ static void copy(nf__training *t, snapshot *s, bool back)
         size_t bytes;
     } part[] = {
         {nf_flow_parameters(t->flow), s->parameters, nf__parameter_bytes(t)},
-        {t->optimizer->state, s->moments, t->optimizer->state_bytes},
         {t->best, s->best, nf__parameter_bytes(t)},
         {t->average, s->average, t->average ? nf__trained_bytes(t) : 0},
         {&t->now, &s->now, sizeof s->now},
         {&t->report->best_nll, &s->best_nll, sizeof s->best_nll},
         {&t->report->best_epoch, &s->best_epoch, sizeof s->best_epoch},
-        {&t->optimizer->steps, &s->steps, sizeof s->steps},
     };
     const size_t rows = t->now.rows; /* all starts count */
     for (size_t i = 0; i < sizeof part / sizeof *part; i++)
         if (part[i].bytes > 0)
             memcpy(back ? part[i].training : part[i].kept, back ? part[i].kept : part[i].training, part[i].bytes);
+    if (back)
+        nf_optimizer_restore(t->optimizer, s->moments);
+    else
+        nf_optimizer_save(t->optimizer, s->moments);
     t->now.rows = rows;
 }
 

@@ -13,17 +13,18 @@ typedef union {
 typedef struct {
     nf_flow *flow;
     const nf_target *target;
-    nf_objective kind;
-    size_t rows, group; /* draws a step, and in a group */
+    nf_objective what;
+    size_t rows, group; /* draws a step, and in a group: all of them where there are no groups */
     bool tempered;      /* β is not 1, or changes */
     double beta;        /* of the next step */
 
     ad_plan *weigh; /* log w of each draw; NULL where draws aren't weighted */
     ad_plan *step;  /* loss and gradient */
     nf__vi_number bound_beta, step_loss;
-    void *gradient;    /* of and like the trained parameters */
-    void *log_weights; /* [rows], as the next one */
-    void *weights;     /* of each draw in the step */
+    void *gradient;        /* of and like the trained parameters */
+    void *log_weights;     /* [rows], as the next one */
+    void *weights;         /* of each draw in the step */
+    double *group_numbers; /* log weights and weights of a group */
 } nf__vi_objective;
 
 /* flow … beta are the caller's; the rest is made here. */

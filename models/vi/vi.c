@@ -16,6 +16,7 @@ typedef struct {
     nf_flow *flow;
     nf__vi_objective objective;
     nf_optimizer *optimizer;
+    nf_schedule schedule;
     double *recent; /* [WINDOW], the losses of the last iterations, at iteration % WINDOW */
     void *before;   /* parameters before the point to come: its mean loss speaks for them, and not for what follows */
     void *best;     /* those before the best point in history */
@@ -36,7 +37,7 @@ static double seconds_now(void)
 
 /* ---- Before the first step ------------------------------------------------------------------------------------ */
 
-static ad_status resolve(nf_vi_options *o, ad_error *error)
+static ad_status resolve(nf_vi_options *o, nf_objective *objective, nf_schedule *schedule, ad_error *error)
 {
     if (!o->iters) o->iters = 10000;
     if (!o->mc) o->mc = 100;
@@ -44,11 +45,6 @@ static ad_status resolve(nf_vi_options *o, ad_error *error)
     if (!o->draws) o->draws = 20000;
     if (o->beta == 0) o->beta = 1;
     if (o->beta_start == 0) o->beta_start = 0.01;
-    if ((unsigned)o->objective >= NF_OBJECTIVES)
-        return ad_error_set(error, AD_ERROR_ARGUMENT, "objective: there is no number %d", (int)o->objective);
-    if (o->schedule == NF_DEFAULT_SCHEDULE) o->schedule = NF_CONSTANT;
-    if ((unsigned)o->schedule >= NF_SCHEDULES)
-        return ad_error_set(error, AD_ERROR_ARGUMENT, "schedule: there is no number %d", (int)o->schedule);
     if (!(o->beta > 0) || !(o->beta_start > 0) || !isfinite(o->beta + o->beta_start))
         return ad_error_set(error, AD_ERROR_ARGUMENT, "beta: expected positive numbers, got %g, from %g on", o->beta,
                             o->beta_start);
@@ -57,12 +53,8 @@ static ad_status resolve(nf_vi_options *o, ad_error *error)
     if (o->mc >= UINT32_MAX / o->importance)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "mc: expected fewer than 2^32 draws a step, got %zu of %zu",
                             o->mc, o->importance);
-    return AD_OK;
-}
-
-static double get(const inference *v, const void *values, size_t i)
-{
-    return nf_flow_dtype(v->flow) == AD_F32 ? (double)((const float *)values)[i] : ((const double *)values)[i];
+    ad_status status = nf_objective_parse(o->objective ? o->objective : "elbo", objective, error);
+    return status ? status : nf_schedule_parse(o->schedule ? o->schedule : "constant", schedule, error);
 }
 
 /* Noise that no draw has. */
@@ -101,21 +93,23 @@ static size_t parameter_bytes(const inference *v)
 
 static ad_status start(inference *v, const nf_target *target, ad_error *error)
 {
-    ad_status status = resolve(&v->o, error);
+    nf_objective objective;
+    ad_status status = resolve(&v->o, &objective, &v->schedule, error);
     if (status != AD_OK) return status;
     jitter(v);
     status = nf__vi_check(v->flow, target, v->o.seed, error);
     if (status != AD_OK) return status;
-    bool grouped = v->o.objective == NF_IWAE || v->o.objective == NF_DREG;
+    const bool grouped = objective.type->groups;
+    const size_t rows = v->o.mc * (grouped ? v->o.importance : 1);
     v->objective = (nf__vi_objective){.flow = v->flow,
                                       .target = target,
-                                      .kind = v->o.objective,
-                                      .rows = v->o.mc * (grouped ? v->o.importance : 1),
-                                      .group = grouped ? v->o.importance : 1,
+                                      .what = objective,
+                                      .rows = rows,
+                                      .group = grouped ? v->o.importance : rows,
                                       .tempered = v->o.anneal > 0 || v->o.beta != 1};
     status = nf__vi_objective_open(&v->objective, error);
     if (status != AD_OK) return status;
-    v->optimizer = nf__optimizer_take(v->o.resume, &v->o.optimizer, nf_flow_parameter_count(v->flow),
+    v->optimizer = nf__optimizer_take(v->o.resume, &v->o.optimizer, NULL, nf_flow_parameter_count(v->flow),
                                       nf_flow_dtype(v->flow), error);
     if (!v->optimizer) return error->status;
     size_t interval = (v->o.iters + POINTS - 1) / POINTS;
@@ -175,7 +169,10 @@ static ad_status add_point(inference *v, ad_error *error)
 {
     const void *w = nf_flow_parameters(v->flow);
     double squares = 0, n = (double)v->in_point;
-    for (size_t i = 0; i < nf_flow_parameter_count(v->flow); i++) squares += get(v, w, i) * get(v, w, i);
+    for (size_t i = 0; i < nf_flow_parameter_count(v->flow); i++) {
+        double element = ad_element(nf_flow_dtype(v->flow), w, i);
+        squares += element * element;
+    }
     nf_vi_point point = {v->now.iteration, v->point.loss / n, v->point.gradient_norm / n, sqrt(squares),
                          v->objective.beta};
     v->report->history[v->report->n_history++] = point;
@@ -196,10 +193,12 @@ static ad_status step(inference *v, ad_error *error)
     const nf_vi_options *o = &v->o;
     double loss, norm = NAN, grown = (double)(v->now.iteration + 1) / (double)o->anneal;
     v->objective.beta = v->now.iteration < o->anneal ? o->beta_start + (o->beta - o->beta_start) * grown : o->beta;
-    v->now.learning_rate = nf_scheduled_rate(o->schedule, nf_optimizer_settings(v->optimizer)->learning_rate, o->warmup,
-                                             v->now.iteration, o->iters);
-    const ad_run run = {
-        .rows = v->objective.rows, .seed = o->seed, .step = v->optimizer->steps % UINT32_MAX, .pool = o->pool};
+    v->now.learning_rate = nf_scheduled_rate(&v->schedule, nf_optimizer_settings(v->optimizer)->learning_rate,
+                                             o->warmup, v->now.iteration, o->iters);
+    const ad_run run = {.rows = v->objective.rows,
+                        .seed = o->seed,
+                        .step = nf_optimizer_steps(v->optimizer) % UINT32_MAX,
+                        .pool = o->pool};
     ad_status status = nf__vi_objective_run(&v->objective, &run, &loss, error);
     if (status != AD_OK) return status;
     status = isfinite(loss) ? nf_optimizer_step(v->optimizer, nf_flow_parameters(v->flow), v->objective.gradient,

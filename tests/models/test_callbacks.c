@@ -64,7 +64,7 @@ START_TEST(difference_of_parameters)
     const double q[] = {1, -2, 0}, p[] = {1.5, -2, 1e-6};
     const double expected = measures[_i].expected;
     for (int below = 0; below < 2; below++) {
-        nf_convergence c = {.callback = {nf_check_parameters_convergence, .every = 10},
+        nf_convergence c = {.callback = {nf_stop_when_converged, .every = 10},
                             .tolerance = expected > 0 ? expected * (below ? 0.99 : 1.01) : 1e-9,
                             .absolute = measures[_i].absolute,
                             .norm = measures[_i].norm};
@@ -85,7 +85,7 @@ END_TEST
 /* Every 100 iterations, relative, the largest, below 1e-3. */
 START_TEST(convergence_by_default)
 {
-    nf_convergence c = {.callback.call = nf_check_parameters_convergence};
+    nf_convergence c = {.callback.call = nf_stop_when_converged};
     double p[] = {1, 100};
     size_t stopped = 0;
     for (size_t i = 1; !stopped && i < 1000; i++) {
@@ -96,7 +96,7 @@ START_TEST(convergence_by_default)
     }
     ck_assert_uint_eq(stopped, 400); /* until 300 p[0] moves by 2e-3 */
     nf_convergence_free(&c);
-    nf_convergence nan = {.callback = {nf_check_parameters_convergence, .every = 1}};
+    nf_convergence nan = {.callback = {nf_stop_when_converged, .every = 1}};
     p[1] = NAN;
     for (size_t i = 1; i < 5; i++) {
         const nf_iteration now = at(i, p, NULL, 2);
@@ -156,7 +156,7 @@ START_TEST(memory_runs_out)
     bool denied = true;
     for (size_t allowed = 0; denied; allowed++) {
         nf_tracker tracker = {.callback = {nf_track}};
-        nf_convergence convergence = {.callback = {nf_check_parameters_convergence, .every = 1}, .tolerance = 1e-9};
+        nf_convergence convergence = {.callback = {nf_stop_when_converged, .every = 1}, .tolerance = 1e-9};
         nf_callback *list[] = {&tracker.callback, &convergence.callback, NULL};
         memory_limit(allowed);
         bool going = true;
@@ -194,8 +194,8 @@ START_TEST(sees_the_training)
     nf_fit_options o = {.epochs = EPOCHS,
                         .batch = N / 2,
                         .val_fraction = -1,
-                        .optimizer = {.kind = NF_SGD, .learning_rate = 0.01, .clip = -1},
-                        .schedule = NF_CONSTANT,
+                        .optimizer = {.name = "sgd", .learning_rate = 0.01, .clip = -1},
+                        .schedule = "constant",
                         .callbacks =
                             (nf_callback *[]){&loc.callback, &gradient.callback, &loss.callback, &stop.callback, NULL}};
     nf_fit_report report;

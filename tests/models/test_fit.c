@@ -7,8 +7,8 @@
 #include <math.h>
 
 /* Plain gradient descent, and on all rows at once. */
-#define DESCENT  .optimizer.kind = NF_SGD, .optimizer.clip = -1
-#define STEADY   .schedule = NF_CONSTANT
+#define DESCENT  .optimizer.name = "sgd", .optimizer.clip = -1
+#define STEADY   .schedule = "constant"
 #define ALL_ROWS .val_fraction = -1, .batch = SIZE_MAX
 
 static double parameter_at(const nf_flow *flow, size_t i)
@@ -48,48 +48,57 @@ static void gradient_by_hand(const double *x, const double w[4], double g[4])
     }
 }
 
+/* What is trained with, and the numbers that its optimiser's name has in it. */
+typedef struct {
+    nf_fit_options o;
+    double momentum, beta2; /* beta2: of Adam; 0: momentum */
+} recipe;
+
 /* Kingma & Ba 2015, as at the end of section 2; or momentum. On all rows, a step is an epoch. */
-static void train_by_hand(const double *x, const nf_fit_options *options, double w[4])
+static void train_by_hand(const double *x, const nf_fit_options *options, double momentum, double beta2, double w[4])
 {
     const nf_optimizer_options *o = &options->optimizer;
     double m[4] = {0}, v[4] = {0}, g[4], a[4] = {w[0], w[1], w[2], w[3]}, steps = (double)options->epochs;
     for (double t = 1; t <= steps; t++) {
         gradient_by_hand(x, w, g);
         double norm = sqrt(g[0] * g[0] + g[1] * g[1] + g[2] * g[2] + g[3] * g[3]), rate = o->learning_rate;
-        if (options->schedule != NF_CONSTANT) rate *= (1 + cos(acos(-1) * (t - 1) / steps)) / 2;
+        if (!options->schedule || strcmp(options->schedule, "constant") != 0)
+            rate *= (1 + cos(acos(-1) * (t - 1) / steps)) / 2;
         for (int i = 0; i < 4; i++) {
             if (o->clip > 0 && norm > o->clip) g[i] *= o->clip / norm;
             g[i] += o->weight_decay * w[i];
-            m[i] = o->kind == NF_ADAM ? 0.9 * m[i] + 0.1 * g[i] : o->momentum * m[i] + rate * g[i];
-            v[i] = o->beta2 * v[i] + (1 - o->beta2) * g[i] * g[i];
-            double adam_rate = rate * sqrt(1 - pow(o->beta2, t)) / (1 - pow(0.9, t));
-            w[i] -= o->kind == NF_ADAM ? adam_rate * m[i] / (sqrt(v[i]) + 1e-8) : m[i];
+            m[i] = beta2 > 0 ? 0.9 * m[i] + 0.1 * g[i] : momentum * m[i] + rate * g[i];
+            v[i] = beta2 * v[i] + (1 - beta2) * g[i] * g[i];
+            double adam_rate = rate * sqrt(1 - pow(beta2, t)) / (1 - pow(0.9, t));
+            w[i] -= beta2 > 0 ? adam_rate * m[i] / (sqrt(v[i]) + 1e-8) : m[i];
             a[i] += (1 - fmin(options->ema, (1 + t) / (10 + t))) * (w[i] - a[i]);
         }
     }
     for (int i = 0; i < 4 && options->ema > 0; i++) w[i] = a[i];
 }
 
-static const nf_fit_options recipes[] = {
-    {DESCENT, ALL_ROWS, STEADY},
-    {DESCENT, ALL_ROWS, STEADY, .optimizer.weight_decay = 0.1},
-    {ALL_ROWS, STEADY, .optimizer = {NF_MOMENTUM, .momentum = 0.9, .clip = -1}},
-    {ALL_ROWS, .optimizer = {NF_MOMENTUM, .momentum = 0.5, .clip = -1}, .schedule = NF_COSINE},
-    {ALL_ROWS, STEADY, .optimizer = {NF_SGD, .clip = 0.5}},
-    {ALL_ROWS, STEADY, .optimizer = {NF_SGD, .clip = 1e6}},
-    {ALL_ROWS, STEADY, .optimizer = {NF_MOMENTUM, .momentum = 0.9, .clip = 0.5, .weight_decay = 0.1}},
-    {ALL_ROWS, STEADY, .optimizer = {NF_ADAM, .clip = -1, .beta2 = 0.999}},
-    {ALL_ROWS, STEADY, .optimizer = {NF_ADAM, .clip = -1, .beta2 = 0.5}},
-    {ALL_ROWS, .optimizer = {NF_ADAM, .clip = -1, .beta2 = 0.99}, .schedule = NF_COSINE},
-    {ALL_ROWS, STEADY, .optimizer = {NF_ADAM, .clip = 1e-7, .beta2 = 0.99}}, /* so small that epsilon counts */
-    {ALL_ROWS, STEADY, .optimizer = {NF_ADAM, .clip = 0.5, .beta2 = 0.99, .weight_decay = 0.1}},
-    {DESCENT, ALL_ROWS, STEADY, .ema = 0.3}, /* in effect from the third step on */
-    {ALL_ROWS, .optimizer = {NF_ADAM, .clip = -1, .beta2 = 0.99}, .ema = 0.999},
+static const recipe recipes[] = {
+    {{DESCENT, ALL_ROWS, STEADY}},
+    {{DESCENT, ALL_ROWS, STEADY, .optimizer.weight_decay = 0.1}},
+    {{ALL_ROWS, STEADY, .optimizer = {"momentum", .clip = -1}}, .momentum = 0.9},
+    {{ALL_ROWS, .optimizer = {"momentum(0.5)", .clip = -1}, .schedule = "cosine"}, .momentum = 0.5},
+    {{ALL_ROWS, STEADY, .optimizer = {"sgd", .clip = 0.5}}},
+    {{ALL_ROWS, STEADY, .optimizer = {"sgd", .clip = 1e6}}},
+    {{ALL_ROWS, STEADY, .optimizer = {"momentum(momentum=0.9)", .clip = 0.5, .weight_decay = 0.1}}, .momentum = 0.9},
+    {{ALL_ROWS, STEADY, .optimizer = {"adam(beta2=0.999)", .clip = -1}}, .beta2 = 0.999},
+    {{ALL_ROWS, STEADY, .optimizer = {"adam(0.9, 0.5)", .clip = -1}}, .beta2 = 0.5},
+    {{ALL_ROWS, STEADY, .optimizer = {"adam(beta1=0.9)", .clip = -1}}, .beta2 = 0.98}, /* nf_fit()'s own */
+    {{ALL_ROWS, STEADY, .optimizer.clip = -1}, .beta2 = 0.98},
+    {{ALL_ROWS, .optimizer = {"adam(beta2=0.99)", .clip = -1}, .schedule = "cosine"}, .beta2 = 0.99},
+    {{ALL_ROWS, STEADY, .optimizer = {"adam(beta2=0.99)", .clip = 1e-7}}, .beta2 = 0.99}, /* epsilon counts */
+    {{ALL_ROWS, STEADY, .optimizer = {"adam(beta2=0.99)", .clip = 0.5, .weight_decay = 0.1}}, .beta2 = 0.99},
+    {{DESCENT, ALL_ROWS, STEADY, .ema = 0.3}}, /* in effect from the third step on */
+    {{ALL_ROWS, .optimizer = {"adam(beta2=0.99)", .clip = -1}, .ema = 0.999}, .beta2 = 0.99},
 };
 
 START_TEST(optimizers_follow_their_formulas)
 {
-    nf_fit_options o = recipes[_i];
+    nf_fit_options o = recipes[_i].o;
     o.epochs = 7;
     o.optimizer.learning_rate = 0.03;
     double *x = normals(2 * ROWS, 2, 1);
@@ -100,7 +109,7 @@ START_TEST(optimizers_follow_their_formulas)
         nf_fit_report report;
         ASSERT_OK(nf_fit(flow, x, ROWS, &o, &report, &error));
         ck_assert_uint_eq(report.best_epoch, o.epochs); /* so what is kept is the last step's */
-        train_by_hand(x, &o, w);
+        train_by_hand(x, &o, recipes[_i].momentum, recipes[_i].beta2, w);
         for (size_t i = 0; i < 4; i++)
             ck_assert_double_eq_tol(parameter_at(flow, i), w[i], dtype == AD_F32 ? 1e-5 : 1e-12);
         ad_free(report.history);
@@ -114,19 +123,21 @@ START_TEST(schedules)
 {
     enum { EPOCHS = 4, BATCH = 10, STEPS = EPOCHS * ROWS / BATCH };
     double *x = normals(2 * ROWS, 1, 2);
-    for (int schedule = NF_COSINE; schedule < NF_SCHEDULES; schedule++) {
+    for (size_t i = 0; nf_schedule_types()[i]; i++) {
+        nf_schedule schedule;
+        ASSERT_OK(nf_schedule_parse(nf_schedule_types()[i]->name, &schedule, &error));
         nf_flow *flow = new_flow("loc", 2, AD_F64);
         nf_fit_report report;
         nf_fit_options o = {DESCENT,          .optimizer.learning_rate = 0.01,
-                            .epochs = EPOCHS, .schedule = (nf_schedule)schedule,
+                            .epochs = EPOCHS, .schedule = schedule.type->name,
                             .warmup = 6,      .val_fraction = -1,
                             .batch = BATCH};
         ASSERT_OK(nf_fit(flow, x, ROWS, &o, &report, &error));
         ck_assert_uint_eq(report.last.step, STEPS);
         for (size_t e = 0; e < EPOCHS; e++) { /* of the epoch's last step */
             size_t step = (e + 1) * ROWS / BATCH - 1;
-            ck_assert_double_eq_tol(report.history[e].learning_rate,
-                                    nf_scheduled_rate((nf_schedule)schedule, 0.01, 6, step, STEPS), 1e-15);
+            ck_assert_double_eq_tol(report.history[e].learning_rate, nf_scheduled_rate(&schedule, 0.01, 6, step, STEPS),
+                                    1e-15);
         }
         ad_free(report.history);
         nf_flow_free(flow);
@@ -141,9 +152,9 @@ START_TEST(training_goes_on)
     double *x = normals(2 * ROWS, 1, 4), w[3];
     for (int i = 0; i < 3; i++) {
         nf_flow *flow = new_flow("scale-loc", 2, AD_F64);
-        nf_fit_options o = {ALL_ROWS, STEADY, .epochs = i ? 3 : 5, .optimizer = {NF_ADAM, .learning_rate = 0.1}};
+        nf_fit_options o = {ALL_ROWS, STEADY, .epochs = i ? 3 : 5, .optimizer = {"adam", .learning_rate = 0.1}};
         nf_optimizer *optimizer = nf_optimizer_new(
-            &(nf_optimizer_options){NF_ADAM, .clip = 1, .learning_rate = 0.1, .beta2 = 0.98}, 4, AD_F64, &error);
+            &(nf_optimizer_options){"adam(beta2=0.98)", .clip = 1, .learning_rate = 0.1}, 4, AD_F64, &error);
         if (i == 1) o.resume = optimizer;
         ASSERT_OK(nf_fit(flow, x, ROWS, &o, NULL, &error));
         o.epochs = 2;
@@ -169,7 +180,7 @@ START_TEST(reaches_the_maximum_likelihood)
     double *x = normals(2 * N, 1, 3), nll, expected = 1 + log(2 * acos(-1));
     for (int r = 0; r < N; r++) x[2 * r] = 2 * x[2 * r] - 3;
     nf_flow *flow = new_flow("scale-loc", 2, AD_F64);
-    nf_fit_options o = {ALL_ROWS, .optimizer.learning_rate = 0.1, .epochs = 1000, .schedule = NF_COSINE};
+    nf_fit_options o = {ALL_ROWS, .optimizer.learning_rate = 0.1, .epochs = 1000, .schedule = "cosine"};
     ASSERT_OK(nf_fit(flow, x, N, &o, NULL, &error));
     for (size_t j = 0; j < 2; j++) {
         double mean = 0, square = 0;
@@ -522,7 +533,7 @@ static nf_fit_report overfit(witness *w, nf_fit_options o)
     w->flow = new_flow("(maf(32,32)-flip)*2", 2, AD_F32);
     w->best = malloc(parameter_bytes(w->flow));
     w->last = malloc(parameter_bytes(w->flow));
-    o.optimizer.kind = NF_ADAM;
+    o.optimizer.name = "adam";
     o.epochs = 200;
     o.batch = 10;
     o.optimizer.learning_rate = 0.01;
@@ -725,7 +736,7 @@ START_TEST(diverges)
     static const double rates[] = {1e6, 1e30, 1e300};
     for (int i = 0; i < 2 * 2 * 2 * 3; i++) {
         nf_flow *flow = new_flow("(maf(16)-flip)*2", 2, i & 1 ? AD_F64 : AD_F32);
-        nf_fit_options o = {.optimizer.kind = i & 2 ? NF_SGD : NF_ADAM,
+        nf_fit_options o = {.optimizer.name = i & 2 ? "sgd" : "adam",
                             .val_fraction = i & 4 ? -1 : 0.1,
                             .optimizer.learning_rate = rates[i / 8],
                             .optimizer.clip = -1,
@@ -757,7 +768,7 @@ START_TEST(diverges_at_the_end)
     double *x = normals(2 * ROWS, 1, 8);
     for (int i = 0; i < 4; i++) {
         nf_flow *flow = new_flow("maf(16)-scale", 2, AD_F32);
-        nf_fit_options o = {.optimizer.kind = i & 2 ? NF_SGD : NF_ADAM,
+        nf_fit_options o = {.optimizer.name = i & 2 ? "sgd" : "adam",
                             .val_fraction = i & 1 ? -1 : 0.1,
                             .optimizer.learning_rate = 1e300,
                             .optimizer.clip = -1,
@@ -876,15 +887,15 @@ START_TEST(options_are_checked)
         const char *name;
     } cases[] = {
         {{.optimizer.learning_rate = -1}, "learning rate"},
-        {{.optimizer.beta2 = 1}, "beta2"},
+        {{.optimizer.name = "adam(beta2=1)"}, "beta2"},
         {{.val_fraction = 1}, "validation fraction"},
         {{.val_fraction = NAN}, "validation fraction"},
         {{.optimizer.clip = NAN}, "clip"},
-        {{.optimizer.kind = 77}, "optimizer"},
+        {{.optimizer.name = "77"}, "unknown optimizer"},
         {{.ema = 1}, "ema"},
         {{.ema = -0.1}, "ema"},
         {{.ema = NAN}, "ema"},
-        {{.schedule = 7}, "schedule"},
+        {{.schedule = "sine"}, "unknown schedule"},
     };
     double *x = normals(2 * ROWS, 1, 10);
     nf_flow *flow = new_flow("loc", 2, AD_F32);

@@ -85,7 +85,7 @@ START_TEST(mean_field)
     const double r = 0.9;
     nf_target *target = target_of("gaussian(dim=100,correlation=0.9)");
     nf_vi_options o = {
-        .objective = NF_STL, .schedule = NF_COSINE, .iters = 5000, .mc = 50, .optimizer.learning_rate = 0.02};
+        .objective = "stl", .schedule = "cosine", .iters = 5000, .mc = 50, .optimizer.learning_rate = 0.02};
     nf_flow *flow = fitted(target, "scale-loc", &o);
     normal n = normal_of(flow);
     double best = (DIM - 1) * log(1 - r * r) / 2;
@@ -110,7 +110,7 @@ START_TEST(full_rank)
     const double r = 0.9;
     nf_target *target = target_of("gaussian(dim=30,correlation=0.9)");
     nf_vi_options o = {
-        .objective = NF_STL, .schedule = NF_COSINE, .iters = 3000, .mc = 64, .optimizer.learning_rate = 0.03};
+        .objective = "stl", .schedule = "cosine", .iters = 3000, .mc = 64, .optimizer.learning_rate = 0.03};
     static const char *const formula[] = {"scale-hh*30-loc", "scale-hh*10-loc", "scale-loc"};
     double kl[3];
     for (int k = 0; k < 3; k++) {
@@ -208,7 +208,7 @@ START_TEST(eight_schools_as_published)
     ASSERT_OK(nf_nuts(target, &(nf_nuts_options){.chains = 8, .draws = 2000, .seed = 1, .target_accept = 0.95}, &nuts,
                       &error));
     means_of(nuts.values, nuts.chains, nuts.draws, of_nuts);
-    nf_vi_options o = {.objective = NF_STL, .schedule = NF_COSINE, .seed = 1, .optimizer.learning_rate = 0.005};
+    nf_vi_options o = {.objective = "stl", .schedule = "cosine", .seed = 1, .optimizer.learning_rate = 0.005};
     nf_flow *flow = fitted(target, "iaf(32)-flip-iaf(32)-scale-loc", &o);
     ASSERT_OK(nf_sample(flow, NULL, DRAWS, 1, z, NULL, NULL, &error));
     ASSERT_OK(nf_target_values(target, z, DRAWS, values, NULL, &error));
@@ -241,7 +241,7 @@ START_TEST(weights_mend_a_mean_field)
     double exact[20], khat;
     nf_vi_moments weighted[10];
     nf_target *target = target_of("eight_schools");
-    nf_vi_options o = {.iters = 5000, .schedule = NF_COSINE, .optimizer.learning_rate = 0.01};
+    nf_vi_options o = {.iters = 5000, .schedule = "cosine", .optimizer.learning_rate = 0.01};
     nf_flow *flow = fitted(target, "scale-loc", &o);
     normal n = normal_of(flow);
     ASSERT_OK(nf_vi_summarize(flow, target, 20000, 1, weighted, &khat, NULL, &error));
@@ -267,7 +267,7 @@ END_TEST
 START_TEST(a_flow_opens_the_funnel)
 {
     nf_target *target = target_of("funnel(dim=5)");
-    nf_vi_options o = {.objective = NF_STL, .schedule = NF_COSINE, .iters = 5000, .optimizer.learning_rate = 0.01};
+    nf_vi_options o = {.objective = "stl", .schedule = "cosine", .iters = 5000, .optimizer.learning_rate = 0.01};
     nf_flow *flow = fitted(target, "iaf(16)-flip-iaf(16)-scale-loc", &o);
     double rate[2];
     for (int with = 0; with < 2; with++) {

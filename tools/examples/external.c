@@ -53,7 +53,7 @@ static bool agrees(double estimate, double standard_error, double value)
 
 int main(void)
 {
-    nf_vi_options vi = {.objective = NF_STL, .schedule = NF_COSINE, .optimizer.learning_rate = 0.02, .seed = 1};
+    nf_vi_options vi = {.objective = "stl", .schedule = "cosine", .optimizer.learning_rate = 0.02, .seed = 1};
     nf_nuts_result draws;
     nf_vi_moments of_flow[SIZE];
     nf_summary of_nuts[SIZE];

@@ -102,8 +102,8 @@ int main(void)
     const regression data = design();
     const nf_target target = {
         .name = "mesquite", .site = sites, .n_site = 2, .log_density = log_density, .log_z = NAN, .data = &data};
-    nf_vi_options vi = {.objective = NF_STL,
-                        .schedule = NF_COSINE,
+    nf_vi_options vi = {.objective = "stl",
+                        .schedule = "cosine",
                         .iters = 15000,
                         .mc = 50,
                         .optimizer.learning_rate = 0.01,

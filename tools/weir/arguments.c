@@ -65,11 +65,21 @@ static void list_choices(const char *choices, char buffer[static 160])
                                    choice_at(choices, i, &length));
 }
 
+static void list_known(const struct known *known, char buffer[static 160])
+{
+    size_t filled = 0;
+    buffer[0] = '\0';
+    for (size_t i = 0; known->name(i) && filled < 160; i++)
+        filled += (size_t)snprintf(buffer + filled, 160 - filled, "%s%s", i ? " or " : "", known->name(i));
+}
+
 const char *option_expects(const struct option *option, char buffer[static 160])
 {
     const char *what = option->kind == OPTION_COUNT ? "a whole number" : "a number";
     if (option->kind == OPTION_CHOICE)
         list_choices(option->choices, buffer);
+    else if (option->known)
+        list_known(option->known, buffer);
     else if (option->kind == OPTION_TEXT)
         snprintf(buffer, 160, "%s", option->value);
     else if (option->high > 0)
@@ -110,6 +120,15 @@ static const char *file_name(const char *text, enum file_role role)
     return role == INPUT_FILE ? "/dev/stdin" : "/dev/stdout";
 }
 
+/* The name; its arguments are looked at apart, for there is more to say of them. */
+static bool is_known(const struct known *known, const char *text)
+{
+    size_t length = strcspn(text, " (");
+    for (size_t i = 0; known->name(i); i++)
+        if (strlen(known->name(i)) == length && strncmp(known->name(i), text, length) == 0) return true;
+    return false;
+}
+
 static bool parse_value(const struct option *option, const char *text, struct option_value *value)
 {
     value->text = file_name(text, option->file);
@@ -121,7 +140,7 @@ static bool parse_value(const struct option *option, const char *text, struct op
     case OPTION_NUMBER:
         return parse_number(text, &value->number) && in_range(option, value->number);
     case OPTION_TEXT:
-        return *text != '\0';
+        return option->known ? is_known(option->known, text) : *text != '\0';
     case OPTION_CHOICE:
         return find_choice(option->choices, text, &value->choice);
     }
@@ -252,6 +271,9 @@ ad_status arguments_parse(struct arguments *arguments, const struct command *com
         if (!parse_value(option, value, &arguments->values[number]))
             return ad_error_set(error, AD_ERROR_ARGUMENT, "option %s: '%s' given, expected %s", name, value,
                                 option_expects(option, expects));
+        ad_error why;
+        if (option->known && option->known->check(value, &why))
+            return ad_error_set(error, why.status, "option %s: %.900s", name, why.message);
         if (option->kind == OPTION_FLAG && strcmp(option->name, "help") == 0) return AD_OK;
     }
     return check_complete(arguments, error);

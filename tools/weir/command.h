@@ -13,6 +13,12 @@ enum option_kind { OPTION_FLAG, OPTION_COUNT, OPTION_NUMBER, OPTION_TEXT, OPTION
 /* A text that names a file: "-" stands for standard input or output. */
 enum file_role { NO_FILE, INPUT_FILE, OUTPUT_FILE };
 
+/* What the library knows by name, with arguments or without: "adam(beta2=0.98)". */
+struct known {
+    const char *(*name)(size_t i); /* NULL behind the last */
+    ad_status (*check)(const char *text, ad_error *error);
+};
+
 struct option {
     const char *name; /* after "--" */
     char letter;      /* after "-"; 0: none */
@@ -21,9 +27,10 @@ struct option {
     const char *value;   /* what help calls the value: "FILE" */
     const char *initial; /* the default, as a user would give it; NULL: none */
     bool required;
-    double low, high;    /* of counts and numbers, inclusive; high 0: no limit */
-    bool above_low;      /* low itself is excluded */
-    const char *choices; /* "adam|sgd" */
+    double low, high;          /* of counts and numbers, inclusive; high 0: no limit */
+    bool above_low;            /* low itself is excluded */
+    const char *choices;       /* "float32|float64" */
+    const struct known *known; /* of a text: what it names; NULL: anything */
     const char *help;
 };
 
@@ -105,7 +112,10 @@ const char *option_expects(const struct option *option, char buffer[static 160])
 void help_print(const struct command *command, FILE *to);
 /* How formulas are written, and the bijectors that there are. */
 void help_print_formulas(FILE *to);
-/* The built-in targets. */
+/* The targets that there are, the optimisers, the schedules, and the objectives of inference. */
 void help_print_targets(FILE *to);
+void help_print_optimizers(FILE *to);
+void help_print_schedules(FILE *to);
+void help_print_objectives(FILE *to);
 
 #endif

@@ -17,6 +17,15 @@ enum { COMMANDS = sizeof commands / sizeof *commands };
 /* Named by two words; in the overview they are part of the first. */
 static const struct command *const two_words[] = {&demo_potentials_command, &demo_nfvi_command, &demo_banana_command};
 
+/* What 'weir help' tells of besides commands. */
+static const struct {
+    const char *name;
+    void (*print)(FILE *to);
+} topics[] = {
+    {"formulas", help_print_formulas},   {"targets", help_print_targets},       {"optimizers", help_print_optimizers},
+    {"schedules", help_print_schedules}, {"objectives", help_print_objectives},
+};
+
 /* After a signal it is 128 and the signal's number, as shells have it. */
 enum { EXIT_FAULT = 1, EXIT_USAGE = 2, EXIT_SIGNAL = 128 };
 
@@ -68,9 +77,9 @@ static void print_overview(FILE *to)
     fprintf(to, "usage: weir COMMAND [arguments] [options]\n\n"
                 "Fit normalizing flows to data and to densities, draw from them, and evaluate them.\n\ncommands:\n");
     for (size_t i = 0; i < COMMANDS; i++) fprintf(to, "  %-10s%s\n", commands[i]->name, commands[i]->summary);
-    fprintf(to, "\n'weir help COMMAND' tells more of one, 'weir help formulas' how flows are written,\n'weir "
-                "help targets' the densities that there are, 'weir --version' the version.\n"
-                "Try: weir demo moons\n");
+    fprintf(to, "\n'weir help COMMAND' tells more of one, 'weir help formulas' how flows are written,\n'weir help "
+                "targets' the densities that there are, 'weir help optimizers', schedules and\nobjectives how they are "
+                "fitted, 'weir --version' the version.\nTry: weir demo moons\n");
 }
 
 /* What was buffered must have arrived before the command counts as done. */
@@ -124,12 +133,9 @@ int main(int argc, char **argv)
         print_overview(stdout);
         return finish(0);
     }
-    if (help && strcmp(argv[2], "formulas") == 0) {
-        help_print_formulas(stdout);
-        return finish(0);
-    }
-    if (help && strcmp(argv[2], "targets") == 0) {
-        help_print_targets(stdout);
+    for (size_t i = 0; help && i < sizeof topics / sizeof *topics; i++) {
+        if (strcmp(argv[2], topics[i].name) != 0) continue;
+        topics[i].print(stdout);
         return finish(0);
     }
     int first = help ? 2 : 1, taken;

@@ -2,6 +2,7 @@
 #include "training.h"
 #include "files.h"
 #include "interrupt.h"
+#include "known.h"
 #include "progress.h"
 #include "report.h"
 
@@ -9,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Choices are in the order of the library's enumerations. */
+/* Choices of --dtype are in the order of the library's enumeration. */
 const struct option training_options[] = {
     {.name = "flow",
      .kind = OPTION_TEXT,
@@ -33,17 +34,17 @@ const struct option training_options[] = {
      .above_low = true,
      .help = "learning rate, at the start; adam's is 0.002 where it isn't given, others have their own"},
     {.name = "optimizer",
-     .kind = OPTION_CHOICE,
+     .kind = OPTION_TEXT,
      .value = "NAME",
      .initial = "adam",
-     .choices = "adam|adamw|adamax|sgd|momentum|nesterov|adagrad|adagrad_window|rmsprop|adadelta",
-     .help = "how weights are updated"},
+     .known = &known_optimizers,
+     .help = "how weights are updated; see 'weir help optimizers'"},
     {.name = "schedule",
-     .kind = OPTION_CHOICE,
+     .kind = OPTION_TEXT,
      .value = "NAME",
      .initial = "cosine",
-     .choices = "cosine|constant|linear|exponential|steps",
-     .help = "how the learning rate goes on"},
+     .known = &known_schedules,
+     .help = "how the learning rate goes on; see 'weir help schedules'"},
     {.name = "warmup",
      .kind = OPTION_COUNT,
      .value = "N",
@@ -207,16 +208,13 @@ static ad_status fit_flow(const struct arguments *arguments, nf_flow *flow, cons
     size_t epochs = option_count(arguments, "epochs"), batch = option_count(arguments, "batch");
     double val_fraction = option_number(arguments, "val-fraction");
     struct progress progress = progress_start(epochs, (size_t)((double)data->rows * (1 - val_fraction)), batch);
+    char optimizer[OPTIMIZER_TEXT];
     nf_fit_options options = {
         .epochs = epochs,
         .starts = option_count(arguments, "starts"),
         .batch = batch,
-        .optimizer = {.kind = (nf_optimizer_kind)option_choice(arguments, "optimizer"),
-                      .learning_rate = option_number(arguments, "lr"),
-                      .beta2 = option_number(arguments, "beta2"),
-                      .weight_decay = option_number(arguments, "weight-decay"),
-                      .clip = zero_is_off(option_number(arguments, "clip"))},
-        .schedule = (nf_schedule)(NF_COSINE + option_choice(arguments, "schedule")),
+        .optimizer = optimizer_chosen(arguments, zero_is_off(option_number(arguments, "clip")), optimizer),
+        .schedule = option_text(arguments, "schedule"),
         .warmup = option_count(arguments, "warmup"),
         .val_fraction = zero_is_off(val_fraction),
         .patience = (long)option_count(arguments, "patience"),

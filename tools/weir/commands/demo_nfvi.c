@@ -20,8 +20,7 @@ static const char ours[] = "our formula";
 
 #define NOTEBOOK .jitter = 1, .optimizer.learning_rate = 0.01
 #define BEST                                                                                                           \
-    .iters = 24000, .mc = 256, .anneal = 8000, .beta_start = 0.3, .schedule = NF_COSINE,                               \
-    .optimizer.learning_rate = 0.002
+    .iters = 24000, .mc = 256, .anneal = 8000, .beta_start = 0.3, .schedule = "cosine", .optimizer.learning_rate = 0.002
 
 /* What is fitted: the notebook's fits, as it has them, and ours. */
 static const struct fit {

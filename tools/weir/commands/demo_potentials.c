@@ -83,7 +83,7 @@ static ad_status fit(const struct work *w, const nf_target *target, size_t row, 
     nf_vi_options o = {.iters = iters,
                        .mc = option_count(arguments, "mc"),
                        .anneal = iters / 2,
-                       .schedule = NF_COSINE,
+                       .schedule = "cosine",
                        .optimizer.learning_rate = option_number(arguments, "lr"),
                        .seed = seed,
                        .pool = w->pool};

@@ -14,7 +14,7 @@ static void print_option(const struct command *command, const struct option *opt
     if (option->value) width += fprintf(to, " %s", option->value);
     if (width >= INDENT - 1) width = fprintf(to, "\n") - 1;
     fprintf(to, "%*s%s", INDENT - width, "", option->help);
-    if (option->kind == OPTION_CHOICE) fprintf(to, ": %s", option_expects(option, expects));
+    if (option->kind == OPTION_CHOICE || option->known) fprintf(to, ": %s", option_expects(option, expects));
     const char *initial = command_default(command, option);
     if (option->required) fprintf(to, " (required)");
     if (initial) fprintf(to, " [%s]", initial);
@@ -48,7 +48,7 @@ static void print_argument(const nf_argument *argument, FILE *to)
         argument->registry ? nf_registry_names(argument->registry, "|", names, sizeof names) : argument->choices;
     int width = fprintf(to, "      %s=%s%s", argument->name, choice ? choice : "number",
                         argument->kind == NF_FEATURES ? "|[1,3-5]" : "");
-    fprintf(to, "%*s%s ", width < INDENT ? INDENT - width : 2, "", argument->help);
+    fprintf(to, "%*s%s ", width < INDENT ? INDENT - width : 2, "", argument->help ? argument->help : "");
     if (argument->initial) {
         fprintf(to, "[%s]\n", argument->initial);
         return;
@@ -109,11 +109,36 @@ void help_print_targets(FILE *to)
     fprintf(to,
             "Targets are densities that are known up to a constant. Arguments, with their defaults in brackets, are "
             "given as in\nformulas: funnel(5), funnel(dim=5).\n\n");
-    for (const nf_target_type *const *type = nf_target_types(); *type; type++) {
-        int width = fprintf(to, "  %s", (*type)->target.name);
-        fprintf(to, "%*s%s\n", width < INDENT ? INDENT - width : 2, "", (*type)->target.help);
-        for (const nf_argument *argument = (*type)->argument; argument && argument->name; argument++)
-            print_argument(argument, to);
-    }
+    for (const nf_target_type *const *type = nf_target_types(); *type; type++)
+        print_descriptor(&(nf_descriptor){(*type)->target.name, (*type)->target.help, (*type)->argument}, to);
     fprintf(to, "\nexample:\n  weir vi 'funnel(dim=5)' --flow scale-loc\n");
+}
+
+void help_print_optimizers(FILE *to)
+{
+    fprintf(to,
+            "Optimizers update the parameters w in each step, by the gradient g and the learning rate lr. Arguments, "
+            "with their defaults in\nbrackets, are given as in formulas: adam(beta2=0.98).\n\n");
+    for (const nf_optimizer_type *const *type = nf_optimizer_types(); *type; type++) {
+        print_descriptor(*type, to);
+        fprintf(to, "      %-*s[%g]\n", INDENT - 6, "--lr", (*type)->learning_rate);
+    }
+    fprintf(to, "\nexample:\n  weir vi pot1 --optimizer 'momentum(0.95)' --lr 0.001 --clip 1\n");
+}
+
+void help_print_schedules(FILE *to)
+{
+    fprintf(to, "Schedules are what the learning rate is multiplied by, t going from 0 to 1 over the planned steps. "
+                "Arguments, with their\ndefaults in brackets, are given as in formulas: exponential(end=0.1).\n\n");
+    for (const nf_schedule_type *const *type = nf_schedule_types(); *type; type++)
+        print_descriptor(*type, to);
+    fprintf(to, "\nexample:\n  weir vi pot1 --schedule 'steps(count=4,factor=0.5)'\n");
+}
+
+void help_print_objectives(FILE *to)
+{
+    fprintf(to, "Objectives are what 'weir vi' minimises to fit a flow q to a target p.\n\n");
+    for (const nf_objective_type *const *type = nf_objective_types(); *type; type++)
+        print_descriptor(*type, to);
+    fprintf(to, "\nexample:\n  weir vi pot1 --objective iwae --importance 16\n");
 }

@@ -1,11 +1,12 @@
 /* weir vi: fit a flow to a target by variational inference. */
 #include "files.h"
 #include "inference.h"
+#include "known.h"
 #include "report.h"
 
 #include <math.h>
 
-/* Choices are in the order of the library's enumerations. */
+/* Choices of --dtype are in the order of the library's enumeration. */
 static const struct option options[] = {
     {.name = "output",
      .letter = 'o',
@@ -19,11 +20,11 @@ static const struct option options[] = {
      .initial = "scale-loc",
      .help = "the chain of bijectors; see 'weir help formulas'"},
     {.name = "objective",
-     .kind = OPTION_CHOICE,
+     .kind = OPTION_TEXT,
      .value = "NAME",
      .initial = "elbo",
-     .choices = "elbo|stl|iwae|dreg|forward",
-     .help = "what is minimised"},
+     .known = &known_objectives,
+     .help = "what is minimised; see 'weir help objectives'"},
     {.name = "iters", .kind = OPTION_COUNT, .value = "N", .initial = "10000", .low = 1, .help = "optimiser steps"},
     {.name = "mc",
      .kind = OPTION_COUNT,
@@ -60,22 +61,22 @@ static const struct option options[] = {
      .initial = "0",
      .help = "of noise that moves the initial parameters, and takes the place of random ones"},
     {.name = "optimizer",
-     .kind = OPTION_CHOICE,
+     .kind = OPTION_TEXT,
      .value = "NAME",
      .initial = "adam",
-     .choices = "adam|adamw|adamax|sgd|momentum|nesterov|adagrad|adagrad_window|rmsprop|adadelta",
-     .help = "how parameters are updated"},
+     .known = &known_optimizers,
+     .help = "how parameters are updated; see 'weir help optimizers'"},
     {.name = "lr",
      .kind = OPTION_NUMBER,
      .value = "RATE",
      .above_low = true,
      .help = "learning rate, at the start; adam's is 0.001 where it isn't given, others have their own"},
     {.name = "schedule",
-     .kind = OPTION_CHOICE,
+     .kind = OPTION_TEXT,
      .value = "NAME",
      .initial = "constant",
-     .choices = "cosine|constant|linear|exponential|steps",
-     .help = "how the learning rate goes on"},
+     .known = &known_schedules,
+     .help = "how the learning rate goes on; see 'weir help schedules'"},
     {.name = "warmup",
      .kind = OPTION_COUNT,
      .value = "N",
@@ -119,10 +120,10 @@ static const struct option options[] = {
     {0},
 };
 
-static nf_vi_options chosen(const struct arguments *arguments, ad_pool *pool)
+static nf_vi_options chosen(const struct arguments *arguments, char optimizer[static OPTIMIZER_TEXT], ad_pool *pool)
 {
     return (nf_vi_options){
-        .objective = (nf_objective)option_choice(arguments, "objective"),
+        .objective = option_text(arguments, "objective"),
         .iters = option_count(arguments, "iters"),
         .mc = option_count(arguments, "mc"),
         .importance = option_count(arguments, "importance"),
@@ -130,12 +131,8 @@ static nf_vi_options chosen(const struct arguments *arguments, ad_pool *pool)
         .beta_start = option_number(arguments, "beta-start"),
         .anneal = option_count(arguments, "anneal"),
         .jitter = option_number(arguments, "jitter"),
-        .optimizer = {.kind = (nf_optimizer_kind)option_choice(arguments, "optimizer"),
-                      .learning_rate = option_number(arguments, "lr"),
-                      .beta2 = option_number(arguments, "beta2"),
-                      .weight_decay = option_number(arguments, "weight-decay"),
-                      .clip = option_number(arguments, "clip")},
-        .schedule = (nf_schedule)(NF_COSINE + option_choice(arguments, "schedule")),
+        .optimizer = optimizer_chosen(arguments, option_number(arguments, "clip"), optimizer),
+        .schedule = option_text(arguments, "schedule"),
         .warmup = option_count(arguments, "warmup"),
         .seed = option_count(arguments, "seed"),
         .draws = option_count(arguments, "draws"),
@@ -169,11 +166,11 @@ static ad_status fit(const struct arguments *arguments, const nf_target *target,
 {
     ad_pool *pool = ad_pool_new((int)option_count(arguments, "threads"), error);
     if (!pool) return error->status;
-    nf_vi_options o = chosen(arguments, pool);
+    char optimizer[OPTIMIZER_TEXT];
+    nf_vi_options o = chosen(arguments, optimizer, pool);
     nf_vi_report report = {0};
-    nf_convergence convergence = {.callback.call = nf_check_parameters_convergence,
-                                  .tolerance = option_number(arguments, "tolerance"),
-                                  .absolute = true};
+    nf_convergence convergence = {
+        .callback.call = nf_stop_when_converged, .tolerance = option_number(arguments, "tolerance"), .absolute = true};
     nf_callback *callbacks[] = {&convergence.callback, NULL};
     if (convergence.tolerance > 0) o.callbacks = callbacks;
     ad_status status = infer(flow, target, &o, "", &report, error);

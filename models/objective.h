@@ -1,0 +1,65 @@
+/* Objectives of variational inference: those that there are, and writing others. */
+#ifndef WEIR_OBJECTIVE_H
+#define WEIR_OBJECTIVE_H
+
+#include <weir/flow.h>
+#include <weir/registry.h>
+
+WEIR_BEGIN_DECLARATIONS
+
+/* A flow q is fitted to a target p, of which a density is known up to a constant. What each step minimises, with draws
+ * x of q and w(x) = p(x)^β / q(x): elbo     E_q[log q(x) - β log p(x)], with gradients through the draws (Rezende &
+ * Mohamed 2015, equation 20). For β = 1 it is KL(q‖p) - log Z, so -log Z is the best possible stl      the same number,
+ * without the gradient through the parameters in log q(x): its expectation is zero, and what is left has no variance
+ * where q = p ("Sticking the landing", Roeder, Wu & Duvenaud 2017) iwae     -E[log 1/k Σ w(x_i)] over groups of k draws
+ * (Burda, Grosse & Salakhutdinov 2016) dreg     the same number, with the doubly reparametrised gradient (Tucker,
+ * Lawson, Gu & Maddison 2019) forward  KL(p‖q), by draws of q with self-normalised weights: covers all of p rather than
+ * a part of it stl, dreg and forward evaluate log q at a draw as if it came from elsewhere, which takes the flow's
+ * inverse. */
+typedef struct nf_objective_type nf_objective_type;
+
+/* A draw on the tape of a step; log-densities are per-row, shape (), in nats. */
+typedef struct {
+    const nf_objective_type *type;
+    const double *argument;    /* the values of type->argument, in its order */
+    const nf_flow_scope *flow; /* q */
+    ad_var x;                  /* the draw, shape (dim): a function of q's parameters, through which gradients pass */
+    ad_var log_q, log_p;       /* log q(x), and β log p(x) */
+} nf_objective_draw;
+
+/* What is minimised: the mean over the step's draws of a term; or, of an objective that weighs its draws, the mean over
+ * groups of draws of Σ weight · term. Either way parameters go down its gradient. */
+struct nf_objective_type {
+    const char *name;            /* in options */
+    const char *help;            /* one line */
+    const nf_argument *argument; /* ended by {0}; NULL for none. No NF_FEATURES */
+    /* Record the term of a draw: per-row, shape (). */
+    ad_var (*term)(const nf_objective_draw *draw);
+    /* The weights of a group of draws, by log w = β log p - log q of each: numbers, through which no gradient passes.
+     * Returns the group's loss, that is told in the place of Σ weight · term; one that is not finite ends the fit. At
+     * least one log w is finite, and none is NaN. NULL: draws aren't weighed. */
+    double (*weigh)(const nf_objective_type *self, const double *argument, const double *log_weight, size_t draws,
+                    double *weight);
+    bool groups; /* options.mc counts groups, of options.importance draws each; else a step's draws are one group */
+    const void *data; /* of its author's */
+};
+
+/* Make an objective known, at the start of the program, before other threads. The type must outlive all use.
+ * AD_ERROR_ARGUMENT: its name is taken or isn't a name, it has no term, too many arguments, or groups without weights.
+ * error may be NULL. */
+ad_status nf_register_objective(const nf_objective_type *type, ad_error *error);
+/* All that are known, ended by NULL. From any thread. */
+const nf_objective_type *const *nf_objective_types(void);
+
+/* An objective with its arguments; a copy is as good. */
+typedef struct {
+    const nf_objective_type *type;
+    double argument[NF_MOST_ARGUMENTS];
+} nf_objective;
+
+/* Read "iwae"; error may be NULL. From any thread. */
+ad_status nf_objective_parse(const char *text, nf_objective *objective, ad_error *error);
+
+WEIR_END_DECLARATIONS
+
+#endif
