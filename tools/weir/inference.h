@@ -4,7 +4,6 @@
 
 #include "command.h"
 #include <weir/models.h>
-#include "pictures/panels.h"
 
 /* nf_vi(), showing how far it is behind `label`. Ctrl-C and a divergence are errors that leave a fit. Outcomes are told
  * as they are in the report; NF_STOPPED_EARLY is for a caller whose callback has stopped it. */
@@ -23,10 +22,5 @@ void print_inference(const json_t *result, FILE *to);
  * its sites, whose names become the record's columns. */
 ad_status draw_samples(nf_flow *flow, const double *context, json_t *record, size_t rows, uint64_t seed,
                        nf_table *table, ad_pool *pool, ad_error *error);
-
-/* The curves of an inference: a block of data, whose length is returned, and a panel for each. */
-enum inference_curve { INFERENCE_LOSS, INFERENCE_GRADIENT, INFERENCE_PARAMETERS };
-size_t inference_history(FILE *script, const json_t *record);
-void inference_curve(FILE *script, struct box box, const json_t *record, enum inference_curve curve);
 
 #endif

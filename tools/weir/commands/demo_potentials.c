@@ -3,6 +3,7 @@
  * walls there, as targets u2 … u4. */
 #include "files.h"
 #include "pictures/gnuplot.h"
+#include "pictures/panels.h"
 #include "inference.h"
 #include "report.h"
 

@@ -3,7 +3,7 @@
 #include "context.h"
 #include "files.h"
 #include "pictures/gnuplot.h"
-#include "inference.h"
+#include "pictures/inference_picture.h"
 #include "pictures/panels.h"
 #include "report.h"
 

@@ -1,7 +1,7 @@
 /* The picture of a flow that was fitted to a target, as a gnuplot script. */
 #include "pictures/target_picture.h"
 #include "pictures/gnuplot.h"
-#include "inference.h"
+#include "pictures/inference_picture.h"
 #include "report.h"
 
 #include <math.h>
