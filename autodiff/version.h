@@ -11,6 +11,10 @@
 /* "0.2.0": of these headers. */
 #define WEIR_VERSION WEIR_VERSION_EXPANDED(WEIR_VERSION_MAJOR, WEIR_VERSION_MINOR, WEIR_VERSION_PATCH)
 
+/* Of the binary interface: it changes when a struct of the public headers is laid out anew, or a function takes other
+ * arguments. A plug-in that was compiled for another one is refused. */
+#define WEIR_ABI 1
+
 /* What is declared between these two has C's linkage in C++ too, and is what the shared library shows: everything else
  * in it is hidden. */
 #ifdef __cplusplus

@@ -81,6 +81,14 @@ const void *nf_registry_parse(const nf_registry *registry, const char *text,
                               const nf_argument *(*argument)(const void *descriptor), double *value, size_t most,
                               ad_error *error);
 
+/* What is added from now on comes from the plug-in of this name, which must outlive all use; NULL: from the program.
+ * For nf_plugin_load(). */
+void nf_registry_set_origin(const char *plugin);
+
+/* The plug-in that the descriptor of this name, of `length` bytes, came from; kind is its registry's ("bijector").
+ * NULL: from Weir or the program, or there is none of the name. */
+const char *nf_registry_origin(const char *kind, const char *name, size_t length);
+
 WEIR_END_DECLARATIONS
 
 #endif

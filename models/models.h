@@ -15,6 +15,7 @@
 #include <weir/nuts.h>
 #include <weir/objective.h>
 #include <weir/optimizer.h>
+#include <weir/plugin.h>
 #include <weir/psis.h>
 #include <weir/save.h>
 #include <weir/target.h>

@@ -7,9 +7,11 @@
 WEIR_BEGIN_DECLARATIONS
 
 /* As safetensors: every parameter under its name; formula, dim, dtype in the metadata, and `record` (a JSON object as
- * text, or NULL) under "training". Written beside, synced and renamed. */
+ * text, or NULL) under "training"; the names of the plug-ins that the formula needs, where there are any. Written
+ * beside, synced and renamed. */
 ad_status nf_save(const nf_flow *flow, const char *record, const char *path, ad_error *error);
-/* NULL on failure: not there, not a safetensors file, not Weir's, tensors that don't fit the formula. *record (may be
+/* NULL on failure: not there, not a safetensors file, not Weir's, tensors that don't fit the formula, a plug-in of the
+ * formula that isn't loaded. *record (may be
  * NULL) becomes the saved text or NULL; ad_free(). */
 nf_flow *nf_load(const char *path, char **record, ad_error *error);
 

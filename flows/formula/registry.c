@@ -1,5 +1,6 @@
 /* Registries. Descriptors of all kinds begin with their name; lists are read and written as bytes, for each is an array
  * of pointers of a type of its own. */
+#include <weir/memory.h>
 #include <weir/registry.h>
 
 #include <ctype.h>
@@ -24,6 +25,43 @@ static bool is_name(const char *name)
     return *name == '\0';
 }
 
+/* ---- Where descriptors come from ------------------------------------------------------------------------------ */
+
+typedef struct origin {
+    struct origin *next;
+    const char *kind, *plugin;
+    const void *descriptor;
+} origin;
+
+static origin *origins; /* of what plug-ins brought, for the life of the process */
+static const char *current_plugin;
+
+void nf_registry_set_origin(const char *plugin)
+{
+    current_plugin = plugin;
+}
+
+const char *nf_registry_origin(const char *kind, const char *name, size_t length)
+{
+    for (const origin *o = origins; o; o = o->next) {
+        const char *its = name_of(o->descriptor);
+        if (strcmp(o->kind, kind) == 0 && strlen(its) == length && memcmp(its, name, length) == 0) return o->plugin;
+    }
+    return NULL;
+}
+
+static bool note_origin(const nf_registry *registry, const void *descriptor)
+{
+    if (!current_plugin) return true;
+    origin *made = ad_alloc(1, sizeof *made);
+    if (!made) return false;
+    *made = (origin){origins, registry->kind, current_plugin, descriptor};
+    origins = made;
+    return true;
+}
+
+/* ---- Descriptors ---------------------------------------------------------------------------------------------- */
+
 ad_status nf_registry_add(const nf_registry *registry, const void *descriptor, ad_error *error)
 {
     const char *name = descriptor ? name_of(descriptor) : NULL;
@@ -39,6 +77,8 @@ ad_status nf_registry_add(const nf_registry *registry, const void *descriptor, a
     if (count >= registry->room)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "registering the %s '%.60s': there is room for %zu only",
                             registry->kind, name, registry->room);
+    if (!note_origin(registry, descriptor))
+        return ad_error_set(error, AD_ERROR_MEMORY, "registering the %s '%.60s': out of memory", registry->kind, name);
     memcpy((char *)registry->list + count * sizeof descriptor, &descriptor, sizeof descriptor);
     return AD_OK;
 }

@@ -1,5 +1,6 @@
 /* Saving and loading a flow, as safetensors. */
 #include "files/safetensors.h"
+#include "plugin/needed.h"
 
 #include <weir/save.h>
 
@@ -18,12 +19,16 @@ static uint64_t hash(uint64_t state, const void *data, size_t bytes)
     return state;
 }
 
+/* What the checksum is of, beside the parameters. A file that needs no plug-ins is as it was before there were any. */
+enum { CHECKED = 6, CHECKED_WITHOUT_PLUGINS = 5 };
+static const char *const checked[CHECKED] = {"formula", "dim", "context", "dtype", "training", "plugins"};
+
 /* Of the metadata's values, each with the zero that ends it, and of the parameters; sixteen hexadecimal digits. */
-static void checksum(const char *const *value, size_t count, const nf_flow *flow, char digits[17])
+static void checksum(const char *const value[CHECKED], const nf_flow *flow, char digits[17])
 {
     uint64_t state = 0xcbf29ce484222325;
     size_t elements = nf_flow_parameter_count(flow) + nf_flow_fixed_count(flow);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < (value[CHECKED - 1] ? CHECKED : CHECKED_WITHOUT_PLUGINS); i++)
         state = hash(state, value[i] ? value[i] : "", value[i] ? strlen(value[i]) + 1 : 1);
     state = hash(state, nf_flow_parameters(flow), elements * ad_dtype_size(nf_flow_dtype(flow)));
     snprintf(digits, 17, "%016llx", (unsigned long long)state);
@@ -67,12 +72,15 @@ ad_status nf_save(const nf_flow *flow, const char *record, const char *path, ad_
     ad_status status;
     if (list.tensor && formula && nf_flow_each_parameter(flow, add_tensor, &list)) {
         const char *dtype = ad_dtype_name(nf_flow_dtype(flow));
-        char digits[17];
-        checksum((const char *[]){formula, dim, context, dtype, record}, 5, flow, digits);
-        const nf__metadata metadata[] = {{"format", format_name}, {"formula", formula}, {"dim", dim},
-                                         {"context", context},    {"dtype", dtype},     {"checksum", digits},
-                                         {"training", record}};
-        status = nf__safetensors_write(path, list.tensor, count, metadata, record ? 7 : 6, error);
+        char digits[17], names[512];
+        const char *plugins = nf__needed_plugins(formula, names, sizeof names);
+        checksum((const char *[CHECKED]){formula, dim, context, dtype, record, plugins}, flow, digits);
+        nf__metadata metadata[8] = {{"format", format_name}, {"formula", formula}, {"dim", dim},
+                                    {"context", context},    {"dtype", dtype},     {"checksum", digits}};
+        size_t filled = 6;
+        if (record) metadata[filled++] = (nf__metadata){"training", record};
+        if (plugins) metadata[filled++] = (nf__metadata){"plugins", plugins};
+        status = nf__safetensors_write(path, list.tensor, count, metadata, filled, error);
     } else {
         status = ad_error_set(error, AD_ERROR_MEMORY, "%s: out of memory to save a flow", path);
     }
@@ -135,11 +143,10 @@ static bool read_size(const char *text, size_t *size)
 /* A file without a checksum is one that was written elsewhere. */
 static bool agrees(const nf__safetensors *file, const nf_flow *flow, const char *path, ad_error *error)
 {
-    static const char *const key[] = {"formula", "dim", "context", "dtype", "training"};
-    const char *value[5], *expected = nf__safetensors_metadata(file, "checksum");
+    const char *value[CHECKED], *expected = nf__safetensors_metadata(file, "checksum");
     char digits[17];
-    for (int i = 0; i < 5; i++) value[i] = nf__safetensors_metadata(file, key[i]);
-    checksum(value, 5, flow, digits);
+    for (int i = 0; i < CHECKED; i++) value[i] = nf__safetensors_metadata(file, checked[i]);
+    checksum(value, flow, digits);
     if (!expected || strcmp(expected, digits) == 0) return true;
     ad_error_set(error, AD_ERROR_FORMAT, "%s: damaged: its checksum is %.30s, but its content's is %s", path, expected,
                  digits);
@@ -165,8 +172,14 @@ static nf_flow *flow_of(const nf__safetensors *file, const char *path, ad_error 
         return NULL;
     }
     ad_error cause;
+    char missing[64];
     nf_flow *flow = nf_flow_parse(formula, dim, context, f32 ? AD_F32 : AD_F64, 0, &cause);
-    if (!flow)
+    if (!flow && nf__missing_plugin(nf__safetensors_metadata(file, "plugins"), missing))
+        ad_error_set(error, AD_ERROR_FORMAT,
+                     "%s: this model needs the plug-in \"%s\", which is not loaded: weir --plugin FILE …, or "
+                     "nf_plugin_load()",
+                     path, missing);
+    else if (!flow)
         ad_error_set(error, cause.status == AD_ERROR_MEMORY ? AD_ERROR_MEMORY : AD_ERROR_FORMAT,
                      "%s: its formula can't be used: %.900s", path, cause.message);
     return flow;

@@ -167,6 +167,9 @@ static ad_status unknown_option(const struct command *command, const char *word,
     char bare[64];
     const char *begin = word + strspn(word, "-");
     snprintf(bare, sizeof bare, "%.*s", (int)strcspn(begin, "="), begin);
+    if (strcmp(bare, "plugin") == 0)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "--plugin stands before the command: weir --plugin FILE %s …",
+                            command->name);
     const char *closest = suggest(bare, names, count);
     if (closest)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "unknown option '%s'; did you mean '--%s'?", word, closest);

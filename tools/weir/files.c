@@ -1,5 +1,6 @@
 /* Files that commands read and write. */
 #include "files.h"
+#include "plugins.h"
 #include "report.h"
 
 #include <errno.h>
@@ -30,11 +31,16 @@ nf_flow *load_model(const char *path, json_t **record, ad_error *error)
     ad_free(text);
     *record = json_is_object(parsed) ? json_incref(parsed) : json_object();
     json_decref(parsed);
-    return flow;
+    if (!plugins_check(*record, path, error)) return flow;
+    json_decref(*record);
+    *record = NULL;
+    nf_flow_free(flow);
+    return NULL;
 }
 
-ad_status save_model(const nf_flow *flow, const json_t *record, const char *path, ad_error *error)
+ad_status save_model(const nf_flow *flow, json_t *record, const char *path, ad_error *error)
 {
+    plugins_note(record);
     char *text = json_dumps(record, JSON_COMPACT | JSON_REAL_PRECISION(15));
     if (!text) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for the training record of '%s'", path);
     ad_status status = nf_save(flow, text, path, error);

@@ -11,7 +11,7 @@ ad_status read_data(const char *path, nf_table *data, ad_error *error);
 
 /* A flow, and the record of its training as a JSON object, which is empty when there is none. */
 nf_flow *load_model(const char *path, json_t **record, ad_error *error);
-ad_status save_model(const nf_flow *flow, const json_t *record, const char *path, ad_error *error);
+ad_status save_model(const nf_flow *flow, json_t *record, const char *path, ad_error *error);
 
 /* Can output be written, and is it another file than input (may be NULL)? */
 ad_status check_output(const char *output, const char *input, ad_error *error);

@@ -1,6 +1,7 @@
 /* The weir command: finds the command that is asked for, runs it, prints what it tells. */
 #include "command.h"
 #include "interrupt.h"
+#include "plugins.h"
 #include "report.h"
 #include "suggest.h"
 
@@ -74,12 +75,16 @@ static const struct command *find_words(int count, char **words, int *taken)
 
 static void print_overview(FILE *to)
 {
-    fprintf(to, "usage: weir COMMAND [arguments] [options]\n\n"
+    fprintf(to, "usage: weir [--plugin FILE] COMMAND [arguments] [options]\n\n"
                 "Fit normalizing flows to data and to densities, draw from them, and evaluate them.\n\ncommands:\n");
     for (size_t i = 0; i < COMMANDS; i++) fprintf(to, "  %-10s%s\n", commands[i]->name, commands[i]->summary);
-    fprintf(to, "\n'weir help COMMAND' tells more of one, 'weir help formulas' how flows are written,\n'weir help "
-                "targets' the densities that there are, 'weir help optimizers', schedules and\nobjectives how they are "
-                "fitted, 'weir --version' the version.\nTry: weir demo moons\n");
+    fprintf(to,
+            "\nbefore the command:\n"
+            "  --plugin FILE  load a plug-in, which brings bijectors, targets, optimisers, … of others; may be given\n"
+            "                 again. Those of the variable WEIR_PLUGINS, FILE:FILE…, are loaded first.\n"
+            "\n'weir help COMMAND' tells more of one, 'weir help formulas' how flows are written,\n'weir help "
+            "targets' the densities that there are, 'weir help optimizers', schedules and\nobjectives how they are "
+            "fitted, 'weir --version' the version.\nTry: weir demo moons\n");
 }
 
 /* What was buffered must have arrived before the command counts as done. */
@@ -116,32 +121,47 @@ static int run_command(const struct command *command, int count, char **words)
     return code;
 }
 
-int main(int argc, char **argv)
+/* What `weir help` and the words behind it show. */
+static int help_on(int count, char **words)
 {
-    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like others */
-    if (argc < 2) {
-        fprintf(stderr, "weir: a command is missing; see 'weir --help'\n");
-        return EXIT_USAGE;
-    }
-    const char *word = argv[1];
-    if (strcmp(word, "--version") == 0) {
-        printf("weir %s\n", WEIR_VERSION);
-        return finish(0);
-    }
-    bool help = strcmp(word, "help") == 0;
-    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || (help && argc == 2)) {
-        print_overview(stdout);
-        return finish(0);
-    }
-    for (size_t i = 0; help && i < sizeof topics / sizeof *topics; i++) {
-        if (strcmp(argv[2], topics[i].name) != 0) continue;
+    for (size_t i = 0; count > 0 && i < sizeof topics / sizeof *topics; i++) {
+        if (strcmp(words[0], topics[i].name) != 0) continue;
         topics[i].print(stdout);
         return finish(0);
     }
-    int first = help ? 2 : 1, taken;
-    const struct command *command = find_words(argc - first, argv + first, &taken);
-    if (!command) return EXIT_USAGE;
-    if (!help) return run_command(command, argc - first - taken, argv + first + taken);
-    help_print(command, stdout);
+    int taken;
+    const struct command *command = count > 0 ? find_words(count, words, &taken) : NULL;
+    if (command)
+        help_print(command, stdout);
+    else if (count > 0)
+        return EXIT_USAGE;
+    else
+        print_overview(stdout);
     return finish(0);
+}
+
+int main(int argc, char **argv)
+{
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like others */
+    int taken;
+    ad_error error = {0};
+    ad_status status = plugins_load(argc - 1, argv + 1, &taken, &error);
+    if (status) {
+        fprintf(stderr, "weir: %s\n", error.message);
+        return exit_status(status);
+    }
+    int count = argc - 1 - taken;
+    char **words = argv + 1 + taken;
+    if (count == 0) {
+        fprintf(stderr, "weir: a command is missing; see 'weir --help'\n");
+        return EXIT_USAGE;
+    }
+    if (strcmp(words[0], "--version") == 0) {
+        printf("weir %s\n", WEIR_VERSION);
+        return finish(0);
+    }
+    if (strcmp(words[0], "--help") == 0 || strcmp(words[0], "-h") == 0) return help_on(0, words);
+    if (strcmp(words[0], "help") == 0) return help_on(count - 1, words + 1);
+    const struct command *command = find_words(count, words, &taken);
+    return command ? run_command(command, count - taken, words + taken) : EXIT_USAGE;
 }

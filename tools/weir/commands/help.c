@@ -61,25 +61,29 @@ static void print_argument(const nf_argument *argument, FILE *to)
     fprintf(to, "[%.*s]\n", (int)strcspn(choice, "|"), choice);
 }
 
-/* A descriptor that an argument may name, with arguments of its own. */
-static void print_descriptor(const void *descriptor, FILE *to)
+/* What formulas and options name, with its arguments and the plug-in that brought it. positional: what stands without a
+ * name in its parentheses, or NULL. */
+static void print_described(const char *kind, const char *name, const char *positional, const char *help,
+                            const nf_argument *argument, FILE *to)
 {
-    const nf_descriptor *d = descriptor;
-    int width = fprintf(to, "  %s", d->name);
-    fprintf(to, "%*s%s\n", width < INDENT ? INDENT - width : 2, "", d->help ? d->help : "");
-    for (const nf_argument *argument = d->argument; argument && argument->name; argument++)
-        print_argument(argument, to);
+    int width = positional ? fprintf(to, "  %s(%s)", name, positional) : fprintf(to, "  %s", name);
+    const char *plugin = nf_registry_origin(kind, name, strlen(name));
+    fprintf(to, "%*s%s", width < INDENT ? INDENT - width : 2, "", help ? help : "");
+    if (plugin) fprintf(to, " (of the plug-in \"%s\")", plugin);
+    fprintf(to, "\n");
+    for (; argument && argument->name; argument++) print_argument(argument, to);
 }
 
-static void print_types(const nf_bijector_type *const *type, FILE *to)
+static void print_descriptor(const char *kind, const void *descriptor, FILE *to)
 {
-    for (; *type; type++) {
-        int width = fprintf(to, "  %s", (*type)->name);
-        if ((*type)->positional) width += fprintf(to, "(%s)", (*type)->positional);
-        fprintf(to, "%*s%s\n", width < INDENT ? INDENT - width : 2, "", (*type)->help);
-        for (const nf_argument *argument = (*type)->argument; argument && argument->name; argument++)
-            print_argument(argument, to);
-    }
+    const nf_descriptor *d = descriptor;
+    print_described(kind, d->name, NULL, d->help, d->argument, to);
+}
+
+static void print_types(const char *kind, const nf_bijector_type *const *type, FILE *to)
+{
+    for (; *type; type++)
+        print_described(kind, (*type)->name, (*type)->positional, (*type)->help, (*type)->argument, to);
 }
 
 void help_print_formulas(FILE *to)
@@ -92,15 +96,18 @@ void help_print_formulas(FILE *to)
                 "  invert(a-b)     the inverse\n"
                 "  student:a-b     a base distribution other than N(0, I)\n\nbijectors, with the defaults of their "
                 "arguments in brackets:\n");
-    print_types(nf_bijector_types(), to);
+    print_types("bijector", nf_bijector_types(), to);
     fprintf(to, "\nbase distributions:\n");
-    print_types(nf_distribution_types(), to);
+    print_types("base distribution", nf_distribution_types(), to);
     fprintf(to, "\ntransformers, maps of a feature, for coupling and autoregressive: transformer=affine(bound=2):\n");
-    for (const nf_transformer_type *const *type = nf_transformer_types(); *type; type++) print_descriptor(*type, to);
+    for (const nf_transformer_type *const *type = nf_transformer_types(); *type; type++)
+        print_descriptor("transformer", *type, to);
     fprintf(to, "\nnetworks of couplings:\n");
-    for (const nf_conditioner_type *const *type = nf_conditioner_types(); *type; type++) print_descriptor(*type, to);
+    for (const nf_conditioner_type *const *type = nf_conditioner_types(); *type; type++)
+        print_descriptor("conditioner", *type, to);
     fprintf(to, "\nactivations:\n");
-    for (const nf_activation_type *const *type = nf_activation_types(); *type; type++) print_descriptor(*type, to);
+    for (const nf_activation_type *const *type = nf_activation_types(); *type; type++)
+        print_descriptor("activation", *type, to);
     fprintf(to, "\nexample:\n  weir check '(maf(128,128)-flip)*3' --dim 2\n");
 }
 
@@ -110,7 +117,7 @@ void help_print_targets(FILE *to)
             "Targets are densities that are known up to a constant. Arguments, with their defaults in brackets, are "
             "given as in\nformulas: funnel(5), funnel(dim=5).\n\n");
     for (const nf_target_type *const *type = nf_target_types(); *type; type++)
-        print_descriptor(&(nf_descriptor){(*type)->target.name, (*type)->target.help, (*type)->argument}, to);
+        print_described("target", (*type)->target.name, NULL, (*type)->target.help, (*type)->argument, to);
     fprintf(to, "\nexample:\n  weir vi 'funnel(dim=5)' --flow scale-loc\n");
 }
 
@@ -120,7 +127,7 @@ void help_print_optimizers(FILE *to)
             "Optimizers update the parameters w in each step, by the gradient g and the learning rate lr. Arguments, "
             "with their defaults in\nbrackets, are given as in formulas: adam(beta2=0.98).\n\n");
     for (const nf_optimizer_type *const *type = nf_optimizer_types(); *type; type++) {
-        print_descriptor(*type, to);
+        print_descriptor("optimizer", *type, to);
         fprintf(to, "      %-*s[%g]\n", INDENT - 6, "--lr", (*type)->learning_rate);
     }
     fprintf(to, "\nexample:\n  weir vi pot1 --optimizer 'momentum(0.95)' --lr 0.001 --clip 1\n");
@@ -131,7 +138,7 @@ void help_print_schedules(FILE *to)
     fprintf(to, "Schedules are what the learning rate is multiplied by, t going from 0 to 1 over the planned steps. "
                 "Arguments, with their\ndefaults in brackets, are given as in formulas: exponential(end=0.1).\n\n");
     for (const nf_schedule_type *const *type = nf_schedule_types(); *type; type++)
-        print_descriptor(*type, to);
+        print_descriptor("schedule", *type, to);
     fprintf(to, "\nexample:\n  weir vi pot1 --schedule 'steps(count=4,factor=0.5)'\n");
 }
 
@@ -139,6 +146,6 @@ void help_print_objectives(FILE *to)
 {
     fprintf(to, "Objectives are what 'weir vi' minimises to fit a flow q to a target p.\n\n");
     for (const nf_objective_type *const *type = nf_objective_types(); *type; type++)
-        print_descriptor(*type, to);
+        print_descriptor("objective", *type, to);
     fprintf(to, "\nexample:\n  weir vi pot1 --objective iwae --importance 16\n");
 }
