@@ -1,0 +1,171 @@
+/* weir vi and weir nuts: what they tell of a target. */
+#include <weir/models.h>
+#include "tools/command.h"
+
+#include <math.h>
+
+/* A mean field for a correlated normal: KL = -½ log(1 - r²), whatever its threads. */
+START_TEST(vi_tells_all)
+{
+    json_t *one = SUCCEED_JSON("vi", "gaussian(correlation=0.6)", "--objective", "stl", "--iters", "2000", "--lr",
+                               "0.02", "--threads", "1", "-o", "g.safetensors");
+    json_t *two = SUCCEED_JSON("vi", "gaussian(correlation=0.6)", "--objective", "stl", "--iters", "2000", "--lr",
+                               "0.02", "--threads", "2");
+    const double kl = -0.5 * log(1 - 0.36);
+    ck_assert_double_eq_tol(number_in(one, "average_loss"), kl, 0.01);
+    ck_assert_double_eq_tol(number_in(one, "elbo"), -kl, 5 * number_in(one, "elbo_stderr") + 0.001);
+    ck_assert_double_eq_tol(number_in(one, "log_z"), 0, 0.02);
+    ck_assert_double_lt(number_in(one, "khat"), 0.7);
+    ck_assert_double_gt(number_in(one, "ess"), 1000);
+    ck_assert_double_gt(number_in(one, "seconds"), 0);
+    ck_assert_double_eq(number_in(one, "iterations"), 2000);
+    static const char *const same[] = {"average_loss", "elbo", "khat", "log_z", "ess"};
+    for (size_t i = 0; i < COUNT(same); i++) ck_assert_double_eq(number_in(one, same[i]), number_in(two, same[i]));
+    json_decref(one);
+    json_decref(two);
+
+    SUCCEED("info", "g.safetensors");
+    assert_contains(output, "target      gaussian(correlation=0.6)\n");
+    assert_contains(output, "finished after 2000 iterations");
+    assert_contains(output, "is the best possible: -log Z");
+    assert_contains(output, "--objective 'stl'");
+    assert_contains(output, "|gradient|");
+    SUCCEED("sample", "g.safetensors", "-n", "5", "-o", "s.csv");
+    char text[4096];
+    slurp(scratch_path("s.csv").text, text, sizeof text);
+    ck_assert_int_eq(strncmp(text, "x[1],x[2]\n", 10), 0);
+    SUCCEED("help", "targets");
+    assert_contains(output, "eight_schools_centered");
+}
+END_TEST
+
+/* Draws are on the scale of the target's sites. */
+START_TEST(vi_on_the_scale_of_the_sites)
+{
+    SUCCEED("vi", "eight_schools", "--iters", "500", "--lr", "0.02", "-o", "e.safetensors");
+    assert_contains(output, "\ntau ");
+    assert_contains(output, "k-hat ");
+    SUCCEED("sample", "e.safetensors", "-n", "200", "-o", "e.csv");
+    nf_table draws;
+    ck_assert_int_eq(nf_table_read(scratch_path("e.csv").text, &draws, NULL), AD_OK);
+    ck_assert_uint_eq(draws.columns, 10);
+    ck_assert_str_eq(draws.names[1], "tau");
+    for (size_t r = 0; r < draws.rows; r++) ck_assert_double_gt(draws.values[10 * r + 1], 0);
+    nf_table_free(&draws);
+}
+END_TEST
+
+/* With weight decay W, scale's rho settles where d KL / d rho + W rho = 0, KL = s²/2 - log s - 1/2, s = softplus(rho).
+ */
+START_TEST(vi_options_of_the_optimizer)
+{
+    const double decay = 0.5;
+    double low = 0, high = 1;
+    for (int i = 0; i < 60; i++) {
+        double rho = (low + high) / 2, s = log1p(exp(rho));
+        *((s - 1 / s) / (1 + exp(-rho)) + decay * rho < 0 ? &low : &high) = rho;
+    }
+    double s = log1p(exp(low));
+    json_t *result = SUCCEED_JSON("vi", "gaussian(dim=1)", "--flow", "scale", "--weight-decay", "0.5", "--lr", "0.05",
+                                  "--iters", "2000", "--mc", "200");
+    ck_assert_double_eq_tol(number_in(json_array_get(member(result, "values"), 0), "sd"), s, 0.03);
+    ck_assert_double_eq_tol(number_in(json_array_get(member(result, "values"), 0), "weighted_sd"), 1, 0.03);
+    ck_assert_str_eq(text_in(result, "outcome"), "finished");
+    json_decref(result);
+
+    double loss[2];
+    for (int i = 0; i < 2; i++) {
+        result = SUCCEED_JSON("vi", "gaussian(dim=1)", "--iters", "50", "--beta2", i ? "0.9" : "0.99");
+        loss[i] = number_in(result, "average_loss");
+        json_decref(result);
+    }
+    ck_assert_double_ne(loss[0], loss[1]);
+
+    /* An optimiser's arguments are those of --beta2, where it has that; where it hasn't, that changes nothing. */
+    static const char *const same[][2][4] = {
+        {{"--optimizer", "adam(beta2=0.9)"}, {"--beta2", "0.9"}},
+        {{"--optimizer", "adam(beta1=0.5,beta2=0.9)"}, {"--optimizer", "adam(beta1=0.5)", "--beta2", "0.9"}},
+        {{"--optimizer", "sgd"}, {"--optimizer", "sgd", "--beta2", "0.9"}},
+        {{"--schedule", "exponential"}, {"--schedule", "exponential(end=0.01)"}},
+    };
+    for (size_t i = 0; i < COUNT(same); i++) {
+        for (int j = 0; j < 2; j++) {
+            const char *const *words = same[i][j];
+            result = words[2] ? SUCCEED_JSON("vi", "gaussian(dim=1)", "--iters", "50", words[0], words[1], words[2],
+                                             words[3])
+                              : SUCCEED_JSON("vi", "gaussian(dim=1)", "--iters", "50", words[0], words[1]);
+            loss[j] = number_in(result, "average_loss");
+            json_decref(result);
+        }
+        ck_assert_double_eq(loss[0], loss[1]);
+    }
+
+    result = SUCCEED_JSON("vi", "gaussian(dim=1)", "--objective", "stl", "--lr", "0.05", "--iters", "100000",
+                          "--tolerance", "0.001", "-o", "c.safetensors");
+    ck_assert_str_eq(text_in(result, "outcome"), "converged");
+    ck_assert_double_lt(number_in(result, "iterations"), 20000);
+    ck_assert_double_eq(fmod(number_in(result, "iterations"), 100), 0);
+    json_decref(result);
+    SUCCEED("info", "c.safetensors");
+    assert_contains(output, "converged after");
+}
+END_TEST
+
+START_TEST(nuts_tells_all)
+{
+    json_t *result = SUCCEED_JSON("nuts", "eight_schools", "--chains", "3", "--tune", "300", "-n", "200", "--seed", "4",
+                                  "--target-accept", "0.9", "--dense", "-o", "draws.csv");
+    json_t *parameters = member(result, "parameters"), *tau = json_array_get(parameters, 1);
+    ck_assert_uint_eq(json_array_size(parameters), 10);
+    ck_assert_str_eq(text_in(tau, "name"), "tau");
+    ck_assert_double_gt(number_in(tau, "q5"), 0);
+    ck_assert_double_lt(number_in(tau, "rhat"), 1.1);
+    ck_assert_double_gt(number_in(tau, "ess_tail"), 10);
+    ck_assert_uint_eq(json_array_size(member(result, "step_size")), 3);
+    ck_assert_uint_eq(json_array_size(member(result, "bfmi")), 3);
+    ck_assert_double_gt(number_in(result, "gradients"), 1500);
+    ck_assert(json_is_false(member(result, "interrupted")));
+
+    nf_table draws;
+    double sum = 0;
+    ck_assert_int_eq(nf_table_read(scratch_path("draws.csv").text, &draws, NULL), AD_OK);
+    ck_assert_uint_eq(draws.rows, 600);
+    ck_assert_uint_eq(draws.columns, 10);
+    ck_assert_str_eq(draws.names[9], "theta_trans[8]");
+    for (size_t r = 0; r < draws.rows; r++) sum += draws.values[10 * r + 1];
+    ck_assert_double_eq_tol(sum / 600, number_in(tau, "mean"), 1e-10);
+    nf_table_free(&draws);
+    json_decref(result);
+
+    SUCCEED("nuts", "eight_schools_centered", "--chains", "2", "--tune", "200", "-n", "100", "--threads", "1");
+    assert_contains(output, "ESS bulk");
+    assert_contains(output, "\ntheta[8] ");
+    assert_contains(output, "divergent ");
+    assert_contains(output, "--target-accept");
+}
+END_TEST
+
+START_TEST(nuts_with_a_flow)
+{
+    make_model();
+    json_t *result = SUCCEED_JSON("nuts", "gaussian(dim=2)", "--flow", "moons.safetensors", "-n", "50");
+    ck_assert_uint_eq(json_array_size(member(result, "parameters")), 2);
+    json_decref(result);
+    ck_assert_int_eq(RUN("nuts", "gaussian(dim=3)", "--flow", "moons.safetensors"), 2);
+    assert_contains(complaint, "the flow has 2 features, but target 'gaussian' has 3");
+    ck_assert_int_eq(RUN("nuts", "gaussian(dim=2)", "--flow", "moons.npy"), 1);
+    assert_contains(complaint, "moons.npy");
+}
+END_TEST
+
+Suite *inference_suite(void)
+{
+    TCase *tests;
+    Suite *suite = command_suite("inference", &tests);
+    tcase_add_test(tests, vi_tells_all);
+    tcase_add_test(tests, vi_on_the_scale_of_the_sites);
+    tcase_add_test(tests, vi_options_of_the_optimizer);
+    tcase_add_test(tests, nuts_tells_all);
+    tcase_add_test(tests, nuts_with_a_flow);
+    return suite;
+}

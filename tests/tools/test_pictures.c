@@ -1,0 +1,144 @@
+/* weir plot: pictures of flows, of data and of targets. */
+#include <weir/models.h>
+#include "tools/command.h"
+
+#include <math.h>
+#include <sys/stat.h>
+
+/* One, two and more features; names that gnuplot must not take for its own. */
+static const char *const headers[] = {"a", "it's \"_{x}^2`ls`\",b", "a,b,c", "a,b,c,d,e"};
+
+START_TEST(pictures)
+{
+    if (!have_gnuplot()) return;
+    char table[1 << 14], start[64];
+    size_t filled = (size_t)snprintf(table, sizeof table, "%s\n", headers[_i]);
+    static const size_t columns[] = {1, 2, 3, 5};
+    for (size_t r = 0; r < 60; r++)
+        for (size_t c = 0; c < columns[_i]; c++)
+            filled += (size_t)snprintf(table + filled, sizeof table - filled, "%g%c", sin((double)(r * 7 + c * c * r)),
+                                       c + 1 < columns[_i] ? ',' : '\n');
+    write_text("data.csv", table);
+    SUCCEED("fit", "data.csv", "--flow", "maf(8)", "--epochs", "3", "-o", "m.safetensors");
+    SUCCEED("plot", "m.safetensors", "--data", "data.csv", "-o", "it's \"a\" picture;.png");
+    slurp(scratch_path("it's \"a\" picture;.png").text, start, sizeof start);
+    ck_assert_mem_eq(start, "\x89PNG\r\n\x1a\n", 8);
+    json_t *plot = SUCCEED_JSON("plot", "m.safetensors", "-n", "100", "-o", "picture.SVG");
+    ck_assert_str_eq(text_in(plot, "output"), "picture.SVG");
+    json_decref(plot);
+    static char svg[1 << 22];
+    slurp(scratch_path("picture.SVG").text, svg, sizeof svg);
+    ck_assert_int_eq(strncmp(svg, "<?xml", 5), 0);
+    ck_assert_int_eq(strstr(svg, "Density of the flow") != NULL, columns[_i] == 2);
+    assert_contains(svg, "validation");
+    ck_assert_int_eq(scratch_files(false), 4);
+}
+END_TEST
+
+/* a, b given c: its density there, and what each step does. */
+START_TEST(a_conditional_flow)
+{
+    char table[1 << 14], steps[3][2048];
+    static char svg[1 << 22];
+    size_t filled = (size_t)snprintf(table, sizeof table, "a,c,b\n");
+    for (int r = 0; r < 80; r++)
+        filled += (size_t)snprintf(table + filled, sizeof table - filled, "%g,%g,%g\n", sin(7 * r), cos(r), cos(3 * r));
+    write_text("data.csv", table);
+    SUCCEED("fit", "data.csv", "--context", "c", "--flow", "flip-rqs(4)-flip", "--no-standardize", "--epochs", "3",
+            "-o", "m.safetensors");
+    for (int k = 0; k < 3; k++) {
+        static const char *const number[] = {"0", "1", "3"};
+        SUCCEED("sample", "m.safetensors", "--context", "0.5", "--steps", number[k], "-n", "5", "-o", "s.csv");
+        slurp(scratch_path("s.csv").text, steps[k], sizeof steps[k]);
+    }
+    double z[2], x[2];
+    ck_assert_int_eq(sscanf(steps[0], "%lf,%lf", &z[0], &z[1]), 2);
+    ck_assert_int_eq(sscanf(steps[1], "%lf,%lf", &x[0], &x[1]), 2);
+    ck_assert(z[0] == x[1] && z[1] == x[0]);
+    SUCCEED("sample", "m.safetensors", "--context", "0.5", "-n", "5", "-o", "s.csv");
+    slurp(scratch_path("s.csv").text, table, sizeof table);
+    ck_assert_str_eq(table, steps[2]);
+    ck_assert_int_eq(strncmp(table, "a,b\n", 4), 0);
+    ck_assert_int_eq(RUN("sample", "m.safetensors", "--context", "0.5", "--steps", "4", "-o", "s.csv"), 2);
+    assert_contains(complaint, "--steps: flip-rqs(4)-flip has 3 steps, got 4");
+    ck_assert_int_eq(RUN("sample", "m.safetensors", "--context", "0.5,1", "-o", "s.csv"), 2);
+    assert_contains(complaint, "expected 1 number, got '0.5,1'");
+    ck_assert_int_eq(RUN("sample", "m.safetensors", "--context", "nan", "-o", "s.csv"), 2);
+    assert_contains(complaint, "number 1 of 'nan' is not finite");
+    ck_assert_int_eq(RUN("plot", "m.safetensors", "-o", "p.svg"), 2);
+    assert_contains(complaint, "give its context of 1 number with --context");
+    ck_assert_int_eq(RUN("plot", "m.safetensors", "--context", "1,2", "-o", "p.svg"), 2);
+    assert_contains(complaint, "expected 1 number, got '1,2'");
+    if (!have_gnuplot()) return;
+    SUCCEED("plot", "m.safetensors", "--context", "0.5", "--data", "data.csv", "-n", "500", "-o", "p.svg");
+    slurp(scratch_path("p.svg").text, svg, sizeof svg);
+    assert_contains(svg, "flip-rqs(4)-flip, given c = 0.5");
+    assert_contains(svg, "Data, of any context");
+    assert_contains(svg, "Density of the flow");
+    SUCCEED("plot", "m.safetensors", "--context", "0.5", "--steps", "-o", "p.png");
+    slurp(scratch_path("p.png").text, svg, sizeof svg);
+    ck_assert_mem_eq(svg, "\x89PNG\r\n\x1a\n", 8);
+}
+END_TEST
+
+/* Of a fit to a target, in the plane and beyond. */
+START_TEST(pictures_of_targets)
+{
+    if (!have_gnuplot()) return;
+    static char svg[1 << 24];
+    SUCCEED("vi", "pot1", "--flow", "planar*2", "--iters", "50", "-o", "m.safetensors");
+    SUCCEED("plot", "m.safetensors", "-n", "500", "-o", "m.svg");
+    slurp(scratch_path("m.svg").text, svg, sizeof svg);
+    assert_contains(svg, "planar*2 for pot1");
+    assert_contains(svg, "Density of the target");
+    assert_contains(svg, "-1.8775 possible");
+    ck_assert_ptr_null(strstr(svg, "β grows"));
+    SUCCEED("plot", "m.safetensors", "--target", "pot4", "-n", "500", "-o", "m.svg");
+    slurp(scratch_path("m.svg").text, svg, sizeof svg);
+    assert_contains(svg, "planar*2 for pot4");
+    ck_assert_int_eq(RUN("plot", "m.safetensors", "--target", "funnel", "-o", "m.svg"), 2);
+    assert_contains(complaint, "target 'funnel' has 10 features, but the flow has 2");
+    SUCCEED("vi", "funnel(3)", "--iters", "50", "--anneal", "20", "-o", "f.safetensors");
+    SUCCEED("plot", "f.safetensors", "-n", "500", "-o", "f.svg");
+    slurp(scratch_path("f.svg").text, svg, sizeof svg);
+    assert_contains(svg, "x[2]");
+    assert_contains(svg, "Loss: ");
+    assert_contains(svg, "β grows");
+}
+END_TEST
+
+/* What takes gnuplot's place; NULL: nothing does. */
+static const struct {
+    const char *script, *part;
+} bad_gnuplots[] = {
+    {NULL, "gnuplot-nox"},
+    {"#!/bin/sh\nexit 0\n", "drew nothing"},
+    {"#!/bin/sh\necho half a picture\necho line 7: no such terminal >&2\nexit 1\n", "line 7: no such terminal"},
+};
+
+START_TEST(picture_without_gnuplot)
+{
+    make_model();
+    if (bad_gnuplots[_i].script) {
+        write_text("gnuplot", bad_gnuplots[_i].script);
+        ck_assert_int_eq(chmod(scratch_path("gnuplot").text, 0755), 0);
+    }
+    int before = scratch_files(false);
+    setenv("PATH", scratch, 1);
+    ck_assert_int_eq(RUN("plot", "moons.safetensors", "-o", "density.png"), 1);
+    ck_assert_uint_eq(lines(complaint), 1);
+    assert_contains(complaint, bad_gnuplots[_i].part);
+    ck_assert_int_eq(scratch_files(false), before);
+}
+END_TEST
+
+Suite *pictures_suite(void)
+{
+    TCase *tests;
+    Suite *suite = command_suite("pictures", &tests);
+    tcase_add_loop_test(tests, pictures, 0, COUNT(headers));
+    tcase_add_test(tests, a_conditional_flow);
+    tcase_add_test(tests, pictures_of_targets);
+    tcase_add_loop_test(tests, picture_without_gnuplot, 0, COUNT(bad_gnuplots));
+    return suite;
+}

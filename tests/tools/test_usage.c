@@ -1,0 +1,212 @@
+/* What the weir command says of itself, and of command lines that are none. */
+#include <weir/models.h>
+#include "tools/command.h"
+
+static const char *const commands[] = {"data", "fit",   "sample", "logprob", "plot",
+                                       "info", "check", "nuts",   "vi",      "demo"};
+
+START_TEST(help_of_every_command)
+{
+    char usage[64], before[sizeof output];
+    snprintf(usage, sizeof usage, "usage: weir %s ", commands[_i]);
+    SUCCEED(commands[_i], "--help");
+    ck_assert_int_eq(strncmp(output, usage, strlen(usage)), 0);
+    assert_contains(output, "--json");
+    assert_contains(output, "\nexample:\n  weir ");
+    ck_assert_str_eq(complaint, "");
+    strcpy(before, output);
+    SUCCEED("help", commands[_i]);
+    ck_assert_str_eq(output, before);
+    SUCCEED(commands[_i], "-h", "surplus", "--nonsense");
+    ck_assert_str_eq(output, before);
+    SUCCEED("--help");
+    snprintf(usage, sizeof usage, "\n  %s ", commands[_i]);
+    assert_contains(output, usage);
+}
+END_TEST
+
+START_TEST(help_of_formulas)
+{
+    SUCCEED("help", "formulas");
+    assert_contains(output, "\n  flip ");
+    assert_contains(output, "\n  maf(");
+    assert_contains(output, "activation=");
+    /* Each bijector of the list is one that formulas know. */
+    char all[sizeof output], *list;
+    strcpy(all, output);
+    list = strstr(all, "\nbijectors");
+    ck_assert_ptr_nonnull(list);
+    char *end = strstr(list, "\nbase distributions");
+    ck_assert_ptr_nonnull(end);
+    *end = '\0';
+    for (char *line = strstr(list, "\n  "); line; line = strstr(line + 1, "\n  ")) {
+        char name[32];
+        if (line[3] == ' ' || strncmp(line + 3, "weir", 4) == 0) continue;
+        ck_assert_int_eq(sscanf(line + 3, "%31[a-z_]", name), 1);
+        SUCCEED("check", name, "--dim", "2");
+    }
+}
+END_TEST
+
+static const char *optimizer_name(size_t i)
+{
+    return nf_optimizer_types()[i] ? nf_optimizer_types()[i]->name : NULL;
+}
+
+static const char *schedule_name(size_t i)
+{
+    return nf_schedule_types()[i] ? nf_schedule_types()[i]->name : NULL;
+}
+
+/* What --help offers is what the library has, in its order. */
+static void assert_choices(const char *(*name)(size_t), const char *behind)
+{
+    char choices[400] = "";
+    for (size_t i = 0; name(i); i++)
+        snprintf(choices + strlen(choices), sizeof choices - strlen(choices), "%s%s", i ? " or " : ": ", name(i));
+    strcat(choices, behind);
+    assert_contains(output, choices);
+}
+
+START_TEST(help_shows_defaults)
+{
+    SUCCEED("fit", "--help");
+    assert_contains(output, "[0.1]");
+    assert_choices(optimizer_name, " [adam]");
+    assert_choices(schedule_name, " [cosine]");
+    assert_contains(output, "--output MODEL");
+    SUCCEED("vi", "--help");
+    assert_choices(optimizer_name, " [adam]");
+    assert_choices(schedule_name, " [constant]");
+    SUCCEED("help", "optimizers");
+    for (size_t i = 0; optimizer_name(i); i++) assert_contains(output, nf_optimizer_types()[i]->help);
+    SUCCEED("help", "schedules");
+    for (size_t i = 0; schedule_name(i); i++) assert_contains(output, nf_schedule_types()[i]->help);
+    SUCCEED("demo", "--help");
+    assert_contains(output, "[weir-demo]");
+    SUCCEED("--version");
+    ck_assert_int_eq(strncmp(output, "weir ", 5), 0);
+    ck_assert_uint_eq(lines(output), 1);
+}
+END_TEST
+
+static const struct {
+    const char *words[8];
+    const char *parts[3]; /* of the complaint */
+} usage_mistakes[] = {
+    {{NULL}, {"command is missing", "weir --help"}},
+    {{"fti"}, {"'fti'", "'fit'"}},
+    {{"help", "smaple"}, {"'smaple'", "'sample'"}},
+    {{"qqqqqq"}, {"'qqqqqq'", "weir --help"}},
+    {{"fit", "a.csv", "--epoch", "3"}, {"'--epoch'", "'--epochs'"}},
+    {{"fit", "a.csv", "--weight_decay=1"}, {"'--weight_decay=1'", "'--weight-decay'"}},
+    {{"fit", "a.csv", "-epochs", "3"}, {"'-epochs'", "'--epochs'"}},
+    {{"fit", "a.csv", "--zzzzzzz"}, {"'--zzzzzzz'", "weir fit --help"}},
+    {{"fit", "a.csv", "--epochs"}, {"--epochs", "whole number"}},
+    {{"fit", "a.csv", "--epochs", "ten"}, {"--epochs", "'ten'", "whole number, 1 or more"}},
+    {{"fit", "a.csv", "--epochs", "0"}, {"--epochs", "'0'", "1 or more"}},
+    {{"fit", "a.csv", "--epochs", "-1"}, {"--epochs", "'-1'"}},
+    {{"fit", "a.csv", "--epochs", "3.5"}, {"--epochs", "'3.5'"}},
+    {{"fit", "a.csv", "--epochs", "5 "}, {"--epochs", "'5 '"}},
+    {{"fit", "a.csv", "--epochs="}, {"--epochs", "''"}},
+    {{"fit", "a.csv", "--seed", "99999999999999999999999"}, {"--seed", "'99999999999999999999999'"}},
+    {{"fit", "a.csv", "--lr", "fast"}, {"--lr", "'fast'", "a number above 0"}},
+    {{"fit", "a.csv", "--lr", "0"}, {"--lr", "'0'", "above 0"}},
+    {{"fit", "a.csv", "--lr", "nan"}, {"--lr", "'nan'"}},
+    {{"fit", "a.csv", "--lr", "inf"}, {"--lr", "'inf'"}},
+    {{"fit", "a.csv", "--lr", "0x1p-3"}, {"--lr", "'0x1p-3'"}},
+    {{"fit", "a.csv", "--lr", "1e999"}, {"--lr", "'1e999'"}},
+    {{"fit", "a.csv", "--val-fraction", "1.5"}, {"--val-fraction", "'1.5'", "from 0 to 0.9"}},
+    {{"fit", "a.csv", "--optimizer", "adams"}, {"--optimizer", "'adams'", "adam or adamw"}},
+    {{"fit", "a.csv", "--optimizer", "ada"}, {"--optimizer", "'ada'", "rmsprop or adadelta"}},
+    {{"fit", "a.csv", "--schedule", "sine"}, {"--schedule", "'sine'", "cosine or constant"}},
+    {{"fit", "a.csv", "--json=yes"}, {"--json", "no value"}},
+    {{"fit", "a.csv", "--flow", "", "-o", "m"}, {"--flow", "''"}},
+    {{"fit", "a.csv"}, {"-o MODEL", "missing"}},
+    {{"fit", "-o", "m.safetensors"}, {"DATA", "missing"}},
+    {{"fit", "a.csv", "b.csv", "-o", "m"}, {"'b.csv'", "unexpected"}},
+    {{"logprob", "m.safetensors"}, {"POINTS", "missing"}},
+    {{"data", "moon", "-o", "m.npy"}, {"TARGET", "'moon'", "moons"}},
+    {{"data", "moons", "-n", "1e3", "-o", "m.npy"}, {"-n", "'1e3'", "whole number"}},
+    {{"data", "moons", "-nx", "-o", "m.npy"}, {"-n", "'x'"}},
+    {{"data", "moons", "-o", "m.docx"}, {"m.docx", ".npy"}},
+    {{"plot", "m.safetensors", "-o", "m.jpeg"}, {"m.jpeg", ".png", ".svg"}},
+    {{"demo", "moon"}, {"'moon'", "moons or banana or potentials or nfvi"}},
+    {{"demo", "--seed", "2", "banana"}, {"weir demo banana [options]"}},
+    {{"nuts"}, {"TARGET", "missing"}},
+    {{"nuts", "pot5"}, {"'pot5'", "pot4", "eight_schools"}},
+    {{"nuts", "pot1", "--target-accept", "1"}, {"--target-accept", "'1'", "0.9999"}},
+    {{"nuts", "pot1", "--max-depth", "30"}, {"--max-depth", "'30'", "from 1 to 24"}},
+    {{"nuts", "pot1", "-o", "draws.docx"}, {"draws.docx", ".npy"}},
+    {{"check", "flip", "--dim", "0"}, {"--dim", "'0'", "from 1"}},
+};
+
+START_TEST(usage_mistake)
+{
+    const char *words[10] = {"weir"};
+    for (size_t i = 0; usage_mistakes[_i].words[i]; i++) words[i + 1] = usage_mistakes[_i].words[i];
+    ck_assert_int_eq(run_words(words), 2);
+    ck_assert_str_eq(output, "");
+    ck_assert_uint_eq(lines(complaint), 1);
+    ck_assert_int_eq(strncmp(complaint, "weir", 4), 0);
+    for (size_t i = 0; i < 3 && usage_mistakes[_i].parts[i]; i++)
+        assert_contains(complaint, usage_mistakes[_i].parts[i]);
+    ck_assert_int_eq(scratch_files(false), 0);
+}
+END_TEST
+
+/* Their arguments are shown, with a caret under the fault. */
+START_TEST(mistakes_in_arguments_of_options)
+{
+    ck_assert_int_eq(run_words((const char *[]){"weir", "fit", "a.csv", "--optimizer", "adam(beta3=1)", NULL}), 2);
+    assert_contains(complaint, "option --optimizer: ");
+    assert_contains(complaint, "no argument 'beta3'");
+    assert_contains(complaint, "beta2=number");
+    ck_assert_int_eq(run_words((const char *[]){"weir", "vi", "pot1", "--schedule", "steps(0)", NULL}), 2);
+    assert_contains(complaint, "option --schedule: ");
+    assert_contains(complaint, "a whole number from 1 to 1000");
+    ck_assert_int_eq(
+        run_words((const char *[]){"weir", "vi", "pot1", "--optimizer", "adam(beta2=0.5)", "--beta2", "0.9", NULL}), 2);
+    assert_contains(complaint, "'beta2' is given twice");
+}
+END_TEST
+
+START_TEST(options_in_every_form)
+{
+    char first[4096], other[4096];
+    SUCCEED("data", "moons", "-n", "7", "--seed", "3", "-o", "first.csv");
+    slurp(scratch_path("first.csv").text, first, sizeof first);
+    ck_assert_uint_eq(lines(first), 8);
+    static const char *const forms[][8] = {
+        {"data", "-n7", "--seed=3", "-oother.csv", "moons"},
+        {"data", "--rows=7", "--seed", "3", "--output=other.csv", "--", "moons"},
+        {"data", "--rows", "70", "moons", "--rows", "7", "--seed=3", "-oother.csv"}, /* the last one counts */
+    };
+    for (size_t i = 0; i < COUNT(forms); i++) {
+        const char *words[10] = {"weir"};
+        for (size_t w = 0; w < 8 && forms[i][w]; w++) words[w + 1] = forms[i][w];
+        succeed(words);
+        slurp(scratch_path("other.csv").text, other, sizeof other);
+        ck_assert_str_eq(first, other);
+    }
+    SUCCEED("data", "moons", "-n", "7", "--seed", "4", "-o", "other.csv");
+    slurp(scratch_path("other.csv").text, other, sizeof other);
+    ck_assert_str_ne(first, other);
+    /* Behind "--" nothing is an option. */
+    ck_assert_int_eq(RUN("info", "--", "--json"), 1);
+    assert_contains(complaint, "'--json'");
+}
+END_TEST
+
+Suite *usage_suite(void)
+{
+    TCase *tests;
+    Suite *suite = command_suite("usage", &tests);
+    tcase_add_loop_test(tests, help_of_every_command, 0, COUNT(commands));
+    tcase_add_test(tests, help_of_formulas);
+    tcase_add_test(tests, help_shows_defaults);
+    tcase_add_loop_test(tests, usage_mistake, 0, COUNT(usage_mistakes));
+    tcase_add_test(tests, mistakes_in_arguments_of_options);
+    tcase_add_test(tests, options_in_every_form);
+    return suite;
+}
