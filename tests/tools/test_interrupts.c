@@ -5,7 +5,6 @@
 #include <math.h>
 #include <pty.h>
 #include <signal.h>
-#include <sys/stat.h>
 
 START_TEST(divergence_keeps_weights)
 {
@@ -149,35 +148,6 @@ START_TEST(interrupt_keeps_draws)
 }
 END_TEST
 
-/* gnuplot lets ctrl-C pass, and so does this one. */
-START_TEST(interrupt_ends_gnuplot)
-{
-    make_model();
-    write_text("gnuplot", "#!/bin/sh\ntrap '' INT\necho $$ >started && mv started pid\nexec sleep 60\n");
-    ck_assert_int_eq(chmod(scratch_path("gnuplot").text, 0755), 0);
-    pid_t child = fork();
-    ck_assert_int_ge(child, 0);
-    if (child == 0) {
-        char path[PATH_MAX];
-        snprintf(path, sizeof path, "%s:%s", scratch, getenv("PATH"));
-        setenv("PATH", path, 1);
-        if (freopen(scratch_path("complaint").text, "w", stderr))
-            become_command(WORDS("plot", "moons.safetensors", "-n", "10", "-o", "p.png"));
-    }
-    while (!exists("pid")) usleep(1000);
-    kill(child, SIGINT);
-    int state;
-    ck_assert_int_eq(waitpid(child, &state, 0), child);
-    ck_assert(WIFEXITED(state) && WEXITSTATUS(state) == 130);
-    char text[256];
-    slurp(scratch_path("pid").text, text, sizeof text);
-    ck_assert_int_eq(kill(atoi(text), 0), -1);
-    slurp(scratch_path("complaint").text, text, sizeof text);
-    assert_contains(text, "there is no picture");
-    ck_assert(!exists("p.png"));
-}
-END_TEST
-
 START_TEST(progress_off_a_terminal)
 {
     SUCCEED("data", "moons", "-n", "2000", "-o", "moons.npy");
@@ -197,7 +167,6 @@ Suite *interrupts_suite(void)
     tcase_add_test(tests, signals_keep_weights);
     tcase_add_test(tests, interrupt_keeps_fit);
     tcase_add_test(tests, interrupt_keeps_draws);
-    tcase_add_test(tests, interrupt_ends_gnuplot);
     tcase_add_test(tests, progress_off_a_terminal);
     return suite;
 }

@@ -14,15 +14,25 @@ static void on_signal(int number)
     noted = number;
 }
 
-void interrupt_catch(void)
+static void catch (int flags)
 {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND | SA_RESTART};
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = flags};
     sigemptyset(&action.sa_mask);
     noted = 0;
     for (int i = 0; i < SIGNALS; i++) {
         sigaction(signals[i], NULL, &old[i]);
         if (old[i].sa_handler != SIG_IGN) sigaction(signals[i], &action, NULL);
     }
+}
+
+void interrupt_catch(void)
+{
+    catch ((int)SA_RESETHAND | SA_RESTART);
+}
+
+void interrupt_catch_all(void)
+{
+    catch (SA_RESTART);
 }
 
 void interrupt_release(void)

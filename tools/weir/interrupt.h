@@ -7,6 +7,8 @@
 /* From here to interrupt_release() the first SIGINT, SIGTERM or SIGHUP is noted, and a second one of its kind ends the
  * process. What the process was started to ignore, as by nohup, stays ignored. */
 void interrupt_catch(void);
+/* The same for work that has something to clear away and ends at once: every signal is noted. */
+void interrupt_catch_all(void);
 void interrupt_release(void);
 /* The signal that was noted last, or 0. */
 int interrupt_signal(void);

@@ -45,18 +45,14 @@ static void last_line(FILE *complaints, char text[static 256])
     text[strcspn(text, "\n")] = '\0';
 }
 
-/* False when a signal asked for an end: gnuplot itself wouldn't heed it. */
-static bool wait_for(pid_t child, int *state)
+/* Until it ends, or a signal asks for an end, which gnuplot itself wouldn't heed. */
+static void wait_for(pid_t child, int *state)
 {
     const struct timespec pause = {.tv_nsec = 10000000};
-    interrupt_catch();
-    while (waitpid(child, state, WNOHANG) == 0 && !interrupt_signal()) nanosleep(&pause, NULL);
-    bool ended = !interrupt_signal();
-    interrupt_release();
-    if (ended) return true;
-    kill(child, SIGKILL);
-    waitpid(child, state, 0);
-    return false;
+    while (waitpid(child, state, WNOHANG) == 0) {
+        if (interrupt_signal()) kill(child, SIGKILL);
+        nanosleep(&pause, NULL);
+    }
 }
 
 static ad_status run(FILE *script, FILE *picture, FILE *complaints, ad_error *error)
@@ -69,13 +65,17 @@ static ad_status run(FILE *script, FILE *picture, FILE *complaints, ad_error *er
     posix_spawn_file_actions_adddup2(&actions, fileno(picture), STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&actions, fileno(complaints), STDERR_FILENO);
     pid_t child;
-    int failure = posix_spawnp(&child, words[0], &actions, NULL, words, environ), state = 0;
+    int state = 0;
+    interrupt_catch_all(); /* before there is a child that could be left behind */
+    int failure = posix_spawnp(&child, words[0], &actions, NULL, words, environ);
+    if (!failure) wait_for(child, &state);
+    interrupt_release();
     posix_spawn_file_actions_destroy(&actions);
     if (failure == ENOENT)
         return ad_error_set(error, AD_ERROR_IO,
                             "no picture: gnuplot is not installed; it is in the package gnuplot-nox");
     if (failure) return ad_error_set(error, AD_ERROR_IO, "cannot run gnuplot: %s", strerror(failure));
-    if (!wait_for(child, &state))
+    if (interrupt_signal())
         return ad_error_set(error, AD_ERROR_INTERRUPTED, "interrupted while gnuplot was drawing; there is no picture");
     last_line(complaints, text);
     if (!WIFEXITED(state) || WEXITSTATUS(state) != 0)

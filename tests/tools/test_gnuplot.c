@@ -1,0 +1,108 @@
+/* Signals while gnuplot draws: it is never left behind. Whether it is gone is seen on a pipe that it inherits: that is
+ * at its end when nobody has it. */
+#include "pictures/gnuplot.h"
+#include "interrupt.h"
+#include "tools/command.h"
+
+#include <signal.h>
+#include <spawn.h>
+#include <sys/stat.h>
+
+/* What takes gnuplot's place: it lets signals pass, as gnuplot does, and never ends. */
+static const char stand_in[] = "#!/bin/sh\ntrap '' INT TERM HUP\necho started >&9\nexec tail -f /dev/null\n";
+enum { PIPE = 9 };
+
+/* First on the path. Returns the end of the pipe to read from; the other one is PIPE in the child. */
+static int start(pid_t *child)
+{
+    int ends[2];
+    write_text("gnuplot", stand_in);
+    ck_assert_int_eq(chmod(scratch_path("gnuplot").text, 0755), 0);
+    ck_assert_int_eq(pipe(ends), 0);
+    *child = fork();
+    ck_assert_int_ge(*child, 0);
+    close(ends[*child != 0]);
+    if (*child) return ends[0];
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s:%s", scratch, getenv("PATH"));
+    setenv("PATH", path, 1);
+    dup2(ends[1], PIPE);
+    close(ends[1]);
+    if (!freopen(scratch_path("complaint").text, "w", stderr)) _exit(126);
+    return -1;
+}
+
+/* Its exit status; and nobody is left behind. */
+static int finish(pid_t child, int from)
+{
+    char byte;
+    int state;
+    ck_assert_int_eq(waitpid(child, &state, 0), child);
+    while (read(from, &byte, 1) == 1) continue;
+    close(from);
+    ck_assert_msg(WIFEXITED(state), "killed by signal %d", WTERMSIG(state));
+    return WEXITSTATUS(state);
+}
+
+START_TEST(interrupt_ends_gnuplot)
+{
+    pid_t child;
+    char text[256];
+    make_model();
+    int from = start(&child);
+    if (from < 0) become_command(WORDS("plot", "moons.safetensors", "-n", "10", "-o", "p.png"));
+    ck_assert_int_eq(read(from, text, 7), 7);
+    kill(child, SIGINT);
+    ck_assert_int_eq(finish(child, from), 130);
+    slurp(scratch_path("complaint").text, text, sizeof text);
+    assert_contains(text, "there is no picture");
+    ck_assert(!exists("p.png"));
+}
+END_TEST
+
+/* ---- At the worst moments ------------------------------------------------------------------------------------- */
+
+/* How many signals come right before gnuplot is started, and right behind; the linker's --wrap leads there. */
+static const struct {
+    int signal, before, behind;
+} moments[] = {{SIGINT, 1, 0}, {SIGINT, 0, 1}, {SIGTERM, 0, 2}, {SIGINT, 1, 1}, {SIGHUP, 0, 1}};
+static int moment = -1;
+
+int __wrap_posix_spawnp(pid_t *child, const char *file, const posix_spawn_file_actions_t *actions,
+                        const posix_spawnattr_t *attributes, char *const words[], char *const environment[]);
+int __real_posix_spawnp(pid_t *child, const char *file, const posix_spawn_file_actions_t *actions,
+                        const posix_spawnattr_t *attributes, char *const words[], char *const environment[]);
+
+int __wrap_posix_spawnp(pid_t *child, const char *file, const posix_spawn_file_actions_t *actions,
+                        const posix_spawnattr_t *attributes, char *const words[], char *const environment[])
+{
+    for (int i = 0; moment >= 0 && i < moments[moment].before; i++) raise(moments[moment].signal);
+    int failure = __real_posix_spawnp(child, file, actions, attributes, words, environment);
+    for (int i = 0; moment >= 0 && i < moments[moment].behind; i++) raise(moments[moment].signal);
+    return failure;
+}
+
+START_TEST(signals_around_the_start)
+{
+    pid_t child;
+    int from = start(&child);
+    if (from < 0) {
+        ad_error error = {AD_OK, ""};
+        FILE *script = gnuplot_begin(&error);
+        moment = _i;
+        ad_status status = script ? gnuplot_finish(script, scratch_path("p.png").text, &error) : error.status;
+        _exit(status == AD_ERROR_INTERRUPTED ? 128 + interrupt_signal() : 1);
+    }
+    ck_assert_int_eq(finish(child, from), 128 + moments[_i].signal);
+    ck_assert(!exists("p.png"));
+}
+END_TEST
+
+Suite *gnuplot_suite(void)
+{
+    TCase *tests;
+    Suite *suite = command_suite("gnuplot", &tests);
+    tcase_add_test(tests, interrupt_ends_gnuplot);
+    tcase_add_loop_test(tests, signals_around_the_start, 0, COUNT(moments));
+    return suite;
+}
