@@ -88,7 +88,7 @@ START_TEST(registering_is_checked)
     type.argument = features;
     ASSERT_FAILS(nf_register_optimizer(&type, &error), AD_ERROR_ARGUMENT, "'which' lists features");
     type.argument = many;
-    ASSERT_FAILS(nf_register_optimizer(&type, &error), AD_ERROR_ARGUMENT, "expected at most 16");
+    ASSERT_FAILS(nf_register_optimizer(&type, &error), AD_ERROR_ARGUMENT, "expected at most 64");
     ck_assert_int_eq(nf_register_optimizer(&type, NULL), AD_ERROR_ARGUMENT);
 }
 END_TEST
