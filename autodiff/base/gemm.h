@@ -18,7 +18,8 @@ void ad__gemm_f64(size_t m, size_t n, size_t k, const double *a, size_t lda, con
 /* Initialise the libraries behind it, once, before the first product; AD_ERROR_MEMORY where there isn't enough. */
 ad_status ad__gemm_start(ad_error *error);
 /* From here to ad__gemm_leave() so many more threads may multiply at a time; AD_ERROR_MEMORY, and none may, where there
- * is no memory for the buffers that this takes. From any thread. */
+ * is no memory for the buffers that this takes. From any thread,
+ * once ad__gemm_start() has succeeded. */
 ad_status ad__gemm_enter(int threads, ad_error *error);
 void ad__gemm_leave(int threads);
 

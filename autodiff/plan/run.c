@@ -384,9 +384,7 @@ static void copy_outputs(const ad_plan *plan)
 
 ad_status ad__plan_run_within(ad_plan *plan, const ad_run *run, ad_error *error)
 {
-    ad_status status = check(plan, run, error);
-    if (status != AD_OK) return status;
-    status = ad__plan_reserve(plan, run->rows, ad_pool_threads(run->pool), error);
+    ad_status status = ad__plan_reserve(plan, run->rows, ad_pool_threads(run->pool), error);
     if (status != AD_OK) return status;
     bind_shared(plan);
     size_t tile_rows = ad__plan_tile_of(plan, run->rows);
@@ -412,7 +410,8 @@ ad_status ad_plan_run(ad_plan *plan, const ad_run *run, ad_error *error)
     static const ad_run nothing = {0};
     if (!run) run = &nothing;
     const int threads = ad_pool_threads(run->pool);
-    ad_status status = ad__gemm_enter(threads, error);
+    ad_status status = check(plan, run, error);
+    if (status == AD_OK) status = ad__gemm_enter(threads, error);
     if (status != AD_OK) return status;
     status = ad__plan_run_within(plan, run, error);
     ad__gemm_leave(threads);
