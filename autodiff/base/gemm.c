@@ -161,107 +161,83 @@ void ad__gemm_f64(size_t m, size_t n, size_t k, const double *a, size_t lda, con
 /* ---- Memory -------------------------------------------------------------------------------------------------- */
 
 /* BLIS aborts when memory runs out. What it has once allocated it keeps, in pools from which each product that is under
- * way borrows a set of buffers. So before products can be under way in more threads than ever, it is seen whether there
- * is memory for their sets, and then BLIS is led to fill its pools: by products within products, each of which borrows
- * a set while those around it have theirs. The microkernel, which multiplies what lies in the buffers, is an argument
- * of a product, and ours starts the next one. */
-
-/* Products within each other, so that their frames (21 KiB each) leave room on any stack. With more threads than that
- * BLIS may still allocate, and abort, while they run. */
-enum { MOST_SETS = 128 };
-
+ * way borrows buffers. So before products can be under way in more threads than ever, it is seen whether there is
+ * memory for their buffers. Other threads of the program may still take it before BLIS does: of that there is no
+ * telling. */
 static struct {
     pthread_mutex_t mutex;
-    atomic_int sets;  /* in the pools: so many products may be under way */
-    atomic_int taken; /* by runs that are under way, one for each of their threads */
+    atomic_int granted; /* so many products may be under way */
+    atomic_int taken;   /* by runs that are under way, one for each of their threads */
     bool started;
-} buffers = {.mutex = PTHREAD_MUTEX_INITIALIZER};
-
-static cntx_t nesting; /* BLIS's own context, but for the microkernel; under the mutex, as is the next one */
-static int to_nest;
-
-static void nest_product(void)
-{
-    if (to_nest == 0) return;
-    to_nest--;
-    rntm_t runtime = blis_runtime();
-    double one = 1, a = 1, b = 1, c = 0;
-    bli_dgemm_ex(BLIS_NO_TRANSPOSE, BLIS_NO_TRANSPOSE, 1, 1, 1, &one, &a, 1, 1, &b, 1, 1, &one, &c, 1, 1, &nesting,
-                 &runtime);
-}
-
-static void nesting_kernel(dim_t m, dim_t n, dim_t k, double *alpha, double *a, double *b, double *beta, double *c,
-                           inc_t rs_c, inc_t cs_c, auxinfo_t *data, cntx_t *context)
-{
-    (void)m, (void)n, (void)k, (void)alpha, (void)a, (void)b, (void)beta, (void)c, (void)rs_c, (void)cs_c;
-    (void)data, (void)context;
-    nest_product();
-}
+} products = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 static size_t buffer_bytes(packbuf_t kind)
 {
     return bli_pool_block_size(bli_pba_pool((dim_t)bli_packbuf_index(kind), bli_pba_query()));
 }
 
-/* Other products may have all sets that there are. */
-static ad_status fill_pools(int sets, ad_error *error)
+/* Volatile, so that compilers don't take memory that isn't used for memory that isn't needed. */
+static bool there_is(size_t bytes)
 {
-    enum { REST = 64 << 10 }; /* of a set: what describes it */
-    const size_t bytes = buffer_bytes(BLIS_BUFFER_FOR_A_BLOCK) + buffer_bytes(BLIS_BUFFER_FOR_B_PANEL) + REST;
-    void *probe = malloc((size_t)sets * bytes);
-    if (!probe)
-        return ad_error_set(error, AD_ERROR_MEMORY,
-                            "out of memory for the buffers of matrix products in %d threads, %zu MiB each; use fewer",
-                            sets, bytes >> 20);
+    void *volatile probe = malloc(bytes);
+    const bool there = probe;
     free(probe);
-    to_nest = sets;
-    nest_product();
-    atomic_store(&buffers.sets, sets);
-    return AD_OK;
+    return there;
+}
+
+static ad_status see_memory(int more, ad_error *error)
+{
+    enum { REST = 64 << 10 }; /* what describes the buffers of a product */
+    const size_t bytes = buffer_bytes(BLIS_BUFFER_FOR_A_BLOCK) + buffer_bytes(BLIS_BUFFER_FOR_B_PANEL) + REST;
+    if (there_is((size_t)more * bytes)) return AD_OK;
+    return ad_error_set(error, AD_ERROR_MEMORY,
+                        "out of memory for the buffers of matrix products in %d more threads, %zu MiB each; use fewer",
+                        more, bytes >> 20);
 }
 
 ad_status ad__gemm_enter(int threads, ad_error *error)
 {
-    const int taken = atomic_fetch_add(&buffers.taken, threads) + threads;
-    const int wanted = taken < MOST_SETS ? taken : MOST_SETS;
+    const int wanted = atomic_fetch_add(&products.taken, threads) + threads;
     ad_status status = AD_OK;
-    if (wanted <= atomic_load(&buffers.sets)) return AD_OK;
-    pthread_mutex_lock(&buffers.mutex);
-    if (wanted > atomic_load(&buffers.sets)) status = fill_pools(wanted, error);
-    pthread_mutex_unlock(&buffers.mutex);
+    if (wanted <= atomic_load(&products.granted)) return AD_OK;
+    pthread_mutex_lock(&products.mutex);
+    const int more = wanted - atomic_load(&products.granted);
+    if (more > 0) status = see_memory(more, error);
+    if (more > 0 && status == AD_OK) atomic_store(&products.granted, wanted);
+    pthread_mutex_unlock(&products.mutex);
     if (status != AD_OK) ad__gemm_leave(threads);
     return status;
 }
 
 void ad__gemm_leave(int threads)
 {
-    atomic_fetch_sub(&buffers.taken, threads);
+    atomic_fetch_sub(&products.taken, threads);
 }
 
 static ad_status start(ad_error *error)
 {
     enum { FIRST = 48 << 20 }; /* bytes: more than BLIS takes as it starts; their number isn't known before */
-    void *probe = malloc(FIRST);
-    if (!probe) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for the buffers of matrix products");
-    free(probe);
+    if (!there_is(FIRST))
+        return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for the buffers of matrix products");
     isa = ad__isa_of_cpu();
 #ifdef AD_HAVE_LIBXSMM
     libxsmm_init();
     if (isa == AD_ISA_avx2) libxsmm_set_target_archid(LIBXSMM_X86_AVX2);
 #endif
     bli_init();
-    nesting = *bli_gks_query_cntx();
-    bli_func_set_dt((void_fp)nesting_kernel, BLIS_DOUBLE, bli_cntx_get_l3_nat_ukrs(BLIS_GEMM_UKR, &nesting));
-    bli_func_set_dt((void_fp)nesting_kernel, BLIS_DOUBLE, bli_cntx_get_l3_vir_ukrs(BLIS_GEMM_UKR, &nesting));
-    return fill_pools(1, error);
+    /* The first product fills the pools for one. */
+    double one = 1, product = 0;
+    blis_f64(1, 1, 1, &one, 1, &one, 1, false, 0, &product, 1);
+    atomic_store(&products.granted, 1);
+    return AD_OK;
 }
 
 ad_status ad__gemm_start(ad_error *error)
 {
-    pthread_mutex_lock(&buffers.mutex);
-    ad_status status = buffers.started ? AD_OK : start(error);
-    buffers.started = status == AD_OK;
-    pthread_mutex_unlock(&buffers.mutex);
+    pthread_mutex_lock(&products.mutex);
+    ad_status status = products.started ? AD_OK : start(error);
+    products.started = status == AD_OK;
+    pthread_mutex_unlock(&products.mutex);
     return status;
 }
 

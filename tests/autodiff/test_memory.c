@@ -218,20 +218,12 @@ static int run_short_of_memory(ad_tape *tape)
     limit_memory(true);
     for (int i = 0; i < 2; i++) {
         if (ad_plan_run(plan, &(ad_run){.rows = ROWS, .pool = pool}, &error) != AD_ERROR_MEMORY) return __LINE__;
-        if (!strstr(error.message, "buffers of matrix products in 6 threads")) return __LINE__;
+        if (!strstr(error.message, "out of memory for the buffers of matrix products")) return __LINE__;
     }
     limit_memory(false);
     if (ad_plan_run(plan, &(ad_run){.rows = ROWS}, &error) != AD_OK) return __LINE__;
-    const size_t before = address_space();
-    if (ad__gemm_enter(THREADS, &error) != AD_OK) return __LINE__;
-    ad__gemm_leave(THREADS);
-    if (address_space() < before + LITTLE) return __LINE__; /* though this thread alone has multiplied */
-
-    limit_memory(true);
     ad_plan_set_output(plan, 0, &again);
-    for (int i = 0; i < 100; i++)
-        if (ad_plan_run(plan, &(ad_run){.rows = ROWS, .pool = pool}, &error) != AD_OK || again != sum) return __LINE__;
-    limit_memory(false);
+    if (ad_plan_run(plan, &(ad_run){.rows = ROWS, .pool = pool}, &error) != AD_OK || again != sum) return __LINE__;
     ad_plan_free(plan);
     ad_pool_free(pool);
     return 0;
