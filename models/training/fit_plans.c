@@ -8,15 +8,20 @@ typedef struct {
     ad_var x, loss;
 } recording;
 
-static recording record_loss(const nf__training *t, bool training)
+static bool record_loss(const nf__training *t, bool training, recording *recorded, ad_error *error)
 {
     recording r = {.tape = ad_tape_new()};
+    if (!r.tape) {
+        ad_error_set(error, AD_ERROR_MEMORY, "out of memory for the training plan");
+        return false;
+    }
     r.x = ad_input(r.tape, "x", AD_SHAPE(t->dim));
     r.flow = nf_flow_bind(t->flow, r.tape);
     if (training) nf_set_training(r.flow.bijector);
     ad_var log_prob = nf_flow_record_log_prob(&r.flow, r.x);
     r.loss = ad_neg(ad_div(ad_sum_rows(ad_to_rows(log_prob)), ad_row_count(r.tape)));
-    return r;
+    *recorded = r;
+    return true;
 }
 
 static ad_plan *bind_rows(const nf__training *t, const recording *r, ad_plan *plan)
@@ -34,12 +39,12 @@ static ad_plan *step_plan(nf__training *t, ad_error *error)
     const size_t size = ad_dtype_size(nf_flow_dtype(t->flow));
     nf__output *further = ad_alloc(all - trained, sizeof *further);
     t->updated = ad_alloc(all - trained, sizeof *t->updated);
-    if (!further || !t->updated) {
-        ad_error_set(error, AD_ERROR_MEMORY, "out of memory for the training plan");
+    recording r;
+    if (!further || !t->updated || !record_loss(t, true, &r, error)) {
+        if (!further || !t->updated) ad_error_set(error, AD_ERROR_MEMORY, "out of memory for the training plan");
         ad_free(further);
         return NULL;
     }
-    const recording r = record_loss(t, true);
     for (size_t i = trained; i < all; i++) {
         size_t offset;
         const nf_parameter *fixed = nf_flow_parameter(t->flow, i, &offset);
@@ -57,7 +62,8 @@ static ad_plan *step_plan(nf__training *t, ad_error *error)
 /* The loss alone, as it is evaluated. */
 static ad_plan *val_plan(nf__training *t, ad_error *error)
 {
-    const recording r = record_loss(t, false);
+    recording r;
+    if (!record_loss(t, false, &r, error)) return NULL;
     ad_plan *plan = ad_plan_new(&r.loss, 1, &(ad_plan_options){.dtype = nf_flow_dtype(t->flow)}, error);
     ad_tape_free(r.tape);
     if (!plan) return NULL;

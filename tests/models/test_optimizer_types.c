@@ -86,7 +86,7 @@ START_TEST(registering_is_checked)
     ASSERT_FAILS(nf_register_optimizer(&type, &error), AD_ERROR_ARGUMENT, "learning rate");
     type.learning_rate = 1;
     type.argument = features;
-    ASSERT_FAILS(nf_register_optimizer(&type, &error), AD_ERROR_ARGUMENT, "'which' lists features");
+    ASSERT_FAILS(nf_register_optimizer(&type, &error), AD_ERROR_ARGUMENT, "'which' isn't a number or a choice");
     type.argument = many;
     ASSERT_FAILS(nf_register_optimizer(&type, &error), AD_ERROR_ARGUMENT, "expected at most 64");
     ck_assert_int_eq(nf_register_optimizer(&type, NULL), AD_ERROR_ARGUMENT);
