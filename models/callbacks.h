@@ -6,6 +6,9 @@
 
 WEIR_BEGIN_DECLARATIONS
 
+/* A loop calls on the thread that it was started from. A callback is of one loop at a time; functions here may be
+ * called from several threads at once, on different callbacks. */
+
 /* Where a training loop stands after a step. */
 typedef struct {
     size_t iteration;       /* steps done: 1 after the first */
@@ -47,7 +50,7 @@ typedef struct {
 } nf_convergence;
 
 bool nf_stop_when_converged(nf_callback *self, const nf_iteration *at);
-void nf_convergence_free(nf_convergence *convergence);
+void nf_convergence_free(nf_convergence *convergence); /* of NULL: nothing */
 
 /* Records `width` numbers each time. */
 typedef struct nf_tracker {
@@ -68,9 +71,9 @@ bool nf_track(nf_callback *self, const nf_iteration *at);
 void nf_record_parameters(const nf_tracker *self, const nf_iteration *at, double *numbers);
 void nf_record_gradient(const nf_tracker *self, const nf_iteration *at, double *numbers);
 void nf_record_loss(const nf_tracker *self, const nf_iteration *at, double *numbers); /* one number */
-void nf_tracker_free(nf_tracker *tracker);
-/* Where a trained parameter of this full name ("0.maf.weight0") is among all parameters, for first and width.
- * AD_ERROR_ARGUMENT when there is none. */
+void nf_tracker_free(nf_tracker *tracker);                                            /* of NULL: nothing */
+/* Where a trained parameter of this full name ("0.maf.weight0") is among all parameters, for first and width (either
+ * may be NULL, and error). AD_ERROR_ARGUMENT when there is none. */
 ad_status nf_find_parameter(const nf_flow *flow, const char *name, size_t *first, size_t *width, ad_error *error);
 
 WEIR_END_DECLARATIONS

@@ -32,7 +32,7 @@ typedef struct {
 struct nf_objective_type {
     const char *name;            /* in options */
     const char *help;            /* one line */
-    const nf_argument *argument; /* ended by {0}; NULL for none. No NF_FEATURES */
+    const nf_argument *argument; /* ended by {0}; NULL for none; numbers and choices */
     /* Record the term of a draw: per-row, shape (). */
     ad_var (*term)(const nf_objective_draw *draw);
     /* The weights of a group of draws, by log w = β log p - log q of each: numbers, through which no gradient passes.

@@ -82,7 +82,7 @@ typedef struct {
 struct nf_optimizer_type {
     const char *name;            /* in options */
     const char *help;            /* one line, with the formula */
-    const nf_argument *argument; /* ended by {0}; NULL for none. No NF_FEATURES */
+    const nf_argument *argument; /* ended by {0}; NULL for none; numbers and choices */
     double learning_rate;        /* the defaults of options that it has its own of */
     double weight_decay;
     size_t states; /* numbers remembered of each parameter */
@@ -115,7 +115,7 @@ typedef struct nf_schedule_type nf_schedule_type;
 struct nf_schedule_type {
     const char *name;            /* in options */
     const char *help;            /* one line, with the formula */
-    const nf_argument *argument; /* ended by {0}; NULL for none. No NF_FEATURES */
+    const nf_argument *argument; /* ended by {0}; NULL for none; numbers and choices */
     /* 0 <= t <= 1, and 1 only behind the last step; may be called from several threads at once. `argument` has the
      * values. */
     double (*factor)(const nf_schedule_type *self, const double *argument, double t);

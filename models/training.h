@@ -68,13 +68,15 @@ typedef struct {
  * that have a fit (standardize) see the training rows first. Keeps the weights of the epoch with the best val_nll;
  * without validation, those of the last. The same seed gives the same weights, bit for bit, whatever the pool. A loss
  * or gradient that is not finite stops the training: outcome NF_DIVERGED, AD_ERROR_NUMERIC, the message says at which
- * step and what made it, and the flow has the best weights so far. report may be NULL; its history is the caller's. */
+ * step and what made it, and the flow has the best weights so far. options (all defaults), report and error may be
+ * NULL; the report's history is the caller's. Several threads may train different flows at once, each with a pool, a
+ * resumed optimiser and callbacks of its own; none may use this flow until it is done. */
 ad_status nf_fit(nf_flow *flow, const double *x, size_t rows, const nf_fit_options *options, nf_fit_report *report,
                  ad_error *error);
 
 /* Mean of -log p over rows, nats per row, and its standard error (NULL if not wanted). Where a row has density 0 they
- * are infinity and NaN; a log p that is NaN is AD_ERROR_NUMERIC, and the message tells its row. context: as
- * nf_log_prob() has it. */
+ * are infinity and NaN; a log p that is NaN is AD_ERROR_NUMERIC, and the message tells its row. context and threads: as
+ * nf_log_prob() has them. pool and error may be NULL. */
 ad_status nf_nll(const nf_flow *flow, const double *x, const double *context, size_t rows, double *nll,
                  double *standard_error, ad_pool *pool, ad_error *error);
 

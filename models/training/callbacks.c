@@ -53,6 +53,7 @@ bool nf_stop_when_converged(nf_callback *self, const nf_iteration *at)
 
 void nf_convergence_free(nf_convergence *convergence)
 {
+    if (!convergence) return;
     ad_free(convergence->previous);
     convergence->previous = NULL;
 }
@@ -117,6 +118,7 @@ bool nf_track(nf_callback *self, const nf_iteration *at)
 
 void nf_tracker_free(nf_tracker *tracker)
 {
+    if (!tracker) return;
     ad_free(tracker->iteration);
     ad_free(tracker->values);
     tracker->iteration = NULL;
@@ -146,7 +148,7 @@ ad_status nf_find_parameter(const nf_flow *flow, const char *name, size_t *first
     search s = {.name = name};
     nf_flow_each_parameter(flow, is_other, &s);
     if (s.width == 0) return ad_error_set(error, AD_ERROR_ARGUMENT, "the flow has no trained parameter '%s'", name);
-    *first = s.at;
-    *width = s.width;
+    if (first) *first = s.at;
+    if (width) *width = s.width;
     return AD_OK;
 }

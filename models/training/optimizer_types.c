@@ -65,10 +65,10 @@ ad_status nf__check_arguments(const char *what, const char *name, const nf_argum
 {
     size_t count = 0;
     for (; argument && argument[count].name; count++)
-        if (argument[count].kind == NF_FEATURES)
+        if (argument[count].kind == NF_FEATURES || argument[count].kind == NF_DESCRIPTOR)
             return ad_error_set(error, AD_ERROR_ARGUMENT,
-                                "registering the %s '%.60s': its argument '%.60s' lists features, and there are none",
-                                what, name, argument[count].name);
+                                "registering the %s '%.60s': its argument '%.60s' isn't a number or a choice", what,
+                                name, argument[count].name);
     if (count <= NF_MOST_ARGUMENTS) return AD_OK;
     return ad_error_set(error, AD_ERROR_ARGUMENT,
                         "registering the %s '%.60s': it has %zu arguments; expected at most %d", what, name, count,

@@ -16,9 +16,9 @@ typedef struct {
 
 static bool open_snapshot(const nf__training *t, snapshot *s)
 {
-    size_t bytes = nf__parameter_bytes(t);
+    size_t bytes = nf__parameter_bytes(t->flow);
     *s = (snapshot){.parameters = ad_alloc(bytes, 1),
-                    .moments = ad_alloc(nf_optimizer_state_size(t->optimizer), 1),
+                    .moments = ad_alloc(nf_optimizer_state_size(t->loop.optimizer), 1),
                     .best = ad_alloc(bytes, 1),
                     .average = ad_alloc(t->average ? nf__trained_bytes(t) : 0, 1)};
     return s->parameters && s->moments && s->best && s->average;
@@ -40,8 +40,8 @@ static void copy(nf__training *t, snapshot *s, bool back)
         void *training, *kept;
         size_t bytes;
     } part[] = {
-        {nf_flow_parameters(t->flow), s->parameters, nf__parameter_bytes(t)},
-        {t->best, s->best, nf__parameter_bytes(t)},
+        {nf_flow_parameters(t->flow), s->parameters, nf__parameter_bytes(t->flow)},
+        {t->loop.best, s->best, nf__parameter_bytes(t->flow)},
         {t->average, s->average, t->average ? nf__trained_bytes(t) : 0},
         {&t->now, &s->now, sizeof s->now},
         {&t->report->best_nll, &s->best_nll, sizeof s->best_nll},
@@ -52,9 +52,9 @@ static void copy(nf__training *t, snapshot *s, bool back)
         if (part[i].bytes > 0)
             memcpy(back ? part[i].training : part[i].kept, back ? part[i].kept : part[i].training, part[i].bytes);
     if (back)
-        nf_optimizer_restore(t->optimizer, s->moments);
+        nf_optimizer_restore(t->loop.optimizer, s->moments);
     else
-        nf_optimizer_save(t->optimizer, s->moments);
+        nf_optimizer_save(t->loop.optimizer, s->moments);
     t->now.rows = rows;
 }
 

@@ -42,60 +42,36 @@ static void record(const nf__vi_objective *o, ad_tape *tape, recording *r)
     }
 }
 
-static ad_plan *plan_of(const nf__vi_objective *o, const recording *r, const ad_var *outputs, size_t count,
-                        ad_error *error)
-{
-    ad_plan *plan = ad_plan_new(outputs, (int)count, &(ad_plan_options){.dtype = nf_flow_dtype(o->flow)}, error);
-    if (!plan) return NULL;
-    nf_flow_bind_plan(&r->flow, plan);
-    if (o->tempered) ad_plan_set_input(plan, r->beta, &o->bound_beta);
-    if (is_weighted(o)) ad_plan_set_input(plan, r->weight, o->weights);
-    return plan;
-}
-
 static ad_status compile(nf__vi_objective *o, ad_tape *tape, ad_error *error)
 {
-    size_t n = nf_flow_trained_parameters(o->flow), size = ad_dtype_size(nf_flow_dtype(o->flow));
-    ad_var *wrt = ad_alloc(n, sizeof *wrt), *out = ad_alloc(n + 1, sizeof *out);
-    size_t *offset = ad_alloc(n, sizeof *offset);
     recording r;
-    ad_status status = AD_OK;
-    if (wrt && out && offset) {
-        record(o, tape, &r);
-        for (size_t i = 0; i < n; i++) {
-            wrt[i] = nf_flow_bound_parameter(&r.flow, i).var;
-            nf_flow_parameter(o->flow, i, &offset[i]);
-        }
-        out[0] = r.loss;
-        ad_grad(out[0], wrt, (int)n, out + 1);
-        o->step = plan_of(o, &r, out, n + 1, error);
-        if (o->step && is_weighted(o)) o->weigh = plan_of(o, &r, &r.log_weight, 1, error);
-        if (!o->step || (is_weighted(o) && !o->weigh)) status = error->status;
-    } else {
-        status = ad_error_set(error, AD_ERROR_MEMORY, "out of memory for the objective");
+    record(o, tape, &r);
+    o->step = nf__loop_plan(o->loop, &r.flow, (nf__output){r.loss, &o->step_loss}, NULL, 0, error);
+    if (o->step && is_weighted(o)) {
+        ad_plan_set_input(o->step, r.weight, o->weights);
+        o->weigh = ad_plan_new(&r.log_weight, 1, &(ad_plan_options){.dtype = nf_flow_dtype(o->flow)}, error);
     }
-    if (status == AD_OK) {
-        if (o->weigh) ad_plan_set_output(o->weigh, 0, o->log_weights);
-        ad_plan_set_output(o->step, 0, &o->step_loss);
-        for (size_t i = 0; i < n; i++) ad_plan_set_output(o->step, (int)i + 1, (char *)o->gradient + offset[i] * size);
+    if (!o->step || (is_weighted(o) && !o->weigh)) return error->status;
+    if (o->weigh) {
+        nf_flow_bind_plan(&r.flow, o->weigh);
+        ad_plan_set_output(o->weigh, 0, o->log_weights);
     }
-    ad_free(offset);
-    ad_free(out);
-    ad_free(wrt);
-    return status;
+    if (o->tempered) ad_plan_set_input(o->step, r.beta, &o->bound_beta);
+    if (o->tempered && o->weigh) ad_plan_set_input(o->weigh, r.beta, &o->bound_beta);
+    return AD_OK;
 }
 
 ad_status nf__vi_objective_open(nf__vi_objective *o, ad_error *error)
 {
     size_t size = ad_dtype_size(nf_flow_dtype(o->flow));
-    o->gradient = ad_alloc_aligned(nf_flow_parameter_count(o->flow), size);
     o->log_weights = ad_alloc_aligned(o->rows, size);
     o->weights = ad_alloc_aligned(o->rows, size);
     o->group_numbers = ad_alloc(2 * o->group, sizeof *o->group_numbers);
+    if (!o->log_weights || !o->weights || !o->group_numbers)
+        return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for the objective");
     ad_tape *tape = ad_tape_new();
-    ad_status status = o->gradient && o->log_weights && o->weights && o->group_numbers && tape
-                           ? compile(o, tape, error)
-                           : ad_error_set(error, AD_ERROR_MEMORY, "out of memory for the objective");
+    if (!tape) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for the objective");
+    ad_status status = compile(o, tape, error);
     ad_tape_free(tape);
     return status;
 }
@@ -107,7 +83,6 @@ void nf__vi_objective_close(nf__vi_objective *o)
     ad_free(o->group_numbers);
     ad_free_aligned(o->weights);
     ad_free_aligned(o->log_weights);
-    ad_free_aligned(o->gradient);
 }
 
 /* ---- Running ------------------------------------------------------------------------------------------------- */

@@ -2,15 +2,12 @@
 #ifndef WEIR_MODELS_VI_OBJECTIVE_H
 #define WEIR_MODELS_VI_OBJECTIVE_H
 
+#include "training/loop.h"
+
 #include <weir/vi.h>
 
-/* A number in the flow's dtype. */
-typedef union {
-    float f32;
-    double f64;
-} nf__vi_number;
-
 typedef struct {
+    const nf__loop *loop; /* where the gradient goes */
     nf_flow *flow;
     const nf_target *target;
     nf_objective what;
@@ -18,19 +15,18 @@ typedef struct {
     bool tempered;      /* β is not 1, or changes */
     double beta;        /* of the next step */
 
-    ad_plan *weigh; /* log w of each draw; NULL where draws aren't weighted */
-    ad_plan *step;  /* loss and gradient */
-    nf__vi_number bound_beta, step_loss;
-    void *gradient;        /* of and like the trained parameters */
-    void *log_weights;     /* [rows], as the next one */
-    void *weights;         /* of each draw in the step */
-    double *group_numbers; /* log weights and weights of a group */
+    ad_plan *weigh;               /* log w of each draw; NULL where draws aren't weighted */
+    ad_plan *step;                /* loss and gradient */
+    double bound_beta, step_loss; /* room for an element of the flow's dtype */
+    void *log_weights;            /* [rows], as the next one */
+    void *weights;                /* of each draw in the step */
+    double *group_numbers;        /* log weights and weights of a group */
 } nf__vi_objective;
 
 /* flow … beta are the caller's; the rest is made here. */
 ad_status nf__vi_objective_open(nf__vi_objective *objective, ad_error *error);
 void nf__vi_objective_close(nf__vi_objective *objective);
-/* The loss of one step, and its gradient into objective->gradient. `run` says which draws. */
+/* The loss of one step, and its gradient into the loop's. `run` says which draws. */
 ad_status nf__vi_objective_run(nf__vi_objective *objective, const ad_run *run, double *loss, ad_error *error);
 
 #endif

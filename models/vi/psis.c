@@ -93,6 +93,8 @@ static ad_status smooth_tail(double *log_weight, const entry *sorted, size_t n, 
 
 ad_status nf_psis(double *log_weight, size_t n, double *khat, ad_error *error)
 {
+    double unwanted;
+    if (!khat) khat = &unwanted;
     *khat = INFINITY;
     entry *sorted = ad_alloc(n, sizeof *sorted);
     if (!sorted) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to smooth %zu weights", n);

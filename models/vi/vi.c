@@ -1,11 +1,9 @@
 /* Variational inference: the loop. */
-#include "training/optimizer.h"
 #include "vi/inference.h"
 #include "vi/objective.h"
 
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 enum { WINDOW = 1000, POINTS = 500 };
 
@@ -15,29 +13,20 @@ typedef struct {
     nf_vi_options o;
     nf_flow *flow;
     nf__vi_objective objective;
-    nf_optimizer *optimizer;
-    nf_schedule schedule;
+    nf__loop loop;
     double *recent; /* [WINDOW], the losses of the last iterations, at iteration % WINDOW */
     void *before;   /* parameters before the point to come: its mean loss speaks for them, and not for what follows */
-    void *best;     /* those before the best point in history */
     double best_loss, best_beta;
     nf_vi_point point; /* sums, of the point to come */
     size_t in_point;
     nf_vi_progress now;
-    double started, told;
+    double told;
     nf_vi_report *report;
 } inference;
 
-static double seconds_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* ---- Before the first step ------------------------------------------------------------------------------------ */
 
-static ad_status resolve(nf_vi_options *o, nf_objective *objective, nf_schedule *schedule, ad_error *error)
+static ad_status resolve(nf_vi_options *o, nf_objective *objective, ad_error *error)
 {
     if (!o->iters) o->iters = 10000;
     if (!o->mc) o->mc = 100;
@@ -53,8 +42,8 @@ static ad_status resolve(nf_vi_options *o, nf_objective *objective, nf_schedule 
     if (o->mc >= UINT32_MAX / o->importance)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "mc: expected fewer than 2^32 draws a step, got %zu of %zu",
                             o->mc, o->importance);
-    ad_status status = nf_objective_parse(o->objective ? o->objective : "elbo", objective, error);
-    return status ? status : nf_schedule_parse(o->schedule ? o->schedule : "constant", schedule, error);
+    if (!o->schedule) o->schedule = "constant";
+    return nf_objective_parse(o->objective ? o->objective : "elbo", objective, error);
 }
 
 /* Noise that no draw has. */
@@ -86,22 +75,19 @@ static void jitter(const inference *v)
     nf_flow_push(v->flow);
 }
 
-static size_t parameter_bytes(const inference *v)
-{
-    return nf_flow_parameter_count(v->flow) * ad_dtype_size(nf_flow_dtype(v->flow));
-}
-
 static ad_status start(inference *v, const nf_target *target, ad_error *error)
 {
     nf_objective objective;
-    ad_status status = resolve(&v->o, &objective, &v->schedule, error);
+    ad_status status = resolve(&v->o, &objective, error);
+    if (status == AD_OK) status = nf__loop_open(&v->loop, &v->o.optimizer, NULL, v->o.schedule, error);
     if (status != AD_OK) return status;
     jitter(v);
     status = nf__vi_check(v->flow, target, v->o.seed, error);
     if (status != AD_OK) return status;
     const bool grouped = objective.type->groups;
     const size_t rows = v->o.mc * (grouped ? v->o.importance : 1);
-    v->objective = (nf__vi_objective){.flow = v->flow,
+    v->objective = (nf__vi_objective){.loop = &v->loop,
+                                      .flow = v->flow,
                                       .target = target,
                                       .what = objective,
                                       .rows = rows,
@@ -109,18 +95,14 @@ static ad_status start(inference *v, const nf_target *target, ad_error *error)
                                       .tempered = v->o.anneal > 0 || v->o.beta != 1};
     status = nf__vi_objective_open(&v->objective, error);
     if (status != AD_OK) return status;
-    v->optimizer = nf__optimizer_take(v->o.resume, &v->o.optimizer, NULL, nf_flow_parameter_count(v->flow),
-                                      nf_flow_dtype(v->flow), error);
-    if (!v->optimizer) return error->status;
     size_t interval = (v->o.iters + POINTS - 1) / POINTS;
     v->recent = ad_alloc(WINDOW, sizeof *v->recent);
-    v->before = ad_alloc_aligned(parameter_bytes(v), 1);
-    v->best = ad_alloc_aligned(parameter_bytes(v), 1);
+    v->before = ad_alloc_aligned(nf__parameter_bytes(v->flow), 1);
     v->report->history = ad_alloc(v->o.iters / interval + 1, sizeof *v->report->history);
-    if (!v->recent || !v->before || !v->best || !v->report->history)
+    if (!v->recent || !v->before || !v->report->history)
         return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for variational inference");
-    memcpy(v->before, nf_flow_parameters(v->flow), parameter_bytes(v));
-    memcpy(v->best, v->before, parameter_bytes(v));
+    memcpy(v->before, nf_flow_parameters(v->flow), nf__parameter_bytes(v->flow));
+    nf__loop_keep(&v->loop, v->before);
     v->best_loss = INFINITY;
     v->now.iterations = v->o.iters;
     return AD_OK;
@@ -142,25 +124,25 @@ static ad_status diverged(inference *v, size_t iteration, const char *how, ad_er
     return ad_error_set(error, AD_ERROR_NUMERIC,
                         "the fit diverged at iteration %zu: %s; the best parameters so far are kept; try a smaller "
                         "learning rate (it was %g), clipping, or more draws a step",
-                        iteration, how, nf_optimizer_settings(v->optimizer)->learning_rate);
+                        iteration, how, nf_optimizer_settings(v->loop.optimizer)->learning_rate);
 }
 
-/* Run the step again, looking for what made the first NaN. */
-static ad_status diverged_in(inference *v, const ad_run *run, double loss, double norm, ad_error *error)
+static ad_status run_step(void *context, const ad_run *run, ad_error *error)
 {
+    double ignored;
+    return nf__vi_objective_run(&((inference *)context)->objective, run, &ignored, error);
+}
+
+/* With what made the first NaN. */
+static ad_status diverged_in(inference *v, const ad_run *run, double loss, ad_error *error)
+{
+    char how[800];
     if (loss == INFINITY)
         return diverged(v, v->now.iteration + 1,
                         "the log-density is -inf at a draw: the flow reaches beyond the target's support; declare the "
                         "sites' constraints, or minimise iwae, dreg or forward",
                         error);
-    ad_error cause = {AD_OK, ""};
-    char how[800];
-    double ignored;
-    ad_run again = *run;
-    again.find_nan = true;
-    nf__vi_objective_run(&v->objective, &again, &ignored, &cause);
-    snprintf(how, sizeof how, "loss %g, gradient norm %g%s%.700s", loss, norm, *cause.message ? "; " : "",
-             cause.message);
+    nf__loop_explain(&v->loop, loss, run_step, v, run, how);
     return diverged(v, v->now.iteration + 1, how, error);
 }
 
@@ -182,34 +164,31 @@ static ad_status add_point(inference *v, ad_error *error)
     if (point.loss < v->best_loss || point.beta != v->best_beta) {
         v->best_loss = point.loss;
         v->best_beta = point.beta;
-        memcpy(v->best, v->before, parameter_bytes(v));
+        nf__loop_keep(&v->loop, v->before);
     }
-    memcpy(v->before, w, parameter_bytes(v));
+    memcpy(v->before, w, nf__parameter_bytes(v->flow));
     return AD_OK;
 }
 
 static ad_status step(inference *v, ad_error *error)
 {
     const nf_vi_options *o = &v->o;
-    double loss, norm = NAN, grown = (double)(v->now.iteration + 1) / (double)o->anneal;
+    double loss, grown = (double)(v->now.iteration + 1) / (double)o->anneal;
     v->objective.beta = v->now.iteration < o->anneal ? o->beta_start + (o->beta - o->beta_start) * grown : o->beta;
-    v->now.learning_rate = nf_scheduled_rate(&v->schedule, nf_optimizer_settings(v->optimizer)->learning_rate,
-                                             o->warmup, v->now.iteration, o->iters);
+    v->now.learning_rate = nf__loop_rate(&v->loop, v->now.iteration, o->iters);
     const ad_run run = {.rows = v->objective.rows,
                         .seed = o->seed,
-                        .step = nf_optimizer_steps(v->optimizer) % UINT32_MAX,
+                        .step = nf_optimizer_steps(v->loop.optimizer) % UINT32_MAX,
                         .pool = o->pool};
     ad_status status = nf__vi_objective_run(&v->objective, &run, &loss, error);
     if (status != AD_OK) return status;
-    status = isfinite(loss) ? nf_optimizer_step(v->optimizer, nf_flow_parameters(v->flow), v->objective.gradient,
-                                                v->now.learning_rate, o->pool, &norm, error)
-                            : AD_ERROR_NUMERIC;
-    if (status == AD_ERROR_NUMERIC) return diverged_in(v, &run, loss, norm, error);
+    status = isfinite(loss) ? nf__loop_step(&v->loop, error) : AD_ERROR_NUMERIC;
+    if (status == AD_ERROR_NUMERIC) return diverged_in(v, &run, loss, error);
     if (status != AD_OK) return status;
     v->recent[v->now.iteration % WINDOW] = loss;
     v->now.iteration++;
     v->point.loss += loss;
-    v->point.gradient_norm += norm;
+    v->point.gradient_norm += v->loop.norm;
     v->in_point++;
     v->now.loss = loss;
     return AD_OK;
@@ -217,11 +196,11 @@ static ad_status step(inference *v, ad_error *error)
 
 static bool tell(inference *v)
 {
-    double time = seconds_now();
+    double time = nf__clock();
     if (!v->o.progress || time - v->told < progress_seconds) return true;
     double loss = v->now.loss;
     v->told = time;
-    v->now.seconds = time - v->started;
+    v->now.seconds = time - v->loop.started;
     v->now.loss = mean_of_recent(v);
     bool go_on = v->o.progress(v->o.context, &v->now);
     v->now.loss = loss;
@@ -231,14 +210,7 @@ static bool tell(inference *v)
 /* Does anybody want to stop? */
 static bool is_stopped(inference *v)
 {
-    const nf_iteration at = {.iteration = v->now.iteration,
-                             .loss = v->now.loss,
-                             .parameters = nf_flow_parameters(v->flow),
-                             .gradient = v->objective.gradient,
-                             .count = nf_flow_parameter_count(v->flow),
-                             .dtype = nf_flow_dtype(v->flow)};
-    bool stop = v->o.callbacks && !nf_call_back(v->o.callbacks, &at);
-    stop |= v->o.interrupted && v->o.interrupted(v->o.context);
+    const bool stop = !nf__loop_goes_on(&v->loop, v->now.iteration, v->now.loss);
     return stop | !tell(v);
 }
 
@@ -254,7 +226,7 @@ static ad_status iterate(inference *v, ad_error *error)
         if (v->in_point == interval || stop || v->now.iteration == v->o.iters) status = add_point(v, error);
     }
     if (status == AD_OK && stop && v->now.iteration < v->o.iters) v->report->outcome = NF_STOPPED_BY_CALLER;
-    if (v->report->outcome == NF_DIVERGED) memcpy(nf_flow_parameters(v->flow), v->best, parameter_bytes(v));
+    if (v->report->outcome == NF_DIVERGED) nf__loop_restore(&v->loop);
     nf_flow_pull(v->flow);
     v->report->iterations = v->now.iteration;
     v->report->averaged = v->now.iteration < WINDOW ? v->now.iteration : WINDOW;
@@ -267,24 +239,27 @@ ad_status nf_vi(nf_flow *flow, const nf_target *target, const nf_vi_options *opt
 {
     ad_error own, unscored;
     nf_vi_report unwanted;
-    inference v = {.o = options ? *options : (nf_vi_options){0},
-                   .flow = flow,
-                   .report = report ? report : &unwanted,
-                   .started = seconds_now()};
+    inference v = {.o = options ? *options : (nf_vi_options){0}, .flow = flow, .report = report ? report : &unwanted};
+    v.loop = (nf__loop){.flow = flow,
+                        .pool = v.o.pool,
+                        .resume = v.o.resume,
+                        .warmup = v.o.warmup,
+                        .callbacks = v.o.callbacks,
+                        .interrupted = v.o.interrupted,
+                        .context = v.o.context};
     if (!error) error = &own;
     *v.report = (nf_vi_report){.outcome = NF_FINISHED, .average_loss = NAN, .score = {0, NAN, NAN, NAN, NAN, NAN}};
     ad_status status = start(&v, target, error);
     bool started = status == AD_OK;
     if (started) status = iterate(&v, error);
-    v.report->seconds = seconds_now() - v.started;
+    v.report->seconds = nf__clock() - v.loop.started;
     nf__vi_objective_close(&v.objective);
-    if (v.optimizer != v.o.resume) nf_optimizer_free(v.optimizer);
+    nf__loop_close(&v.loop);
     if (started && report) {
         ad_status scored = nf_vi_evaluate(flow, target, v.o.draws, v.o.seed, &report->score, v.o.pool,
                                           status == AD_OK ? error : &unscored);
         if (status == AD_OK) status = scored;
     }
-    ad_free_aligned(v.best);
     ad_free_aligned(v.before);
     ad_free(v.recent);
     if (!report) ad_free(unwanted.history);

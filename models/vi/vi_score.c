@@ -29,24 +29,24 @@ static ad_plan *plan_of(const nf_flow *flow, const nf_target *target, bool value
 static ad_status weigh(const nf_flow *flow, const nf_target *target, size_t draws, uint64_t seed, double *log_weights,
                        double *values, ad_pool *pool, ad_error *error)
 {
-    const bool f32 = nf_flow_dtype(flow) == AD_F32;
-    const size_t size = values ? nf_target_size(target) : 0;
-    float *narrow = ad_alloc(f32 ? draws : 0, (1 + size) * sizeof *narrow);
-    ad_plan *plan = narrow ? plan_of(flow, target, values != NULL, error) : NULL;
-    ad_status status = !narrow ? ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %zu draws", draws)
+    const ad_dtype dtype = nf_flow_dtype(flow);
+    const size_t size = values ? nf_target_size(target) : 0, element = ad_dtype_size(dtype);
+    char *drawn = ad_alloc_aligned(draws, (1 + size) * element), *drawn_values = drawn ? drawn + draws * element : NULL;
+    ad_plan *plan = drawn ? plan_of(flow, target, values != NULL, error) : NULL;
+    ad_status status = !drawn  ? ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %zu draws", draws)
                        : !plan ? error->status
                                : AD_OK;
     if (status == AD_OK) {
-        ad_plan_set_output(plan, 0, f32 ? (void *)narrow : log_weights);
-        if (values) ad_plan_set_output(plan, 1, f32 ? (void *)(narrow + draws) : values);
+        ad_plan_set_output(plan, 0, drawn);
+        if (values) ad_plan_set_output(plan, 1, drawn_values);
         status = ad_plan_run(plan, &(ad_run){.rows = draws, .seed = seed, .step = score_step, .pool = pool}, error);
     }
-    if (status == AD_OK && f32) {
-        for (size_t i = 0; i < draws; i++) log_weights[i] = (double)narrow[i];
-        for (size_t i = 0; i < draws * size; i++) values[i] = (double)narrow[draws + i];
+    if (status == AD_OK) {
+        ad_to_double(dtype, drawn, log_weights, draws);
+        ad_to_double(dtype, drawn_values, values, draws * size);
     }
     ad_plan_free(plan);
-    ad_free(narrow);
+    ad_free_aligned(drawn);
     return status;
 }
 
@@ -122,14 +122,13 @@ ad_status nf_vi_summarize(const nf_flow *flow, const nf_target *target, size_t d
                           nf_vi_moments *moments, double *khat, ad_pool *pool, ad_error *error)
 {
     ad_error own;
-    double unwanted;
     size_t size = nf_target_size(target);
     if (!error) error = &own;
     if (draws < 2) return ad_error_set(error, AD_ERROR_ARGUMENT, "moments: expected 2 draws or more, got %zu", draws);
     double *w = ad_alloc(draws, sizeof *w), *x = ad_alloc(draws, size * sizeof *x);
     ad_status status = w && x ? weigh(flow, target, draws, seed, w, x, pool, error)
                               : ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %zu draws", draws);
-    if (status == AD_OK) status = nf_psis(w, draws, khat ? khat : &unwanted, error);
+    if (status == AD_OK) status = nf_psis(w, draws, khat, error);
     if (status == AD_OK) {
         normalize(w, draws);
         for (size_t i = 0; i < size; i++) moments[i] = moments_of(w, x + i, draws, size);

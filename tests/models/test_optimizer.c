@@ -12,19 +12,6 @@ static nf_optimizer *new_optimizer(nf_optimizer_options options, size_t count, a
     return optimizer;
 }
 
-static double get(const void *values, ad_dtype dtype, size_t i)
-{
-    return dtype == AD_F32 ? (double)((const float *)values)[i] : ((const double *)values)[i];
-}
-
-static void set(void *values, ad_dtype dtype, size_t i, double value)
-{
-    if (dtype == AD_F32)
-        ((float *)values)[i] = (float)value;
-    else
-        ((double *)values)[i] = value;
-}
-
 /* ---- Formulas -------------------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -62,19 +49,19 @@ START_TEST(steps_are_those_of_others)
     for (ad_dtype dtype = AD_F32; dtype <= AD_F64; dtype++) {
         double w[PARAMETERS], g[PARAMETERS]; /* room for either dtype */
         nf_optimizer *optimizer = new_optimizer(golden[_i].options, PARAMETERS, dtype);
-        for (size_t i = 0; i < PARAMETERS; i++) set(w, dtype, i, table.values[i * table.columns + column]);
+        for (size_t i = 0; i < PARAMETERS; i++) ad_set_element(dtype, w, i, table.values[i * table.columns + column]);
         for (size_t step = 1; step < table.rows / PARAMETERS; step++) {
             const double *rows = table.values + step * PARAMETERS * table.columns;
             double norm, squares = 0;
             for (size_t i = 0; i < PARAMETERS; i++) {
-                set(g, dtype, i, rows[i * table.columns + 1]);
+                ad_set_element(dtype, g, i, rows[i * table.columns + 1]);
                 squares += rows[i * table.columns + 1] * rows[i * table.columns + 1];
             }
             ASSERT_OK(nf_optimizer_step(optimizer, w, g, nf_optimizer_settings(optimizer)->learning_rate, NULL, &norm,
                                         &error));
             ck_assert_double_eq_tol(norm, sqrt(squares), (dtype == AD_F32 ? 1e-6 : 1e-14) * norm);
             for (size_t i = 0; i < PARAMETERS; i++) {
-                double expected = rows[i * table.columns + column], got = get(w, dtype, i);
+                double expected = rows[i * table.columns + column], got = ad_element(dtype, w, i);
                 double tolerance = dtype == AD_F32 ? 2e-5 * (1 + fabs(expected)) : 1e-12;
                 ck_assert_msg(fabs(got - expected) <= tolerance, "%s, %s, step %zu, parameter %zu: %.17g, not %.17g",
                               golden[_i].column, ad_dtype_name(dtype), step, i, got, expected);

@@ -86,7 +86,7 @@ START_TEST(registering_is_checked)
     ASSERT_FAILS(nf_register_optimizer(&type, &error), AD_ERROR_ARGUMENT, "learning rate");
     type.learning_rate = 1;
     type.argument = features;
-    ASSERT_FAILS(nf_register_optimizer(&type, &error), AD_ERROR_ARGUMENT, "'which' lists features");
+    ASSERT_FAILS(nf_register_optimizer(&type, &error), AD_ERROR_ARGUMENT, "'which' isn't a number or a choice");
     type.argument = many;
     ASSERT_FAILS(nf_register_optimizer(&type, &error), AD_ERROR_ARGUMENT, "expected at most 64");
     ck_assert_int_eq(nf_register_optimizer(&type, NULL), AD_ERROR_ARGUMENT);
@@ -102,25 +102,12 @@ static nf_optimizer *new_optimizer(nf_optimizer_options options, size_t count, a
     return optimizer;
 }
 
-static double get(const void *values, ad_dtype dtype, size_t i)
-{
-    return dtype == AD_F32 ? (double)((const float *)values)[i] : ((const double *)values)[i];
-}
-
-static void set(void *values, ad_dtype dtype, size_t i, double value)
-{
-    if (dtype == AD_F32)
-        ((float *)values)[i] = (float)value;
-    else
-        ((double *)values)[i] = value;
-}
-
 enum { SIZE = 6 };
 typedef double numbers[SIZE]; /* room for either dtype */
 
 static void begin(numbers w, ad_dtype dtype)
 {
-    for (size_t i = 0; i < SIZE; i++) set(w, dtype, i, (i % 2 ? -1.0 : 1) * (1 + (double)i / 4));
+    for (size_t i = 0; i < SIZE; i++) ad_set_element(dtype, w, i, (i % 2 ? -1.0 : 1) * (1 + (double)i / 4));
 }
 
 /* Of Σ c w² / 2, c from 1 to 6; returns that. */
@@ -128,9 +115,9 @@ static double quadratic(const numbers w, numbers g, ad_dtype dtype)
 {
     double value = 0;
     for (size_t i = 0; i < SIZE; i++) {
-        double c = (double)(i + 1), at = get(w, dtype, i);
+        double c = (double)(i + 1), at = ad_element(dtype, w, i);
         value += c * at * at / 2;
-        set(g, dtype, i, c * at);
+        ad_set_element(dtype, g, i, c * at);
     }
     return value;
 }
@@ -223,7 +210,7 @@ START_TEST(steps_go_down)
         nf_optimizer_free(optimizer);
     }
     for (size_t i = 0; i < SIZE; i++)
-        ck_assert_double_eq_tol(get(w[AD_F32], AD_F32, i), get(w[AD_F64], AD_F64, i), 1e-4);
+        ck_assert_double_eq_tol(ad_element(AD_F32, w[AD_F32], i), ad_element(AD_F64, w[AD_F64], i), 1e-4);
 }
 END_TEST
 
@@ -317,11 +304,11 @@ START_TEST(threads_change_nothing)
     double *w[3], *g = malloc(COUNT_HERE * sizeof *g), norm[3];
     for (int threads = 1; threads <= 3; threads++) {
         double *at = w[threads - 1] = malloc(COUNT_HERE * sizeof *at);
-        for (size_t i = 0; i < COUNT_HERE; i++) set(at, dtype, i, ad_random_normal(1, 0, i));
+        for (size_t i = 0; i < COUNT_HERE; i++) ad_set_element(dtype, at, i, ad_random_normal(1, 0, i));
         nf_optimizer *optimizer = new_optimizer(options, COUNT_HERE, dtype);
         ad_pool *pool = ad_pool_new(threads, &error);
         for (size_t step = 0; step < STEPS_HERE; step++) {
-            for (size_t i = 0; i < COUNT_HERE; i++) set(g, dtype, i, ad_random_normal(2, step, i));
+            for (size_t i = 0; i < COUNT_HERE; i++) ad_set_element(dtype, g, i, ad_random_normal(2, step, i));
             ASSERT_OK(nf_optimizer_step(optimizer, at, g, 0.1, pool, &norm[threads - 1], &error));
         }
         ck_assert_mem_eq(at, w[0], COUNT_HERE * ad_dtype_size(dtype));
@@ -332,14 +319,15 @@ START_TEST(threads_change_nothing)
     /* the last one alone, with its gradient clipped by the others' norm */
     nf_optimizer *alone = new_optimizer((nf_optimizer_options){.name = options.name}, 1, dtype);
     double last, last_g;
-    set(&last, dtype, 0, ad_random_normal(1, 0, COUNT_HERE - 1));
+    ad_set_element(dtype, &last, 0, ad_random_normal(1, 0, COUNT_HERE - 1));
     for (size_t step = 0; step < STEPS_HERE; step++) {
         double squares = 0;
         for (size_t i = 0; i < COUNT_HERE; i++) squares += pow(ad_random_normal(2, step, i), 2);
-        set(&last_g, dtype, 0, ad_random_normal(2, step, COUNT_HERE - 1) / sqrt(squares));
+        ad_set_element(dtype, &last_g, 0, ad_random_normal(2, step, COUNT_HERE - 1) / sqrt(squares));
         ASSERT_OK(nf_optimizer_step(alone, &last, &last_g, 0.1, NULL, NULL, &error));
     }
-    ck_assert_double_eq_tol(get(w[0], dtype, COUNT_HERE - 1), get(&last, dtype, 0), dtype == AD_F32 ? 1e-4 : 1e-9);
+    ck_assert_double_eq_tol(ad_element(dtype, w[0], COUNT_HERE - 1), ad_element(dtype, &last, 0),
+                            dtype == AD_F32 ? 1e-4 : 1e-9);
     nf_optimizer_free(alone);
     for (int i = 0; i < 3; i++) free(w[i]);
     free(g);

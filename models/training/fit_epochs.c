@@ -1,0 +1,192 @@
+/* The epochs of a fit: steps, what comes after the last of them, and when to stop. */
+#include "training/fit.h"
+
+#include <math.h>
+#include <string.h>
+
+/* What the step made of the parameters that it updates takes their place. */
+static void apply_updates(nf__training *t)
+{
+    for (size_t i = 0; i < t->n_updated; i++)
+        memcpy((char *)nf_flow_parameters(t->flow) + t->updated[i].offset, (char *)t->update + t->updated[i].offset,
+               t->updated[i].bytes);
+}
+
+void nf__keep_best(nf__training *t, double nll)
+{
+    t->report->best_nll = nll;
+    t->report->best_epoch = t->now.best_epoch = t->now.epoch;
+    nf__loop_keep(&t->loop, nf_flow_parameters(t->flow));
+}
+
+static ad_status diverged(nf__training *t, size_t step, const char *how, ad_error *error)
+{
+    t->report->outcome = NF_DIVERGED;
+    t->report->diverged_step = step;
+    return ad_error_set(
+        error, AD_ERROR_NUMERIC,
+        "training diverged at step %zu (epoch %zu): %s; the best weights so far are kept; try a smaller "
+        "learning rate (it was %g) or a smaller clip",
+        step, t->now.epoch + 1, how, nf_optimizer_settings(t->loop.optimizer)->learning_rate);
+}
+
+static ad_status run_step(void *context, const ad_run *run, ad_error *error)
+{
+    return ad_plan_run(((nf__training *)context)->step_plan, run, error);
+}
+
+/* With what made the first NaN. */
+static ad_status diverged_in(nf__training *t, const ad_run *run, double loss, ad_error *error)
+{
+    char how[800];
+    if (t->now.step == 0 && loss == INFINITY) {
+        t->report->outcome = NF_DIVERGED;
+        t->report->diverged_step = 1;
+        return ad_error_set(error, AD_ERROR_NUMERIC,
+                            "training cannot start: the loss is infinite, since rows of the data have density 0 under "
+                            "the initial flow; its base or a bijector like sigmoid reaches only a part of the space: "
+                            "use others, or rescale the data");
+    }
+    nf__loop_explain(&t->loop, loss, run_step, t, run, how);
+    return diverged(t, t->now.step + 1, how, error);
+}
+
+/* Far above where it began, clipped steps may wander on finite values for ever. */
+static bool lost(const nf__training *t, double loss)
+{
+    return !(loss < 1000 * (1 + fabs(t->first_nll)));
+}
+
+static ad_status loss_of(nf__training *t, const uint32_t *row, size_t rows, double *loss, ad_error *error)
+{
+    ad_run run = {.rows = rows, .index = row, .pool = t->o.pool};
+    ad_status status = ad_plan_run(t->val_plan, &run, error);
+    *loss = ad_element(nf_flow_dtype(t->flow), &t->val_loss, 0);
+    return status;
+}
+
+/* The last step of an epoch, before its weights can be the best. Where no validation tells, the last batch does. */
+static ad_status check_epoch(nf__training *t, ad_error *error)
+{
+    char how[64];
+    double loss = NAN;
+    size_t rows = (t->n_train - 1) % t->o.batch + 1;
+    size_t count = nf_flow_parameter_count(t->flow);
+    const void *w = nf_flow_parameters(t->flow);
+    bool finite = true;
+    for (size_t i = 0; i < count; i++) finite &= isfinite(ad_element(nf_flow_dtype(t->flow), w, i));
+    if (!finite) return diverged(t, t->now.step, "its weights are not finite", error);
+    if (t->n_val > 0) {
+        if (isnan(t->now.val_nll)) return diverged(t, t->now.step, "the validation loss is NaN", error);
+        return AD_OK;
+    }
+    ad_status status = loss_of(t, t->order + t->n_train - rows, rows, &loss, error);
+    if (status != AD_OK || !lost(t, loss)) return status;
+    snprintf(how, sizeof how, "loss %g after it", loss);
+    return diverged(t, t->now.step, how, error);
+}
+
+enum { SHUFFLED_AT_ONCE = 2048 };
+
+/* The order of the rows of this epoch, from part * SHUFFLED_AT_ONCE on. */
+static void shuffle_part(void *context, size_t part, int worker)
+{
+    (void)worker;
+    nf__training *t = context;
+    const size_t begin = part * SHUFFLED_AT_ONCE, end = begin + SHUFFLED_AT_ONCE;
+    for (size_t i = begin; i < end && i < t->n_train; i++)
+        t->order[i] = t->train[ad_random_permutation(t->o.seed, NF__SHUFFLE_STREAM + t->now.epoch, t->n_train, i)];
+}
+
+/* One pass over the training rows. *stop: the caller wants no more. */
+static ad_status run_epoch(nf__training *t, bool *stop, ad_error *error)
+{
+    size_t steps = (t->n_train + t->o.batch - 1) / t->o.batch;
+    size_t seen = 0;
+    double sum = 0;
+    ad_pool_run(t->o.pool, (t->n_train + SHUFFLED_AT_ONCE - 1) / SHUFFLED_AT_ONCE, shuffle_part, t);
+    for (size_t s = 0; s < steps && !*stop; s++) {
+        size_t first = s * t->o.batch, rows = t->n_train - first < t->o.batch ? t->n_train - first : t->o.batch;
+        ad_run run = {
+            .rows = rows, .index = t->order + first, .seed = t->o.seed, .step = t->now.step, .pool = t->o.pool};
+        ad_status status = ad_plan_run(t->step_plan, &run, error);
+        if (status != AD_OK) return status;
+        const double loss = ad_element(nf_flow_dtype(t->flow), &t->step_loss, 0);
+        if (t->now.step == 0) t->first_nll = loss;
+        t->now.learning_rate = nf__loop_rate(&t->loop, t->now.step, steps * t->o.epochs);
+        status = lost(t, loss) ? AD_ERROR_NUMERIC : nf__loop_step(&t->loop, error);
+        if (status == AD_ERROR_NUMERIC) return diverged_in(t, &run, loss, error);
+        if (status != AD_OK) return status;
+        apply_updates(t);
+        sum += loss * (double)rows;
+        t->now.step++;
+        if (t->average) nf__update_average(t);
+        seen += rows;
+        *stop = !nf__loop_goes_on(&t->loop, t->now.step, loss);
+    }
+    t->now.rows += seen;
+    t->now.train_nll = sum / (double)seen;
+    return AD_OK;
+}
+
+static ad_status validate(nf__training *t, ad_error *error)
+{
+    t->now.val_nll = NAN;
+    return t->n_val > 0 ? loss_of(t, t->val, t->n_val, &t->now.val_nll, error) : AD_OK;
+}
+
+/* The history grows as epochs are done: those planned may never be. */
+static ad_status make_room(nf__training *t, ad_error *error)
+{
+    if (t->now.epoch < t->history_room) return AD_OK;
+    size_t room = 2 * t->history_room + 64;
+    nf_progress *history = ad_realloc(t->report->history, room, sizeof *history);
+    if (!history) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for the history of %zu epochs", room);
+    t->report->history = history;
+    t->history_room = room;
+    return AD_OK;
+}
+
+/* With the weights that are judged and kept: where averages are wanted, those. */
+static ad_status end_epoch(nf__training *t, ad_error *error)
+{
+    ad_status status = validate(t, error);
+    if (status == AD_OK) status = check_epoch(t, error);
+    if (status != AD_OK) return status;
+    t->now.epoch++;
+    t->now.seconds = nf__clock() - t->loop.started;
+    double nll = t->n_val ? t->now.val_nll : t->now.train_nll;
+    /* A mean over the epoch, of weights that were moving, doesn't tell which were best at an epoch's end: the last are.
+     */
+    if ((!t->n_val || nll < t->report->best_nll) && !lost(t, nll)) nf__keep_best(t, nll);
+    t->report->history[t->now.epoch - 1] = t->now;
+    return AD_OK;
+}
+
+static bool out_of_patience(const nf__training *t)
+{
+    return t->o.patience > 0 && t->now.epoch - t->report->best_epoch >= (size_t)t->o.patience;
+}
+
+ad_status nf__train_until(nf__training *t, size_t epochs, bool *stop, ad_error *error)
+{
+    nf_outcome *outcome = &t->report->outcome;
+    while (t->now.epoch < epochs && !*stop) {
+        ad_status status = make_room(t, error);
+        if (status == AD_OK) status = run_epoch(t, stop, error);
+        if (*stop) *outcome = NF_STOPPED_BY_CALLER;
+        if (*stop || status != AD_OK) return status;
+        if (t->average) nf__exchange_average(t);
+        status = end_epoch(t, error);
+        if (status == AD_OK && t->o.progress && !t->o.progress(t->o.context, &t->now)) {
+            *outcome = NF_STOPPED_BY_CALLER;
+            *stop = true;
+        } else if (status == AD_OK && epochs == t->o.epochs && out_of_patience(t)) {
+            *outcome = NF_STOPPED_EARLY;
+            *stop = true;
+        }
+        if (t->average) nf__exchange_average(t);
+        if (status != AD_OK) return status;
+    }
+    return AD_OK;
+}

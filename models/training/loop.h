@@ -1,0 +1,64 @@
+/* What every training loop does alike: the optimiser's step at the scheduled rate, asking who wants to stop, finding
+ * out why a step failed, and keeping the best parameters. */
+#ifndef WEIR_MODELS_TRAINING_LOOP_H
+#define WEIR_MODELS_TRAINING_LOOP_H
+
+#include "training/optimizer.h"
+
+#include <weir/callbacks.h>
+#include <weir/flow.h>
+
+typedef struct {
+    /* The caller's; those that its options give may be NULL as there. */
+    nf_flow *flow;
+    ad_pool *pool;
+    nf_optimizer *resume;
+    size_t warmup;
+    nf_callback *const *callbacks;
+    bool (*interrupted)(void *context);
+    void *context;
+    /* Made by nf__loop_open(). */
+    nf_optimizer *optimizer;
+    nf_schedule schedule;
+    void *gradient; /* of the trained parameters */
+    void *best;     /* all parameters: at first those of the flow */
+    double started;
+    /* Of the last step. */
+    double learning_rate, norm;
+} nf__loop;
+
+/* Seconds of a clock that only goes forward. */
+double nf__clock(void);
+size_t nf__parameter_bytes(const nf_flow *flow); /* of all parameters */
+
+/* The optimiser, from `options` unless one is resumed, with the loop's own defaults (or NULL); and the schedule of this
+ * name. nf__loop_close() comes in any case. */
+ad_status nf__loop_open(nf__loop *loop, const nf_optimizer_options *options, const nf__optimizer_defaults *defaults,
+                        const char *schedule, ad_error *error);
+void nf__loop_close(nf__loop *loop);
+
+/* A plan for a loss and, into loop->gradient, its gradient; and for `further` values. */
+typedef struct {
+    ad_var var;
+    void *to;
+} nf__output;
+ad_plan *nf__loop_plan(const nf__loop *loop, const nf_flow_scope *at, nf__output loss, const nf__output *further,
+                       size_t n_further, ad_error *error);
+
+/* The rate of step number `step` of `steps`, from 0. */
+double nf__loop_rate(nf__loop *loop, size_t step, size_t steps);
+/* Move the parameters against loop->gradient at that rate. */
+ad_status nf__loop_step(nf__loop *loop, ad_error *error);
+/* The callbacks after so many iterations; false when they or the caller want to stop. */
+bool nf__loop_goes_on(const nf__loop *loop, size_t iteration, double loss);
+
+/* How the last step failed, for a message: its loss, the norm of its gradient, and what made the first NaN when it runs
+ * again, which `run` does. */
+void nf__loop_explain(const nf__loop *loop, double loss,
+                      ad_status (*run)(void *context, const ad_run *step, ad_error *error), void *context,
+                      const ad_run *step, char how[static 800]);
+
+void nf__loop_keep(nf__loop *loop, const void *parameters); /* as the best */
+void nf__loop_restore(const nf__loop *loop);                /* the best into the flow */
+
+#endif

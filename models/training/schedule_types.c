@@ -1,0 +1,48 @@
+/* The schedules that are known: Weir's own, and those registered from outside. */
+#include "training/optimizer.h"
+
+#define SCHEDULES(X) X(cosine) X(constant) X(linear) X(exponential) X(steps)
+
+#define DECLARE(name) extern const nf_schedule_type nf__schedule_##name;
+#define POINTER(name) &nf__schedule_##name,
+
+SCHEDULES(DECLARE)
+
+enum { MOST_TYPES = 256 };
+
+static const nf_schedule_type *types[MOST_TYPES + 1] = {SCHEDULES(POINTER)};
+static const nf_registry registry = {"schedule", types, MOST_TYPES};
+
+const nf_schedule_type *const *nf_schedule_types(void)
+{
+    return types;
+}
+
+ad_status nf_register_schedule(const nf_schedule_type *type, ad_error *error)
+{
+    const char *name = type->name ? type->name : "";
+    if (!type->factor)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "registering the schedule '%.60s': it has no factor", name);
+    ad_status status = nf__check_arguments("schedule", name, type->argument, error);
+    return status ? status : nf_registry_add(&registry, type, error);
+}
+
+static const nf_argument *arguments_of(const void *type)
+{
+    return ((const nf_schedule_type *)type)->argument;
+}
+
+ad_status nf_schedule_parse(const char *text, nf_schedule *schedule, ad_error *error)
+{
+    ad_error unwanted;
+    if (!error) error = &unwanted;
+    schedule->type = nf_registry_parse(&registry, text, arguments_of, schedule->argument, NF_MOST_ARGUMENTS, error);
+    return schedule->type ? AD_OK : error->status;
+}
+
+double nf_scheduled_rate(const nf_schedule *schedule, double learning_rate, size_t warmup, size_t step, size_t steps)
+{
+    if (step < warmup) return learning_rate * (double)(step + 1) / (double)warmup;
+    double t = step < steps ? (double)(step - warmup) / (double)(steps - warmup) : 1;
+    return learning_rate * schedule->type->factor(schedule->type, schedule->argument, t);
+}

@@ -1,0 +1,102 @@
+/* Weir's own objectives of variational inference:
+ *
+ *            term                     weight
+ *   elbo     log q - β log p          1/n
+ *   stl      log q* - β log p         1/n
+ *   iwae     log q - β log p          w̃ / groups
+ *   dreg     log q* - β log p         w̃² / groups
+ *   forward  -log q(x*)               w̃, all draws being one group
+ *
+ * q*: no gradient through its parameters; x*: none through the draw; w̃ = w / Σ w over a group, w = p^β / q. */
+#include <weir/objective.h>
+
+#include <math.h>
+
+/* ---- Terms ----------------------------------------------------------------------------------------------------- */
+
+static ad_var divergence(const nf_objective_draw *draw)
+{
+    return ad_sub(draw->log_q, draw->log_p);
+}
+
+static ad_var divergence_of_draw_alone(const nf_objective_draw *draw)
+{
+    const nf_flow_scope stopped = nf_flow_stop_gradient(draw->flow);
+    return ad_sub(nf_flow_record_log_prob(&stopped, draw->x), draw->log_p);
+}
+
+static ad_var surprise(const nf_objective_draw *draw)
+{
+    return ad_neg(nf_flow_record_log_prob(draw->flow, ad_stop_gradient(draw->x)));
+}
+
+/* ---- Weights --------------------------------------------------------------------------------------------------- */
+
+/* w̃ of a group; returns the log of the mean w. */
+static double normalize(const double *log_weight, size_t draws, double *weight)
+{
+    double most = -INFINITY, sum = 0;
+    for (size_t i = 0; i < draws; i++) most = fmax(most, log_weight[i]);
+    for (size_t i = 0; i < draws; i++) sum += exp(log_weight[i] - most);
+    for (size_t i = 0; i < draws; i++) weight[i] = exp(log_weight[i] - most) / sum;
+    return most + log(sum / (double)draws);
+}
+
+static double weigh_iwae(const nf_objective_type *self, const double *argument, const double *log_weight, size_t draws,
+                         double *weight)
+{
+    (void)self, (void)argument;
+    return -normalize(log_weight, draws, weight);
+}
+
+static double weigh_dreg(const nf_objective_type *self, const double *argument, const double *log_weight, size_t draws,
+                         double *weight)
+{
+    double loss = weigh_iwae(self, argument, log_weight, draws, weight);
+    for (size_t i = 0; i < draws; i++) weight[i] *= weight[i];
+    return loss;
+}
+
+/* The loss is KL(p‖q), Z being estimated too: Σ w̃ log w - log mean w. */
+static double weigh_forward(const nf_objective_type *self, const double *argument, const double *log_weight,
+                            size_t draws, double *weight)
+{
+    (void)self, (void)argument;
+    double mean = 0, log_mean = normalize(log_weight, draws, weight);
+    for (size_t i = 0; i < draws; i++)
+        if (weight[i] > 0) mean += weight[i] * log_weight[i];
+    return mean - log_mean;
+}
+
+/* ---- Descriptors ----------------------------------------------------------------------------------------------- */
+
+const nf_objective_type nf__objective_elbo = {
+    .name = "elbo",
+    .help = "KL(q‖p) - log Z, with gradients through the draws (Rezende & Mohamed 2015)",
+    .term = divergence,
+};
+const nf_objective_type nf__objective_stl = {
+    .name = "stl",
+    .help = "the same, without the gradient whose mean is zero (Roeder, Wu & Duvenaud 2017)",
+    .term = divergence_of_draw_alone,
+};
+const nf_objective_type nf__objective_iwae = {
+    .name = "iwae",
+    .help = "-log of the mean weight p/q of a group of draws (Burda, Grosse & Salakhutdinov 2016)",
+    .term = divergence,
+    .weigh = weigh_iwae,
+    .groups = true,
+};
+const nf_objective_type nf__objective_dreg = {
+    .name = "dreg",
+    .help = "the same, with the doubly reparametrised gradient (Tucker, Lawson, Gu & Maddison 2019)",
+    .term = divergence_of_draw_alone,
+    .weigh = weigh_dreg,
+    .groups = true,
+};
+const nf_objective_type nf__objective_forward = {
+    .name = "forward",
+    .help = "KL(p‖q), by draws of q with weights: covers all of p rather than a part of it",
+    .term = surprise,
+    .weigh = weigh_forward,
+};
