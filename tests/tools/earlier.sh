@@ -4,7 +4,7 @@
 # whether bits can be compared, which they can where LIBXSMM multiplies matrices.
 set -eu
 
-weir=$1 expected=$2 bits=$3
+weir=$(realpath "$1") expected=$2 bits=$3
 scratch=$(mktemp -d)
 passed=0 failed=0
 trap 'rm -rf "$scratch"' EXIT
@@ -58,7 +58,7 @@ for model in *.safetensors; do
     result "$model.info" diff "$model.info" "$scratch/info"
     for isa in $isas; do
         export WEIR_ISA="$isa"
-        compare=cmp
+        compare="cmp"
         [ "$isa" != portable ] || compare=near
         "$weir" logprob "$model.safetensors" "$model.csv" -o "$scratch/logprob.npy" >/dev/null
         result "$model.logprob.npy, $isa" "$compare" "$model.logprob.npy" "$scratch/logprob.npy"
