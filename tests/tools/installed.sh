@@ -57,7 +57,8 @@ looked_in() {
 }
 if [ -f /etc/debian_version ]; then
     mkdir "$scratch/bin"
-    ln -s "$(command -v false)" "$scratch/bin/dpkg-architecture"
+    printf '#!/bin/sh\nexit 1\n' >"$scratch/bin/dpkg-architecture"
+    chmod +x "$scratch/bin/dpkg-architecture"
     PATH=$scratch/bin:$PATH meson setup "$scratch/build" "$source" >"$scratch/log" || cat "$scratch/log"
     directory=/usr/local/$(meson configure "$scratch/build" | awk '$1 == "libdir" { print $2 }')
     mkdir -p "$scratch/clean$directory"
