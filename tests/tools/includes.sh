@@ -1,7 +1,8 @@
 #!/bin/sh
 # The walls between the rooms: includes.sh BUILD-DIRECTORY SOURCE-DIRECTORY [--seed N, which is for other tests]
 # With the flags that compile a file of a room, its own headers are found and so are the public ones of the rooms below
-# it; private headers of other rooms and public ones of rooms above it are not.
+# it; private headers of other rooms and public ones of rooms above it are not. A room's own descriptors of what others
+# can register are compiled as those of others are: its private headers aren't found either.
 set -eu
 
 build=$1
@@ -34,17 +35,24 @@ private_headers() {
 
 # preprocess TARGET FILE INPUT: as the build compiles FILE for TARGET, but INPUT in its place.
 preprocess() {
-    command=$(ninja -C "$build" -t commands "$1" | grep -e " -c [^ ]*$2\$")
+    command=$(ninja -C "$build" -t commands "$1" | grep -m 1 -e " -c [^ ]*$2\$")
     command=$(printf '%s\n' "$command" | sed 's/ -M[QF] [^ ]*//g; s/ -MD//; s/ -o [^ ]* -c [^ ]*$//')
     (cd "$build" && eval "$command -fdiagnostics-color=never -fsyntax-only -x c" '"$3"')
 }
 
-# room NAME TARGET FILE ROOM-BELOW …
+# room NAME TARGET FILE own|public ROOM-BELOW …
 room() {
-    room=$1 target=$2 file=$3
-    shift 3
-    for header in $(private_headers "$room"); do may_include "\"$header\""; done >"$scratch/legal.c"
-    true >"$scratch/wrong.c"
+    room=$1 target=$2 file=$3 own=may_include
+    [ "$4" = own ] || own=must_not_include
+    shift 4
+    for header in $(private_headers "$room"); do $own "\"$header\""; done >"$scratch/own.c"
+    true >"$scratch/legal.c"
+    if [ $own = may_include ]; then
+        true >"$scratch/wrong.c"
+        mv "$scratch/own.c" "$scratch/legal.c"
+    else
+        mv "$scratch/own.c" "$scratch/wrong.c"
+    fi
     for other in autodiff flows models; do
         for header in "$other"/*.h; do
             header=$(basename "$header")
@@ -63,14 +71,21 @@ room() {
         [ -s "$scratch/$what.c" ] || echo '#error nothing was tried' >"$scratch/$what.c"
         status=0
         preprocess "$target" "$file" "$scratch/$what.c" >"$scratch/output" 2>&1 || status=1
-        result "$room: $(grep -o -e '#error .*' "$scratch/output" || cat "$scratch/output")" $status
+        result "$target: $(grep -o -e '#error .*' "$scratch/output" || cat "$scratch/output")" $status
     done
 }
 
-room autodiff libweir_autodiff.a autodiff/base/version.c
-room flows libweir_flows.a flows/core/flow.c autodiff
-room models libweir_models.a models/files/file.c autodiff flows
-room tools/weir weir tools/weir/main.c autodiff flows models
+room autodiff libweir_autodiff.a autodiff/base/version.c own
+room flows libweir_flows.a flows/core/flow.c own autodiff
+room models libweir_models.a models/files/file.c own autodiff flows
+room tools/weir weir tools/weir/main.c own autodiff flows models
+for library in "$build"/libweir_*_descriptors.a; do
+    target=$(basename "$library")
+    case $target in
+    *flows*) room flows "$target" 'flows/[^ ]*' public autodiff ;;
+    *) room models "$target" 'models/[^ ]*' public autodiff flows ;;
+    esac
+done
 
 # What is named from where the file lies would be found whatever the flags.
 status=0
