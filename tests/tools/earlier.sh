@@ -1,0 +1,71 @@
+#!/bin/sh
+# Models that an earlier version saved: earlier.sh COMMAND DIRECTORY yes|no [--seed N, which is for other tests]
+# The directory has what that version made of them, as the script that has its name tells; the third argument is
+# whether bits can be compared, which they can where LIBXSMM multiplies matrices.
+set -eu
+
+weir=$(realpath "$1") expected=$2 bits=$3
+scratch=$(mktemp -d)
+passed=0 failed=0
+trap 'rm -rf "$scratch"' EXIT
+
+# result NAME COMMAND …
+result() {
+    name=$1
+    shift
+    if "$@"; then
+        passed=$((passed + 1))
+    else
+        echo "$name: not what it was"
+        failed=$((failed + 1))
+    fi
+}
+
+# near FILE FILE: .npy of as many float64 that differ by what rounding may do to float32.
+near() {
+    for file; do
+        tail -c +129 "$file" | od -An -v -w8 -tf8
+    done | awk '
+        { value[NR] = $1 }
+        END {
+            half = NR / 2
+            for (i = 1; i <= half; i++) {
+                error = value[i] - value[half + i]
+                if (!(error * error <= 1e-8 * (1 + value[i] * value[i]))) exit 1
+            }
+            exit half == 0 || half != int(half)
+        }'
+}
+
+# has FLAG …: whether the CPU has all of them.
+has() {
+    for flag; do
+        grep -q -w -m 1 "$flag" /proc/cpuinfo || return
+    done
+}
+
+isas=portable
+if [ "$bits" = yes ]; then
+    if has avx2 fma; then isas="$isas avx2"; fi
+    if has avx512f avx512dq avx512bw avx512vl; then isas="$isas avx512"; fi
+fi
+cd "$expected"
+for model in *.safetensors; do
+    model=${model%.safetensors}
+    context=
+    [ "$model" != rqs ] || context='--context 61,2.5'
+    "$weir" info "$model.safetensors" >"$scratch/info"
+    result "$model.info" diff "$model.info" "$scratch/info"
+    for isa in $isas; do
+        export WEIR_ISA="$isa"
+        compare="cmp"
+        [ "$isa" != portable ] || compare=near
+        "$weir" logprob "$model.safetensors" "$model.csv" -o "$scratch/logprob.npy" >/dev/null
+        result "$model.logprob.npy, $isa" "$compare" "$model.logprob.npy" "$scratch/logprob.npy"
+        # shellcheck disable=SC2086
+        "$weir" sample "$model.safetensors" $context -n 20 --seed 3 -o "$scratch/samples.npy" >/dev/null
+        [ "$isa" = portable ] || result "$model.samples.npy, $isa" cmp "$model.samples.npy" "$scratch/samples.npy"
+    done
+done
+echo "earlier: $passed passed, $failed failed"
+[ $failed -eq 0 ]
