@@ -133,7 +133,7 @@ static const struct {
     size_t (*unconstrained)(size_t size);
     ad_var (*map)(const nf_site *site, ad_var z, ad_var *log_det);
 } constraints[] = {
-    [NF_SITE_REAL] = {same, real},         [NF_SITE_POSITIVE] = {same, positive},
+    [NF_SITE_REAL] = {same, real},         [NF_SITE_POSITIVE_EXP] = {same, positive},
     [NF_SITE_INTERVAL] = {same, interval}, [NF_SITE_SIMPLEX] = {one_less, simplex},
     [NF_SITE_ORDERED] = {same, ordered},   [NF_SITE_CORRELATION_CHOLESKY] = {below_diagonal, correlation_cholesky},
 };

@@ -8,10 +8,9 @@
  *     U4 = -log(exp(-½ ((z2 - w1) / 0.4)²) + exp(-½ ((z2 - w1 + w3) / 0.35)²))
  *     w1 = sin(2π z1 / 4), w2 = 3 exp(-½ ((z1 - 1) / 0.6)²), w3 = 3 sigmoid((z1 - 1) / 0.3)
  *
- * log Z: pot1 by quadrature, as tests/test_target.c does it again; over z2 the others are Gaussian integrals whatever
- * z1 is, and over z1 that of exp(-0.1 |z1|) is 20, that of the walls 8 + 0.1 √2π. */
-#include "targets/target_types.h"
-
+ * log Z: pot1 by quadrature, as tests/models/test_target_types.c does it again; over z2 the others are Gaussian
+ * integrals whatever z1 is, and over z1 that of exp(-0.1 |z1|) is 20, that of the walls 8 + 0.1 √2π. */
+#include <weir/densities.h>
 #include <weir/target.h>
 
 static const nf_site plane[] = {{.name = "z", .size = 2}};

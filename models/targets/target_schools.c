@@ -4,8 +4,7 @@
  *
  * centred, and with theta = mu + tau theta_trans, which is easier on all methods. Priors and likelihood are normalised:
  * log Z is the marginal likelihood, by quadrature over tau (mu and theta are Gaussian integrals). */
-#include "targets/target_types.h"
-
+#include <weir/densities.h>
 #include <weir/target.h>
 
 #include <math.h>
@@ -49,7 +48,7 @@ static ad_var non_centered(const nf_target *self, const ad_var *value)
 #define SITES(last)                                                                                                    \
     (const nf_site[])                                                                                                  \
     {                                                                                                                  \
-        {.name = "mu", .size = 1}, {.name = "tau", .size = 1, .constraint = NF_SITE_POSITIVE},                         \
+        {.name = "mu", .size = 1}, {.name = "tau", .size = 1, .constraint = NF_SITE_POSITIVE_EXP},                     \
         {                                                                                                              \
             .name = last, .size = SCHOOLS                                                                              \
         }                                                                                                              \
