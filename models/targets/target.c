@@ -303,7 +303,7 @@ ad_status nf_target_check_gradient(const nf_target *target, const double *z, siz
 {
     ad_tape *tape = ad_tape_new();
     if (!tape) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to check the target's gradient");
-    ad_error cause = {AD_OK, ""};
+    ad_error cause = {AD_OK, ""}; /* in its own terms; ours name the target */
     ad_gradcheck_report found;
     size_t dim = nf_target_dim(target);
     ad_var in = ad_input(tape, "z", AD_SHAPE(dim)), log_density = nf_target_log_density(target, in);
@@ -316,7 +316,7 @@ ad_status nf_target_check_gradient(const nf_target *target, const double *z, siz
             "give %.6g, the gradient is %.6g",
             target->name, found.element % dim + 1, z[found.element], found.expected, found.got);
     else if (status != AD_OK)
-        *error = cause;
+        ad_error_set(error, status, "%s", cause.message);
     ad_tape_free(tape);
     return status;
 }
