@@ -128,17 +128,19 @@ ad_status nf_target_check_gradient(const nf_target *target, const double *z, siz
  *     }
  *
  *     static const nf_target_type isotropic = {
- *         .target = {.name = "isotropic", .help = "a normal around zero", .site = &(const nf_site){"x", 2}, .n_site =
- * 1, .log_density = log_density}, .argument = (const nf_argument[]){{.name = "dim", .kind = NF_COUNT, .value = 2, .low
- * = 1, .high = 1000},
+ *         .name = "isotropic",
+ *         .help = "a normal around zero",
+ *         .argument = (const nf_argument[]){{.name = "dim", .kind = NF_COUNT, .value = 2, .low = 1, .high = 1000},
  *                                           {.name = "sd", .kind = NF_NUMBER, .value = 1, .low = 1e-3, .high = 1e3},
  *                                           {0}},
+ *         .target = {.site = &(const nf_site){"x", 2}, .n_site = 1, .log_density = log_density, .log_z = NAN},
  *         .build = build,
  *     };
  */
 typedef struct nf_target_type {
-    nf_target target;            /* with its name and help, its sites, and the author's data; type and argument NULL */
-    const nf_argument *argument; /* named ones, numbers, ended by {0}; NULL for none */
+    const char *name, *help;
+    const nf_argument *argument; /* named ones, each a number, ended by {0}; NULL for none */
+    nf_target target;            /* what all of the family begin as; its name and help are the family's */
     /* What follows from the arguments: sizes and ends of the sites, which are the target's own copies, and self->log_z.
      * AD_ERROR_ARGUMENT where they can't be together. NULL: nothing does. */
     ad_status (*build)(nf_target *self, nf_site *site, ad_error *error);

@@ -77,18 +77,14 @@ static ad_var confined(const nf_target *self, const ad_var *value)
     return ad_add(e->wave(z1, z2), e->confinement(z1));
 }
 
-const nf_target_type nf__target_pot1 = {.target = {.name = "pot1",
-                                                   .help = "U1 of Rezende & Mohamed 2015: two lobes of a ring",
-                                                   .site = plane,
-                                                   .n_site = 1,
-                                                   .log_density = ring,
-                                                   .log_z = 1.8775016261097077}};
+const nf_target_type nf__target_pot1 = {
+    .name = "pot1",
+    .help = "U1 of Rezende & Mohamed 2015: two lobes of a ring",
+    .target = {.site = plane, .n_site = 1, .log_density = ring, .log_z = 1.8775016261097077}};
 
 #define ENERGY(text, shape, confinement, integral, meaning)                                                            \
     {                                                                                                                  \
-        .target = {                                                                                                    \
-            .name = text,                                                                                              \
-            .help = meaning,                                                                                           \
+        .name = text, .help = meaning, .target = {                                                                     \
             .site = plane,                                                                                             \
             .n_site = 1,                                                                                               \
             .log_density = confined,                                                                                   \

@@ -55,16 +55,11 @@ static ad_var non_centered(const nf_target *self, const ad_var *value)
     }
 
 const nf_target_type nf__target_eight_schools = {
-    .target = {.name = "eight_schools",
-               .help = "a hierarchical model of eight experiments, non-centred: theta = mu + tau theta_trans",
-               .site = SITES("theta_trans"),
-               .n_site = 3,
-               .log_density = non_centered,
-               .log_z = LOG_MARGINAL}};
+    .name = "eight_schools",
+    .help = "a hierarchical model of eight experiments, non-centred: theta = mu + tau theta_trans",
+    .target = {.site = SITES("theta_trans"), .n_site = 3, .log_density = non_centered, .log_z = LOG_MARGINAL}};
 
-const nf_target_type nf__target_eight_schools_centered = {.target = {.name = "eight_schools_centered",
-                                                                     .help = "the same, centred: theta itself",
-                                                                     .site = SITES("theta"),
-                                                                     .n_site = 3,
-                                                                     .log_density = centered,
-                                                                     .log_z = LOG_MARGINAL}};
+const nf_target_type nf__target_eight_schools_centered = {
+    .name = "eight_schools_centered",
+    .help = "the same, centred: theta itself",
+    .target = {.site = SITES("theta"), .n_site = 3, .log_density = centered, .log_z = LOG_MARGINAL}};

@@ -38,11 +38,9 @@ static ad_var banana(const nf_target *self, const ad_var *value)
 }
 
 const nf_target_type nf__target_banana = {
-    .target = {.name = "banana",
-               .help = "a normal bent along a parabola (Haario et al. 1999)",
-               .site = &(const nf_site){.name = "x", .size = 2},
-               .n_site = 1,
-               .log_density = banana},
+    .name = "banana",
+    .help = "a normal bent along a parabola (Haario et al. 1999)",
+    .target = {.site = &(const nf_site){.name = "x", .size = 2}, .n_site = 1, .log_density = banana},
     .argument =
         (const nf_argument[]){
             DIM(2, 2),
@@ -75,9 +73,9 @@ static ad_status build_funnel(nf_target *self, nf_site *site, ad_error *error)
 }
 
 const nf_target_type nf__target_funnel = {
-    .target = {.name = "funnel",
-               .help = "Neal's funnel: v sets the scale of all others",
-               .site = (const nf_site[]){{.name = "v", .size = 1}, {.name = "x", .size = 9}},
+    .name = "funnel",
+    .help = "Neal's funnel: v sets the scale of all others",
+    .target = {.site = (const nf_site[]){{.name = "v", .size = 1}, {.name = "x", .size = 9}},
                .n_site = 2,
                .log_density = funnel},
     .argument = (const nf_argument[]){DIM(10, 2), {0}},
@@ -113,11 +111,9 @@ static ad_var mixture(const nf_target *self, const ad_var *value)
 }
 
 const nf_target_type nf__target_mixture = {
-    .target = {.name = "mixture",
-               .help = "equal normals on a circle",
-               .site = &(const nf_site){.name = "x", .size = 2},
-               .n_site = 1,
-               .log_density = mixture},
+    .name = "mixture",
+    .help = "equal normals on a circle",
+    .target = {.site = &(const nf_site){.name = "x", .size = 2}, .n_site = 1, .log_density = mixture},
     .argument =
         (const nf_argument[]){
             DIM(2, 2),
@@ -144,11 +140,9 @@ static ad_var gaussian(const nf_target *self, const ad_var *value)
 }
 
 const nf_target_type nf__target_gaussian = {
-    .target = {.name = "gaussian",
-               .help = "a normal with covariance correlation^|i-j|",
-               .site = &(const nf_site){.name = "x", .size = 2},
-               .n_site = 1,
-               .log_density = gaussian},
+    .name = "gaussian",
+    .help = "a normal with covariance correlation^|i-j|",
+    .target = {.site = &(const nf_site){.name = "x", .size = 2}, .n_site = 1, .log_density = gaussian},
     .argument = (const nf_argument[]){DIM(2, 1),
                                       {.name = "correlation",
                                        .kind = NF_NUMBER,

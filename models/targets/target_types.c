@@ -41,11 +41,11 @@ ad_status nf_register_target(const nf_target_type *type, ad_error *error)
     const nf_target *target = &type->target;
     if (target->n_site == 0 || !target->site)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "nf_register_target: '%.60s' has no sites",
-                            target->name ? target->name : "");
+                            type->name ? type->name : "");
     if (!target->log_density == !target->external)
         return ad_error_set(error, AD_ERROR_ARGUMENT,
                             "nf_register_target: '%.60s' needs one of log_density and external",
-                            target->name ? target->name : "");
+                            type->name ? type->name : "");
     return nf_registry_add(&registry, type, error);
 }
 
@@ -73,6 +73,8 @@ static nf_target *make(const nf_target_type *type, nf_site **site, double **argu
     *argument = (double *)(*site + sites);
     memcpy(*site, type->target.site, sites * sizeof **site);
     *made = type->target;
+    made->name = type->name;
+    made->help = type->help;
     made->type = type;
     made->site = *site;
     made->argument = *argument;

@@ -36,13 +36,9 @@ static const nf_site window_sites[] = {{.name = "inside", .size = 1, .constraint
                                        {.name = "free", .size = 1}};
 
 static const nf_target_type window = {
-    .target = {.name = "window",
-               .help = "a normal between two walls",
-               .site = window_sites,
-               .n_site = 2,
-               .log_density = window_density,
-               .log_z = NAN,
-               .data = &log_constant},
+    .name = "window",
+    .help = "a normal between two walls",
+    .target = {.site = window_sites, .n_site = 2, .log_density = window_density, .log_z = NAN, .data = &log_constant},
     .argument = (const nf_argument[]){{.name = "low", .kind = NF_NUMBER, .value = -1, .low = -9, .high = 9},
                                       {.name = "high", .kind = NF_NUMBER, .value = 2, .low = 1, .high = 9},
                                       {.name = "free", .kind = NF_COUNT, .value = 1, .low = 1, .high = 99},
@@ -86,13 +82,15 @@ START_TEST(what_is_no_target_is_not_registered)
         nf_target_type type;
         const char *message;
     } cases[] = {
-        {{{.name = "window", .site = window_sites, .n_site = 2, .log_density = window_density}}, "is taken"},
-        {{{.name = "pot1", .site = window_sites, .n_site = 2, .log_density = window_density}}, "is taken"},
-        {{{.name = "two words", .site = window_sites, .n_site = 2, .log_density = window_density}}, "isn't a name"},
-        {{{.site = window_sites, .n_site = 2, .log_density = window_density}}, "isn't a name"},
-        {{{.name = "siteless", .log_density = window_density}}, "no sites"},
-        {{{.name = "empty", .site = window_sites, .n_site = 2}}, "one of log_density and external"},
-        {{{.name = "both", .site = window_sites, .n_site = 2, .log_density = window_density, .external = outside}},
+        {{.name = "window", .target = {.site = window_sites, .n_site = 2, .log_density = window_density}}, "is taken"},
+        {{.name = "pot1", .target = {.site = window_sites, .n_site = 2, .log_density = window_density}}, "is taken"},
+        {{.name = "two words", .target = {.site = window_sites, .n_site = 2, .log_density = window_density}},
+         "isn't a name"},
+        {{.target = {.site = window_sites, .n_site = 2, .log_density = window_density}}, "isn't a name"},
+        {{.name = "siteless", .target = {.log_density = window_density}}, "no sites"},
+        {{.name = "empty", .target = {.site = window_sites, .n_site = 2}}, "one of log_density and external"},
+        {{.name = "both",
+          .target = {.site = window_sites, .n_site = 2, .log_density = window_density, .external = outside}},
          "one of log_density and external"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -112,7 +110,7 @@ static const nf_target_type *const *of(int i)
 START_TEST(log_densities_are_finite)
 {
     enum { ROWS = 200 };
-    nf_target *target = target_of((*of(_i))->target.name);
+    nf_target *target = target_of((*of(_i))->name);
     double *z = normals(ROWS * nf_target_dim(target), 1, 5), log_density[ROWS];
     ASSERT_OK(nf_target_log_densities(target, z, ROWS, log_density, NULL, &error));
     for (size_t r = 0; r < ROWS; r++) ck_assert_double_finite(log_density[r]);
@@ -124,7 +122,7 @@ END_TEST
 START_TEST(gradients_are_right)
 {
     enum { ROWS = 20 };
-    nf_target *target = target_of((*of(_i))->target.name);
+    nf_target *target = target_of((*of(_i))->name);
     size_t dim = nf_target_dim(target);
     double *z = normals(ROWS * dim, 1, 11);
     ASSERT_OK(nf_target_check_gradient(target, z, ROWS, &error));
@@ -142,7 +140,7 @@ END_TEST
 
 START_TEST(elements_are_named_after_their_sites)
 {
-    nf_target *target = target_of((*of(_i))->target.name);
+    nf_target *target = target_of((*of(_i))->name);
     char name[64], before[64] = "";
     size_t i = 0;
     for (size_t s = 0; s < target->n_site; s++)
@@ -162,8 +160,8 @@ END_TEST
 START_TEST(help_is_there)
 {
     const nf_target_type *type = *of(_i);
-    ck_assert_ptr_nonnull(type->target.help);
-    ck_assert_ptr_null(strchr(type->target.help, '\n'));
+    ck_assert_ptr_nonnull(type->help);
+    ck_assert_ptr_null(strchr(type->help, '\n'));
 }
 END_TEST
 
@@ -171,7 +169,7 @@ END_TEST
 START_TEST(arguments_are_read_and_checked)
 {
     const nf_target_type *type = *of(_i);
-    const char *name = type->target.name;
+    const char *name = type->name;
     char text[256];
     nf_target *target = target_of(name);
     for (const nf_argument *a = type->argument; a && a->name; a++) {
@@ -218,7 +216,7 @@ static double log_sum(const nf_target *target, size_t cells)
 START_TEST(log_z_is_the_integral_over_a_square)
 {
     char text[128];
-    const char *name = (*of(_i))->target.name;
+    const char *name = (*of(_i))->name;
     nf_target *target = target_of(name);
     if (nf_target_argument(target, "dim") > 2) {
         nf_target_free(target);

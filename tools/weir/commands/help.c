@@ -109,8 +109,7 @@ void help_print_targets(FILE *to)
     fprintf(to,
             "Targets are densities that are known up to a constant. Arguments, with their defaults in brackets, are "
             "given as in\nformulas: funnel(5), funnel(dim=5).\n\n");
-    for (const nf_target_type *const *type = nf_target_types(); *type; type++)
-        print_descriptor(&(nf_descriptor){(*type)->target.name, (*type)->target.help, (*type)->argument}, to);
+    for (const nf_target_type *const *type = nf_target_types(); *type; type++) print_descriptor(*type, to);
     fprintf(to, "\nexample:\n  weir vi 'funnel(dim=5)' --flow scale-loc\n");
 }
 
@@ -130,15 +129,13 @@ void help_print_schedules(FILE *to)
 {
     fprintf(to, "Schedules are what the learning rate is multiplied by, t going from 0 to 1 over the planned steps. "
                 "Arguments, with their\ndefaults in brackets, are given as in formulas: exponential(end=0.1).\n\n");
-    for (const nf_schedule_type *const *type = nf_schedule_types(); *type; type++)
-        print_descriptor(*type, to);
+    for (const nf_schedule_type *const *type = nf_schedule_types(); *type; type++) print_descriptor(*type, to);
     fprintf(to, "\nexample:\n  weir vi pot1 --schedule 'steps(count=4,factor=0.5)'\n");
 }
 
 void help_print_objectives(FILE *to)
 {
     fprintf(to, "Objectives are what 'weir vi' minimises to fit a flow q to a target p.\n\n");
-    for (const nf_objective_type *const *type = nf_objective_types(); *type; type++)
-        print_descriptor(*type, to);
+    for (const nf_objective_type *const *type = nf_objective_types(); *type; type++) print_descriptor(*type, to);
     fprintf(to, "\nexample:\n  weir vi pot1 --objective iwae --importance 16\n");
 }

@@ -349,9 +349,9 @@ START_TEST(null_is_welcome_when_memory_is_out)
 }
 END_TEST
 
-Suite *optional_suite(void)
+Suite *optional_models_suite(void)
 {
-    Suite *suite = suite_create("optional");
+    Suite *suite = suite_create("optional_models");
     TCase *tcase = tcase_create("NULL");
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_set_timeout(tcase, 60);
