@@ -9,6 +9,7 @@
 
 #include <weir/callbacks.h>
 #include <weir/data.h>
+#include <weir/densities.h>
 #include <weir/diagnostics.h>
 #include <weir/file.h>
 #include <weir/flows.h>

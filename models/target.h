@@ -1,5 +1,8 @@
 /* Targets: unnormalised densities, to fit a flow to or to draw from.
  *
+ * Any function here may be called from several threads at once, for the same target too, but nf_register_target(),
+ * which belongs to the start of a program.
+ *
  * A target is a function that records a log-density on the tape for ONE event, as a bijector records its map. Its
  * arguments are sites: named vectors on the user's own scale, each with a constraint. Inference works on an
  * unconstrained event z that is mapped to the sites, with the log-determinant of the map in the density:
@@ -18,7 +21,7 @@
  *     }
  *
  *     static const nf_site sites[] = {{.name = "mu", .size = 1}, {.name = "sigma", .size = 1, .constraint =
- *                                                                 NF_SITE_POSITIVE}};
+ *                                                                 NF_SITE_POSITIVE_EXP}};
  *     const nf_target target = {.name = "mean", .site = sites, .n_site = 2, .log_density = log_density,
  *                               .log_z = NAN, .data = &measured};
  *
@@ -48,11 +51,11 @@ WEIR_BEGIN_DECLARATIONS
 /* How a site's value comes from the real line: the maps, and their log-determinants, of Stan's reference manual,
  * "Constraint transforms". */
 typedef enum {
-    NF_SITE_REAL,     /* as it is */
-    NF_SITE_POSITIVE, /* exp z */
-    NF_SITE_INTERVAL, /* low + (high - low) sigmoid(z) */
-    NF_SITE_SIMPLEX,  /* positive, sum 1: stick-breaking of size - 1 numbers, of which 0 is the centre */
-    NF_SITE_ORDERED,  /* increasing: x_1 = z_1, x_k = x_(k-1) + exp z_k */
+    NF_SITE_REAL,         /* as it is */
+    NF_SITE_POSITIVE_EXP, /* exp z; a bijector's positive parameters are softplus(ρ) instead */
+    NF_SITE_INTERVAL,     /* low + (high - low) sigmoid(z) */
+    NF_SITE_SIMPLEX,      /* positive, sum 1: stick-breaking of size - 1 numbers, of which 0 is the centre */
+    NF_SITE_ORDERED,      /* increasing: x_1 = z_1, x_k = x_(k-1) + exp z_k */
     /* The lower triangular L of a correlation matrix L Lᵀ of K features, size K²: partial correlations are tanh of
      * K(K-1)/2 numbers. Densities are over the elements below L's diagonal. */
     NF_SITE_CORRELATION_CHOLESKY,
@@ -62,7 +65,7 @@ typedef struct {
     const char *name;
     size_t size; /* of the constrained value */
     nf_site_constraint constraint;
-    double low, high; /* of NF_SITE_INTERVAL */
+    double low, high; /* the ends of NF_SITE_INTERVAL; others don't look at them */
 } nf_site;
 
 typedef struct nf_target {
@@ -78,6 +81,10 @@ typedef struct nf_target {
     double (*external)(const struct nf_target *self, const double *value, double *gradient);
     double log_z;     /* exact log of its integral; NaN when unknown */
     const void *data; /* the author's own */
+    /* Set by nf_target_parse(): the family it is of, and its arguments, which nf_target_argument() finds by name. NULL
+     * for a target that a program has made itself. */
+    const struct nf_target_type *type;
+    const double *argument;
 } nf_target;
 
 /* Features of the unconstrained event, and of all sites on the user's scale. */
@@ -103,21 +110,53 @@ ad_status nf_target_log_densities(const nf_target *target, const double *z, size
  * AD_ERROR_NUMERIC where they disagree. */
 ad_status nf_target_check_gradient(const nf_target *target, const double *z, size_t rows, ad_error *error);
 
-/* ---- Built-in targets ---------------------------------------------------------------------------------------- */
+/* ---- Targets that have a name -------------------------------------------------------------------------------- */
 
-/* A family of targets. */
-typedef struct {
-    nf_target target;                                      /* with the default arguments, as data: double[] */
-    const nf_argument *argument;                           /* ended by {0}; NULL for none */
-    void (*resize)(nf_site *site, const double *argument); /* sizes that follow from arguments; NULL: none */
+/* A family of targets that nf_target_parse() and the command find by name: "funnel(dim=20)". This is all of one, with
+ * <weir/densities.h>:
+ *
+ *     static ad_status build(nf_target *self, nf_site *site, ad_error *error)
+ *     {
+ *         site[0].size = (size_t)nf_target_argument(self, "dim");
+ *         return AD_OK;
+ *     }
+ *
+ *     static ad_var log_density(const nf_target *self, const ad_var *value)
+ *     {
+ *         ad_tape *tape = value[0].tape;
+ *         return nf_log_normal(value[0], ad_scalar(tape, 0), ad_scalar(tape, nf_target_argument(self, "sd")));
+ *     }
+ *
+ *     static const nf_target_type isotropic = {
+ *         .name = "isotropic",
+ *         .help = "a normal around zero",
+ *         .argument = (const nf_argument[]){{.name = "dim", .kind = NF_COUNT, .value = 2, .low = 1, .high = 1000},
+ *                                           {.name = "sd", .kind = NF_NUMBER, .value = 1, .low = 1e-3, .high = 1e3},
+ *                                           {0}},
+ *         .target = {.site = &(const nf_site){"x", 2}, .n_site = 1, .log_density = log_density, .log_z = NAN},
+ *         .build = build,
+ *     };
+ */
+typedef struct nf_target_type {
+    const char *name, *help;
+    const nf_argument *argument; /* named ones, each a number, ended by {0}; NULL for none */
+    nf_target target;            /* what all of the family begin as; its name and help are the family's */
+    /* What follows from the arguments: sizes and ends of the sites, which are the target's own copies, and self->log_z.
+     * AD_ERROR_ARGUMENT where they can't be together. NULL: nothing does. */
+    ad_status (*build)(nf_target *self, nf_site *site, ad_error *error);
 } nf_target_type;
 
-/* Ended by NULL. */
+/* Make a family known, at the start of the program, before other threads. It must outlive all use. AD_ERROR_ARGUMENT:
+ * its name is taken or isn't a name, it has no sites, or not one of log_density and external. */
+ad_status nf_register_target(const nf_target_type *type, ad_error *error);
+/* All that are known, Weir's own first, ended by NULL. */
 const nf_target_type *const *nf_target_types(void);
 /* From "pot1" or "funnel(dim=20)", with the grammar of a formula's arguments; NULL on failure. */
 nf_target *nf_target_parse(const char *text, ad_error *error);
-/* Of nf_target_parse() only. */
+/* Only for what nf_target_parse() has made; NULL is nothing to free. */
 void nf_target_free(nf_target *target);
+/* The value of an argument of a parsed target; NaN where it has none of this name. */
+double nf_target_argument(const nf_target *target, const char *name);
 
 WEIR_END_DECLARATIONS
 

@@ -133,7 +133,7 @@ static const struct {
     size_t (*unconstrained)(size_t size);
     ad_var (*map)(const nf_site *site, ad_var z, ad_var *log_det);
 } constraints[] = {
-    [NF_SITE_REAL] = {same, real},         [NF_SITE_POSITIVE] = {same, positive},
+    [NF_SITE_REAL] = {same, real},         [NF_SITE_POSITIVE_EXP] = {same, positive},
     [NF_SITE_INTERVAL] = {same, interval}, [NF_SITE_SIMPLEX] = {one_less, simplex},
     [NF_SITE_ORDERED] = {same, ordered},   [NF_SITE_CORRELATION_CHOLESKY] = {below_diagonal, correlation_cholesky},
 };
@@ -303,7 +303,7 @@ ad_status nf_target_check_gradient(const nf_target *target, const double *z, siz
 {
     ad_tape *tape = ad_tape_new();
     if (!tape) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to check the target's gradient");
-    ad_error cause = {AD_OK, ""};
+    ad_error cause = {AD_OK, ""}; /* in its own terms; ours name the target */
     ad_gradcheck_report found;
     size_t dim = nf_target_dim(target);
     ad_var in = ad_input(tape, "z", AD_SHAPE(dim)), log_density = nf_target_log_density(target, in);
@@ -316,7 +316,7 @@ ad_status nf_target_check_gradient(const nf_target *target, const double *z, siz
             "give %.6g, the gradient is %.6g",
             target->name, found.element % dim + 1, z[found.element], found.expected, found.got);
     else if (status != AD_OK)
-        *error = cause;
+        ad_error_set(error, status, "%s", cause.message);
     ad_tape_free(tape);
     return status;
 }

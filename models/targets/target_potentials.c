@@ -8,10 +8,9 @@
  *     U4 = -log(exp(-½ ((z2 - w1) / 0.4)²) + exp(-½ ((z2 - w1 + w3) / 0.35)²))
  *     w1 = sin(2π z1 / 4), w2 = 3 exp(-½ ((z1 - 1) / 0.6)²), w3 = 3 sigmoid((z1 - 1) / 0.3)
  *
- * log Z: pot1 by quadrature, as tests/test_target.c does it again; over z2 the others are Gaussian integrals whatever
- * z1 is, and over z1 that of exp(-0.1 |z1|) is 20, that of the walls 8 + 0.1 √2π. */
-#include "targets/target_types.h"
-
+ * log Z: pot1 by quadrature, as tests/models/test_target_types.c does it again; over z2 the others are Gaussian
+ * integrals whatever z1 is, and over z1 that of exp(-0.1 |z1|) is 20, that of the walls 8 + 0.1 √2π. */
+#include <weir/densities.h>
 #include <weir/target.h>
 
 static const nf_site plane[] = {{.name = "z", .size = 2}};
@@ -78,18 +77,14 @@ static ad_var confined(const nf_target *self, const ad_var *value)
     return ad_add(e->wave(z1, z2), e->confinement(z1));
 }
 
-const nf_target_type nf__target_pot1 = {.target = {.name = "pot1",
-                                                   .help = "U1 of Rezende & Mohamed 2015: two lobes of a ring",
-                                                   .site = plane,
-                                                   .n_site = 1,
-                                                   .log_density = ring,
-                                                   .log_z = 1.8775016261097077}};
+const nf_target_type nf__target_pot1 = {
+    .name = "pot1",
+    .help = "U1 of Rezende & Mohamed 2015: two lobes of a ring",
+    .target = {.site = plane, .n_site = 1, .log_density = ring, .log_z = 1.8775016261097077}};
 
 #define ENERGY(text, shape, confinement, integral, meaning)                                                            \
     {                                                                                                                  \
-        .target = {                                                                                                    \
-            .name = text,                                                                                              \
-            .help = meaning,                                                                                           \
+        .name = text, .help = meaning, .target = {                                                                     \
             .site = plane,                                                                                             \
             .n_site = 1,                                                                                               \
             .log_density = confined,                                                                                   \

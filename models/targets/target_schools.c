@@ -4,8 +4,7 @@
  *
  * centred, and with theta = mu + tau theta_trans, which is easier on all methods. Priors and likelihood are normalised:
  * log Z is the marginal likelihood, by quadrature over tau (mu and theta are Gaussian integrals). */
-#include "targets/target_types.h"
-
+#include <weir/densities.h>
 #include <weir/target.h>
 
 #include <math.h>
@@ -49,23 +48,18 @@ static ad_var non_centered(const nf_target *self, const ad_var *value)
 #define SITES(last)                                                                                                    \
     (const nf_site[])                                                                                                  \
     {                                                                                                                  \
-        {.name = "mu", .size = 1}, {.name = "tau", .size = 1, .constraint = NF_SITE_POSITIVE},                         \
+        {.name = "mu", .size = 1}, {.name = "tau", .size = 1, .constraint = NF_SITE_POSITIVE_EXP},                     \
         {                                                                                                              \
             .name = last, .size = SCHOOLS                                                                              \
         }                                                                                                              \
     }
 
 const nf_target_type nf__target_eight_schools = {
-    .target = {.name = "eight_schools",
-               .help = "a hierarchical model of eight experiments, non-centred: theta = mu + tau theta_trans",
-               .site = SITES("theta_trans"),
-               .n_site = 3,
-               .log_density = non_centered,
-               .log_z = LOG_MARGINAL}};
+    .name = "eight_schools",
+    .help = "a hierarchical model of eight experiments, non-centred: theta = mu + tau theta_trans",
+    .target = {.site = SITES("theta_trans"), .n_site = 3, .log_density = non_centered, .log_z = LOG_MARGINAL}};
 
-const nf_target_type nf__target_eight_schools_centered = {.target = {.name = "eight_schools_centered",
-                                                                     .help = "the same, centred: theta itself",
-                                                                     .site = SITES("theta"),
-                                                                     .n_site = 3,
-                                                                     .log_density = centered,
-                                                                     .log_z = LOG_MARGINAL}};
+const nf_target_type nf__target_eight_schools_centered = {
+    .name = "eight_schools_centered",
+    .help = "the same, centred: theta itself",
+    .target = {.site = SITES("theta"), .n_site = 3, .log_density = centered, .log_z = LOG_MARGINAL}};

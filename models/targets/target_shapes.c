@@ -1,18 +1,25 @@
 /* Targets with a known integral, 1, in any number of features. */
-#include "targets/target_types.h"
-
+#include <weir/densities.h>
 #include <weir/target.h>
 
 #include <math.h>
 
-static size_t count(double argument)
+/* The argument that most of them have. */
+#define DIM(initial, least)                                                                                            \
+    {                                                                                                                  \
+        .name = "dim", .kind = NF_COUNT, .value = (initial), .low = (least), .high = 65536, .help = "features"         \
+    }
+
+static size_t count(const nf_target *self, const char *argument)
 {
-    return (size_t)argument;
+    return (size_t)nf_target_argument(self, argument);
 }
 
-static void resize_all(nf_site *site, const double *argument)
+static ad_status build(nf_target *self, nf_site *site, ad_error *error)
 {
-    site->size = count(argument[0]);
+    (void)error;
+    site[0].size = count(self, "dim");
+    return AD_OK;
 }
 
 /* ---- banana: Haario, Saksman & Tamminen 1999, "Adaptive proposal distribution for random walk Metropolis" -------- */
@@ -20,9 +27,9 @@ static void resize_all(nf_site *site, const double *argument)
 /* x1 ~ N(0, 10²), x2 + b (x1² - 100) and the others ~ N(0, 1). */
 static ad_var banana(const nf_target *self, const ad_var *value)
 {
-    const double *argument = self->data, b = argument[1];
+    const double b = nf_target_argument(self, "b");
     ad_tape *tape = value[0].tape;
-    size_t dim = count(argument[0]);
+    size_t dim = count(self, "dim");
     ad_var zero = ad_scalar(tape, 0), one = ad_scalar(tape, 1), first = nf_element(value[0], 0);
     ad_var bend = ad_mul_scalar(ad_add_scalar(ad_square(first), -100), b);
     ad_var second = ad_add(nf_element(value[0], 1), bend);
@@ -31,17 +38,15 @@ static ad_var banana(const nf_target *self, const ad_var *value)
 }
 
 const nf_target_type nf__target_banana = {
-    .target = {.name = "banana",
-               .help = "a normal bent along a parabola (Haario et al. 1999)",
-               .site = &(const nf_site){.name = "x", .size = 2},
-               .n_site = 1,
-               .log_density = banana},
+    .name = "banana",
+    .help = "a normal bent along a parabola (Haario et al. 1999)",
+    .target = {.site = &(const nf_site){.name = "x", .size = 2}, .n_site = 1, .log_density = banana},
     .argument =
         (const nf_argument[]){
-            TARGET_DIM(2, 2),
+            DIM(2, 2),
             {.name = "b", .kind = NF_NUMBER, .value = 0.03, .low = 0, .high = 10, .help = "how much it is bent"},
             {0}},
-    .resize = resize_all,
+    .build = build,
 };
 
 /* ---- funnel: Neal 2003, "Slice sampling", section 8 ---------------------------------------------------------------
@@ -60,19 +65,21 @@ static ad_var funnel(const nf_target *self, const ad_var *value)
                   log_scale);
 }
 
-static void resize_funnel(nf_site *site, const double *argument)
+static ad_status build_funnel(nf_target *self, nf_site *site, ad_error *error)
 {
-    site[1].size = count(argument[0]) - 1;
+    (void)error;
+    site[1].size = count(self, "dim") - 1;
+    return AD_OK;
 }
 
 const nf_target_type nf__target_funnel = {
-    .target = {.name = "funnel",
-               .help = "Neal's funnel: v sets the scale of all others",
-               .site = (const nf_site[]){{.name = "v", .size = 1}, {.name = "x", .size = 9}},
+    .name = "funnel",
+    .help = "Neal's funnel: v sets the scale of all others",
+    .target = {.site = (const nf_site[]){{.name = "v", .size = 1}, {.name = "x", .size = 9}},
                .n_site = 2,
                .log_density = funnel},
-    .argument = (const nf_argument[]){TARGET_DIM(10, 2), {0}},
-    .resize = resize_funnel,
+    .argument = (const nf_argument[]){DIM(10, 2), {0}},
+    .build = build_funnel,
 };
 
 /* ---- mixture ------------------------------------------------------------------------------------------------------
@@ -81,9 +88,10 @@ const nf_target_type nf__target_funnel = {
 /* Equal normals whose means lie evenly on a circle in the first two features. */
 static ad_var mixture(const nf_target *self, const ad_var *value)
 {
-    const double *argument = self->data, radius = argument[2], sd = argument[3], turn = 6.28318530717958647693;
+    const double radius = nf_target_argument(self, "radius"), sd = nf_target_argument(self, "sd");
+    const double turn = 6.28318530717958647693;
     ad_tape *tape = value[0].tape;
-    size_t dim = count(argument[0]), modes = count(argument[1]);
+    size_t dim = count(self, "dim"), modes = count(self, "modes");
     double *mean = ad_alloc(2 * modes, sizeof *mean);
     if (!mean) {
         ad_tape_fail(tape, AD_ERROR_MEMORY, "out of memory for a mixture of %zu", modes);
@@ -103,19 +111,17 @@ static ad_var mixture(const nf_target *self, const ad_var *value)
 }
 
 const nf_target_type nf__target_mixture = {
-    .target = {.name = "mixture",
-               .help = "equal normals on a circle",
-               .site = &(const nf_site){.name = "x", .size = 2},
-               .n_site = 1,
-               .log_density = mixture},
+    .name = "mixture",
+    .help = "equal normals on a circle",
+    .target = {.site = &(const nf_site){.name = "x", .size = 2}, .n_site = 1, .log_density = mixture},
     .argument =
         (const nf_argument[]){
-            TARGET_DIM(2, 2),
+            DIM(2, 2),
             {.name = "modes", .kind = NF_COUNT, .value = 8, .low = 1, .high = 4096, .help = "normals"},
             {.name = "radius", .kind = NF_NUMBER, .value = 4, .low = 0, .high = 1e6, .help = "of the circle"},
             {.name = "sd", .kind = NF_NUMBER, .value = 0.5, .low = 1e-6, .high = 1e6, .help = "of each feature"},
             {0}},
-    .resize = resize_all,
+    .build = build,
 };
 
 /* ---- gaussian -----------------------------------------------------------------------------------------------------
@@ -124,9 +130,9 @@ const nf_target_type nf__target_mixture = {
 /* Standard normals of which neighbours correlate: covariance r^|i-j|. x_1 ~ N(0, 1), x_i ~ N(r x_(i-1), 1 - r²). */
 static ad_var gaussian(const nf_target *self, const ad_var *value)
 {
-    const double *argument = self->data, r = argument[1];
+    const double r = nf_target_argument(self, "correlation");
     ad_tape *tape = value[0].tape;
-    size_t dim = count(argument[0]);
+    size_t dim = count(self, "dim");
     ad_var x = value[0], density = nf_log_normal(nf_element(x, 0), ad_scalar(tape, 0), ad_scalar(tape, 1));
     if (dim == 1) return density;
     ad_var before = ad_mul_scalar(ad_slice(x, 0, 0, dim - 1), r);
@@ -134,12 +140,10 @@ static ad_var gaussian(const nf_target *self, const ad_var *value)
 }
 
 const nf_target_type nf__target_gaussian = {
-    .target = {.name = "gaussian",
-               .help = "a normal with covariance correlation^|i-j|",
-               .site = &(const nf_site){.name = "x", .size = 2},
-               .n_site = 1,
-               .log_density = gaussian},
-    .argument = (const nf_argument[]){TARGET_DIM(2, 1),
+    .name = "gaussian",
+    .help = "a normal with covariance correlation^|i-j|",
+    .target = {.site = &(const nf_site){.name = "x", .size = 2}, .n_site = 1, .log_density = gaussian},
+    .argument = (const nf_argument[]){DIM(2, 1),
                                       {.name = "correlation",
                                        .kind = NF_NUMBER,
                                        .value = 0.9,
@@ -147,5 +151,5 @@ const nf_target_type nf__target_gaussian = {
                                        .high = 0.999999,
                                        .help = "of neighbours"},
                                       {0}},
-    .resize = resize_all,
+    .build = build,
 };

@@ -1,83 +1,105 @@
-/* The built-in targets: their table, and making one from text. */
-#include "targets/target_types.h"
-
+/* Targets that have a name: their list, and making one from text. */
+#include <weir/registry.h>
 #include <weir/target.h>
 
 #include <math.h>
 #include <string.h>
 
-enum { MOST_SITES = 4, MOST_ARGUMENTS = 4 };
+/* Weir's own, each in a file that knows only public headers. */
+#define OWN(X)                                                                                                         \
+    X(pot1)                                                                                                            \
+    X(pot2)                                                                                                            \
+    X(pot3)                                                                                                            \
+    X(pot4)                                                                                                            \
+    X(u2)                                                                                                              \
+    X(u3)                                                                                                              \
+    X(u4)                                                                                                              \
+    X(banana)                                                                                                          \
+    X(funnel)                                                                                                          \
+    X(mixture)                                                                                                         \
+    X(gaussian)                                                                                                        \
+    X(eight_schools)                                                                                                   \
+    X(eight_schools_centered)
 
-static const nf_target_type *const types[] = {
-    &nf__target_pot1,
-    &nf__target_pot2,
-    &nf__target_pot3,
-    &nf__target_pot4,
-    &nf__target_u2,
-    &nf__target_u3,
-    &nf__target_u4,
-    &nf__target_banana,
-    &nf__target_funnel,
-    &nf__target_mixture,
-    &nf__target_gaussian,
-    &nf__target_eight_schools,
-    &nf__target_eight_schools_centered,
-    NULL,
-};
+#define DECLARE(name) extern const nf_target_type nf__target_##name;
+OWN(DECLARE)
+
+enum { MOST_TYPES = 256 };
+
+#define ENTRY(name) &nf__target_##name,
+static const nf_target_type *types[MOST_TYPES + 1] = {OWN(ENTRY)};
+
+static const nf_registry registry = {"target", types, MOST_TYPES};
 
 const nf_target_type *const *nf_target_types(void)
 {
     return types;
 }
 
-/* A type with arguments of its own; target comes first. */
-typedef struct {
-    nf_target target;
-    nf_site site[MOST_SITES];
-    double argument[MOST_ARGUMENTS];
-} instance;
-
-static const nf_target_type *find(const char *text, size_t length)
+ad_status nf_register_target(const nf_target_type *type, ad_error *error)
 {
-    for (size_t i = 0; types[i]; i++)
-        if (strlen(types[i]->target.name) == length && memcmp(types[i]->target.name, text, length) == 0)
-            return types[i];
-    return NULL;
+    const nf_target *target = &type->target;
+    if (target->n_site == 0 || !target->site)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "nf_register_target: '%.60s' has no sites",
+                            type->name ? type->name : "");
+    if (!target->log_density == !target->external)
+        return ad_error_set(error, AD_ERROR_ARGUMENT,
+                            "nf_register_target: '%.60s' needs one of log_density and external",
+                            type->name ? type->name : "");
+    return nf_registry_add(&registry, type, error);
 }
 
-static ad_status unknown(const char *text, size_t length, ad_error *error)
+/* ---- From text ------------------------------------------------------------------------------------------------- */
+
+static const nf_argument *arguments_of(const void *descriptor)
 {
-    char names[512];
-    size_t n = 0;
-    for (size_t i = 0; types[i]; i++)
-        n += (size_t)snprintf(names + n, sizeof names - n, "%s%s", i ? ", " : "", types[i]->target.name);
-    return ad_error_set(error, AD_ERROR_ARGUMENT, "unknown target '%.*s'; expected one of %s",
-                        (int)(length < 60 ? length : 60), text, names);
+    return ((const nf_target_type *)descriptor)->argument;
+}
+
+static size_t count_arguments(const nf_target_type *type)
+{
+    size_t count = 0;
+    while (type->argument && type->argument[count].name) count++;
+    return count;
+}
+
+/* A target with room behind it for sites and arguments of its own. */
+static nf_target *make(const nf_target_type *type, nf_site **site, double **argument)
+{
+    size_t sites = type->target.n_site, arguments = count_arguments(type);
+    nf_target *made = ad_alloc(1, sizeof *made + sites * sizeof **site + arguments * sizeof **argument);
+    if (!made) return NULL;
+    *site = (nf_site *)(made + 1);
+    *argument = (double *)(*site + sites);
+    memcpy(*site, type->target.site, sites * sizeof **site);
+    *made = type->target;
+    made->name = type->name;
+    made->help = type->help;
+    made->type = type;
+    made->site = *site;
+    made->argument = *argument;
+    return made;
 }
 
 nf_target *nf_target_parse(const char *text, ad_error *error)
 {
-    size_t length = strcspn(text, " (");
-    const nf_target_type *type = find(text, length);
+    const nf_target_type *type = nf_registry_find(&registry, text, strcspn(text, " ("));
     if (!type) {
-        unknown(text, length, error);
+        nf_registry_parse(&registry, text, arguments_of, NULL, 0, error); /* tells which there are */
         return NULL;
     }
-    instance *made = ad_alloc(1, sizeof *made);
+    nf_site *site;
+    double *argument;
+    nf_target *made = make(type, &site, &argument);
     if (!made) {
         ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a target");
         return NULL;
     }
-    made->target = type->target;
-    made->target.site = made->site;
-    if (type->argument) made->target.data = made->argument;
-    memcpy(made->site, type->target.site, type->target.n_site * sizeof *made->site);
-    if (!nf_parse_arguments(text, length, type->argument, made->argument, error)) {
-        ad_free(made);
-        return NULL;
-    }
-    if (type->resize) type->resize(made->site, made->argument);
-    return &made->target;
+    if (nf_registry_parse(&registry, text, arguments_of, argument, count_arguments(type), error) &&
+        (!type->build || type->build(made, site, error) == AD_OK))
+        return made;
+    nf_target_free(made);
+    return NULL;
 }
 
 void nf_target_free(nf_target *target)
@@ -85,21 +107,9 @@ void nf_target_free(nf_target *target)
     ad_free(target);
 }
 
-/* ---- What they are made of ----------------------------------------------------------------------------------- */
-
-ad_var nf_element(ad_var v, size_t i)
+double nf_target_argument(const nf_target *target, const char *name)
 {
-    return ad_reshape(ad_slice(v, 0, i, i + 1), AD_SCALAR);
-}
-
-ad_var nf_log_add_exp(ad_var a, ad_var b)
-{
-    return ad_add(a, ad_softplus(ad_sub(b, a)));
-}
-
-ad_var nf_log_normal(ad_var x, ad_var mean, ad_var sd)
-{
-    const double log_sqrt_2pi = 0.918938533204672741780329736406;
-    ad_var squares = ad_mul_scalar(ad_square(ad_div(ad_sub(x, mean), sd)), -0.5);
-    return ad_sum(ad_add_scalar(ad_sub(squares, ad_log(sd)), -log_sqrt_2pi));
+    for (size_t i = 0; target->type && i < count_arguments(target->type); i++)
+        if (strcmp(target->type->argument[i].name, name) == 0) return target->argument[i];
+    return NAN;
 }

@@ -246,7 +246,7 @@ static ad_var gamma_density(const nf_target *self, const ad_var *value)
     (void)self;
     return ad_sum(ad_sub(ad_mul_scalar(ad_log(value[0]), 2), value[0]));
 }
-static const nf_site positive[] = {{.name = "x", .size = 1, .constraint = NF_SITE_POSITIVE}};
+static const nf_site positive[] = {{.name = "x", .size = 1, .constraint = NF_SITE_POSITIVE_EXP}};
 static const nf_target gamma3 = {.name = "gamma", .site = positive, .n_site = 1, .log_density = gamma_density};
 
 /* Two normals of different widths, 0.7 N(-1, 1) + 0.3 N(2, 0.5²). */

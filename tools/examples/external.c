@@ -26,7 +26,7 @@ static double external(const nf_target *self, const double *value, double *gradi
 }
 
 static const nf_site sites[] = {{.name = "mu", .size = 1},
-                                {.name = "sigma", .size = 1, .constraint = NF_SITE_POSITIVE}};
+                                {.name = "sigma", .size = 1, .constraint = NF_SITE_POSITIVE_EXP}};
 
 static const nf_target target = {
     .name = "maize", .site = sites, .n_site = 2, .external = external, .log_z = NAN, .data = taller};

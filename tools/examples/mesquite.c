@@ -46,7 +46,7 @@ static ad_var log_density(const nf_target *self, const ad_var *value)
 }
 
 static const nf_site sites[] = {{.name = "beta", .size = SLOPES},
-                                {.name = "sigma", .size = 1, .constraint = NF_SITE_POSITIVE}};
+                                {.name = "sigma", .size = 1, .constraint = NF_SITE_POSITIVE_EXP}};
 
 static regression design(void)
 {

@@ -116,8 +116,7 @@ void help_print_targets(FILE *to)
     fprintf(to,
             "Targets are densities that are known up to a constant. Arguments, with their defaults in brackets, are "
             "given as in\nformulas: funnel(5), funnel(dim=5).\n\n");
-    for (const nf_target_type *const *type = nf_target_types(); *type; type++)
-        print_described("target", (*type)->target.name, NULL, (*type)->target.help, (*type)->argument, to);
+    for (const nf_target_type *const *type = nf_target_types(); *type; type++) print_descriptor("target", *type, to);
     fprintf(to, "\nexample:\n  weir vi 'funnel(dim=5)' --flow scale-loc\n");
 }
 
