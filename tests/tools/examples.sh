@@ -1,6 +1,7 @@
 #!/bin/sh
-# Compiles every program of tools/examples against Weir as it is installed, and runs it: examples.sh BUILD-DIRECTORY
-# PROGRAM.c … [--seed N, which is for other tests]
+# Compiles everything of tools/examples against Weir as it is installed, and runs it: programs by themselves, plug-ins by
+# the lines of their first comment that begin with cc or weir: examples.sh BUILD-DIRECTORY EXAMPLE.c … [--seed N, which
+# is for other tests]
 set -eu
 
 build=$1
@@ -13,14 +14,38 @@ meson install -C "$build" --no-rebuild --quiet --destdir "$scratch/root"
 library=$(dirname "$(find "$scratch/root" -name libweir.so)")
 PKG_CONFIG_PATH=$library/pkgconfig
 PKG_CONFIG_SYSROOT_DIR=$scratch/root
-LD_LIBRARY_PATH=$library
-export PKG_CONFIG_PATH PKG_CONFIG_SYSROOT_DIR LD_LIBRARY_PATH
-for program; do
-    [ "$program" != --seed ] || break
+export PKG_CONFIG_PATH PKG_CONFIG_SYSROOT_DIR
+PATH=$(dirname "$(find "$scratch/root" -path '*/bin/weir')"):$PATH
+
+cc() {
+    command "${CC:-cc}" -std=c17 -O2 -Wall -Wextra -Werror "$@"
+}
+
+# What a plug-in's comment says to type; a line ends in \ where the next one belongs to it.
+commands_of() {
+    sed -n '1,/\*\//{s/ *\*\/$//;/^ \*     \(cc\|weir\) /{:join;/\\$/{N;s/\\\n \* *//;b join};s/^ \* *//;p}}' "$1"
+}
+
+here=$PWD
+cd "$scratch"
+weir data moons -n 500 -o moons.npy
+for example; do
+    [ "$example" != --seed ] || break
     count=$((count + 1))
-    echo "$(basename "$program"):"
-    # shellcheck disable=SC2046
-    ${CC:-cc} -std=c17 -O2 -Wall -Wextra -Werror "$program" $(pkg-config --cflags --libs weir) -lm -o "$scratch/program"
-    (cd "$scratch" && ./program)
+    echo "$(basename "$example"):"
+    case $example in /*) ;; *) example=$here/$example ;; esac
+    cp "$example" .
+    if grep -q '^WEIR_PLUGIN(' "$example"; then
+        commands_of "$example" >commands
+        grep -q '^cc ' commands && grep -q '^weir --plugin ' commands
+        # A picture takes gnuplot.
+        command -v gnuplot >/dev/null || sed -i '/^weir [^|]* plot /d' commands
+        # shellcheck disable=SC1091
+        (set -ex && . ./commands)
+    else
+        # shellcheck disable=SC2046
+        cc "$example" $(pkg-config --cflags --libs weir) -lm -o program
+        LD_LIBRARY_PATH=$library ./program
+    fi
     passed=$((passed + 1))
 done
