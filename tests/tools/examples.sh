@@ -1,6 +1,7 @@
 #!/bin/sh
-# Compiles every program of tools/examples against Weir as it is installed, and runs it: examples.sh BUILD-DIRECTORY
-# LIBRARY-DIRECTORY PROGRAM.c … [--seed N, which is for other tests]
+# Compiles everything of tools/examples against Weir as it is installed, and runs it: programs by themselves, plug-ins by
+# the lines of their first comment that begin with cc or weir: examples.sh BUILD-DIRECTORY LIBRARY-DIRECTORY EXAMPLE.c …
+# [--seed N, which is for other tests]
 set -eu
 
 build=$1 libdir=$2
@@ -10,12 +11,37 @@ shift 2
 passed=0 count=0
 trap 'rm -rf "$scratch"; echo "examples: $passed passed, $((count - passed)) failed"' EXIT
 
-for program; do
-    [ "$program" != --seed ] || break
+PATH=$(dirname "$(find "$scratch/root" -path '*/bin/weir')"):$PATH
+
+cc() {
+    command "${CC:-cc}" -std=c17 -O2 -Wall -Wextra -Werror "$@"
+}
+
+# What a plug-in's comment says to type; a line ends in \ where the next one belongs to it.
+commands_of() {
+    sed -n '1,/\*\//{s/ *\*\/$//;/^ \*     \(cc\|weir\) /{:join;/\\$/{N;s/\\\n \* *//;b join};s/^ \* *//;p}}' "$1"
+}
+
+here=$PWD
+cd "$scratch"
+weir data moons -n 500 -o moons.npy
+for example; do
+    [ "$example" != --seed ] || break
     count=$((count + 1))
-    echo "$(basename "$program"):"
-    # shellcheck disable=SC2046
-    ${CC:-cc} -std=c17 -O2 -Wall -Wextra -Werror "$program" $(pkg-config --cflags --libs weir) -o "$scratch/program"
-    (cd "$scratch" && ./program)
+    echo "$(basename "$example"):"
+    case $example in /*) ;; *) example=$here/$example ;; esac
+    cp "$example" .
+    if grep -q '^WEIR_PLUGIN(' "$example"; then
+        commands_of "$example" >commands
+        grep -q '^cc ' commands && grep -q '^weir --plugin ' commands
+        # A picture takes gnuplot.
+        command -v gnuplot >/dev/null || sed -i '/^weir [^|]* plot /d' commands
+        # shellcheck disable=SC1091
+        (set -ex && . ./commands)
+    else
+        # shellcheck disable=SC2046
+        cc "$example" $(pkg-config --cflags --libs weir) -o program
+        ./program
+    fi
     passed=$((passed + 1))
 done

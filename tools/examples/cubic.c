@@ -5,7 +5,10 @@
  * which makes tails heavier. Weir works out the inverse, the log-determinant and every gradient.
  *
  *     cc -shared -fPIC cubic.c $(pkg-config --cflags weir) -o cubic.so
- *     weir --plugin ./cubic.so check 'cubic(start=0.2)' */
+ *     weir --plugin ./cubic.so check 'cubic(start=0.2)'
+ *     weir --plugin ./cubic.so fit moons.npy --flow '(cubic-lu)*3-loc' --epochs 4 -o moons.safetensors
+ *     weir --plugin ./cubic.so sample moons.safetensors -n 100 -o samples.csv
+ *     weir --plugin ./cubic.so plot moons.safetensors --data moons.npy -o moons.png */
 #include <weir/models.h>
 
 static ad_status build(nf_bijector *self, ad_error *error)

@@ -5,7 +5,8 @@
  * which is how the difference of two exponential variates, log u - log v with u and v uniform, is distributed.
  *
  *     cc -shared -fPIC laplace.c $(pkg-config --cflags weir) -o laplace.so
- *     weir --plugin ./laplace.so fit data.csv --flow 'laplace:lu-loc' -o model.safetensors */
+ *     weir --plugin ./laplace.so fit moons.npy --flow 'laplace:lu-loc' --epochs 4 -o moons.safetensors
+ *     weir --plugin ./laplace.so sample moons.safetensors -n 100 -o samples.csv */
 #include <math.h>
 #include <weir/models.h>
 
