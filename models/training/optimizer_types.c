@@ -37,9 +37,9 @@ const nf__optimizer_set *nf__optimizers(ad_dtype dtype)
     return compiled[i].set[dtype];
 }
 
-enum { MOST_TYPES = 256, MOST_OWN = 32 };
+enum { MOST_TYPES = 256 };
 
-static nf_optimizer_type own[MOST_OWN];
+static nf_optimizer_type own[MOST_TYPES];
 static const nf_optimizer_type *types[MOST_TYPES + 1];
 static const nf_registry registry = {"optimizer", types, MOST_TYPES};
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -48,7 +48,7 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static void register_own(void)
 {
     const nf__optimizer_set *f32 = nf__optimizers(AD_F32), *f64 = nf__optimizers(AD_F64);
-    for (size_t i = 0; i < f64->count && i < MOST_OWN; i++) {
+    for (size_t i = 0; i < f64->count; i++) {
         own[i] = f64->type[i];
         own[i].update[AD_F32] = f32->type[i].update[AD_F32];
         nf_registry_add(&registry, &own[i], NULL);

@@ -82,6 +82,8 @@ START_TEST(help_shows_defaults)
     for (size_t i = 0; optimizer_name(i); i++) assert_contains(output, nf_optimizer_types()[i]->help);
     SUCCEED("help", "schedules");
     for (size_t i = 0; schedule_name(i); i++) assert_contains(output, nf_schedule_types()[i]->help);
+    SUCCEED("help", "objectives");
+    for (size_t i = 0; nf_objective_types()[i]; i++) assert_contains(output, nf_objective_types()[i]->help);
     SUCCEED("demo", "--help");
     assert_contains(output, "[weir-demo]");
     SUCCEED("--version");
@@ -120,6 +122,7 @@ static const struct {
     {{"fit", "a.csv", "--optimizer", "adams"}, {"--optimizer", "'adams'", "adam or adamw"}},
     {{"fit", "a.csv", "--optimizer", "ada"}, {"--optimizer", "'ada'", "rmsprop or adadelta"}},
     {{"fit", "a.csv", "--schedule", "sine"}, {"--schedule", "'sine'", "cosine or constant"}},
+    {{"vi", "pot1", "--objective", "kl"}, {"--objective", "'kl'", "elbo or stl or iwae or dreg or forward"}},
     {{"fit", "a.csv", "--json=yes"}, {"--json", "no value"}},
     {{"fit", "a.csv", "--flow", "", "-o", "m"}, {"--flow", "''"}},
     {{"fit", "a.csv"}, {"-o MODEL", "missing"}},
