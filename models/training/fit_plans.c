@@ -24,11 +24,14 @@ static bool record_loss(const nf__training *t, bool training, recording *recorde
     return true;
 }
 
-static ad_plan *bind_rows(const nf__training *t, const recording *r, ad_plan *plan)
+/* The plan with its rows; the recording, which lives as long as its tape, isn't needed any more. */
+static ad_plan *finish(const nf__training *t, recording *r, ad_plan *plan)
 {
-    if (!plan) return NULL;
-    ad_plan_set_input(plan, r->x, t->data);
-    ad_plan_set_input(plan, nf_context(r->flow.bijector), t->context);
+    if (plan) {
+        ad_plan_set_input(plan, r->x, t->data);
+        ad_plan_set_input(plan, nf_context(r->flow.bijector), t->context);
+    }
+    ad_tape_free(r->tape);
     return plan;
 }
 
@@ -54,9 +57,8 @@ static ad_plan *step_plan(nf__training *t, ad_error *error)
         t->updated[t->n_updated++] = (nf__part){offset * size, ad_shape_size(fixed->spec.shape) * size};
     }
     ad_plan *plan = nf__loop_plan(&t->loop, &r.flow, (nf__output){r.loss, &t->step_loss}, further, t->n_updated, error);
-    ad_tape_free(r.tape);
     ad_free(further);
-    return bind_rows(t, &r, plan);
+    return finish(t, &r, plan);
 }
 
 /* The loss alone, as it is evaluated. */
@@ -65,11 +67,11 @@ static ad_plan *val_plan(nf__training *t, ad_error *error)
     recording r;
     if (!record_loss(t, false, &r, error)) return NULL;
     ad_plan *plan = ad_plan_new(&r.loss, 1, &(ad_plan_options){.dtype = nf_flow_dtype(t->flow)}, error);
-    ad_tape_free(r.tape);
-    if (!plan) return NULL;
-    nf_flow_bind_plan(&r.flow, plan);
-    ad_plan_set_output(plan, 0, &t->val_loss);
-    return bind_rows(t, &r, plan);
+    if (plan) {
+        nf_flow_bind_plan(&r.flow, plan);
+        ad_plan_set_output(plan, 0, &t->val_loss);
+    }
+    return finish(t, &r, plan);
 }
 
 ad_status nf__compile(nf__training *t, ad_error *error)
