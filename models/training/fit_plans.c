@@ -24,12 +24,11 @@ static bool record_loss(const nf__training *t, bool training, recording *recorde
     return true;
 }
 
-static ad_plan *bind_rows(const nf__training *t, const recording *r, ad_plan *plan)
+static void bind_rows(const nf__training *t, const recording *r, ad_plan *plan)
 {
-    if (!plan) return NULL;
+    if (!plan) return;
     ad_plan_set_input(plan, r->x, t->data);
     ad_plan_set_input(plan, nf_context(r->flow.bijector), t->context);
-    return plan;
 }
 
 /* The loss with its gradient, in the form for training, and with what nf_update() recorded. */
@@ -54,9 +53,10 @@ static ad_plan *step_plan(nf__training *t, ad_error *error)
         t->updated[t->n_updated++] = (nf__part){offset * size, ad_shape_size(fixed->spec.shape) * size};
     }
     ad_plan *plan = nf__loop_plan(&t->loop, &r.flow, (nf__output){r.loss, &t->step_loss}, further, t->n_updated, error);
-    ad_tape_free(r.tape);
+    bind_rows(t, &r, plan);
+    ad_tape_free(r.tape); /* with the scope on it */
     ad_free(further);
-    return bind_rows(t, &r, plan);
+    return plan;
 }
 
 /* The loss alone, as it is evaluated. */
@@ -65,11 +65,13 @@ static ad_plan *val_plan(nf__training *t, ad_error *error)
     recording r;
     if (!record_loss(t, false, &r, error)) return NULL;
     ad_plan *plan = ad_plan_new(&r.loss, 1, &(ad_plan_options){.dtype = nf_flow_dtype(t->flow)}, error);
-    ad_tape_free(r.tape);
-    if (!plan) return NULL;
-    nf_flow_bind_plan(&r.flow, plan);
-    ad_plan_set_output(plan, 0, &t->val_loss);
-    return bind_rows(t, &r, plan);
+    if (plan) {
+        nf_flow_bind_plan(&r.flow, plan);
+        ad_plan_set_output(plan, 0, &t->val_loss);
+    }
+    bind_rows(t, &r, plan);
+    ad_tape_free(r.tape); /* with the scope on it */
+    return plan;
 }
 
 ad_status nf__compile(nf__training *t, ad_error *error)
