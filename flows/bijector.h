@@ -1,4 +1,9 @@
-/* Bijectors: the contract that their authors keep, making them, and recording them. */
+/* Bijectors: the contract that their authors keep, making them, and recording them.
+ *
+ * Several threads may read one bijector and record it at once, while none changes it (nf_initialize(),
+ * nf_parameter_set(), nf_bijector_fit(), nf_bijector_free()); a tape, and the scopes on it, are one thread's at a time.
+ * Bijectors of their own may be made in several threads at once. Registering is for the start of the program, before
+ * other threads. error may be NULL everywhere. */
 #ifndef WEIR_BIJECTOR_H
 #define WEIR_BIJECTOR_H
 
@@ -10,6 +15,8 @@ WEIR_BEGIN_DECLARATIONS
 typedef struct nf_bijector nf_bijector;
 
 /* ---- Parameters ------------------------------------------------------------------------------------------------- */
+
+/* How a parameter begins. */
 typedef enum {
     NF_INIT_CONSTANT, /* every element is `value` */
     NF_INIT_UNIFORM,  /* uniform on [-value, value] */
@@ -136,6 +143,7 @@ void nf_update(const nf_scope *at, const char *name, ad_var value);
 ad_status nf_register(const nf_bijector_type *type, ad_error *error);
 
 /* ---- Making bijectors ------------------------------------------------------------------------------------------- */
+
 /* What a formula gives in parentheses. */
 typedef struct {
     const double *value;     /* of each of type->argument; NULL: the defaults */
@@ -186,9 +194,12 @@ void nf_set_context(nf_scope *at, ad_var context);
 void nf_set_training(nf_scope *at);
 /* A scope like another, in which no gradient passes through the parameters. */
 nf_scope *nf_stop_gradient(const nf_scope *at);
+/* Record x of z (dim), and z of x, with the log|det J| of the same pass, (), in nats: by the type's own functions, and
+ * by what the engine derives in the place of those that are missing. */
 ad_var nf_forward(const nf_scope *at, ad_var z, ad_var *log_det);
 ad_var nf_inverse(const nf_scope *at, ad_var x, ad_var *log_det);
-/* For a float64 plan made from the tape: bind every parameter below to its bijector's values. */
+/* For a float64 plan made from the tape, which must still be there: bind every parameter below to its bijector's
+ * values. */
 void nf_bind_plan(const nf_scope *at, ad_plan *plan);
 /* nf_bijector_type.fit of every bijector that has one, each with the data as seen at its place in the chain. context:
  * (rows, bijector->context), or NULL when that is 0. */

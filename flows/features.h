@@ -1,4 +1,5 @@
-/* What bijectors are made of: features in another order, matrices, columns of data, and maps onto an interval. */
+/* What bijectors are made of: features in another order, matrices, columns of data, and maps onto an interval. What
+ * records does so on the tape of its argument, which is one thread's at a time. */
 #ifndef WEIR_FEATURES_H
 #define WEIR_FEATURES_H
 

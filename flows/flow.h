@@ -1,4 +1,8 @@
-/* Flows: a base distribution pushed through a bijector. */
+/* Flows: a base distribution pushed through a bijector.
+ *
+ * Several threads may read one flow, record it and evaluate it (nf_log_prob(), nf_sample(), nf_transform()) at once,
+ * while none changes it: each with a pool of its own, or NULL. Different flows may be changed in different threads,
+ * unless one is a slice of the other. error may be NULL everywhere. */
 #ifndef WEIR_FLOW_H
 #define WEIR_FLOW_H
 
@@ -52,7 +56,7 @@ nf_flow_scope nf_flow_stop_gradient(const nf_flow_scope *at);
 /* Record log p(x); and a draw x with its log p(x) from the same pass. */
 ad_var nf_flow_record_log_prob(const nf_flow_scope *at, ad_var x);
 ad_var nf_flow_record_sample(const nf_flow_scope *at, ad_var *log_prob);
-/* For a plan made from this tape: bind every parameter to nf_flow_parameters(). */
+/* For a plan made from this tape, which must still be there: bind every parameter to nf_flow_parameters(). */
 void nf_flow_bind_plan(const nf_flow_scope *at, ad_plan *plan);
 
 /* Parameters are numbered, trained ones first: how many are trained, and how many there are; number i, and where it
@@ -62,9 +66,8 @@ size_t nf_flow_all_parameters(const nf_flow *flow);
 const nf_parameter *nf_flow_parameter(const nf_flow *flow, size_t i, size_t *offset);
 nf_bound_parameter nf_flow_bound_parameter(const nf_flow_scope *at, size_t i);
 
-/* In the next three, context is (rows, nf_flow_context()): what each row is conditioned on; NULL when that is 0.
- * Several threads may evaluate one flow at once, each with a pool of its own or NULL, while none changes it. The plans
- * that they run are kept with the flow: of each kind as many as threads have called at once. */
+/* In the next three, context is (rows, nf_flow_context()): what each row is conditioned on; NULL when that is 0. The
+ * plans that they run are kept with the flow: of each kind as many as threads have called at once. */
 
 /* log p of each row of x (rows, dim), in nats, into log_prob (rows). */
 ad_status nf_log_prob(const nf_flow *flow, const double *x, const double *context, size_t rows, double *log_prob,

@@ -1,5 +1,6 @@
 /* Networks that compute the parameters of transformers: activations, layers, conditioners of couplings, and masked
- * networks. Their parameters are those of the bijector that they belong to. */
+ * networks. Their parameters are those of the bijector that they belong to. What bijector.h says of threads goes for
+ * them. */
 #ifndef WEIR_NETWORKS_H
 #define WEIR_NETWORKS_H
 

@@ -59,12 +59,13 @@ struct nf_registry {
     const char *kind; /* what messages call a descriptor: "optimizer" */
     void *list;       /* an array of pointers to descriptors, the last of which is followed by NULL */
     size_t room;      /* for so many of them, NULL not counted */
+    bool wide;        /* arguments may list features and name other descriptors; else they are numbers and choices */
 };
 
 enum { NF_MOST_ARGUMENTS = 64 }; /* of a descriptor */
 
-/* Make a descriptor known, which must outlive all use. AD_ERROR_ARGUMENT: its name isn't a name or is taken, or there
- * is no room. error may be NULL. */
+/* Make a descriptor known, which must outlive all use. AD_ERROR_ARGUMENT: its name isn't a name or is taken, its
+ * arguments are too many or of a wrong kind, or there is no room. error may be NULL. */
 ad_status nf_registry_add(const nf_registry *registry, const void *descriptor, ad_error *error);
 
 /* "tanh, relu, elu": their names, with `separator` between them, as far as there is room in buffer; returns it. */
@@ -74,12 +75,9 @@ const char *nf_registry_names(const nf_registry *registry, const char *separator
 const void *nf_registry_find(const nf_registry *registry, const char *name, size_t length);
 
 /* The descriptor that a text such as "adam(beta2=0.98)" begins with, and, from the parentheses behind its name, a value
- * for each of its arguments: `argument` says where a descriptor of this kind has them ({0}-ended, or NULL for none),
- * and value has room for `most` of them. NULL on failure, and *error (which may be NULL) then lists the names that
- * there are, or shows the fault in the arguments. */
-const void *nf_registry_parse(const nf_registry *registry, const char *text,
-                              const nf_argument *(*argument)(const void *descriptor), double *value, size_t most,
-                              ad_error *error);
+ * for each of its arguments: as many as it has, at most NF_MOST_ARGUMENTS. NULL on failure, and *error (which may be
+ * NULL) then lists the names that there are, or shows the fault in the arguments. */
+const void *nf_registry_parse(const nf_registry *registry, const char *text, double *value, ad_error *error);
 
 /* What is added from now on comes from the plug-in of this name, which must outlive all use; NULL: from the program.
  * For nf_plugin_load(). */

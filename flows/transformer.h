@@ -2,7 +2,7 @@
  *
  * A coupling and an autoregressive bijector differ in what the network sees; each transformer goes with either, so one
  * transformer gives two bijectors: `coupling(64,64,transformer=NAME)` and `autoregressive(64,64,transformer=NAME)`.
- * realnvp, rqs, maf, iaf and rqsar are short names of such. */
+ * realnvp, rqs, maf, iaf and rqsar are short names of such. What bijector.h says of threads goes for them. */
 #ifndef WEIR_TRANSFORMER_H
 #define WEIR_TRANSFORMER_H
 

@@ -62,6 +62,21 @@ static bool note_origin(const nf_registry *registry, const void *descriptor)
 
 /* ---- Descriptors ---------------------------------------------------------------------------------------------- */
 
+static ad_status check_arguments(const nf_registry *registry, const nf_descriptor *descriptor, ad_error *error)
+{
+    const nf_argument *argument = descriptor->argument;
+    size_t count = 0;
+    for (; argument && argument[count].name; count++)
+        if (!registry->wide && (argument[count].kind == NF_FEATURES || argument[count].kind == NF_DESCRIPTOR))
+            return ad_error_set(error, AD_ERROR_ARGUMENT,
+                                "registering the %s '%.60s': its argument '%.60s' isn't a number or a choice",
+                                registry->kind, descriptor->name, argument[count].name);
+    if (count <= NF_MOST_ARGUMENTS) return AD_OK;
+    return ad_error_set(error, AD_ERROR_ARGUMENT,
+                        "registering the %s '%.60s': it has %zu arguments; expected at most %d", registry->kind,
+                        descriptor->name, count, NF_MOST_ARGUMENTS);
+}
+
 ad_status nf_registry_add(const nf_registry *registry, const void *descriptor, ad_error *error)
 {
     const char *name = descriptor ? name_of(descriptor) : NULL;
@@ -72,6 +87,7 @@ ad_status nf_registry_add(const nf_registry *registry, const void *descriptor, a
     if (nf_registry_find(registry, name, strlen(name)))
         return ad_error_set(error, AD_ERROR_ARGUMENT, "registering a %s: the name '%.60s' is taken", registry->kind,
                             name);
+    if (check_arguments(registry, descriptor, error) != AD_OK) return AD_ERROR_ARGUMENT;
     size_t count = 0;
     while (entry(registry, count)) count++;
     if (count >= registry->room)
@@ -116,22 +132,10 @@ double nf_choice_value(const nf_choice *choice, const char *name)
     return 0;
 }
 
-const void *nf_registry_parse(const nf_registry *registry, const char *text,
-                              const nf_argument *(*argument)(const void *descriptor), double *value, size_t most,
-                              ad_error *error)
+const void *nf_registry_parse(const nf_registry *registry, const char *text, double *value, ad_error *error)
 {
-    size_t length = strcspn(text, " ("), count = 0;
-    const void *descriptor = nf_registry_find(registry, text, length);
-    if (!descriptor) {
-        unknown(registry, text, length, error);
-        return NULL;
-    }
-    const nf_argument *arguments = argument(descriptor);
-    while (arguments && arguments[count].name) count++;
-    if (count > most) {
-        ad_error_set(error, AD_ERROR_ARGUMENT, "the %s '%.60s' has %zu arguments; there is room for %zu only",
-                     registry->kind, name_of(descriptor), count, most);
-        return NULL;
-    }
-    return nf_parse_arguments(text, length, arguments, value, error) ? descriptor : NULL;
+    size_t length = strcspn(text, " (");
+    const nf_descriptor *descriptor = nf_registry_find(registry, text, length);
+    if (!descriptor) unknown(registry, text, length, error);
+    return descriptor && nf_parse_arguments(text, length, descriptor->argument, value, error) ? descriptor : NULL;
 }

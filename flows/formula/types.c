@@ -6,8 +6,9 @@
 
 #define BIJECTORS(X)                                                                                                   \
     X(loc)                                                                                                             \
-    X(scale) X(permute) X(flip) X(standardize) X(maf) X(actnorm) X(batchnorm) X(iaf) X(realnvp) X(rqs) X(rqsar) X(hh)  \
-        X(planar) X(radial) X(lu) X(leaky) X(tanh) X(sigmoid) X(softplus) X(exp) X(affine) X(sylvester) X(coupling)    \
+    X(scale)                                                                                                           \
+    X(permute) X(flip) X(standardize) X(maf) X(actnorm) X(batchnorm) X(iaf) X(realnvp) X(rqs) X(rqsar) X(hh) X(planar) \
+        X(radial) X(lu) X(leaky) X(tanh) X(sigmoid) X(softplus) X(exp) X(affine) X(sylvester) X(coupling)              \
             X(autoregressive)
 
 #define DISTRIBUTIONS(X) X(normal) X(diagonal_normal) X(uniform) X(student) X(mixture)
@@ -22,8 +23,8 @@ DISTRIBUTIONS(DECLARE)
 static const nf_bijector_type *bijectors[MOST + 1] = {BIJECTORS(POINTER)};
 static const nf_bijector_type *distributions[MOST + 1] = {DISTRIBUTIONS(POINTER)};
 
-const nf_registry nf_bijectors = {"bijector", bijectors, MOST};
-const nf_registry nf_distributions = {"base distribution", distributions, MOST};
+const nf_registry nf_bijectors = {"bijector", bijectors, MOST, .wide = true};
+const nf_registry nf_distributions = {"base distribution", distributions, MOST, .wide = true};
 
 const nf_bijector_type *const *nf_bijector_types(void)
 {

@@ -51,11 +51,6 @@ ad_status nf_register_target(const nf_target_type *type, ad_error *error)
 
 /* ---- From text ------------------------------------------------------------------------------------------------- */
 
-static const nf_argument *arguments_of(const void *descriptor)
-{
-    return ((const nf_target_type *)descriptor)->argument;
-}
-
 static size_t count_arguments(const nf_target_type *type)
 {
     size_t count = 0;
@@ -85,7 +80,7 @@ nf_target *nf_target_parse(const char *text, ad_error *error)
 {
     const nf_target_type *type = nf_registry_find(&registry, text, strcspn(text, " ("));
     if (!type) {
-        nf_registry_parse(&registry, text, arguments_of, NULL, 0, error); /* tells which there are */
+        nf_registry_parse(&registry, text, NULL, error); /* tells which there are */
         return NULL;
     }
     nf_site *site;
@@ -95,7 +90,7 @@ nf_target *nf_target_parse(const char *text, ad_error *error)
         ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a target");
         return NULL;
     }
-    if (nf_registry_parse(&registry, text, arguments_of, argument, count_arguments(type), error) &&
+    if (nf_registry_parse(&registry, text, argument, error) &&
         (!type->build || type->build(made, site, error) == AD_OK))
         return made;
     nf_target_free(made);

@@ -31,7 +31,4 @@ typedef struct {
 nf_optimizer *nf__optimizer_take(nf_optimizer *resume, const nf_optimizer_options *options,
                                  const nf__optimizer_defaults *defaults, size_t count, ad_dtype dtype, ad_error *error);
 
-/* Can a type with these arguments be registered? `what` is in the message. */
-ad_status nf__check_arguments(const char *what, const char *name, const nf_argument *argument, ad_error *error);
-
 #endif

@@ -61,20 +61,6 @@ const nf_optimizer_type *const *nf_optimizer_types(void)
     return types;
 }
 
-ad_status nf__check_arguments(const char *what, const char *name, const nf_argument *argument, ad_error *error)
-{
-    size_t count = 0;
-    for (; argument && argument[count].name; count++)
-        if (argument[count].kind == NF_FEATURES || argument[count].kind == NF_DESCRIPTOR)
-            return ad_error_set(error, AD_ERROR_ARGUMENT,
-                                "registering the %s '%.60s': its argument '%.60s' isn't a number or a choice", what,
-                                name, argument[count].name);
-    if (count <= NF_MOST_ARGUMENTS) return AD_OK;
-    return ad_error_set(error, AD_ERROR_ARGUMENT,
-                        "registering the %s '%.60s': it has %zu arguments; expected at most %d", what, name, count,
-                        NF_MOST_ARGUMENTS);
-}
-
 ad_status nf_register_optimizer(const nf_optimizer_type *type, ad_error *error)
 {
     pthread_once(&once, register_own);
@@ -88,17 +74,11 @@ ad_status nf_register_optimizer(const nf_optimizer_type *type, ad_error *error)
         return ad_error_set(error, AD_ERROR_ARGUMENT,
                             "registering the optimizer '%.60s': its learning rate is %g; expected a positive number",
                             name, type->learning_rate);
-    ad_status status = nf__check_arguments("optimizer", name, type->argument, error);
-    return status ? status : nf_registry_add(&registry, type, error);
-}
-
-static const nf_argument *arguments_of(const void *type)
-{
-    return ((const nf_optimizer_type *)type)->argument;
+    return nf_registry_add(&registry, type, error);
 }
 
 const nf_optimizer_type *nf__optimizer_parse(const char *text, double value[static NF_MOST_ARGUMENTS], ad_error *error)
 {
     pthread_once(&once, register_own);
-    return nf_registry_parse(&registry, text, arguments_of, value, NF_MOST_ARGUMENTS, error);
+    return nf_registry_parse(&registry, text, value, error);
 }

@@ -23,20 +23,14 @@ ad_status nf_register_schedule(const nf_schedule_type *type, ad_error *error)
     const char *name = type->name ? type->name : "";
     if (!type->factor)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "registering the schedule '%.60s': it has no factor", name);
-    ad_status status = nf__check_arguments("schedule", name, type->argument, error);
-    return status ? status : nf_registry_add(&registry, type, error);
-}
-
-static const nf_argument *arguments_of(const void *type)
-{
-    return ((const nf_schedule_type *)type)->argument;
+    return nf_registry_add(&registry, type, error);
 }
 
 ad_status nf_schedule_parse(const char *text, nf_schedule *schedule, ad_error *error)
 {
     ad_error unwanted;
     if (!error) error = &unwanted;
-    schedule->type = nf_registry_parse(&registry, text, arguments_of, schedule->argument, NF_MOST_ARGUMENTS, error);
+    schedule->type = nf_registry_parse(&registry, text, schedule->argument, error);
     return schedule->type ? AD_OK : error->status;
 }
 

@@ -28,19 +28,13 @@ ad_status nf_register_objective(const nf_objective_type *type, ad_error *error)
     if (type->groups && !type->weigh)
         return ad_error_set(error, AD_ERROR_ARGUMENT,
                             "registering the objective '%.60s': it groups draws, but doesn't weigh them", name);
-    ad_status status = nf__check_arguments("objective", name, type->argument, error);
-    return status ? status : nf_registry_add(&registry, type, error);
-}
-
-static const nf_argument *arguments_of(const void *type)
-{
-    return ((const nf_objective_type *)type)->argument;
+    return nf_registry_add(&registry, type, error);
 }
 
 ad_status nf_objective_parse(const char *text, nf_objective *objective, ad_error *error)
 {
     ad_error unwanted;
     if (!error) error = &unwanted;
-    objective->type = nf_registry_parse(&registry, text, arguments_of, objective->argument, NF_MOST_ARGUMENTS, error);
+    objective->type = nf_registry_parse(&registry, text, objective->argument, error);
     return objective->type ? AD_OK : error->status;
 }

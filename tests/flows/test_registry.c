@@ -15,11 +15,6 @@ static const nf_argument shades[] = {
 };
 static const colour red = {"red", NULL, NULL}, blue = {"blue", "as the sky", shades};
 
-static const nf_argument *argument_of(const void *descriptor)
-{
-    return ((const colour *)descriptor)->argument;
-}
-
 START_TEST(descriptors_are_added_and_found)
 {
     const colour *list[4] = {&red}, second = {"_2nd", NULL, NULL}, third = {"third", NULL, NULL};
@@ -52,13 +47,29 @@ START_TEST(bad_names_are_refused)
 }
 END_TEST
 
+/* Lists of features and other descriptors are for formulas' arguments; and nothing has room for any number. */
+START_TEST(arguments_are_checked)
+{
+    static nf_argument many[NF_MOST_ARGUMENTS + 2];
+    for (size_t i = 0; i <= NF_MOST_ARGUMENTS; i++) many[i] = (nf_argument){.name = "one", .kind = NF_NUMBER};
+    static const nf_argument listed[] = {{.name = "mask", .kind = NF_FEATURES, .choices = "none"}, {0}};
+    const colour too_many = {"many", NULL, many}, lists = {"lists", NULL, listed};
+    const colour *list[4] = {NULL};
+    nf_registry registry = {"colour", list, 3};
+    ASSERT_FAILS(nf_registry_add(&registry, &too_many, &error), AD_ERROR_ARGUMENT, "65 arguments; expected at most 64");
+    ASSERT_FAILS(nf_registry_add(&registry, &lists, &error), AD_ERROR_ARGUMENT, "'mask' isn't a number or a choice");
+    registry.wide = true;
+    ASSERT_OK(nf_registry_add(&registry, &lists, &error));
+}
+END_TEST
+
 START_TEST(texts_are_a_name_and_arguments)
 {
     const colour *list[] = {&red, &blue, NULL};
     const nf_registry registry = {"colour", list, 2};
     double value[2] = {0};
-    ck_assert_ptr_eq(nf_registry_parse(&registry, "red", argument_of, value, 0, &error), &red);
-    ck_assert_ptr_eq(nf_registry_parse(&registry, "blue (layers=4)", argument_of, value, 2, &error), &blue);
+    ck_assert_ptr_eq(nf_registry_parse(&registry, "red", value, &error), &red);
+    ck_assert_ptr_eq(nf_registry_parse(&registry, "blue (layers=4)", value, &error), &blue);
     ck_assert_double_eq(value[0], 0.5);
     ck_assert_double_eq(value[1], 4);
     static const struct {
@@ -69,12 +80,10 @@ START_TEST(texts_are_a_name_and_arguments)
                {"blue(hue=1)", "no argument 'hue'"},
                {"red(1)", "takes no argument"}};
     for (size_t i = 0; i < COUNT(bad); i++) {
-        ck_assert_ptr_null(nf_registry_parse(&registry, bad[i].text, argument_of, value, 2, &error));
+        ck_assert_ptr_null(nf_registry_parse(&registry, bad[i].text, value, &error));
         ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, bad[i].part);
-        ck_assert_ptr_null(nf_registry_parse(&registry, bad[i].text, argument_of, value, 2, NULL));
+        ck_assert_ptr_null(nf_registry_parse(&registry, bad[i].text, value, NULL));
     }
-    ck_assert_ptr_null(nf_registry_parse(&registry, "blue", argument_of, value, 1, &error));
-    ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "2 arguments; there is room for 1");
 }
 END_TEST
 
@@ -91,7 +100,7 @@ START_TEST(long_lists_are_cut)
         made[i].name = name[i];
         ASSERT_OK(nf_registry_add(&registry, &made[i], &error));
     }
-    ck_assert_ptr_null(nf_registry_parse(&registry, "green", argument_of, NULL, 0, &error));
+    ck_assert_ptr_null(nf_registry_parse(&registry, "green", NULL, &error));
     ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "expected one of colour0, colour1");
 }
 END_TEST
@@ -104,6 +113,7 @@ Suite *registry_suite(void)
     TCase *tests = tcase_create("registry");
     tcase_add_test(tests, descriptors_are_added_and_found);
     tcase_add_test(tests, bad_names_are_refused);
+    tcase_add_test(tests, arguments_are_checked);
     tcase_add_test(tests, texts_are_a_name_and_arguments);
     tcase_add_test(tests, long_lists_are_cut);
     suite_add_tcase(suite, tests);
