@@ -1,47 +1,8 @@
-/* Evaluating a flow: log_prob, sample, forward and inverse, each by a plan that is kept for the next call. A call takes
- * a plan that no other thread is using, or makes one; so there are as many as threads have called at once. */
+/* Evaluating a flow: log_prob, sample, forward and inverse, each by a plan that is kept for the next call. */
+#include "core/evaluations.h"
 #include "core/flow.h"
 
-#include <pthread.h>
-
-enum { LOG_PROB, SAMPLE, FORWARD, INVERSE, EVALUATIONS };
-
-/* A plan, and its free ends. */
-typedef struct evaluation {
-    ad_plan *plan;
-    ad_var in, context;
-    struct evaluation *next;
-} evaluation;
-
-struct nf__evaluations {
-    pthread_mutex_t lock;
-    evaluation *idle[EVALUATIONS];
-};
-
-nf__evaluations *nf__evaluations_new(void)
-{
-    nf__evaluations *evaluations = ad_alloc(1, sizeof *evaluations);
-    if (evaluations) pthread_mutex_init(&evaluations->lock, NULL);
-    return evaluations;
-}
-
-static void free_evaluation(evaluation *e)
-{
-    ad_plan_free(e->plan);
-    ad_free(e);
-}
-
-void nf__evaluations_free(nf__evaluations *evaluations)
-{
-    if (!evaluations) return;
-    for (int which = 0; which < EVALUATIONS; which++)
-        for (evaluation *e = evaluations->idle[which], *next; e; e = next) {
-            next = e->next;
-            free_evaluation(e);
-        }
-    pthread_mutex_destroy(&evaluations->lock);
-    ad_free(evaluations);
-}
+enum { LOG_PROB, SAMPLE, FORWARD, INVERSE };
 
 /* ---- Recording ------------------------------------------------------------------------------------------------- */
 
@@ -73,9 +34,9 @@ static int record_inverse(const nf_flow_scope *at, ad_tape *tape, ad_var *in, ad
     return 2;
 }
 
-static ad_status compile(const nf_flow *flow, int which, evaluation *e, ad_tape *tape, ad_error *error)
+static ad_status compile(const nf_flow *flow, int which, nf__evaluation *e, ad_tape *tape, ad_error *error)
 {
-    static int (*const record[EVALUATIONS])(const nf_flow_scope *, ad_tape *, ad_var *, ad_var[2]) = {
+    static int (*const record[NF_EVALUATIONS])(const nf_flow_scope *, ad_tape *, ad_var *, ad_var[2]) = {
         record_log_prob, record_sample, record_forward, record_inverse};
     const nf_flow_scope at = nf_flow_bind(flow, tape);
     ad_var out[2];
@@ -83,40 +44,23 @@ static ad_status compile(const nf_flow *flow, int which, evaluation *e, ad_tape 
     e->context = nf_context(at.bijector);
     for (int i = 0; i < outputs; i++) out[i] = ad_to_rows(out[i]);
     ad_error own;
-    e->plan = ad_plan_new(out, outputs, &(ad_plan_options){.dtype = flow->dtype}, error ? error : (error = &own));
+    if (!error) error = &own;
+    e->plan = ad_plan_new(out, outputs, &(ad_plan_options){.dtype = flow->dtype}, error);
     if (!e->plan) return error->status;
     nf_flow_bind_plan(&at, e->plan);
     return AD_OK;
 }
 
-static evaluation *make(const nf_flow *flow, int which, ad_status *status, ad_error *error)
+static nf__evaluation *make(const nf_flow *flow, int which, ad_status *status, ad_error *error)
 {
     ad_tape *tape = ad_tape_new();
-    evaluation *e = tape ? ad_alloc(1, sizeof *e) : NULL;
+    nf__evaluation *e = tape ? ad_alloc(1, sizeof *e) : NULL;
     *status =
         e ? compile(flow, which, e, tape, error) : ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a plan");
     ad_tape_free(tape);
     if (*status == AD_OK) return e;
     ad_free(e);
     return NULL;
-}
-
-static evaluation *take(const nf_flow *flow, int which, ad_status *status, ad_error *error)
-{
-    nf__evaluations *evaluations = flow->evaluations;
-    pthread_mutex_lock(&evaluations->lock);
-    evaluation *e = evaluations->idle[which];
-    if (e) evaluations->idle[which] = e->next;
-    pthread_mutex_unlock(&evaluations->lock);
-    return e ? e : make(flow, which, status, error);
-}
-
-static void give_back(nf__evaluations *evaluations, int which, evaluation *e)
-{
-    pthread_mutex_lock(&evaluations->lock);
-    e->next = evaluations->idle[which];
-    evaluations->idle[which] = e;
-    pthread_mutex_unlock(&evaluations->lock);
 }
 
 /* ---- Evaluation ---------------------------------------------------------------------------------------------- */
@@ -142,7 +86,8 @@ static ad_status evaluate(const nf_flow *flow, int which, const arrays *a, ad_po
     char *buffer = ad_alloc_aligned(most, (2 * dim + context + 1) * size);
     if (!buffer) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to evaluate %zu rows", a->rows);
     ad_status status = AD_OK;
-    evaluation *e = take(flow, which, &status, error);
+    nf__evaluation *e = nf__evaluations_take(flow->evaluations, which);
+    if (!e) e = make(flow, which, &status, error);
     if (!e) {
         ad_free_aligned(buffer);
         return status;
@@ -162,7 +107,7 @@ static ad_status evaluate(const nf_flow *flow, int which, const arrays *a, ad_po
         if (status == AD_OK && a->vector) ad_to_double(flow->dtype, vector_buffer, a->vector + first * dim, n * dim);
         if (status == AD_OK && a->scalar) ad_to_double(flow->dtype, scalar_buffer, a->scalar + first, n);
     }
-    give_back(flow->evaluations, which, e);
+    nf__evaluations_give_back(flow->evaluations, which, e);
     ad_free_aligned(buffer);
     return status;
 }

@@ -2,6 +2,7 @@
 #ifndef WEIR_FLOWS_CORE_FLOW_H
 #define WEIR_FLOWS_CORE_FLOW_H
 
+#include "core/evaluations.h"
 #include "core/internal.h"
 
 #include <weir/flow.h>
@@ -12,9 +13,6 @@ typedef struct {
     size_t offset; /* in flow->data, in elements */
 } nf__flow_entry;
 
-/* Plans that evaluate the flow, kept for the next call. */
-typedef struct nf__evaluations nf__evaluations;
-
 struct nf_flow {
     nf_bijector *base, *bijector;
     bool borrows; /* the base: a slice's */
@@ -23,11 +21,7 @@ struct nf_flow {
     size_t n_entry, n_trained;
     size_t trained_elements, elements;
     void *data;
-    nf__evaluations *evaluations;
+    nf__evaluations *evaluations; /* plans that evaluate it, kept for the next call */
 };
-
-/* NULL when memory is out. */
-nf__evaluations *nf__evaluations_new(void);
-void nf__evaluations_free(nf__evaluations *evaluations);
 
 #endif

@@ -215,3 +215,18 @@ bool nf_parse_arguments(const char *text, size_t length, const nf_argument *argu
     for (size_t i = 0; i < a.n_named; i++) value[i] = a.value[i];
     return true;
 }
+
+static void unknown(const nf_registry *registry, const char *text, size_t length, ad_error *error)
+{
+    char names[800];
+    ad_error_set(error, AD_ERROR_ARGUMENT, "unknown %s '%.*s'; expected one of %s", registry->kind,
+                 (int)(length < 60 ? length : 60), text, nf_registry_names(registry, ", ", names, sizeof names));
+}
+
+const void *nf_registry_parse(const nf_registry *registry, const char *text, double *value, ad_error *error)
+{
+    size_t length = strcspn(text, " (");
+    const nf_descriptor *descriptor = nf_registry_find(registry, text, length);
+    if (!descriptor) unknown(registry, text, length, error);
+    return descriptor && nf_parse_arguments(text, length, descriptor->argument, value, error) ? descriptor : NULL;
+}

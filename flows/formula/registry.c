@@ -117,25 +117,10 @@ const char *nf_registry_names(const nf_registry *registry, const char *separator
     return buffer;
 }
 
-static void unknown(const nf_registry *registry, const char *text, size_t length, ad_error *error)
-{
-    char names[800];
-    ad_error_set(error, AD_ERROR_ARGUMENT, "unknown %s '%.*s'; expected one of %s", registry->kind,
-                 (int)(length < 60 ? length : 60), text, nf_registry_names(registry, ", ", names, sizeof names));
-}
-
 double nf_choice_value(const nf_choice *choice, const char *name)
 {
     const nf_argument *argument = ((const nf_descriptor *)choice->descriptor)->argument;
     for (size_t i = 0; argument && argument[i].name; i++)
         if (strcmp(argument[i].name, name) == 0) return choice->value[i];
     return 0;
-}
-
-const void *nf_registry_parse(const nf_registry *registry, const char *text, double *value, ad_error *error)
-{
-    size_t length = strcspn(text, " (");
-    const nf_descriptor *descriptor = nf_registry_find(registry, text, length);
-    if (!descriptor) unknown(registry, text, length, error);
-    return descriptor && nf_parse_arguments(text, length, descriptor->argument, value, error) ? descriptor : NULL;
 }

@@ -1,0 +1,26 @@
+/* Plans of a flow that are kept for the next call. A call takes one that no other thread is using, or makes one; so
+ * there are as many as threads have called at once. */
+#ifndef WEIR_FLOWS_CORE_EVALUATIONS_H
+#define WEIR_FLOWS_CORE_EVALUATIONS_H
+
+#include <weir/plan.h>
+
+enum { NF_EVALUATIONS = 4 }; /* kinds */
+
+/* A plan, and its free ends. */
+typedef struct nf__evaluation {
+    ad_plan *plan;
+    ad_var in, context;
+    struct nf__evaluation *next;
+} nf__evaluation;
+
+typedef struct nf__evaluations nf__evaluations;
+
+/* NULL when memory is out. */
+nf__evaluations *nf__evaluations_new(void);
+void nf__evaluations_free(nf__evaluations *evaluations);
+/* One of this kind, which is the caller's until it is given back; NULL: all are in use. From any thread. */
+nf__evaluation *nf__evaluations_take(nf__evaluations *evaluations, int kind);
+void nf__evaluations_give_back(nf__evaluations *evaluations, int kind, nf__evaluation *evaluation);
+
+#endif
