@@ -238,6 +238,15 @@ START_TEST(weights_decay)
                 ck_assert_double_eq_tol(w[i], without[i], 1e-9);
     }
     nf_optimizer_free(decaying);
+    if (type->decays) { /* without a gradient nothing else moves them */
+        decaying = new_optimizer((nf_optimizer_options){type->name, .weight_decay = decay}, SIZE, AD_F64);
+        begin(w, AD_F64);
+        begin(without, AD_F64);
+        for (int step = 0; step < 3; step++)
+            ASSERT_OK(nf_optimizer_step(decaying, w, (numbers){0}, 0.01, NULL, NULL, &error));
+        for (size_t i = 0; i < SIZE; i++) ck_assert_double_eq_tol(w[i], without[i] * pow(1 - 0.01 * decay, 3), 1e-12);
+        nf_optimizer_free(decaying);
+    }
     nf_optimizer_free(other);
 }
 END_TEST
