@@ -18,6 +18,7 @@
 #include <weir/optimizer.h>
 #include <weir/plugin.h>
 #include <weir/psis.h>
+#include <weir/record.h>
 #include <weir/save.h>
 #include <weir/target.h>
 #include <weir/training.h>

@@ -81,8 +81,9 @@ typedef struct nf_target {
     double (*external)(const struct nf_target *self, const double *value, double *gradient);
     double log_z;     /* exact log of its integral; NaN when unknown */
     const void *data; /* the author's own */
-    /* Set by nf_target_parse(): the family it is of, and its arguments, which nf_target_argument() finds by name. NULL
-     * for a target that a program has made itself. */
+    /* Set by nf_target_parse(), else NULL: what it has read, the family that this is of, and the arguments, which
+     * nf_target_argument() finds by name. */
+    const char *text;
     const struct nf_target_type *type;
     const double *argument;
 } nf_target;

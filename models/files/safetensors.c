@@ -1,12 +1,12 @@
 /* The safetensors format. */
 #include "files/excerpt.h"
+#include "files/json.h"
 #include "files/safetensors.h"
 
 #include <weir/file.h>
 #include <weir/memory.h>
 #include <weir/shape.h>
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,72 +33,99 @@ static size_t tensor_bytes(const nf__safetensor *tensor)
 
 /* ---- Writing ------------------------------------------------------------------------------------------------- */
 
-static ad_status add_to_header(json_t *object, const char *key, json_t *value, ad_error *error)
+static ad_status out_of_memory(ad_error *error)
 {
-    if (json_object_get(object, key)) {
-        json_decref(value);
+    return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a safetensors header");
+}
+
+static ad_status check_key(json_t *object, const char *key, ad_error *error)
+{
+    if (!nf__json_is_text(key))
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "safetensors: '%s' cannot be stored: it is not UTF-8", key);
+    if (json_object_get(object, key))
         return ad_error_set(error, AD_ERROR_ARGUMENT, "safetensors: '%s' is there twice", key);
-    }
-    if (json_object_set_new(object, key, value) != 0)
-        return ad_error_set(error, AD_ERROR_ARGUMENT,
-                            "safetensors: '%s' cannot be stored: it is not UTF-8, or memory is out", key);
     return AD_OK;
 }
 
 static json_t *tensor_json(const nf__safetensor *tensor, size_t begin, size_t end)
 {
-    json_t *shape = json_array();
+    json_t *json = json_object(), *shape = json_array(), *offsets = json_array();
     for (int i = 0; i < tensor->shape.rank; i++)
-        json_array_append_new(shape, json_integer((json_int_t)tensor->shape.dim[i]));
-    return json_pack("{s:s, s:o, s:[I,I]}", "dtype", dtype_names[tensor->dtype], "shape", shape, "data_offsets",
-                     (json_int_t)begin, (json_int_t)end);
+        nf__json_append(&shape, json_integer((json_int_t)tensor->shape.dim[i]));
+    nf__json_append(&offsets, json_integer((json_int_t)begin));
+    nf__json_append(&offsets, json_integer((json_int_t)end));
+    nf__json_put(&json, "dtype", json_string(dtype_names[tensor->dtype]));
+    nf__json_put(&json, "shape", shape);
+    nf__json_put(&json, "data_offsets", offsets);
+    return json;
 }
 
-static ad_status fill_header(json_t *header, const nf__safetensor *tensors, size_t tensor_count,
-                             const nf__metadata *metadata, size_t metadata_count, ad_error *error)
+static ad_status add_metadata(json_t **texts, const nf__metadata *metadata, size_t count, ad_error *error)
 {
-    json_t *texts = json_object();
-    ad_status status = add_to_header(header, METADATA_KEY, texts, error);
-    for (size_t i = 0; i < metadata_count && !status; i++)
-        status = add_to_header(texts, metadata[i].key, json_string(metadata[i].value), error);
+    for (size_t i = 0; i < count; i++) {
+        ad_status status = check_key(*texts, metadata[i].key, error);
+        if (status) return status;
+        if (!nf__json_is_text(metadata[i].value))
+            return ad_error_set(error, AD_ERROR_ARGUMENT, "safetensors: '%s' cannot be stored: it is not UTF-8",
+                                metadata[i].key);
+        nf__json_put(texts, metadata[i].key, json_string(metadata[i].value));
+    }
+    return AD_OK;
+}
+
+static ad_status add_tensors(json_t **header, const nf__safetensor *tensors, size_t count, ad_error *error)
+{
     size_t offset = 0;
-    for (size_t i = 0; i < tensor_count && !status; i++) {
+    for (size_t i = 0; i < count; i++) {
+        ad_status status = check_key(*header, tensors[i].name, error);
+        if (status) return status;
         size_t bytes = tensor_bytes(&tensors[i]);
         if (bytes > PTRDIFF_MAX - offset)
             return ad_error_set(error, AD_ERROR_ARGUMENT, "safetensors: '%s' is too large", tensors[i].name);
-        status = add_to_header(header, tensors[i].name, tensor_json(&tensors[i], offset, offset + bytes), error);
+        nf__json_put(header, tensors[i].name, tensor_json(&tensors[i], offset, offset + bytes));
         offset += bytes;
     }
+    return AD_OK;
+}
+
+/* Text, for ad_free(). */
+static ad_status make_header(const nf__safetensor *tensors, size_t tensor_count, const nf__metadata *metadata,
+                             size_t metadata_count, char **text, size_t *bytes, ad_error *error)
+{
+    json_t *header = json_object(), *texts = json_object();
+    ad_status status = add_metadata(&texts, metadata, metadata_count, error);
+    nf__json_put(&header, METADATA_KEY, texts);
+    if (!status) status = add_tensors(&header, tensors, tensor_count, error);
+    *text = status ? NULL : nf__json_dump(header, 0, bytes);
+    if (!status && !*text) status = out_of_memory(error);
+    json_decref(header);
     return status;
 }
 
-static ad_status write_header(nf_file *file, const json_t *header, ad_error *error)
+static ad_status write_header(nf_file *file, const char *text, size_t bytes, ad_error *error)
 {
-    size_t bytes = json_dumpb(header, NULL, 0, JSON_COMPACT);
+    static const char spaces[ALIGNMENT] = "                                                                ";
     size_t padded = (LENGTH_BYTES + bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT - LENGTH_BYTES;
-    if (bytes == 0 || padded > MOST_HEADER_BYTES)
+    if (padded > MOST_HEADER_BYTES)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "safetensors: a header of %zu bytes; at most %d are allowed",
                             bytes, MOST_HEADER_BYTES);
-    char *text = ad_alloc(padded, 1);
-    if (!text) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for a safetensors header of %zu bytes", padded);
-    memset(text, ' ', padded);
-    json_dumpb(header, text, bytes, JSON_COMPACT);
     uint64_t length = padded;
     nf_file_write(file, &length, LENGTH_BYTES);
-    nf_file_write(file, text, padded);
-    ad_free(text);
+    nf_file_write(file, text, bytes);
+    nf_file_write(file, spaces, padded - bytes);
     return AD_OK;
 }
 
 ad_status nf__safetensors_write(const char *path, const nf__safetensor *tensors, size_t tensor_count,
                                 const nf__metadata *metadata, size_t metadata_count, ad_error *error)
 {
-    json_t *header = json_object();
+    char *header;
+    size_t bytes;
     nf_file *file = NULL;
-    ad_status status = fill_header(header, tensors, tensor_count, metadata, metadata_count, error);
+    ad_status status = make_header(tensors, tensor_count, metadata, metadata_count, &header, &bytes, error);
     if (!status) status = nf_file_create(path, &file, error);
-    if (!status) status = write_header(file, header, error);
-    json_decref(header);
+    if (!status) status = write_header(file, header, bytes, error);
+    ad_free(header);
     if (status) {
         if (file) nf_file_abort(file);
         return status;
@@ -131,16 +158,21 @@ static bool size_of_json(const json_t *json, size_t *size)
     return true;
 }
 
-/* On failure false, with a phrase in `fault`. */
+/* On failure false, with a phrase in `fault`, which is empty where memory is out. */
 static bool parse_entry(json_t *json, struct entry *entry, char fault[FAULT_BYTES])
 {
     const char *dtype;
     json_t *shape, *offsets;
     json_error_t reason;
     nf__safetensor *tensor = &entry->tensor;
-    if (json_unpack_ex(json, &reason, JSON_STRICT, "{s:s, s:o, s:o}", "dtype", &dtype, "shape", &shape, "data_offsets",
+    if (json_unpack_ex(json, &reason, 0, "{s:s, s:o, s:o}", "dtype", &dtype, "shape", &shape, "data_offsets",
                        &offsets) != 0) {
-        snprintf(fault, FAULT_BYTES, "%s", nf__excerpt_of(reason.text, strlen(reason.text)).text);
+        bool out = json_error_code(&reason) == json_error_out_of_memory;
+        snprintf(fault, FAULT_BYTES, "%s", out ? "" : nf__excerpt_of(reason.text, strlen(reason.text)).text);
+        return false;
+    }
+    if (json_object_size(json) > 3) {
+        snprintf(fault, FAULT_BYTES, "%zu object item(s) left unpacked", json_object_size(json) - 3);
         return false;
     }
     tensor->dtype = strcmp(dtype, dtype_names[AD_F32]) == 0 ? AD_F32 : AD_F64;
@@ -249,9 +281,10 @@ static ad_status parse_tensors(const char *path, nf__safetensors *file, struct e
         char fault[FAULT_BYTES];
         struct entry *entry = &entries[file->count++];
         entry->tensor.name = name;
-        if (!parse_entry(json, entry, fault))
-            return ad_error_set(error, AD_ERROR_FORMAT, "'%s': bad header: tensor '%s': %s", path,
-                                nf__excerpt_of(name, strlen(name)).text, fault);
+        if (parse_entry(json, entry, fault)) continue;
+        if (!*fault) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for the tensors of '%s'", path);
+        return ad_error_set(error, AD_ERROR_FORMAT, "'%s': bad header: tensor '%s': %s", path,
+                            nf__excerpt_of(name, strlen(name)).text, fault);
     }
     ad_status status = check_metadata(path, json_object_get(file->header, METADATA_KEY), error);
     if (!status) status = check_places(path, entries, file->count, bytes, error);
@@ -275,13 +308,14 @@ static ad_status parse(const char *path, nf__safetensors *file, const char *byte
         return ad_error_set(error, AD_ERROR_FORMAT, "'%s' is cut short: a header of %zu bytes expected, got %zu", path,
                             (size_t)length, rest);
     json_error_t reason;
-    file->header = json_loadb(text, (size_t)length, JSON_REJECT_DUPLICATES, &reason);
-    if (!file->header)
+    ad_status status = nf__json_load(text, (size_t)length, &file->header, &reason);
+    if (status == AD_ERROR_MEMORY) return ad_error_set(error, status, "no memory for the header of '%s'", path);
+    if (status)
         return ad_error_set(error, AD_ERROR_FORMAT, "'%s' is not a safetensors file: byte %d of its header: %s", path,
                             reason.position, nf__excerpt_of(reason.text, strlen(reason.text)).text);
     struct entry *entries = ad_alloc(json_object_size(file->header), sizeof *entries);
     if (!entries) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for the tensors of '%s'", path);
-    ad_status status = parse_tensors(path, file, entries, text + length, rest - (size_t)length, error);
+    status = parse_tensors(path, file, entries, text + length, rest - (size_t)length, error);
     ad_free(entries);
     return status;
 }

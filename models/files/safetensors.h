@@ -3,10 +3,7 @@
  *   length of the header in bytes, 64 bits, little-endian
  *   header, JSON: {"__metadata__": {"key": "value", …},
  *                  "name": {"dtype": "F32", "shape": [3, 2], "data_offsets": [0, 24]}, …}, then spaces
- *   the tensors' elements, row-major and little-endian, without gaps; offsets count from here
- *
- * Jansson, which reads and writes the header, takes its memory from malloc: its allocator is one for the whole process,
- * and so isn't ours to set. */
+ *   the tensors' elements, row-major and little-endian, without gaps; offsets count from here */
 #ifndef WEIR_MODELS_FILES_SAFETENSORS_H
 #define WEIR_MODELS_FILES_SAFETENSORS_H
 

@@ -58,11 +58,11 @@ static size_t count_arguments(const nf_target_type *type)
     return count;
 }
 
-/* A target with room behind it for sites and arguments of its own. */
-static nf_target *make(const nf_target_type *type, nf_site **site, double **argument)
+/* A target with room behind it for sites, arguments and a text of its own. */
+static nf_target *make(const nf_target_type *type, const char *text, nf_site **site, double **argument)
 {
-    size_t sites = type->target.n_site, arguments = count_arguments(type);
-    nf_target *made = ad_alloc(1, sizeof *made + sites * sizeof **site + arguments * sizeof **argument);
+    size_t sites = type->target.n_site, arguments = count_arguments(type), length = strlen(text);
+    nf_target *made = ad_alloc(1, sizeof *made + sites * sizeof **site + arguments * sizeof **argument + length + 1);
     if (!made) return NULL;
     *site = (nf_site *)(made + 1);
     *argument = (double *)(*site + sites);
@@ -73,6 +73,7 @@ static nf_target *make(const nf_target_type *type, nf_site **site, double **argu
     made->type = type;
     made->site = *site;
     made->argument = *argument;
+    made->text = strcpy((char *)(*argument + arguments), text);
     return made;
 }
 
@@ -85,7 +86,7 @@ nf_target *nf_target_parse(const char *text, ad_error *error)
     }
     nf_site *site;
     double *argument;
-    nf_target *made = make(type, &site, &argument);
+    nf_target *made = make(type, text, &site, &argument);
     if (!made) {
         ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a target");
         return NULL;

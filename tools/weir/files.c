@@ -48,6 +48,17 @@ ad_status save_model(const nf_flow *flow, json_t *record, const char *path, ad_e
     return status;
 }
 
+json_t *make_record(const nf_flow *flow, nf_record record, const json_t *options, ad_error *error)
+{
+    char *given = options ? json_dumps(options, JSON_REAL_PRECISION(17)) : NULL;
+    record.options = given;
+    char *text = nf_record_text(flow, &record, error);
+    json_t *json = text ? json_loads(text, 0, NULL) : NULL;
+    free(given);
+    ad_free(text);
+    return json;
+}
+
 ad_status check_output(const char *output, const char *input, ad_error *error)
 {
     struct stat from, to;

@@ -13,6 +13,9 @@ ad_status read_data(const char *path, nf_table *data, ad_error *error);
 nf_flow *load_model(const char *path, json_t **record, ad_error *error);
 ad_status save_model(const nf_flow *flow, json_t *record, const char *path, ad_error *error);
 
+/* The record of a flow: nf_record_text() as JSON, with the options (NULL: none) in it. NULL on failure. */
+json_t *make_record(const nf_flow *flow, nf_record record, const json_t *options, ad_error *error);
+
 /* Can output be written, and is it another file than input (may be NULL)? */
 ad_status check_output(const char *output, const char *input, ad_error *error);
 

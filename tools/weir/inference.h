@@ -10,11 +10,6 @@
 ad_status infer(nf_flow *flow, const nf_target *target, const nf_vi_options *options, const char *label,
                 nf_vi_report *report, ad_error *error);
 
-/* What to save with the flow, and to show: the report, and what draws of the flow are like on the user's scale. `text`
- * is how the target was written. NULL: memory ran out, or the draws failed. */
-json_t *inference_record(const char *text, const nf_target *target, nf_flow *flow, const nf_vi_report *report,
-                         uint64_t seed, ad_pool *pool, ad_error *error);
-
 /* What `result` says of an inference. */
 void print_inference(const json_t *result, FILE *to);
 

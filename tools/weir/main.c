@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The build names the commands, as WEIR_COMMANDS. */
@@ -149,8 +150,19 @@ static int help_on(int count, char **words)
     return finish(0);
 }
 
+/* For Jansson, which says little of a lack of memory: a result that can't be told, or a record that can't be kept, ends
+ * the command. */
+static void *allocate_or_end(size_t bytes)
+{
+    void *memory = malloc(bytes);
+    if (memory) return memory;
+    fprintf(stderr, "weir: out of memory for what is to be told\n");
+    exit(EXIT_FAULT);
+}
+
 int main(int argc, char **argv)
 {
+    json_set_alloc_funcs(allocate_or_end, free);
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like others */
     int taken;
     ad_error error = {0};

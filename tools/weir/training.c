@@ -132,54 +132,6 @@ static nf_flow *make_flow(const struct arguments *arguments, size_t dim, size_t 
     return flow;
 }
 
-/* ---- The record ---------------------------------------------------------------------------------------------- */
-
-static const char *outcome_name(nf_outcome outcome)
-{
-    static const char *const names[] = {
-        [NF_FINISHED] = "finished",
-        [NF_STOPPED_EARLY] = "stopped early",
-        [NF_STOPPED_BY_CALLER] = "interrupted",
-        [NF_DIVERGED] = "diverged",
-    };
-    return names[outcome];
-}
-
-/* {"epoch": […], "train_nll": […], "val_nll": […]} */
-static json_t *history_json(const nf_fit_report *report)
-{
-    json_t *epoch = json_array(), *train_nll = json_array(), *val_nll = json_array();
-    for (size_t i = 0; i < report->last.epoch && report->history; i++) {
-        const nf_progress *past = &report->history[i];
-        json_array_append_new(epoch, json_integer((json_int_t)past->epoch));
-        json_array_append_new(train_nll, report_number(past->train_nll));
-        json_array_append_new(val_nll, report_number(past->val_nll));
-    }
-    return json_pack("{s:o, s:o, s:o}", "epoch", epoch, "train_nll", train_nll, "val_nll", val_nll);
-}
-
-static json_t *record_json(const struct arguments *arguments, const char *data_name, const nf_table *data,
-                           const nf_fit_report *report)
-{
-    /* Of the weights that were kept; none were trained where the first epoch didn't end. */
-    size_t best = report->best_epoch;
-    const nf_progress *kept = best > 0 && report->history ? &report->history[best - 1] : NULL;
-    json_t *record = json_pack(
-        "{s:s, s:o, s:I, s:I, s:I, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "weir", WEIR_VERSION, "data",
-        report_text(data_name), "rows", (json_int_t)data->rows, "train_rows", (json_int_t)report->train_rows,
-        "val_rows", (json_int_t)report->val_rows, "outcome", outcome_name(report->outcome), "epochs",
-        (json_int_t)report->last.epoch, "steps", (json_int_t)report->last.step, "best_epoch", (json_int_t)best,
-        "train_nll", report_number(kept ? kept->train_nll : NAN), "val_nll", report_number(kept ? kept->val_nll : NAN),
-        "seconds", report_number(report->last.seconds), "options", options_json(arguments, training_options), "history",
-        history_json(report));
-    if (data->names) {
-        json_t *columns = json_array();
-        for (size_t c = 0; c < data->columns; c++) json_array_append_new(columns, report_text(data->names[c]));
-        json_object_set_new(record, "columns", columns);
-    }
-    return record;
-}
-
 /* ---- Training ------------------------------------------------------------------------------------------------ */
 
 static bool on_epoch(void *context, const nf_progress *done)
@@ -251,8 +203,17 @@ ad_status train(const struct arguments *arguments, const char *data_name, const 
         ad_free(report.history);
         return status;
     }
-    json_t *record = record_json(arguments, data_name, data, &report);
+    const nf_record told = {.data = data_name, .columns = (const char *const *)data->names, .fit = &report};
+    json_t *options = options_json(arguments, training_options);
+    ad_error untold;
+    json_t *record = make_record(flow, told, options, &untold);
+    json_decref(options);
     ad_free(report.history);
+    if (!record) {
+        *error = untold;
+        nf_flow_free(flow);
+        return untold.status;
+    }
     char *formula = nf_flow_formula(flow, false);
     double rate = (double)report.last.rows / report.last.seconds;
     json_t *result = json_pack("{s:s, s:I, s:I, s:b, s:o}", "formula", formula ? formula : "", "dim",
@@ -293,7 +254,8 @@ void print_training(const json_t *result, FILE *to)
     if (json_object_get(result, "formula")) fprintf(to, "flow        %s\n", report_text_of(result, "formula"));
     if (json_is_true(json_object_get(result, "standardize_appended")))
         fprintf(to, "            '-standardize' was appended; --no-standardize leaves it out\n");
-    fprintf(to, "data        %s: %lld rows\n", report_text_of(result, "data"), report_count_of(result, "rows"));
+    const char *data = report_text_of(result, "data");
+    fprintf(to, "data        %s%s%lld rows\n", data, *data ? ": " : "", report_count_of(result, "rows"));
     fprintf(to, "training    %s after %lld epochs, %lld steps; %s", report_text_of(result, "outcome"),
             report_count_of(result, "epochs"), report_count_of(result, "steps"),
             report_seconds(report_number_of(result, "seconds"), seconds));

@@ -142,7 +142,8 @@ static ad_status fit(const struct work *w, size_t number, const nf_target *targe
     o.pool = w->pool;
     nf_vi_report report = {0};
     ad_status status = infer(*flow, target, &o, label, &report, error);
-    json_t *record = status ? NULL : inference_record(target->name, target, *flow, &report, w->seed, w->pool, error);
+    const nf_record told = {.target = target, .vi = &report, .seed = w->seed, .pool = w->pool};
+    json_t *record = status ? NULL : make_record(*flow, told, NULL, error);
     if (!status) status = record ? keep(w, number, *flow, target, record, error) : error->status;
     json_decref(record);
     ad_free(report.history);

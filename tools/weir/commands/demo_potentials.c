@@ -90,7 +90,8 @@ static ad_status fit(const struct work *w, const nf_target *target, size_t row, 
                        .pool = w->pool};
     nf_vi_report report = {0};
     ad_status status = infer(flow, target, &o, label, &report, error);
-    json_t *record = status ? NULL : inference_record(target->name, target, flow, &report, seed, w->pool, error);
+    const nf_record told = {.target = target, .vi = &report, .seed = seed, .pool = w->pool};
+    json_t *record = status ? NULL : make_record(flow, told, NULL, error);
     if (!status && !record) status = error->status;
     if (!status) status = save_model(flow, record, path, error);
     if (!status) {

@@ -29,9 +29,10 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
 static void print_options(const json_t *training, FILE *to)
 {
     const char *name;
-    json_t *value;
+    json_t *value, *options = json_object_get(training, "options");
+    if (!options) return; /* another program's, which may have none */
     fprintf(to, "options    ");
-    json_object_foreach(json_object_get(training, "options"), name, value)
+    json_object_foreach(options, name, value)
     {
         if (json_is_false(value) || json_is_null(value)) continue;
         fprintf(to, " --%s", name);

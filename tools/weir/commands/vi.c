@@ -144,10 +144,10 @@ static nf_vi_options chosen(const struct arguments *arguments, char optimizer[st
 static ad_status tell(const struct arguments *arguments, const nf_target *target, nf_flow *flow,
                       const nf_vi_report *report, ad_pool *pool, json_t *result, ad_error *error)
 {
-    json_t *record =
-        inference_record(arguments->positionals[0], target, flow, report, option_count(arguments, "seed"), pool, error);
+    const nf_record told = {.target = target, .vi = report, .seed = option_count(arguments, "seed"), .pool = pool};
+    json_t *given = options_json(arguments, options), *record = make_record(flow, told, given, error);
+    json_decref(given);
     if (!record) return error->status;
-    json_object_set_new(record, "options", options_json(arguments, options));
     const char *output = option_text(arguments, "output");
     ad_status status = output ? save_model(flow, record, output, error) : AD_OK;
     char *formula = nf_flow_formula(flow, false);

@@ -1,0 +1,51 @@
+/* Records: what a model file tells of where its flow comes from, beside its numbers. `weir info`, `weir plot`, `weir
+ * sample` and `weir logprob` go by them.
+ *
+ *     nf_fit_report report;
+ *     nf_fit(flow, x, rows, NULL, &report, &error);
+ *     nf_record told = {.data = "trees.csv", .columns = (const char *[]){"girth", "height"}, .fit = &report};
+ *     char *record = nf_record_text(flow, &told, &error);
+ *     if (record) nf_save(flow, record, "trees.safetensors", &error);
+ *     ad_free(record);
+ *     ad_free(report.history);
+ *
+ * Any function here may be called from several threads at once.
+ */
+#ifndef WEIR_RECORD_H
+#define WEIR_RECORD_H
+
+#include <weir/vi.h>
+
+WEIR_BEGIN_DECLARATIONS
+
+/* All may be left zero: not on record. */
+typedef struct {
+    /* Of rows that the flow was fitted to: */
+    const char *data;           /* where they came from: a file's name */
+    const char *const *columns; /* the names of its features, nf_flow_dim() of them */
+    const char *context; /* the columns that were the context: names, or numbers from 1, between commas: "age,dose" */
+    const nf_fit_report *fit;
+    /* Of a target that it was fitted to, by nf_vi(). A target that nf_target_parse() has made is one again when the
+     * model is used: samples are then on the scale of its sites. With the report, the means of `draws` (20000) draws of
+     * the flow are told, which `seed` and `pool` are for. */
+    const nf_target *target;
+    const nf_vi_report *vi;
+    uint64_t seed;
+    ad_pool *pool;
+    size_t draws;
+    const char *options; /* how it was trained, as a JSON object: {"epochs": 100} */
+} nf_record;
+
+/* The record as text, a JSON object: for nf_save(), and then for ad_free(). Text that isn't UTF-8 has '?' in place of
+ * its other bytes. NULL on failure: memory is out, the options are no JSON object, or the draws failed. */
+char *nf_record_text(const nf_flow *flow, const nf_record *record, ad_error *error);
+
+/* From a record that nf_load() gave: the names of the flow's features, nf_flow_dim() of them, the pointers and their
+ * text in one block; and what the context was. Each is for ad_free(), or NULL where it isn't on record; so is a record
+ * that is NULL. AD_ERROR_FORMAT: it isn't a JSON object. */
+ad_status nf_record_columns(const char *record, size_t dim, char ***columns, ad_error *error);
+ad_status nf_record_context(const char *record, char **context, ad_error *error);
+
+WEIR_END_DECLARATIONS
+
+#endif
