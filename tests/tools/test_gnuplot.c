@@ -102,6 +102,7 @@ Suite *gnuplot_suite(void)
 {
     TCase *tests;
     Suite *suite = command_suite("gnuplot", &tests);
+    tcase_set_timeout(tests, 20); /* who is left behind holds the pipe open */
     tcase_add_test(tests, interrupt_ends_gnuplot);
     tcase_add_loop_test(tests, signals_around_the_start, 0, COUNT(moments));
     return suite;

@@ -66,10 +66,6 @@ struct command {
     void (*print)(const json_t *result, FILE *to);
 };
 
-extern const struct command data_command, fit_command, vi_command, nuts_command, sample_command, logprob_command,
-    plot_command, info_command, check_command, demo_command, demo_potentials_command, demo_nfvi_command,
-    demo_banana_command;
-
 /* ---- The command line ---------------------------------------------------------------------------------------- */
 
 struct option_value {

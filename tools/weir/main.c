@@ -9,14 +9,19 @@
 #include <signal.h>
 #include <string.h>
 
-static const struct command *const commands[] = {
-    &data_command,    &fit_command,  &vi_command,   &nuts_command,  &sample_command,
-    &logprob_command, &plot_command, &info_command, &check_command, &demo_command,
-};
+/* The build names the commands, as WEIR_COMMANDS. */
+#define DECLARE(name) extern const struct command name##_command;
+WEIR_COMMANDS(DECLARE)
+
+#define ENTRY(name) &name##_command,
+static const struct command *const commands[] = {WEIR_COMMANDS(ENTRY)};
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
-/* Named by two words; in the overview they are part of the first. */
-static const struct command *const two_words[] = {&demo_potentials_command, &demo_nfvi_command, &demo_banana_command};
+/* Those of two words are, in the overview, parts of the first. */
+static bool is_part(const struct command *command)
+{
+    return strchr(command->name, ' ') != NULL;
+}
 
 /* What 'weir help' tells of besides commands. */
 static const struct {
@@ -46,38 +51,42 @@ static int exit_status(ad_status status)
 
 static const struct command *find_command(const char *name)
 {
-    const char *names[COMMANDS];
-    for (size_t i = 0; i < COMMANDS; i++) {
+    for (size_t i = 0; i < COMMANDS; i++)
         if (strcmp(commands[i]->name, name) == 0) return commands[i];
-        names[i] = commands[i]->name;
-    }
-    const char *closest = suggest(name, names, COMMANDS);
+    return NULL;
+}
+
+static void tell_unknown(const char *name)
+{
+    const char *names[COMMANDS];
+    size_t count = 0;
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (!is_part(commands[i])) names[count++] = commands[i]->name;
+    const char *closest = suggest(name, names, count);
     if (closest)
         fprintf(stderr, "weir: unknown command '%s'; did you mean '%s'?\n", name, closest);
     else
         fprintf(stderr, "weir: unknown command '%s'; see 'weir --help'\n", name);
-    return NULL;
 }
 
 /* The command of the words at the front, and how many these are; NULL, and told, when there is none. */
 static const struct command *find_words(int count, char **words, int *taken)
 {
-    char name[64];
-    *taken = 1;
-    if (count > 1) snprintf(name, sizeof name, "%s %s", words[0], words[1]);
-    for (size_t i = 0; count > 1 && i < sizeof two_words / sizeof *two_words; i++) {
-        if (strcmp(two_words[i]->name, name) != 0) continue;
-        *taken = 2;
-        return two_words[i];
-    }
-    return find_command(words[0]);
+    char two[64] = "";
+    if (count > 1) snprintf(two, sizeof two, "%s %s", words[0], words[1]);
+    const struct command *of_two = find_command(two);
+    const struct command *found = of_two || strchr(words[0], ' ') ? of_two : find_command(words[0]);
+    *taken = of_two ? 2 : 1;
+    if (!found) tell_unknown(words[0]);
+    return found;
 }
 
 static void print_overview(FILE *to)
 {
     fprintf(to, "usage: weir [--plugin FILE] COMMAND [arguments] [options]\n\n"
                 "Fit normalizing flows to data and to densities, draw from them, and evaluate them.\n\ncommands:\n");
-    for (size_t i = 0; i < COMMANDS; i++) fprintf(to, "  %-10s%s\n", commands[i]->name, commands[i]->summary);
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (!is_part(commands[i])) fprintf(to, "  %-10s%s\n", commands[i]->name, commands[i]->summary);
     fprintf(to,
             "\nbefore the command:\n"
             "  --plugin FILE  load a plug-in, which brings bijectors, targets, optimisers, … of others; may be given\n"
