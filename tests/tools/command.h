@@ -5,6 +5,7 @@
 #include "scratch.h"
 
 #include <jansson.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <sys/wait.h>
 
@@ -128,12 +129,21 @@ static inline bool have_gnuplot(void)
 
 /* ---- Suites -------------------------------------------------------------------------------------------------- */
 
+/* Signals end the command even where the tests were started in the background, with ctrl-C ignored. */
+static inline void command_begin(void)
+{
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGHUP, SIG_DFL);
+    scratch_begin();
+}
+
 /* A suite of this name, and its tests, each with a directory of its own. */
 static inline Suite *command_suite(const char *name, TCase **tests)
 {
     Suite *suite = suite_create(name);
     *tests = tcase_create(name);
-    tcase_add_checked_fixture(*tests, scratch_begin, scratch_end);
+    tcase_add_checked_fixture(*tests, command_begin, scratch_end);
     tcase_set_timeout(*tests, 120);
     suite_add_tcase(suite, *tests);
     return suite;
