@@ -60,6 +60,18 @@ START_TEST(missing_plugin_is_named)
 }
 END_TEST
 
+/* Without it, draws have no scale. */
+START_TEST(missing_target_is_named)
+{
+    SUCCEED("--plugin", PLUGIN("ring"), "vi", "ring(radius=3)", "--iters", "50", "-o", "m.safetensors");
+    SUCCEED("--plugin", PLUGIN("ring"), "sample", "m.safetensors", "-n", "5", "-o", "s.csv");
+    ck_assert_int_eq(RUN("sample", "m.safetensors", "-o", "s.csv"), 1);
+    assert_contains(complaint, "m.safetensors: this model needs the plug-in \"ring\", which is not loaded");
+    SUCCEED("--plugin", PLUGIN("ring"), "help", "targets");
+    assert_contains(output, "(of the plug-in \"ring\")\n      radius=number");
+}
+END_TEST
+
 /* The names of plug-ins are under the checksum. */
 START_TEST(damaged_name)
 {
@@ -144,6 +156,7 @@ Suite *plugins_suite(void)
     tcase_add_test(tests, by_option);
     tcase_add_test(tests, by_environment);
     tcase_add_test(tests, missing_plugin_is_named);
+    tcase_add_test(tests, missing_target_is_named);
     tcase_add_test(tests, damaged_name);
     tcase_add_loop_test(tests, fault, 0, COUNT(faults));
     tcase_add_test(tests, other_abi);
