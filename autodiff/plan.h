@@ -20,7 +20,8 @@ typedef struct {
 
 /* Compile what the outputs need: dead nodes dropped, equal ones merged, split into stages where rows are summed,
  * buffers laid out. The tape may be freed afterwards; but vars in the calls below are those of this tape. NULL with
- * *error on failure. options may be NULL. */
+ * *error on failure: what was wrong in recording, AD_ERROR_MEMORY where there was no tape to record on (so nothing need
+ * be asked of ad_tape_new() before), and so on. options may be NULL. */
 ad_plan *ad_plan_new(const ad_var *outputs, int count, const ad_plan_options *options, ad_error *error);
 void ad_plan_free(ad_plan *plan);
 /* Print stages, instructions, offsets and sizes of buffers, and the tile; nothing for NULL. */

@@ -335,13 +335,18 @@ static bool check(const ad_var *outputs, int count, const ad_plan_options *optio
         return false;
     }
     const ad_tape *tape = outputs[0].tape;
-    const ad_error *fault = tape ? ad_tape_error(tape) : NULL;
+    if (!tape) {
+        ad_error_set(error, AD_ERROR_MEMORY,
+                     "plan: output 0 is on no tape: there was no memory for one, or it was never recorded");
+        return false;
+    }
+    const ad_error *fault = ad_tape_error(tape);
     if (fault) {
         if (error) *error = *fault;
         return false;
     }
     for (int i = 0; i < count; i++) {
-        if (tape && ad__is_of(outputs[i], tape)) continue;
+        if (ad__is_of(outputs[i], tape)) continue;
         ad_error_set(error, AD_ERROR_ARGUMENT, "plan: output %d is not a value of the first output's tape", i);
         return false;
     }

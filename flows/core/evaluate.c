@@ -54,7 +54,7 @@ static ad_status compile(const nf_flow *flow, int which, nf__evaluation *e, ad_t
 static nf__evaluation *make(const nf_flow *flow, int which, ad_status *status, ad_error *error)
 {
     ad_tape *tape = ad_tape_new();
-    nf__evaluation *e = tape ? ad_alloc(1, sizeof *e) : NULL;
+    nf__evaluation *e = ad_alloc(1, sizeof *e);
     *status =
         e ? compile(flow, which, e, tape, error) : ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a plan");
     ad_tape_free(tape);

@@ -6,11 +6,12 @@ static ad_status inverse_rows(const nf_bijector *bijector, const double *x, cons
                               double *z, ad_error *error)
 {
     ad_tape *tape = ad_tape_new();
-    if (!tape) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a tape");
     const nf_scope *at = nf_bind(bijector, tape);
     ad_var in = ad_input(tape, "x", AD_SHAPE(bijector->dim)), log_det, out = nf_inverse(at, in, &log_det);
+    ad_error own;
+    if (!error) error = &own;
     ad_plan *plan = ad_plan_new(&out, 1, &(ad_plan_options){.dtype = AD_F64}, error);
-    ad_status status = plan ? AD_OK : ad_tape_error(tape) ? ad_tape_error(tape)->status : AD_ERROR_MEMORY;
+    ad_status status = plan ? AD_OK : error->status;
     if (plan) {
         nf_bind_plan(at, plan);
         ad_plan_set_input(plan, in, x);

@@ -45,10 +45,6 @@ static ad_status resolve(nf_nuts_options *o, const nf_target *target, ad_error *
 static ad_plan *plan_of(const nf_target *target, const nf_flow *flow, bool of_draws, ad_var *z, ad_error *error)
 {
     ad_tape *tape = ad_tape_new();
-    if (!tape) {
-        ad_error_set(error, AD_ERROR_MEMORY, "out of memory for target '%s'", target->name);
-        return NULL;
-    }
     size_t dim = nf_target_dim(target);
     *z = ad_input(tape, "z", AD_SHAPE(dim));
     ad_var x = *z, log_det = ad_scalar(tape, 0), output[3];

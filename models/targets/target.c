@@ -269,7 +269,6 @@ static ad_status evaluate(const nf_target *target, ad_var (*record)(const nf_tar
     ad_error own;
     if (!error) error = &own;
     ad_tape *tape = ad_tape_new();
-    if (!tape) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a tape");
     ad_var in = ad_input(tape, "z", AD_SHAPE(nf_target_dim(target)));
     ad_var out = ad_to_rows(record(target, in));
     ad_plan *plan = ad_plan_new(&out, 1, &(ad_plan_options){.dtype = AD_F64}, error);

@@ -8,20 +8,15 @@ typedef struct {
     ad_var x, loss;
 } recording;
 
-static bool record_loss(const nf__training *t, bool training, recording *recorded, ad_error *error)
+static recording record_loss(const nf__training *t, bool training)
 {
     recording r = {.tape = ad_tape_new()};
-    if (!r.tape) {
-        ad_error_set(error, AD_ERROR_MEMORY, "out of memory for the training plan");
-        return false;
-    }
     r.x = ad_input(r.tape, "x", AD_SHAPE(t->dim));
     r.flow = nf_flow_bind(t->flow, r.tape);
     if (training) nf_set_training(r.flow.bijector);
     ad_var log_prob = nf_flow_record_log_prob(&r.flow, r.x);
     r.loss = ad_neg(ad_div(ad_sum_rows(ad_to_rows(log_prob)), ad_row_count(r.tape)));
-    *recorded = r;
-    return true;
+    return r;
 }
 
 /* The plan with its rows; the recording, which lives as long as its tape, isn't needed any more. */
@@ -42,12 +37,12 @@ static ad_plan *step_plan(nf__training *t, ad_error *error)
     const size_t size = ad_dtype_size(nf_flow_dtype(t->flow));
     nf__output *further = ad_alloc(all - trained, sizeof *further);
     t->updated = ad_alloc(all - trained, sizeof *t->updated);
-    recording r;
-    if (!further || !t->updated || !record_loss(t, true, &r, error)) {
-        if (!further || !t->updated) ad_error_set(error, AD_ERROR_MEMORY, "out of memory for the training plan");
+    if (!further || !t->updated) {
+        ad_error_set(error, AD_ERROR_MEMORY, "out of memory for the training plan");
         ad_free(further);
         return NULL;
     }
+    recording r = record_loss(t, true);
     for (size_t i = trained; i < all; i++) {
         size_t offset;
         const nf_parameter *fixed = nf_flow_parameter(t->flow, i, &offset);
@@ -64,8 +59,7 @@ static ad_plan *step_plan(nf__training *t, ad_error *error)
 /* The loss alone, as it is evaluated. */
 static ad_plan *val_plan(nf__training *t, ad_error *error)
 {
-    recording r;
-    if (!record_loss(t, false, &r, error)) return NULL;
+    recording r = record_loss(t, false);
     ad_plan *plan = ad_plan_new(&r.loss, 1, &(ad_plan_options){.dtype = nf_flow_dtype(t->flow)}, error);
     if (plan) {
         nf_flow_bind_plan(&r.flow, plan);

@@ -70,7 +70,6 @@ ad_status nf__vi_objective_open(nf__vi_objective *o, ad_error *error)
     if (!o->log_weights || !o->weights || !o->group_numbers)
         return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for the objective");
     ad_tape *tape = ad_tape_new();
-    if (!tape) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for the objective");
     ad_status status = compile(o, tape, error);
     ad_tape_free(tape);
     return status;

@@ -11,10 +11,6 @@ static const uint64_t score_step = UINT32_MAX;
 static ad_plan *plan_of(const nf_flow *flow, const nf_target *target, bool values, ad_error *error)
 {
     ad_tape *tape = ad_tape_new();
-    if (!tape) {
-        ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a tape");
-        return NULL;
-    }
     const nf_flow_scope at = nf_flow_bind(flow, tape);
     ad_var log_q, x = nf_flow_record_sample(&at, &log_q), out[2];
     out[0] = ad_to_rows(ad_sub(nf_target_log_density(target, x), log_q));

@@ -107,8 +107,9 @@ START_TEST(mistakes)
     assert_message(&error, AD_ERROR_ARGUMENT, "output 1 is not a value of the first output's tape");
     ck_assert_ptr_null(ad_plan_new(y + 2, 1, NULL, &error));
     assert_message(&error, AD_ERROR_ARGUMENT, "output 0 is not a value");
-    ck_assert_ptr_null(ad_plan_new(&(ad_var){0}, 1, NULL, &error));
-    assert_message(&error, AD_ERROR_ARGUMENT, "output 0 is not a value");
+    ad_var nowhere = ad_input(NULL, "x", AD_SHAPE(2)); /* as where memory for a tape was out */
+    ck_assert_ptr_null(ad_plan_new((ad_var[]){ad_sum(ad_exp(nowhere))}, 1, NULL, &error));
+    assert_message(&error, AD_ERROR_MEMORY, "output 0 is on no tape");
     ck_assert_ptr_null(ad_plan_new(y, 1, &(ad_plan_options){.dtype = (ad_dtype)7}, &error));
     assert_message(&error, AD_ERROR_ARGUMENT, "AD_F32 or AD_F64");
     ck_assert_ptr_null(ad_plan_new(y, 1, &(ad_plan_options){.tile_rows = 40}, &error));
