@@ -1,4 +1,5 @@
-/* Checking bijectors. */
+/* Checking bijectors and base distributions: one suite for each kind, which ours and anyone's must pass. Several
+ * threads may check at once, each what is its own: a check moves the parameters. error may be NULL. */
 #ifndef WEIR_VERIFY_H
 #define WEIR_VERIFY_H
 
@@ -6,7 +7,7 @@
 
 WEIR_BEGIN_DECLARATIONS
 
-/* One line of nf_check_bijector(): the largest error of a property, and the bound it must keep. */
+/* One line of a check: the largest error of a property, and the bound it must keep. */
 typedef struct {
     const char *property; /* "round trip z -> x -> z", "log-det against the Jacobian" … */
     double worst, bound;
@@ -21,11 +22,19 @@ enum { NF_MOST_CHECKS = 24 };
  *   gradients of value and log-det with respect to event, parameters and context against finite differences, and of
  *   both sides of kinks; zeros of the Jacobian that are exactly zero;
  *   no NaN at events of ±1e-30 … ±1e6 and at extreme parameters, where the Jacobian's determinant has one sign as well
- *   (a constraint that is wrong or missing shows there); chains 100 deep (D <= 3, types known to formulas);
+ *   (a constraint that is wrong or missing shows there, and so does one that rounding breaks: tanh(a) of a large a is
+ *   not below 1); chains 100 deep (D <= 3, types known to formulas);
  *   a density that integrates to 1, and samples that follow it (D <= 2); float32 against float64, both ways.
  * Fills result[0 … *count-1], at most NF_MOST_CHECKS; AD_ERROR_NUMERIC when one exceeds its bound, with the first such
  * in *error. */
 ad_status nf_check_bijector(nf_bijector *bijector, uint64_t seed, nf_check_result *result, int *count, ad_error *error);
+
+/* Check a base distribution likewise, at random parameters:
+ *   draws have a density, in float64 and float32;
+ *   NaN where a feature is NaN and nowhere else, no density of infinity: from 0 to 1e150 and at infinity;
+ *   gradients of log p with respect to event and parameters, at draws, against finite differences;
+ *   a density that integrates to 1, and draws that follow it (D <= 2). */
+ad_status nf_check_distribution(nf_bijector *base, uint64_t seed, nf_check_result *result, int *count, ad_error *error);
 
 WEIR_END_DECLARATIONS
 

@@ -14,8 +14,10 @@ static ad_var log_prob(const nf_scope *at, ad_var z)
 {
     double low = nf_argument_value(at->self, "low"), high = nf_argument_value(at->self, "high");
     ad_var beyond = ad_maximum(ad_sub(ad_scalar(z.tape, low), z), ad_add_scalar(z, -high)); /* how far outside */
-    ad_var outside = ad_greater(ad_max(beyond), ad_scalar(z.tape, 0));
-    return ad_where(outside, ad_scalar(z.tape, -INFINITY), ad_scalar(z.tape, -(double)at->self->dim * log(high - low)));
+    ad_var farthest = ad_max(beyond), outside = ad_greater(farthest, ad_scalar(z.tape, 0));
+    ad_var inside = ad_scalar(z.tape, -(double)at->self->dim * log(high - low));
+    ad_var is_number = ad_greater(farthest, ad_scalar(z.tape, -INFINITY));
+    return ad_where(outside, ad_scalar(z.tape, -INFINITY), ad_where(is_number, inside, farthest));
 }
 
 static ad_var sample(const nf_scope *at)

@@ -57,6 +57,24 @@ ad_status nf__check_transform(nf__checker *c, ad_dtype dtype, bool inverse, cons
     return status;
 }
 
+const char *nf__check_side(bool inverse)
+{
+    return inverse ? "x" : "z";
+}
+
+/* Random events on the side that a direction starts from: images under the map for the inverse, so that they are in its
+ * range. */
+ad_status nf__check_events(nf__checker *c, bool inverse, size_t rows, double *in)
+{
+    size_t n = rows * c->dim;
+    double *z = inverse ? ad_alloc(n, sizeof *z) : in;
+    if (!z) return nf__check_out_of_memory(c);
+    for (size_t i = 0; i < n; i++) z[i] = 1.5 * ad_random_normal(c->seed, 1, i);
+    ad_status status = inverse ? nf__check_transform(c, AD_F64, false, z, rows, in, NULL) : AD_OK;
+    if (inverse) ad_free(z);
+    return status;
+}
+
 static bool list_value(void *context, const char *name, nf_parameter *parameter)
 {
     (void)name;
@@ -170,6 +188,24 @@ static bool perturb(void *context, const char *name, nf_parameter *parameter)
     return true;
 }
 
+void nf__check_perturb(nf__checker *c)
+{
+    uint64_t state[2] = {c->seed, 100};
+    nf_each_parameter(c->bijector, perturb, state);
+}
+
+ad_status nf__check_conclude(const nf__checker *c, ad_status status, int *count)
+{
+    *count = c->count;
+    for (int i = 0; i < c->count && status == AD_OK; i++) {
+        const nf_check_result *result = &c->result[i];
+        if (!(result->worst <= result->bound))
+            status = ad_error_set(c->error, AD_ERROR_NUMERIC, "%s: off by %.3g (bound %.3g): %s", result->property,
+                                  result->worst, result->bound, result->at);
+    }
+    return status;
+}
+
 static ad_status make_flows(nf__checker *c)
 {
     for (int dtype = AD_F32; dtype <= AD_F64; dtype++) {
@@ -190,16 +226,10 @@ ad_status nf_check_bijector(nf_bijector *bijector, uint64_t seed, nf_check_resul
     ad_error own = {AD_OK, ""};
     nf__checker c = {
         .bijector = bijector, .dim = bijector->dim, .seed = seed, .result = result, .error = error ? error : &own};
-    uint64_t state[2] = {seed, 100};
-    nf_each_parameter(bijector, perturb, state);
+    nf__check_perturb(&c);
     ad_status status = make_flows(&c);
     for (size_t i = 0; i < sizeof properties / sizeof *properties && status == AD_OK; i++) status = properties[i](&c);
     nf_flow_free(c.flow[AD_F32]);
     nf_flow_free(c.flow[AD_F64]);
-    *count = c.count;
-    for (int i = 0; i < c.count && status == AD_OK; i++)
-        if (!(result[i].worst <= result[i].bound))
-            status = ad_error_set(c.error, AD_ERROR_NUMERIC, "%s: off by %.3g (bound %.3g): %s", result[i].property,
-                                  result[i].worst, result[i].bound, result[i].at);
-    return status;
+    return nf__check_conclude(&c, status, count);
 }

@@ -33,17 +33,29 @@ bool nf__check_worse(nf_check_result *result, double error);
 void nf__check_at(nf_check_result *result, const char *name, const double *event, size_t dim);
 ad_status nf__check_out_of_memory(nf__checker *c);
 
+/* At the beginning: move every parameter a little, so that nothing is checked at a special value. At the end: how many
+ * results there are, and the first that is out of its bound as the error of a check that has gone well so far. */
+void nf__check_perturb(nf__checker *c);
+ad_status nf__check_conclude(const nf__checker *c, ad_status status, int *count);
+
 /* Context vectors, one a row, or the same one for all; NULL when there are none (or memory is out: it is checked). */
 double *nf__check_context(const nf__checker *c, size_t rows, bool same);
 /* The bijector on rows, in float32 or float64; log_det may be NULL. */
 ad_status nf__check_transform(nf__checker *c, ad_dtype dtype, bool inverse, const double *in, size_t rows, double *out,
                               double *log_det);
 
+/* The name of what a direction starts from: "z" or "x"; and random events there, images under the map for the inverse,
+ * so that they are in its range. */
+const char *nf__check_side(bool inverse);
+ad_status nf__check_events(nf__checker *c, bool inverse, size_t rows, double *in);
 /* Record a direction on `rows` events at `in`. Close it in any case. */
 bool nf__check_open(nf__checker *c, bool inverse, size_t rows, double *in, nf__check_direction *d);
 void nf__check_close(nf__check_direction *d);
 /* A value of its tape into `to`. */
 ad_status nf__check_run(const nf__check_direction *d, ad_var out, size_t rows, double *to, ad_error *error);
+
+/* jacobian[r][i][j] = d out_i / d in_j by the tape. */
+ad_status nf__check_jacobian(nf__checker *c, const nf__check_direction *d, size_t rows, double *jacobian);
 
 /* The parameters ρ, as they are (NULL: memory is out); 20 N(0, 1) away from there,
  * every other time in the opposite direction; and back there. */
@@ -58,10 +70,10 @@ ad_status nf__check_float32(nf__checker *c);
 ad_status nf__check_finite(nf__checker *c);
 ad_status nf__check_depth(nf__checker *c);
 ad_status nf__check_jacobians(nf__checker *c); /* check_jacobian.c */
-ad_status nf__check_gradients(nf__checker *c);
-ad_status nf__check_kinks(nf__checker *c);
 ad_status nf__check_zeros(nf__checker *c);
 ad_status nf__check_orientation(nf__checker *c);
+ad_status nf__check_gradients(nf__checker *c); /* check_gradient.c */
+ad_status nf__check_kinks(nf__checker *c);
 ad_status nf__check_density(nf__checker *c); /* check_density.c */
 
 #endif
