@@ -32,13 +32,13 @@ char *nf_flow_formula(const nf_flow *flow, bool with_defaults);
 bool nf_flow_each_parameter(const nf_flow *flow,
                             bool (*visit)(void *context, const char *name, nf_parameter *parameter), void *context);
 size_t nf_flow_dim(const nf_flow *flow);
-size_t nf_flow_context(const nf_flow *flow); /* length of the context vector; 0: unconditional */
+size_t nf_flow_context_size(const nf_flow *flow); /* length of the context vector; 0: unconditional */
 ad_dtype nf_flow_dtype(const nf_flow *flow);
 /* All parameters as one array of the flow's dtype: the trained ones first, then the fixed. It is what runs use; the
  * bijectors' own float64 copies follow it with nf_flow_pull(), and it follows them with nf_flow_push(). */
 void *nf_flow_parameters(const nf_flow *flow);
-size_t nf_flow_parameter_count(const nf_flow *flow); /* trained elements */
-size_t nf_flow_fixed_count(const nf_flow *flow);
+size_t nf_flow_trained_elements(const nf_flow *flow); /* trained elements */
+size_t nf_flow_fixed_elements(const nf_flow *flow);
 void nf_flow_push(nf_flow *flow);
 void nf_flow_pull(nf_flow *flow);
 
@@ -66,8 +66,8 @@ size_t nf_flow_all_parameters(const nf_flow *flow);
 const nf_parameter *nf_flow_parameter(const nf_flow *flow, size_t i, size_t *offset);
 nf_bound_parameter nf_flow_bound_parameter(const nf_flow_scope *at, size_t i);
 
-/* In the next three, context is (rows, nf_flow_context()): what each row is conditioned on; NULL when that is 0. The
- * plans that they run are kept with the flow: of each kind as many as threads have called at once. */
+/* In the next three, context is (rows, nf_flow_context_size()): what each row is conditioned on; NULL when that is 0.
+ * The plans that they run are kept with the flow: of each kind as many as threads have called at once. */
 
 /* log p of each row of x (rows, dim), in nats, into log_prob (rows). */
 ad_status nf_log_prob(const nf_flow *flow, const double *x, const double *context, size_t rows, double *log_prob,

@@ -40,9 +40,10 @@ typedef struct {
     /* 0, none. Else validate, judge starts by and keep not the weights but their exponential moving average, with this
      * decay at each step: while the learning rate is high, the weights' own losses scatter more. */
     double ema;
-    const double *row_context; /* (rows, nf_flow_context()): what each row is conditioned on; NULL when that is 0 */
-    uint64_t seed;             /* of the split and the shuffles */
-    ad_pool *pool;             /* NULL: this thread */
+    const double
+        *row_context; /* (rows, nf_flow_context_size()): what each row is conditioned on; NULL when that is 0 */
+    uint64_t seed;    /* of the split and the shuffles */
+    ad_pool *pool;    /* NULL: this thread */
     /* After each epoch; false stops training, with the best weights. NULL: none. */
     bool (*progress)(void *context, const nf_progress *progress);
     /* Polled after each step: true stops at once, with the best weights (ctrl-C). NULL: none. */

@@ -78,7 +78,7 @@ typedef struct {
 static ad_status evaluate(const nf_flow *flow, int which, const arrays *a, ad_pool *pool, ad_error *error)
 {
     enum { CHUNK = 65536 };
-    size_t dim = nf_flow_dim(flow), context = nf_flow_context(flow), size = ad_dtype_size(flow->dtype);
+    size_t dim = nf_flow_dim(flow), context = nf_flow_context_size(flow), size = ad_dtype_size(flow->dtype);
     if (context && !a->context)
         return ad_error_set(error, AD_ERROR_ARGUMENT,
                             "this flow is conditional: expected a context of %zu numbers a row", context);

@@ -124,7 +124,7 @@ size_t nf_flow_dim(const nf_flow *flow)
     return flow->bijector->dim;
 }
 
-size_t nf_flow_context(const nf_flow *flow)
+size_t nf_flow_context_size(const nf_flow *flow)
 {
     return flow->bijector->context;
 }
@@ -139,12 +139,12 @@ void *nf_flow_parameters(const nf_flow *flow)
     return flow->data;
 }
 
-size_t nf_flow_parameter_count(const nf_flow *flow)
+size_t nf_flow_trained_elements(const nf_flow *flow)
 {
     return flow->trained_elements;
 }
 
-size_t nf_flow_fixed_count(const nf_flow *flow)
+size_t nf_flow_fixed_elements(const nf_flow *flow)
 {
     return flow->elements - flow->trained_elements;
 }

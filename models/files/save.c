@@ -27,7 +27,7 @@ static const char *const checked[CHECKED] = {"formula", "dim", "context", "dtype
 static void checksum(const char *const value[CHECKED], const nf_flow *flow, char digits[17])
 {
     uint64_t state = 0xcbf29ce484222325;
-    size_t elements = nf_flow_parameter_count(flow) + nf_flow_fixed_count(flow);
+    size_t elements = nf_flow_trained_elements(flow) + nf_flow_fixed_elements(flow);
     for (size_t i = 0; i < (value[CHECKED - 1] ? CHECKED : CHECKED_WITHOUT_PLUGINS); i++)
         state = hash(state, value[i] ? value[i] : "", value[i] ? strlen(value[i]) + 1 : 1);
     state = hash(state, nf_flow_parameters(flow), elements * ad_dtype_size(nf_flow_dtype(flow)));
@@ -61,14 +61,14 @@ static bool add_tensor(void *context, const char *name, nf_parameter *parameter)
 
 ad_status nf_save(const nf_flow *flow, const char *record, const char *path, ad_error *error)
 {
-    tensor_list list = {.flow = flow, .fixed = nf_flow_parameter_count(flow)};
+    tensor_list list = {.flow = flow, .fixed = nf_flow_trained_elements(flow)};
     nf_flow_each_parameter(flow, add_tensor, &list);
     size_t count = list.count;
     list.count = 0;
     list.tensor = ad_alloc(count, sizeof *list.tensor);
     char *formula = nf_flow_formula(flow, true), dim[24], context[24];
     snprintf(dim, sizeof dim, "%zu", nf_flow_dim(flow));
-    snprintf(context, sizeof context, "%zu", nf_flow_context(flow));
+    snprintf(context, sizeof context, "%zu", nf_flow_context_size(flow));
     ad_status status;
     if (list.tensor && formula && nf_flow_each_parameter(flow, add_tensor, &list)) {
         const char *dtype = ad_dtype_name(nf_flow_dtype(flow));
@@ -195,7 +195,7 @@ nf_flow *nf_load(const char *path, char **record, ad_error *error)
     nf__safetensors_all(file, &in_file);
     bool good = flow != NULL;
     if (good) {
-        loading l = {.file = file, .flow = flow, .path = path, .fixed = nf_flow_parameter_count(flow), .error = error};
+        loading l = {.file = file, .flow = flow, .path = path, .fixed = nf_flow_trained_elements(flow), .error = error};
         good = nf_flow_each_parameter(flow, load_tensor, &l);
         if (good && l.found != in_file) {
             ad_error_set(error, AD_ERROR_FORMAT, "%s: %zu tensors, but its formula has %zu", path, in_file, l.found);

@@ -32,10 +32,10 @@ static ad_status resolve(nf_nuts_options *o, const nf_target *target, ad_error *
     if (o->flow && nf_flow_dim(o->flow) != nf_target_dim(target))
         return ad_error_set(error, AD_ERROR_ARGUMENT, "the flow has %zu features, but target '%s' has %zu",
                             nf_flow_dim(o->flow), target->name, nf_target_dim(target));
-    if (o->flow && nf_flow_context(o->flow) > 0)
+    if (o->flow && nf_flow_context_size(o->flow) > 0)
         return ad_error_set(error, AD_ERROR_ARGUMENT,
                             "the flow is conditional on %zu numbers, and a target has none to give",
-                            nf_flow_context(o->flow));
+                            nf_flow_context_size(o->flow));
     return AD_OK;
 }
 

@@ -29,7 +29,7 @@ DEFINE_AVERAGE(double, f64)
 void nf__update_average(nf__training *t)
 {
     double steps = (double)t->now.step, part = 1 - fmin(t->o.ema, (1 + steps) / (10 + steps));
-    size_t count = nf_flow_parameter_count(t->flow);
+    size_t count = nf_flow_trained_elements(t->flow);
     if (nf_flow_dtype(t->flow) == AD_F32)
         update_f32(t->average, nf_flow_parameters(t->flow), count, (float)part);
     else
@@ -38,7 +38,7 @@ void nf__update_average(nf__training *t)
 
 void nf__exchange_average(nf__training *t)
 {
-    size_t count = nf_flow_parameter_count(t->flow);
+    size_t count = nf_flow_trained_elements(t->flow);
     if (nf_flow_dtype(t->flow) == AD_F32)
         exchange_f32(t->average, nf_flow_parameters(t->flow), count);
     else

@@ -28,7 +28,7 @@ static ad_status resolve(nf_fit_options *o, size_t rows, ad_error *error)
 
 size_t nf__trained_bytes(const nf__training *t)
 {
-    return nf_flow_parameter_count(t->flow) * ad_dtype_size(nf_flow_dtype(t->flow));
+    return nf_flow_trained_elements(t->flow) * ad_dtype_size(nf_flow_dtype(t->flow));
 }
 
 static ad_status train(nf__training *t, ad_error *error)
@@ -47,7 +47,7 @@ static ad_status train(nf__training *t, ad_error *error)
 
 static ad_status start(nf__training *t, size_t rows, ad_error *error)
 {
-    size_t context = nf_flow_context(t->flow), count = nf_flow_parameter_count(t->flow);
+    size_t context = nf_flow_context_size(t->flow), count = nf_flow_trained_elements(t->flow);
     if (context && !t->o.row_context)
         return ad_error_set(error, AD_ERROR_ARGUMENT,
                             "fit: this flow is conditional: expected a context of %zu numbers a row", context);

@@ -16,7 +16,7 @@ typedef struct {
     nf_flow *flow;
     size_t dim;
     const double *given;   /* (rows, dim), as the caller has them */
-    void *data, *context;  /* (rows, dim) and (rows, nf_flow_context()) in the flow's dtype */
+    void *data, *context;  /* (rows, dim) and (rows, nf_flow_context_size()) in the flow's dtype */
     uint32_t *train, *val; /* rows of each part */
     uint32_t *order;       /* the training rows as this epoch shuffles them */
     size_t n_train, n_val;

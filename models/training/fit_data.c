@@ -81,7 +81,7 @@ static double *training_rows(const nf__training *t, const double *x, size_t colu
 
 ad_status nf__fit_bijectors(nf__training *t, ad_error *error)
 {
-    size_t columns = nf_flow_context(t->flow);
+    size_t columns = nf_flow_context_size(t->flow);
     double *seen = training_rows(t, t->given, t->dim);
     double *context = columns ? training_rows(t, t->o.row_context, columns) : NULL;
     ad_status status = AD_ERROR_MEMORY;
@@ -99,7 +99,7 @@ ad_status nf__fit_bijectors(nf__training *t, ad_error *error)
 
 ad_status nf__take_data(nf__training *t, size_t rows, ad_error *error)
 {
-    size_t context = nf_flow_context(t->flow);
+    size_t context = nf_flow_context_size(t->flow);
     ad_status status = take(t, "column", t->given, rows, t->dim, &t->data, error);
     if (status == AD_OK && context)
         status = take(t, "number of the context", t->o.row_context, rows, context, &t->context, error);

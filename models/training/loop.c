@@ -14,14 +14,14 @@ double nf__clock(void)
 
 size_t nf__parameter_bytes(const nf_flow *flow)
 {
-    return (nf_flow_parameter_count(flow) + nf_flow_fixed_count(flow)) * ad_dtype_size(nf_flow_dtype(flow));
+    return (nf_flow_trained_elements(flow) + nf_flow_fixed_elements(flow)) * ad_dtype_size(nf_flow_dtype(flow));
 }
 
 ad_status nf__loop_open(nf__loop *loop, const nf_optimizer_options *options, const nf__optimizer_defaults *defaults,
                         const char *schedule, ad_error *error)
 {
     const ad_dtype dtype = nf_flow_dtype(loop->flow);
-    const size_t count = nf_flow_parameter_count(loop->flow);
+    const size_t count = nf_flow_trained_elements(loop->flow);
     loop->started = nf__clock();
     ad_status status = nf_schedule_parse(schedule, &loop->schedule, error);
     if (status != AD_OK) return status;
@@ -92,7 +92,7 @@ bool nf__loop_goes_on(const nf__loop *loop, size_t iteration, double loss)
                              .loss = loss,
                              .parameters = nf_flow_parameters(loop->flow),
                              .gradient = loop->gradient,
-                             .count = nf_flow_parameter_count(loop->flow),
+                             .count = nf_flow_trained_elements(loop->flow),
                              .dtype = nf_flow_dtype(loop->flow)};
     return nf_call_back(loop->callbacks, &at) && !(loop->interrupted && loop->interrupted(loop->context));
 }

@@ -151,7 +151,7 @@ static ad_status add_point(inference *v, ad_error *error)
 {
     const void *w = nf_flow_parameters(v->flow);
     double squares = 0, n = (double)v->in_point;
-    for (size_t i = 0; i < nf_flow_parameter_count(v->flow); i++) {
+    for (size_t i = 0; i < nf_flow_trained_elements(v->flow); i++) {
         double element = ad_element(nf_flow_dtype(v->flow), w, i);
         squares += element * element;
     }

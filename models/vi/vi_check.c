@@ -60,10 +60,10 @@ ad_status nf__vi_check(nf_flow *flow, const nf_target *target, uint64_t seed, ad
         return ad_error_set(error, AD_ERROR_ARGUMENT,
                             "target '%s' has %zu unconstrained features, but the flow is of dimension %zu",
                             target->name, dim, nf_flow_dim(flow));
-    if (nf_flow_context(flow) > 0)
+    if (nf_flow_context_size(flow) > 0)
         return ad_error_set(error, AD_ERROR_ARGUMENT,
                             "the flow is conditional on %zu numbers, and a target has none to give",
-                            nf_flow_context(flow));
+                            nf_flow_context_size(flow));
     double *z = ad_alloc(DRAWS * dim, sizeof *z), *log_p = ad_alloc(DRAWS, sizeof *log_p);
     ad_status status = z && log_p ? AD_OK : ad_error_set(error, AD_ERROR_MEMORY, "out of memory to check the target");
     if (status == AD_OK) status = nf_sample(flow, NULL, DRAWS, seed, z, NULL, NULL, error);

@@ -44,7 +44,7 @@ START_TEST(equals_numpy)
     snprintf(name, sizeof name, "conditioned_%s.safetensors", golden[_i]);
     nf_flow *flow = nf_load(golden_path(name).text, NULL, &error);
     ck_assert_msg(flow != NULL, "%s", error.message);
-    size_t dim = nf_flow_dim(flow), context = nf_flow_context(flow), rows = table.rows;
+    size_t dim = nf_flow_dim(flow), context = nf_flow_context_size(flow), rows = table.rows;
     ck_assert_uint_ge(rows, 20);
     ck_assert_uint_eq(table.columns, 2 * dim + context + 1);
     double *z = columns_of(&table, 0, dim), *c = columns_of(&table, dim, context);
@@ -75,7 +75,7 @@ static nf_flow *conditional_flow(const char *formula, size_t dim, size_t context
     ck_assert_msg(flow != NULL, "%s: %s", formula, error.message);
     nf_each_parameter(nf_flow_bijector(flow), move_parameter, &(uint64_t){0});
     nf_flow_push(flow);
-    for (size_t i = 0; i < nf_flow_parameter_count(flow); i++)
+    for (size_t i = 0; i < nf_flow_trained_elements(flow); i++)
         if (dtype == AD_F32)
             ((float *)nf_flow_parameters(flow))[i] *= (float)scale;
         else
@@ -91,7 +91,7 @@ enum { OUT, LOG_DET, BY_EVENT, BY_CONTEXT, BY_PARAMETERS };
 static void evaluate(nf_flow *flow, bool inverse, const double *in, const double *context, const double *weight,
                      int what, double *to)
 {
-    size_t dim = nf_flow_dim(flow), n_context = nf_flow_context(flow);
+    size_t dim = nf_flow_dim(flow), n_context = nf_flow_context_size(flow);
     ad_tape *tape = ad_tape_new();
     const nf_flow_scope at = nf_flow_bind(flow, tape);
     ad_var v = ad_input(tape, "v", AD_SHAPE(dim)), log_det;
@@ -148,7 +148,7 @@ START_TEST(is_finite_at_extremes)
                     double v = (i % 2 ? -1 : 1) * size[i / 2], in[DIM] = {v, -v, v}, context[CONTEXT] = {v, 1};
                     size_t n = what == LOG_DET         ? 1
                                : what == BY_CONTEXT    ? CONTEXT
-                               : what == BY_PARAMETERS ? nf_flow_parameter_count(flow)
+                               : what == BY_PARAMETERS ? nf_flow_trained_elements(flow)
                                                        : DIM;
                     ck_assert_uint_le(n, MOST);
                     evaluate(flow, i % 4 > 1, in, context, (double[DIM]){1, 1, 1}, what, to);

@@ -316,8 +316,8 @@ START_TEST(parameters)
 {
     for (ad_dtype dtype = AD_F32; dtype <= AD_F64; dtype++) {
         nf_flow *flow = nf_flow_parse("standardize-loc", 2, 0, dtype, 0, &error);
-        ck_assert_uint_eq(nf_flow_parameter_count(flow), 2);
-        ck_assert_uint_eq(nf_flow_fixed_count(flow), 4);
+        ck_assert_uint_eq(nf_flow_trained_elements(flow), 2);
+        ck_assert_uint_eq(nf_flow_fixed_elements(flow), 4);
         ck_assert_uint_eq(nf_flow_trained_parameters(flow), 1);
         ck_assert_int_eq(nf_flow_dtype(flow), dtype);
         double x[2] = {0.25, 0}, log_prob, z[2];

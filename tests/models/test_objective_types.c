@@ -183,7 +183,7 @@ START_TEST(threads_change_nothing)
         ad_pool_free(pool);
     }
     ck_assert_mem_eq(nf_flow_parameters(flow[0]), nf_flow_parameters(flow[1]),
-                     nf_flow_parameter_count(flow[0]) * sizeof(float));
+                     nf_flow_trained_elements(flow[0]) * sizeof(float));
     nf_flow_free(flow[0]);
     nf_flow_free(flow[1]);
     nf_target_free(target);

@@ -64,7 +64,7 @@ START_TEST(comes_back)
             ck_assert_int_eq(record == NULL, records[i] == NULL);
             if (record) ck_assert_str_eq(record, records[i]);
             ad_free(record);
-            size_t bytes = (nf_flow_parameter_count(flow) + nf_flow_fixed_count(flow)) * ad_dtype_size(dtype);
+            size_t bytes = (nf_flow_trained_elements(flow) + nf_flow_fixed_elements(flow)) * ad_dtype_size(dtype);
             ck_assert_mem_eq(nf_flow_parameters(flow), nf_flow_parameters(back), bytes);
             /* the bijectors' own copies as well: pushing them changes nothing */
             nf_flow_push(back);
@@ -290,7 +290,7 @@ START_TEST(numbers_are_finite)
     static const double bad[] = {NAN, -INFINITY};
     for (int i = 0; i < 4; i++) {
         nf_flow *flow = moved_flow("loc-maf(2)-standardize", 2, i & 1 ? AD_F64 : AD_F32);
-        size_t last = nf_flow_parameter_count(flow) + (i & 2 ? nf_flow_fixed_count(flow) : 0) - 1;
+        size_t last = nf_flow_trained_elements(flow) + (i & 2 ? nf_flow_fixed_elements(flow) : 0) - 1;
         if (i & 1)
             ((double *)nf_flow_parameters(flow))[last] = bad[i / 2];
         else

@@ -85,7 +85,7 @@ START_TEST(refined)
     nf_vi_options o = {.iters = 60, .seed = 2, .draws = 100, .optimizer.learning_rate = 0.01, STEADY};
     ASSERT_OK(nf_vi(whole, target, &o, NULL, &error));
     o.iters = 30;
-    o.resume = nf_optimizer_new(&o.optimizer, nf_flow_parameter_count(halves), AD_F32, &error);
+    o.resume = nf_optimizer_new(&o.optimizer, nf_flow_trained_elements(halves), AD_F32, &error);
     ASSERT_OK(nf_vi(halves, target, &o, NULL, &error));
     ck_assert_mem_ne(nf_flow_parameters(whole), nf_flow_parameters(halves), parameter_bytes(whole));
     ASSERT_OK(nf_vi(halves, target, &o, NULL, &error));
@@ -143,7 +143,7 @@ START_TEST(average_of_the_last_thousand)
         ck_assert_uint_eq(before, done);
         ck_assert_double_eq_tol(sum, total, 1e-9);
         double squares = 0;
-        for (size_t k = 0; k < nf_flow_parameter_count(flow); k++) squares += pow(parameter_at(flow, k), 2);
+        for (size_t k = 0; k < nf_flow_trained_elements(flow); k++) squares += pow(parameter_at(flow, k), 2);
         ck_assert_double_eq_tol(report.history[report.n_history - 1].parameter_norm, sqrt(squares), 1e-12);
         ad_free(report.history);
         nf_flow_free(flow);
@@ -200,7 +200,7 @@ START_TEST(divergence_keeps_the_best)
     ASSERT_FAILS(nf_vi(flow, target, &o, &report, &error), AD_ERROR_NUMERIC, "the fit diverged at iteration");
     ck_assert_msg(strstr(error.message, "smaller learning rate (it was 0.5)"), "%s", error.message);
     ck_assert_int_eq(report.outcome, NF_DIVERGED);
-    for (size_t i = 0; i < nf_flow_parameter_count(flow); i++) ck_assert(isfinite(parameter_at(flow, i)));
+    for (size_t i = 0; i < nf_flow_trained_elements(flow); i++) ck_assert(isfinite(parameter_at(flow, i)));
     ck_assert(isfinite(report.score.elbo));
     ad_free(report.history);
     nf_flow_free(flow);

@@ -30,7 +30,7 @@ static inline double parameter_at(const nf_flow *flow, size_t i)
 
 static inline size_t parameter_bytes(const nf_flow *flow)
 {
-    return nf_flow_parameter_count(flow) * ad_dtype_size(nf_flow_dtype(flow));
+    return nf_flow_trained_elements(flow) * ad_dtype_size(nf_flow_dtype(flow));
 }
 
 /* scale-loc in one feature, N(mean, sd²), float64. */

@@ -84,7 +84,7 @@ ad_status context_take(const char *columns, const char *path, nf_table *table, s
 static ad_status check_width(const char *path, const nf_flow *flow, const char *model, const nf_table *table,
                              ad_error *error)
 {
-    size_t dim = nf_flow_dim(flow), size = nf_flow_context(flow), columns = table->columns;
+    size_t dim = nf_flow_dim(flow), size = nf_flow_context_size(flow), columns = table->columns;
     if (columns == dim + size) return AD_OK;
     if (size == 0)
         return ad_error_set(error, AD_ERROR_FORMAT, "%s has %zu column%s, but %s is a flow of %zu feature%s", path,
@@ -97,7 +97,7 @@ static ad_status check_width(const char *path, const nf_flow *flow, const char *
 ad_status context_read_points(const char *path, const char *columns, const nf_flow *flow, const json_t *record,
                               const char *model, nf_table *points, struct context *context, ad_error *error)
 {
-    size_t size = nf_flow_context(flow);
+    size_t size = nf_flow_context_size(flow);
     *context = (struct context){0};
     if (!columns && size > 0) columns = json_string_value(json_object_get(record, "context"));
     ad_status status = read_data(path, points, error);

@@ -217,7 +217,7 @@ ad_status train(const struct arguments *arguments, const char *data_name, const 
     char *formula = nf_flow_formula(flow, false);
     double rate = (double)report.last.rows / report.last.seconds;
     json_t *result = json_pack("{s:s, s:I, s:I, s:b, s:o}", "formula", formula ? formula : "", "dim",
-                               (json_int_t)data->columns, "parameters", (json_int_t)nf_flow_parameter_count(flow),
+                               (json_int_t)data->columns, "parameters", (json_int_t)nf_flow_trained_elements(flow),
                                "standardize_appended", appended, "rows_per_second", report_number(rate));
     ad_free(formula);
     json_object_update(result, record);

@@ -18,8 +18,8 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     json_object_set_new(result, "formula", json_string(formula ? formula : ""));
     json_object_set_new(result, "dim", json_integer((json_int_t)nf_flow_dim(flow)));
     json_object_set_new(result, "dtype", json_string(ad_dtype_name(nf_flow_dtype(flow))));
-    json_object_set_new(result, "parameters", json_integer((json_int_t)nf_flow_parameter_count(flow)));
-    json_object_set_new(result, "fixed_parameters", json_integer((json_int_t)nf_flow_fixed_count(flow)));
+    json_object_set_new(result, "parameters", json_integer((json_int_t)nf_flow_trained_elements(flow)));
+    json_object_set_new(result, "fixed_parameters", json_integer((json_int_t)nf_flow_fixed_elements(flow)));
     json_object_set_new(result, "training", record);
     ad_free(formula);
     nf_flow_free(flow);

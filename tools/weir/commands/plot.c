@@ -70,7 +70,7 @@ static ad_status draw(const struct arguments *arguments, struct picture *picture
     if (find_target(arguments, picture, &target, error)) return error->status;
     picture->pool = ad_pool_new((int)option_count(arguments, "threads"), error);
     ad_status status = picture->pool ? AD_OK : error->status;
-    if (!status) status = context_repeat(picture->context, nf_flow_context(picture->flow), rows, &context, error);
+    if (!status) status = context_repeat(picture->context, nf_flow_context_size(picture->flow), rows, &context, error);
     if (!status)
         status = draw_samples(picture->flow, context.values, record, rows, option_count(arguments, "seed"), &samples,
                               picture->pool, error);

@@ -59,7 +59,8 @@ static ad_status draw(const struct arguments *arguments, nf_flow *flow, json_t *
     nf_table table;
     struct context context;
     size_t rows = option_count(arguments, "rows");
-    ad_status status = context_read(option_text(arguments, "context"), nf_flow_context(flow), rows, &context, error);
+    ad_status status =
+        context_read(option_text(arguments, "context"), nf_flow_context_size(flow), rows, &context, error);
     if (status) {
         ad_pool_free(pool);
         return status;

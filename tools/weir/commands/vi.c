@@ -153,7 +153,7 @@ static ad_status tell(const struct arguments *arguments, const nf_target *target
     char *formula = nf_flow_formula(flow, false);
     json_object_set_new(result, "formula", json_string(formula ? formula : ""));
     json_object_set_new(result, "dim", json_integer((json_int_t)nf_flow_dim(flow)));
-    json_object_set_new(result, "parameters", json_integer((json_int_t)nf_flow_parameter_count(flow)));
+    json_object_set_new(result, "parameters", json_integer((json_int_t)nf_flow_trained_elements(flow)));
     json_object_update(result, record);
     if (output && !status) json_object_set_new(result, "output", report_text(output));
     ad_free(formula);

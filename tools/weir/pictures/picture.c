@@ -121,7 +121,7 @@ static ad_status draw_plane(FILE *script, const struct picture *picture, const c
     ad_status status = grid_make(&grid, x, y, GRID, error);
     struct context context = {0};
     if (!status)
-        status = context_repeat(picture->context, nf_flow_context(picture->flow), GRID * GRID, &context, error);
+        status = context_repeat(picture->context, nf_flow_context_size(picture->flow), GRID * GRID, &context, error);
     if (!status)
         status = nf_log_prob(picture->flow, grid.points, context.values, GRID * GRID, grid.log_density, picture->pool,
                              error);

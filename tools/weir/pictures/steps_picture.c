@@ -91,7 +91,7 @@ ad_status steps_picture_draw(nf_flow *flow, const char *context, uint64_t seed, 
     if (nf_flow_dim(flow) < 2)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "the picture of steps needs 2 features, the flow has 1");
     struct context given;
-    ad_status status = context_repeat(context, nf_flow_context(flow), DRAWS, &given, error);
+    ad_status status = context_repeat(context, nf_flow_context_size(flow), DRAWS, &given, error);
     if (status) return status;
     nf_flow_pull(flow);
     size_t panels = count_panels(nf_flow_bijector(flow), error);
