@@ -37,8 +37,8 @@ ad_dtype nf_flow_dtype(const nf_flow *flow);
 /* All parameters as one array of the flow's dtype: the trained ones first, then the fixed. It is what runs use; the
  * bijectors' own float64 copies follow it with nf_flow_pull(), and it follows them with nf_flow_push(). */
 void *nf_flow_parameters(const nf_flow *flow);
-size_t nf_flow_trained_elements(const nf_flow *flow); /* trained elements */
-size_t nf_flow_fixed_elements(const nf_flow *flow);
+size_t nf_flow_trained_elements(const nf_flow *flow); /* how many numbers are trained */
+size_t nf_flow_fixed_elements(const nf_flow *flow);   /* and how many are not */
 void nf_flow_push(nf_flow *flow);
 void nf_flow_pull(nf_flow *flow);
 
