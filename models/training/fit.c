@@ -26,12 +26,7 @@ static ad_status resolve(nf_fit_options *o, size_t rows, ad_error *error)
     return AD_OK;
 }
 
-size_t nf__trained_bytes(const nf__training *t)
-{
-    return nf_flow_trained_elements(t->flow) * ad_dtype_size(nf_flow_dtype(t->flow));
-}
-
-static ad_status train(nf__training *t, ad_error *error)
+static ad_status run(nf__training *t, ad_error *error)
 {
     nf_fit_report *report = t->report;
     bool stop = false;
@@ -57,12 +52,12 @@ static ad_status start(nf__training *t, size_t rows, ad_error *error)
     if (status == AD_OK) status = nf__fit_bijectors(t, error);
     if (status != AD_OK) return status;
     t->update = ad_alloc_aligned(nf__parameter_bytes(t->flow), 1);
-    t->average = t->o.ema > 0 ? ad_alloc_aligned(nf__trained_bytes(t), 1) : NULL;
+    t->average = t->o.ema > 0 ? ad_alloc_aligned(nf__trained_bytes(t->flow), 1) : NULL;
     if (!t->update || (t->o.ema > 0 && !t->average))
         return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to train %zu parameters", count);
     status = nf__compile(t, error);
     if (status != AD_OK) return status;
-    if (t->average) memcpy(t->average, nf_flow_parameters(t->flow), nf__trained_bytes(t));
+    if (t->average) memcpy(t->average, nf_flow_parameters(t->flow), nf__trained_bytes(t->flow));
     t->report->train_rows = t->n_train;
     t->report->val_rows = t->n_val;
     t->now.epochs = t->o.epochs;
@@ -92,7 +87,7 @@ ad_status nf_fit(nf_flow *flow, const double *x, size_t rows, const nf_fit_optio
     if (!error) error = &own;
     *t.report = (nf_fit_report){.outcome = NF_FINISHED};
     ad_status status = start(&t, rows, error);
-    if (status == AD_OK) status = train(&t, error);
+    if (status == AD_OK) status = run(&t, error);
     ad_plan_free(t.val_plan);
     ad_plan_free(t.step_plan);
     nf__loop_close(&t.loop);

@@ -53,8 +53,6 @@ ad_status nf__choose_start(nf__training *t, bool *stop, ad_error *error);
 /* Fit the bijectors that see the data, to the training rows only. */
 ad_status nf__fit_bijectors(nf__training *t, ad_error *error);
 
-size_t nf__trained_bytes(const nf__training *t); /* of the trained parameters */
-
 /* options.ema, after now.step steps. */
 void nf__update_average(nf__training *t);
 /* The averages change places with the weights that are being trained. */

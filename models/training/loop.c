@@ -12,6 +12,11 @@ double nf__clock(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+size_t nf__trained_bytes(const nf_flow *flow)
+{
+    return nf_flow_trained_elements(flow) * ad_dtype_size(nf_flow_dtype(flow));
+}
+
 size_t nf__parameter_bytes(const nf_flow *flow)
 {
     return (nf_flow_trained_elements(flow) + nf_flow_fixed_elements(flow)) * ad_dtype_size(nf_flow_dtype(flow));

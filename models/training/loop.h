@@ -29,7 +29,8 @@ typedef struct {
 
 /* Seconds of a clock that only goes forward. */
 double nf__clock(void);
-size_t nf__parameter_bytes(const nf_flow *flow); /* of all parameters */
+size_t nf__trained_bytes(const nf_flow *flow);   /* of the trained parameters */
+size_t nf__parameter_bytes(const nf_flow *flow); /* of all */
 
 /* The optimiser, from `options` unless one is resumed, with the loop's own defaults (or NULL); and the schedule of this
  * name. nf__loop_close() comes in any case. */

@@ -20,7 +20,7 @@ static bool open_snapshot(const nf__training *t, snapshot *s)
     *s = (snapshot){.parameters = ad_alloc(bytes, 1),
                     .moments = ad_alloc(nf_optimizer_state_size(t->loop.optimizer), 1),
                     .best = ad_alloc(bytes, 1),
-                    .average = ad_alloc(t->average ? nf__trained_bytes(t) : 0, 1)};
+                    .average = ad_alloc(t->average ? nf__trained_bytes(t->flow) : 0, 1)};
     return s->parameters && s->moments && s->best && s->average;
 }
 
@@ -42,7 +42,7 @@ static void copy(nf__training *t, snapshot *s, bool back)
     } part[] = {
         {nf_flow_parameters(t->flow), s->parameters, nf__parameter_bytes(t->flow)},
         {t->loop.best, s->best, nf__parameter_bytes(t->flow)},
-        {t->average, s->average, t->average ? nf__trained_bytes(t) : 0},
+        {t->average, s->average, t->average ? nf__trained_bytes(t->flow) : 0},
         {&t->now, &s->now, sizeof s->now},
         {&t->report->best_nll, &s->best_nll, sizeof s->best_nll},
         {&t->report->best_epoch, &s->best_epoch, sizeof s->best_epoch},
@@ -78,7 +78,7 @@ static ad_status begin(nf__training *t, snapshot *initial, size_t start, ad_erro
     nf_initialize(nf_flow_bijector(t->flow), t->o.seed + start);
     nf_flow_push(t->flow);
     ad_status status = nf__fit_bijectors(t, error);
-    if (t->average) memcpy(t->average, nf_flow_parameters(t->flow), nf__trained_bytes(t));
+    if (t->average) memcpy(t->average, nf_flow_parameters(t->flow), nf__trained_bytes(t->flow));
     return status;
 }
 
