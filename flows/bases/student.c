@@ -16,7 +16,8 @@ static ad_var log_prob(const nf_scope *at, ad_var z)
     /* log(1 + z²/ν) = softplus(2 log|z| - log ν): no square that could overflow */
     ad_var size = ad_maximum(ad_abs(z), ad_scalar(z.tape, smallest));
     ad_var each = ad_softplus(ad_add_scalar(ad_mul_scalar(ad_log(size), 2), -log(df)));
-    double constant = lgamma((df + 1) / 2) - lgamma(df / 2) - 0.5 * log(df * pi);
+    int sign; /* lgamma() would leave it in a variable that all threads share */
+    double constant = lgamma_r((df + 1) / 2, &sign) - lgamma_r(df / 2, &sign) - 0.5 * log(df * pi);
     return ad_add_scalar(ad_mul_scalar(ad_sum(each), -(df + 1) / 2), (double)at->self->dim * constant);
 }
 
