@@ -1,4 +1,4 @@
-/* Weir data: tables of numbers, the files that hold them, and a target to try a flow on.
+/* Weir data: tables of numbers, the files that hold them, and data to try a flow on.
  *
  *     nf_table table;
  *     ad_error error;
@@ -10,7 +10,8 @@
  *     nf_table_write("copy.npy", &table, &error);
  *     nf_table_free(&table);
  *
- * Nothing here depends on the locale or keeps state: any function may be called from any thread.
+ * Nothing here depends on the locale or keeps state: any function may be called from several threads at once, of which
+ * each has a table of its own or only reads it. error may be NULL everywhere.
  */
 #ifndef WEIR_DATA_H
 #define WEIR_DATA_H
@@ -61,10 +62,12 @@ ad_status nf_table_check_path(const char *path, ad_error *error);
  * number when they are read again. At least one of the names, if there are any, must not be a number. */
 ad_status nf_table_write(const char *path, const nf_table *table, ad_error *error);
 
-/* ---- Targets ---------------------------------------------------------------------------------------------------- */
+/* ---- Data to try a flow on
+ * ---------------------------------------------------------------------------------------------------- */
 /* Two interleaved half circles, as scikit-learn's make_moons(n, noise=noise): n/2 points at even angles on the upper
  * one, the others on the lower one, in random order, each coordinate with normal noise of that standard deviation.
- * values: (n, 2); labels: (n), 0 for the upper moon and 1 for the lower, or NULL. */
+ * values: (n, 2); labels: (n), 0 for the upper moon and 1 for the lower, or NULL where
+ * they aren't wanted. */
 void nf_moons(size_t n, double noise, uint64_t seed, double *values, int *labels);
 
 /* ProbFlow's banana: x2 = 3 a, x1 = x2²/4 + b, a and b from N(0, 1). values: (n, 2), row r a function of (seed, r). Its

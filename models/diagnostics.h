@@ -1,4 +1,5 @@
-/* Weir diagnostics: what Markov chains say of a distribution, and how far to trust it. */
+/* Weir diagnostics: what Markov chains say of a distribution, and how far to trust it. nf_summarize() may be called
+ * from several threads at once, each with a pool of its own. */
 #ifndef WEIR_DIAGNOSTICS_H
 #define WEIR_DIAGNOSTICS_H
 
@@ -7,9 +8,9 @@
 
 WEIR_BEGIN_DECLARATIONS
 
-/* Of one parameter, from all draws of all chains. Vehtari, Gelman, Simpson, Carpenter & Bürkner 2021, "Rank-
- * normalization, folding, and localization: an improved R̂ for assessing convergence of MCMC"; chains are split in
- * halves. Estimates can be trusted where rhat < 1.01 and both ESS are above 100 for each chain. */
+/* What is told of one parameter, from all draws of all chains. Vehtari, Gelman, Simpson, Carpenter & Bürkner 2021,
+ * "Rank- normalization, folding, and localization: an improved R̂ for assessing convergence of MCMC"; chains are split
+ * in halves. Estimates can be trusted where rhat < 1.01 and both ESS are above 100 for each chain. */
 typedef struct {
     double mean, sd;
     double mcse_mean, mcse_sd; /* Monte-Carlo standard errors of these */
@@ -19,8 +20,9 @@ typedef struct {
     double ess_tail; /* the smaller one of those of x <= q5 and x <= q95 */
 } nf_summary;
 
-/* draws: (chains, n, dim); summary: (dim). mcse, rhat and ess are NaN with less than 4 draws in a chain and for draws
- * that are all the same; everything is NaN where a draw is not finite. */
+/* Summarise draws (chains, n, dim), one parameter after the other, into summary (dim). pool NULL: this thread; error
+ * may be NULL. mcse, rhat and ess are NaN with less than 4 draws in a chain and for draws that are all the same;
+ * everything is NaN where a draw is not finite. */
 ad_status nf_summarize(const double *draws, size_t chains, size_t n, size_t dim, nf_summary *summary, ad_pool *pool,
                        ad_error *error);
 

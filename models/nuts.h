@@ -5,6 +5,9 @@
  *     nf_summary *summary = …;                                       // of each of result.size values
  *     nf_summarize(result.values, result.chains, result.draws, result.size, summary, NULL, &error);
  *     nf_nuts_free(&result);
+ *
+ * Any function here may be called from several threads at once, for the same target and flow too, each with a pool of
+ * its own.
  */
 #ifndef WEIR_NUTS_H
 #define WEIR_NUTS_H
@@ -23,7 +26,7 @@ typedef struct {
     double seconds;          /* since the start */
 } nf_nuts_progress;
 
-/* A zero means the default. */
+/* A zero means the default; new members will be added at the end. */
 typedef struct {
     size_t chains;        /* 4 */
     size_t tune;          /* 1000 draws of warm-up for each chain, which learns its own step size and mass matrix */
@@ -72,10 +75,10 @@ typedef struct {
     bool stopped; /* by progress or interrupted */
 } nf_nuts_result;
 
-/* Fill *result, to be released with nf_nuts_free(); on failure it is empty. A chain starts at a point drawn uniformly
- * from (-2, 2), up to 100 times until density and gradient are finite there; the gradient is
- * checked at the first one. Its draws are a function of seed, of its
- * number and of the options that shape it: the same bits beside any number of other chains and with any pool. */
+/* Fill *result, to be released with nf_nuts_free(); on failure it is empty. options may be NULL, for the defaults, and
+ * so may error. A chain starts at a point drawn uniformly from (-2, 2), up to 100 times until density and gradient are
+ * finite there; the gradient is checked at the first one. Its draws are a function of seed, of its number and of the
+ * options that shape it: the same bits beside any number of other chains and with any pool. */
 ad_status nf_nuts(const nf_target *target, const nf_nuts_options *options, nf_nuts_result *result, ad_error *error);
 void nf_nuts_free(nf_nuts_result *result);
 

@@ -1,4 +1,4 @@
-/* Importance weights, smoothed. */
+/* Importance weights, smoothed. nf_psis() may be called from several threads at once; error may be NULL. */
 #ifndef WEIR_PSIS_H
 #define WEIR_PSIS_H
 

@@ -1,4 +1,5 @@
-/* Saving and loading flows. */
+/* Saving and loading flows. Both may be called from several threads at once, also for one flow while nobody changes it.
+ * error may be NULL. */
 #ifndef WEIR_SAVE_H
 #define WEIR_SAVE_H
 
@@ -6,13 +7,13 @@
 
 WEIR_BEGIN_DECLARATIONS
 
-/* As safetensors: every parameter under its name; formula, dim, dtype in the metadata, and `record` (a JSON object as
- * text, or NULL) under "training"; the names of the plug-ins that the formula needs, where there are any. Written
- * beside, synced and renamed. */
+/* Write a safetensors file: every parameter under its name; formula, dim, dtype in the metadata, and `record` (a JSON
+ * object as text, such as nf_record_text() makes in <weir/record.h>, or NULL) under "training"; the names of the
+ * plug-ins that the formula needs, where there are any. The file appears whole or not at all. */
 ad_status nf_save(const nf_flow *flow, const char *record, const char *path, ad_error *error);
 /* NULL on failure: not there, not a safetensors file, not Weir's, tensors that don't fit the formula, a plug-in of the
- * formula that isn't loaded. *record (may be
- * NULL) becomes the saved text or NULL; ad_free(). */
+ * formula that isn't loaded. *record (may be NULL) becomes the saved text, for nf_record_columns() and ad_free(), or
+ * NULL where there was none. */
 nf_flow *nf_load(const char *path, char **record, ad_error *error);
 
 WEIR_END_DECLARATIONS

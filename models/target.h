@@ -1,7 +1,7 @@
 /* Targets: unnormalised densities, to fit a flow to or to draw from.
  *
- * Any function here may be called from several threads at once, for the same target too, but nf_register_target(),
- * which belongs to the start of a program.
+ * Any function here may be called from several threads at once, for the same target too, each with a pool of its own,
+ * but nf_register_target(), which belongs to the start of a program. pool (NULL: this thread) and error may be NULL.
  *
  * A target is a function that records a log-density on the tape for ONE event, as a bijector records its map. Its
  * arguments are sites: named vectors on the user's own scale, each with a constraint. Inference works on an
@@ -75,9 +75,9 @@ typedef struct nf_target {
     /* value[i]: site i on the user's scale, shape (size), or (K,K) of a Cholesky factor. The log-density, in nats, up
      * to a constant: shape (). -inf is outside the support. */
     ad_var (*log_density)(const struct nf_target *self, const ad_var *value);
-    /* In its place: the log-density at value, all sites one after the other, nf_target_size() numbers, and its gradient
-     * with respect to them. One call for each event; several threads call at once where there is a pool. There are no
-     * second derivatives. The target must outlive the plans that it is recorded for. */
+    /* In place of log_density: the log-density at value, all sites one after the other, nf_target_size() numbers, and
+     * its gradient with respect to them. One call for each event; several threads call at once where there is a pool.
+     * There are no second derivatives. The target must outlive the plans that it is recorded for. */
     double (*external)(const struct nf_target *self, const double *value, double *gradient);
     double log_z;     /* exact log of its integral; NaN when unknown */
     const void *data; /* the author's own */
