@@ -4,7 +4,7 @@
 /* The program in tools/examples, whose bijector is checked here. */
 #define main ripple_main
 int ripple_main(void);
-#include "../../tools/examples/ripple.c"
+#include "tools/examples/ripple.c"
 #undef main
 
 #include "flows/flow_tools.h"
