@@ -8,14 +8,15 @@
 WEIR_BEGIN_DECLARATIONS
 
 /* A flow q is fitted to a target p, of which a density is known up to a constant. What each step minimises, with draws
- * x of q and w(x) = p(x)^β / q(x): elbo     E_q[log q(x) - β log p(x)], with gradients through the draws (Rezende &
- * Mohamed 2015, equation 20). For β = 1 it is KL(q‖p) - log Z, so -log Z is the best possible stl      the same number,
- * without the gradient through the parameters in log q(x): its expectation is zero, and what is left has no variance
- * where q = p ("Sticking the landing", Roeder, Wu & Duvenaud 2017) iwae     -E[log 1/k Σ w(x_i)] over groups of k draws
- * (Burda, Grosse & Salakhutdinov 2016) dreg     the same number, with the doubly reparametrised gradient (Tucker,
- * Lawson, Gu & Maddison 2019) forward  KL(p‖q), by draws of q with self-normalised weights: covers all of p rather than
- * a part of it stl, dreg and forward evaluate log q at a draw as if it came from elsewhere, which takes the flow's
- * inverse. */
+ * x of q and w(x) = p(x)^β / q(x):
+ *   elbo     E_q[log q(x) - β log p(x)], with gradients through the draws (Rezende & Mohamed 2015, equation 20). For
+ *            β = 1 it is KL(q‖p) - log Z, so -log Z is the best possible
+ *   stl      the same number, without the gradient through the parameters in log q(x): its expectation is zero, and
+ *            what is left has no variance where q = p ("Sticking the landing", Roeder, Wu & Duvenaud 2017)
+ *   iwae     -E[log 1/k Σ w(x_i)] over groups of k draws (Burda, Grosse & Salakhutdinov 2016)
+ *   dreg     the same number, with the doubly reparametrised gradient (Tucker, Lawson, Gu & Maddison 2019)
+ *   forward  KL(p‖q), by draws of q with self-normalised weights: covers all of p rather than a part of it
+ * stl, dreg and forward evaluate log q at a draw as if it came from elsewhere, which takes the flow's inverse. */
 typedef struct nf_objective_type nf_objective_type;
 
 /* A draw on the tape of a step; log-densities are per-row, shape (), in nats. */
