@@ -39,7 +39,7 @@
  *     const nf_target target = {.name = "model", .site = &all, .n_site = 1, .external = stan, .log_z = NAN,
  *                               .data = model};
  *
- * tools/examples has programs of both kinds: mesquite.c, a regression with its data, and external.c.
+ * tools/examples has one of each kind: mesquite.c, a regression with its data, and external.c.
  */
 #ifndef WEIR_TARGET_H
 #define WEIR_TARGET_H

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Compiles everything of tools/examples against Weir as it is installed, and runs it: programs by themselves, plug-ins by
-# the lines of their first comment that begin with cc or weir: examples.sh BUILD-DIRECTORY LIBRARY-DIRECTORY EXAMPLE.c …
-# [--seed N, which is for other tests]
+# Compiles everything of tools/examples against Weir as it is installed, and runs it, by the lines of its first comment
+# that begin with cc or weir: examples.sh BUILD-DIRECTORY LIBRARY-DIRECTORY EXAMPLE.c … [--seed N, which is for other
+# tests]
 set -eu
 
 build=$1 libdir=$2
@@ -17,7 +17,7 @@ cc() {
     command "${CC:-cc}" -std=c17 -O2 -Wall -Wextra -Werror "$@"
 }
 
-# What a plug-in's comment says to type; a line ends in \ where the next one belongs to it.
+# What an example's comment says to type; a line ends in \ where the next one belongs to it.
 commands_of() {
     sed -n '1,/\*\//{s/ *\*\/$//;/^ \*     \(cc\|weir\) /{:join;/\\$/{N;s/\\\n \* *//;b join};s/^ \* *//;p}}' "$1"
 }
@@ -31,17 +31,15 @@ for example; do
     echo "$(basename "$example"):"
     case $example in /*) ;; *) example=$here/$example ;; esac
     cp "$example" .
+    commands_of "$example" >commands
     if grep -q '^WEIR_PLUGIN(' "$example"; then
-        commands_of "$example" >commands
-        grep -q '^cc ' commands && grep -q '^weir --plugin ' commands
-        # A picture takes gnuplot.
-        command -v gnuplot >/dev/null || sed -i '/^weir [^|]* plot /d' commands
-        # shellcheck disable=SC1091
-        (set -ex && . ./commands)
+        grep -q '^cc -shared ' commands && grep -q '^weir --plugin ' commands
     else
-        # shellcheck disable=SC2046
-        cc "$example" $(pkg-config --cflags --libs weir) -o program
-        ./program
+        grep -q '^cc .* && ./a.out$' commands
     fi
+    # A picture takes gnuplot.
+    command -v gnuplot >/dev/null || sed -i '/^weir [^|]* plot /d' commands
+    # shellcheck disable=SC1091
+    (set -ex && . ./commands)
     passed=$((passed + 1))
 done

@@ -2,7 +2,9 @@
  *
  *     log cosh x = |x| + log(1 + e^(-2|x|)) - log 2,      d/dx log cosh x = tanh x
  *
- * evaluated in one pass, and checked against finite differences. */
+ * evaluated in one pass, and checked against finite differences.
+ *
+ *     cc op.c $(pkg-config --cflags --libs weir) && ./a.out */
 #include <math.h>
 #include <stdio.h>
 #include <weir/autodiff.h>

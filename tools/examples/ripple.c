@@ -1,9 +1,8 @@
-/* ripple.c: a bijector of your own, of which only the forward map is written,
+/* ripple.c: a bijector of your own, of which only the forward map is written, x_d = z_d + a_d sin z_d. It increases,
+ * since the constraint keeps |a| below 0.99 (tanh(a), rounded, would be 1 from a = 19 on). Weir works out the inverse,
+ * the log-determinant and every gradient.
  *
- *     x_d = z_d + a_d sin z_d,
- *
- * increasing, since the constraint keeps |a| below 0.99. (tanh(a) would be 1 in floating point from a = 19 on, and the
- * slope zero in places.) Weir works out the inverse, the log-determinant and every gradient. */
+ *     cc ripple.c $(pkg-config --cflags --libs weir) && ./a.out */
 #include <stdio.h>
 #include <weir/models.h>
 
@@ -38,9 +37,8 @@ int main(void)
     nf_flow *flow = nf_register(&ripple, &error) == AD_OK
                         ? nf_flow_parse("(ripple-lu)*3-standardize", 2, 0, AD_F64, 1, &error)
                         : NULL;
-    if (!flow ||
-        nf_fit(flow, x[0], ROWS, &(nf_fit_options){.epochs = 60, .optimizer = {.learning_rate = 0.02}}, NULL, &error) !=
-            AD_OK ||
+    nf_fit_options options = {.epochs = 60, .optimizer = {.learning_rate = 0.02}};
+    if (!flow || nf_fit(flow, x[0], ROWS, &options, NULL, &error) != AD_OK ||
         nf_nll(flow, x[0], NULL, ROWS, &nll[0], NULL, NULL, &error) != AD_OK ||
         nf_sample(flow, NULL, 3, 1, draws[0], log_prob, NULL, &error) != AD_OK ||
         nf_save(flow, NULL, "ripple.safetensors", &error) != AD_OK) {
