@@ -3,7 +3,10 @@
  * Several threads may read one bijector and record it at once, while none changes it (nf_initialize(),
  * nf_parameter_set(), nf_bijector_fit(), nf_bijector_free()); a tape, and the scopes on it, are one thread's at a time.
  * Bijectors of their own may be made in several threads at once. Registering is for the start of the program, before
- * other threads. error may be NULL everywhere. */
+ * other threads.
+ *
+ * error may be NULL everywhere. A bijector or a scope that is NULL, since making it has failed, does no harm: it has no
+ * parameters, arguments, steps or formula, and what is recorded of it is invalid. */
 #ifndef WEIR_BIJECTOR_H
 #define WEIR_BIJECTOR_H
 
@@ -121,7 +124,7 @@ struct nf_bijector {
     bool borrows;  /* the children belong to another: a slice of a chain */
 };
 
-/* In build: add a parameter. */
+/* In build: add a parameter. AD_ERROR_ARGUMENT: it has no name, or its constraint and where it begins don't agree. */
 ad_status nf_declare(nf_bijector *self, const nf_parameter_spec *spec, ad_error *error);
 /* In build and after: the named argument's value. */
 double nf_argument_value(const nf_bijector *self, const char *name);
@@ -131,7 +134,7 @@ const nf_choice *nf_argument_choice(const nf_bijector *self, const char *name);
 ad_var nf_param(const nf_scope *at, const char *name);
 /* Its float64 values (of ρ), to read or to set in fit; NULL when there is none of this name. */
 double *nf_parameter_value(const nf_bijector *self, const char *name);
-/* Set ρ so that the parameter has these values; false when there is none of this name. */
+/* Set ρ so that the parameter has these values; false when there is none of this name, or value is NULL. */
 bool nf_parameter_set(nf_bijector *self, const char *name, const double *value);
 /* In forward and inverse: the context vector of the row, shape (self->context); invalid when there is none. */
 ad_var nf_context(const nf_scope *at);
@@ -139,7 +142,8 @@ ad_var nf_context(const nf_scope *at);
 void nf_update(const nf_scope *at, const char *name, ad_var value);
 
 /* Make a type of your own known to formulas, at the start of the program, before other threads. The type must outlive
- * all use. AD_ERROR_ARGUMENT: its name is taken or isn't a name, or it has neither forward nor inverse. */
+ * all use. AD_ERROR_ARGUMENT: it is NULL, its name is taken or isn't a name, it has neither forward nor inverse, or an
+ * argument lacks what its kind needs. */
 ad_status nf_register(const nf_bijector_type *type, ad_error *error);
 
 /* ---- Making bijectors ------------------------------------------------------------------------------------------- */
@@ -147,7 +151,8 @@ ad_status nf_register(const nf_bijector_type *type, ad_error *error);
 /* What a formula gives in parentheses. */
 typedef struct {
     const double *value;     /* of each of type->argument; NULL: the defaults */
-    const nf_choice *choice; /* likewise, of those that name a descriptor; NULL: the defaults */
+    const nf_choice *choice; /* likewise, of those that name a descriptor; NULL: the defaults, and so where a choice's
+                              * descriptor is NULL, or its value, which has what its arguments begin as */
     const size_t *size;      /* positional sizes */
     size_t n_size;           /* 0: the default ones */
     const size_t *feature;   /* what the NF_FEATURES argument lists, from 0; NULL: one of its choices */
@@ -166,13 +171,13 @@ void nf_initialize(nf_bijector *bijector, uint64_t seed);
  * function of seed. */
 nf_bijector *nf_bijector_parse(const char *formula, size_t dim, size_t context, uint64_t seed, ad_error *error);
 /* A chain of bijectors, child[0] applied to z first; and the inverse of one. They own their children, also on failure.
- */
+ * Where a child is NULL, what was to make it has failed and has said why: they return NULL and leave *error alone. */
 nf_bijector *nf_chain(nf_bijector **child, size_t count, ad_error *error);
 nf_bijector *nf_invert(nf_bijector *child, ad_error *error);
 /* Steps first … last-1 of a chain, counted as its formula has them (chains within it are their steps); none are the
  * identity. It shares the chain's parameters and must not outlive it. */
 nf_bijector *nf_chain_slice(const nf_bijector *chain, size_t first, size_t last, ad_error *error);
-size_t nf_chain_steps(const nf_bijector *chain); /* 1 for what isn't a chain */
+size_t nf_chain_steps(const nf_bijector *chain); /* 1 for what isn't a chain, 0 for NULL */
 void nf_bijector_free(nf_bijector *bijector);
 /* The shortest formula that parses to the same bijector; the caller frees it with ad_free(). NULL when memory is out.
  */
@@ -194,15 +199,15 @@ void nf_set_context(nf_scope *at, ad_var context);
 void nf_set_training(nf_scope *at);
 /* A scope like another, in which no gradient passes through the parameters. */
 nf_scope *nf_stop_gradient(const nf_scope *at);
-/* Record x of z (dim), and z of x, with the log|det J| of the same pass, (), in nats: by the type's own functions, and
- * by what the engine derives in the place of those that are missing. */
+/* Record x of z (dim), and z of x, with the log|det J| of the same pass, (), in nats, where log_det isn't NULL: by the
+ * type's own functions, and by what the engine derives in the place of those that are missing. */
 ad_var nf_forward(const nf_scope *at, ad_var z, ad_var *log_det);
 ad_var nf_inverse(const nf_scope *at, ad_var x, ad_var *log_det);
 /* For a float64 plan made from the tape, which must still be there: bind every parameter below to its bijector's
  * values. */
 void nf_bind_plan(const nf_scope *at, ad_plan *plan);
 /* nf_bijector_type.fit of every bijector that has one, each with the data as seen at its place in the chain. context:
- * (rows, bijector->context), or NULL when that is 0. */
+ * (rows, bijector->context), or NULL when that is 0. AD_ERROR_ARGUMENT where bijector or x is NULL. */
 ad_status nf_bijector_fit(nf_bijector *bijector, const double *x, const double *context, size_t rows, ad_error *error);
 
 /* Call visit for every parameter below, with its full name: "0.maf.weight0". Stops when it returns false. */

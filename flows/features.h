@@ -11,7 +11,7 @@ WEIR_BEGIN_DECLARATIONS
 ad_var nf_reverse(ad_var v);
 /* y_i = v_p(i) for the permutation of this seed; inverse: v_i = y_p(i). */
 ad_var nf_permute(ad_var v, uint64_t seed, bool inverse);
-/* v_index[i]: a view, which costs nothing, where these are neighbours. */
+/* v_index[i], i = 1 … count, one or more: a view, which costs nothing, where these are neighbours. */
 ad_var nf_take(ad_var v, const size_t *index, size_t count);
 
 /* A constant (n,n), 1 on the diagonal; and the diagonal (n) of a matrix (n,n). */

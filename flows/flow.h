@@ -2,7 +2,10 @@
  *
  * Several threads may read one flow, record it and evaluate it (nf_log_prob(), nf_sample(), nf_transform()) at once,
  * while none changes it: each with a pool of its own, or NULL. Different flows may be changed in different threads,
- * unless one is a slice of the other. error may be NULL everywhere. */
+ * unless one is a slice of the other.
+ *
+ * error and pool may be NULL everywhere. A flow that is NULL, since making it has failed, does no harm: it has no
+ * parameters and no formula, what is recorded of it is invalid, and evaluating it is AD_ERROR_ARGUMENT. */
 #ifndef WEIR_FLOW_H
 #define WEIR_FLOW_H
 
@@ -13,7 +16,8 @@ WEIR_BEGIN_DECLARATIONS
 /* A base distribution pushed through a bijector: log p(x) = log p_base(z) + log|det dz/dx|. */
 typedef struct nf_flow nf_flow;
 
-/* The flow owns both, also on failure; base NULL: N(0, I). dtype is that of training and of evaluation. */
+/* The flow owns both, also on failure; base NULL: N(0, I). bijector NULL: what was to make it has failed and has said
+ * why; the result is NULL and *error left alone. dtype is that of training and of evaluation. */
 nf_flow *nf_flow_new(nf_bijector *base, nf_bijector *bijector, ad_dtype dtype, ad_error *error);
 /* From a formula, with or without a base distribution; see nf_bijector_parse(). */
 nf_flow *nf_flow_parse(const char *formula, size_t dim, size_t context, ad_dtype dtype, uint64_t seed, ad_error *error);
@@ -53,29 +57,31 @@ typedef struct {
 nf_flow_scope nf_flow_bind(const nf_flow *flow, ad_tape *tape);
 /* The same vars, but no gradient passes through the parameters. */
 nf_flow_scope nf_flow_stop_gradient(const nf_flow_scope *at);
-/* Record log p(x); and a draw x with its log p(x) from the same pass. */
+/* Record log p(x); and a draw x with its log p(x) from the same pass, where log_prob isn't NULL. */
 ad_var nf_flow_record_log_prob(const nf_flow_scope *at, ad_var x);
 ad_var nf_flow_record_sample(const nf_flow_scope *at, ad_var *log_prob);
 /* For a plan made from this tape, which must still be there: bind every parameter to nf_flow_parameters(). */
 void nf_flow_bind_plan(const nf_flow_scope *at, ad_plan *plan);
 
 /* Parameters are numbered, trained ones first: how many are trained, and how many there are; number i, and where it
- * begins in nf_flow_parameters(), in elements; and number i on a tape. */
+ * begins in nf_flow_parameters(), in elements, into *offset unless that is NULL; and number i on a tape. Past the last,
+ * NULL and invalid vars. */
 size_t nf_flow_trained_parameters(const nf_flow *flow);
 size_t nf_flow_all_parameters(const nf_flow *flow);
 const nf_parameter *nf_flow_parameter(const nf_flow *flow, size_t i, size_t *offset);
 nf_bound_parameter nf_flow_bound_parameter(const nf_flow_scope *at, size_t i);
 
 /* In the next three, context is (rows, nf_flow_context_size()): what each row is conditioned on; NULL when that is 0.
+ * A result that isn't wanted is NULL.
  * The plans that they run are kept with the flow: of each kind as many as threads have called at once. */
 
 /* log p of each row of x (rows, dim), in nats, into log_prob (rows). */
 ad_status nf_log_prob(const nf_flow *flow, const double *x, const double *context, size_t rows, double *log_prob,
                       ad_pool *pool, ad_error *error);
-/* Draw x (rows, dim); sample number i is a function of (seed, i). log_prob: of each, from the same pass; or NULL. */
+/* Draw x (rows, dim); sample number i is a function of (seed, i). log_prob: of each, from the same pass. */
 ad_status nf_sample(const nf_flow *flow, const double *context, size_t rows, uint64_t seed, double *x, double *log_prob,
                     ad_pool *pool, ad_error *error);
-/* x (rows, dim) from z and back, with the log-determinant of the direction taken, or NULL. */
+/* x (rows, dim) from z and back, with the log-determinant of the direction taken. */
 ad_status nf_transform(const nf_flow *flow, bool inverse, const double *in, const double *context, size_t rows,
                        double *out, double *log_det, ad_pool *pool, ad_error *error);
 

@@ -24,6 +24,7 @@ ad_status nf_register_activation(const nf_activation_type *type, ad_error *error
 const nf_activation_type *const *nf_activation_types(void);
 extern const nf_registry nf_activations;
 
+/* No activation, NULL, is an error of the tape. */
 ad_var nf_activate(const nf_choice *activation, ad_var x);
 
 #define NF_ACTIVATION_ARGUMENT                                                                                         \

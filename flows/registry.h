@@ -46,11 +46,11 @@ typedef struct {
     double *value;
 } nf_choice;
 
-/* The value of a choice's argument; 0 when there is none of this name. */
+/* The value of a choice's argument; 0 when there is none of this name, or no choice: NULL. */
 double nf_choice_value(const nf_choice *choice, const char *name);
 
 /* Read the arguments behind a name of `length` bytes at the beginning of text, "funnel(dim=10)", as a formula's are
- * read: a value for each of argument[], which ends with {0} (NULL: none). False on failure. */
+ * read: a value for each of argument[], which ends with {0} (NULL: none). False on failure; error may be NULL. */
 bool nf_parse_arguments(const char *text, size_t length, const nf_argument *argument, double *value, ad_error *error);
 
 /* The list of all descriptors of a kind. They are added at the start of the program, before other threads; from then on
@@ -64,11 +64,13 @@ struct nf_registry {
 
 enum { NF_MOST_ARGUMENTS = 64 }; /* of a descriptor */
 
-/* Make a descriptor known, which must outlive all use. AD_ERROR_ARGUMENT: its name isn't a name or is taken, its
- * arguments are too many or of a wrong kind, or there is no room. error may be NULL. */
+/* Make a descriptor known, which must outlive all use. AD_ERROR_ARGUMENT: it is NULL, its name isn't a name or is
+ * taken, its arguments are too many, of a wrong kind or without what their kind needs, or there is no room. error may
+ * be NULL. */
 ad_status nf_registry_add(const nf_registry *registry, const void *descriptor, ad_error *error);
 
-/* "tanh, relu, elu": their names, with `separator` between them, as far as there is room in buffer; returns it. */
+/* "tanh, relu, elu": their names, with `separator` between them (NULL: nothing), as far as there is room in buffer;
+ * returns it. */
 const char *nf_registry_names(const nf_registry *registry, const char *separator, char *buffer, size_t room);
 
 /* The descriptor of this name, of `length` bytes; NULL when there is none. */

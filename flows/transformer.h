@@ -34,11 +34,13 @@ ad_status nf_register_transformer(const nf_transformer_type *type, ad_error *err
 const nf_transformer_type *const *nf_transformer_types(void);
 extern const nf_registry nf_transformers;
 
-/* For bijectors with transformers. Record one, with what its author left out supplied by the engine. */
+/* For bijectors with transformers. Record one, with what its author left out supplied by the engine, and without the
+ * log-derivative where that is NULL. No transformer, NULL, is an error of the tape. */
 ad_var nf_apply_transformer(const nf_choice *transformer, bool inverse, ad_var v, ad_var parameters,
                             ad_var *log_derivative);
 /* A bijector's own: what its argument `transformer` names, NF_TRANSFORMER_ARGUMENT; or, of a type whose data is a
- * transformer's descriptor, that one, whose arguments the type has among its own, in their order. */
+ * transformer's descriptor, that one, whose arguments the type has among its own, in their order. {NULL} where it has
+ * neither. */
 nf_choice nf_transformer_of(const nf_bijector *self);
 
 #define NF_TRANSFORMER_ARGUMENT                                                                                        \

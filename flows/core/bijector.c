@@ -48,7 +48,7 @@ static ad_status check_features(const nf_bijector *self, ad_error *error)
 static bool is_known(const nf_argument *argument, const nf_choice *choice)
 {
     const nf_descriptor *d = choice->descriptor;
-    if (nf_registry_find(argument->registry, d->name, strlen(d->name)) != d) return false;
+    if (!d || nf_registry_find(argument->registry, d->name, strlen(d->name)) != d) return false;
     for (size_t i = 0; i < count_of(d->argument); i++)
         if (!is_allowed(&d->argument[i], choice->value[i], false)) return false;
     return true;
@@ -90,10 +90,10 @@ static bool copy_choice(nf_choice *to, const nf_argument *argument, const nf_cho
     const nf_descriptor *d = given && given->descriptor
                                  ? given->descriptor
                                  : nf_registry_find(argument->registry, argument->initial, strlen(argument->initial));
-    const size_t count = count_of(d->argument);
+    const size_t count = d ? count_of(d->argument) : 0;
     *to = (nf_choice){d, ad_alloc(count, sizeof *to->value)};
     for (size_t i = 0; to->value && i < count; i++)
-        to->value[i] = given && given->descriptor ? given->value[i] : d->argument[i].value;
+        to->value[i] = given && given->descriptor && given->value ? given->value[i] : d->argument[i].value;
     return to->value;
 }
 
@@ -128,8 +128,16 @@ static bool copy_arguments(nf_bijector *self, const nf_arguments *given)
 nf_bijector *nf_bijector_new(const nf_bijector_type *type, size_t dim, size_t context, const nf_arguments *given,
                              ad_error *error)
 {
+    if (!type || !type->name) {
+        ad_error_set(error, AD_ERROR_ARGUMENT, "bijector: expected a type with a name, got none");
+        return NULL;
+    }
     if (dim == 0) {
         ad_error_set(error, AD_ERROR_ARGUMENT, "%s: an event needs at least 1 feature, got 0", type->name);
+        return NULL;
+    }
+    if (given && given->n_size && !given->size) {
+        ad_error_set(error, AD_ERROR_ARGUMENT, "%s: expected %zu sizes, got NULL", type->name, given->n_size);
         return NULL;
     }
     nf_bijector *self = ad_alloc(1, sizeof *self);
@@ -148,21 +156,23 @@ nf_bijector *nf_bijector_new(const nf_bijector_type *type, size_t dim, size_t co
 nf_bijector *nf__bijector_with_children(const nf_bijector_type *type, nf_bijector **child, size_t count,
                                         ad_error *error)
 {
+    if (!child) count = 0;
     nf_bijector *self = ad_alloc(1, sizeof *self);
     nf_bijector **children = ad_alloc(count, sizeof *children);
-    bool good = self && children && count > 0;
-    for (size_t i = 0; i < count; i++)
-        good = good && child[i] && child[i]->dim == child[0]->dim && child[i]->context == child[0]->context;
-    if (good) {
+    bool good = self && children && count > 0, whole = true;
+    for (size_t i = 0; i < count; i++) whole = whole && child[i];
+    for (size_t i = 0; i < count && whole; i++)
+        good = good && child[i]->dim == child[0]->dim && child[i]->context == child[0]->context;
+    if (good && whole) {
         memcpy(children, child, count * sizeof(nf_bijector *));
         *self = (nf_bijector){
             .type = type, .dim = child[0]->dim, .context = child[0]->context, .child = children, .n_child = count};
         return self;
     }
-    if (self && children)
+    if (self && children && whole)
         ad_error_set(error, AD_ERROR_ARGUMENT, "%s: expected one or more bijectors of the same dimension and context",
                      type->name);
-    else
+    else if (whole)
         out_of_memory(NULL, error);
     for (size_t i = 0; i < count; i++) nf_bijector_free(child[i]);
     ad_free(children);
@@ -215,14 +225,14 @@ void nf_bijector_free(nf_bijector *bijector)
 
 double nf_argument_value(const nf_bijector *self, const char *name)
 {
-    for (size_t i = 0; i < count_of(self->type->argument); i++)
+    for (size_t i = 0; self && i < count_of(self->type->argument); i++)
         if (strcmp(self->type->argument[i].name, name) == 0) return self->argument[i];
     return 0;
 }
 
 const nf_choice *nf_argument_choice(const nf_bijector *self, const char *name)
 {
-    for (size_t i = 0; i < count_of(self->type->argument); i++)
+    for (size_t i = 0; self && i < count_of(self->type->argument); i++)
         if (strcmp(self->type->argument[i].name, name) == 0) return &self->choice[i];
     return NULL;
 }

@@ -14,7 +14,7 @@ nf_bijector *nf_chain(nf_bijector **child, size_t count, ad_error *error)
 
 size_t nf_chain_steps(const nf_bijector *chain)
 {
-    if (!chain->is_chain) return 1;
+    if (!chain || !chain->is_chain) return chain ? 1 : 0;
     size_t steps = 0;
     for (size_t i = 0; i < chain->n_child; i++) steps += nf_chain_steps(chain->child[i]);
     return steps;
@@ -35,6 +35,10 @@ static void collect_steps(nf_bijector *bijector, size_t *skip, nf_bijector **ste
 nf_bijector *nf_chain_slice(const nf_bijector *chain, size_t first, size_t last, ad_error *error)
 {
     size_t steps = nf_chain_steps(chain), count = last - first, found = 0;
+    if (!chain) {
+        ad_error_set(error, AD_ERROR_ARGUMENT, "chain slice: expected a bijector, got NULL");
+        return NULL;
+    }
     if (first > last || last > steps) {
         ad_error_set(error, AD_ERROR_ARGUMENT, "chain slice: expected steps of 0 … %zu, got %zu … %zu", steps, first,
                      last);

@@ -78,7 +78,11 @@ typedef struct {
 static ad_status evaluate(const nf_flow *flow, int which, const arrays *a, ad_pool *pool, ad_error *error)
 {
     enum { CHUNK = 65536 };
-    size_t dim = nf_flow_dim(flow), context = nf_flow_context_size(flow), size = ad_dtype_size(flow->dtype);
+    size_t dim = nf_flow_dim(flow), context = nf_flow_context_size(flow), size = ad_dtype_size(nf_flow_dtype(flow));
+    if (!flow)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "expected a flow, got NULL: was the making of it checked?");
+    if (which != SAMPLE && !a->in && a->rows)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "expected %zu rows of %zu numbers, got NULL", a->rows, dim);
     if (context && !a->context)
         return ad_error_set(error, AD_ERROR_ARGUMENT,
                             "this flow is conditional: expected a context of %zu numbers a row", context);

@@ -40,6 +40,7 @@ ad_var nf_permute(ad_var v, uint64_t seed, bool inverse)
 ad_var nf_take(ad_var v, const size_t *index, size_t count)
 {
     size_t i = 1;
+    if (!index || count == 0) return ad_gather(v, index, count);
     while (i < count && index[i] == index[0] + i) i++;
     return i == count ? ad_slice(v, 0, index[0], index[0] + count) : ad_gather(v, index, count);
 }

@@ -54,6 +54,8 @@ static ad_status fit_chain(nf_bijector *self, const double *x, const double *con
 
 ad_status nf_bijector_fit(nf_bijector *bijector, const double *x, const double *context, size_t rows, ad_error *error)
 {
+    if (!bijector || (rows && !x))
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "fit: expected a bijector and %zu rows, got NULL for one", rows);
     if (bijector->is_chain) return fit_chain(bijector, x, context, rows, error);
     return bijector->type->fit ? bijector->type->fit(bijector, x, rows, error) : AD_OK;
 }

@@ -29,7 +29,8 @@ static bool collect(void *context, const char *name, nf_parameter *parameter)
 bool nf_flow_each_parameter(const nf_flow *flow,
                             bool (*visit)(void *context, const char *name, nf_parameter *parameter), void *context)
 {
-    return nf_each_parameter(flow->bijector, visit, context) && nf__each_base_parameter(flow->base, visit, context);
+    return !flow ||
+           (nf_each_parameter(flow->bijector, visit, context) && nf__each_base_parameter(flow->base, visit, context));
 }
 
 static bool collect_parameters(nf_flow *flow)
@@ -76,7 +77,7 @@ nf_flow *nf_flow_new(nf_bijector *base, nf_bijector *bijector, ad_dtype dtype, a
 
 nf_flow *nf_flow_slice(const nf_flow *flow, size_t steps, ad_error *error)
 {
-    nf_bijector *bijector = nf_chain_slice(flow->bijector, 0, steps, error);
+    nf_bijector *bijector = nf_chain_slice(nf_flow_bijector(flow), 0, steps, error);
     if (!bijector) return NULL;
     nf_flow *slice = ad_alloc(1, sizeof *slice);
     if (slice) *slice = (nf_flow){.base = flow->base, .bijector = bijector, .borrows = true, .dtype = flow->dtype};
@@ -111,63 +112,64 @@ void nf_flow_free(nf_flow *flow)
 
 nf_bijector *nf_flow_bijector(const nf_flow *flow)
 {
-    return flow->bijector;
+    return flow ? flow->bijector : NULL;
 }
 
 nf_bijector *nf_flow_base(const nf_flow *flow)
 {
-    return flow->base;
+    return flow ? flow->base : NULL;
 }
 
 size_t nf_flow_dim(const nf_flow *flow)
 {
-    return flow->bijector->dim;
+    return flow ? flow->bijector->dim : 0;
 }
 
 size_t nf_flow_context_size(const nf_flow *flow)
 {
-    return flow->bijector->context;
+    return flow ? flow->bijector->context : 0;
 }
 
 ad_dtype nf_flow_dtype(const nf_flow *flow)
 {
-    return flow->dtype;
+    return flow ? flow->dtype : AD_F32;
 }
 
 void *nf_flow_parameters(const nf_flow *flow)
 {
-    return flow->data;
+    return flow ? flow->data : NULL;
 }
 
 size_t nf_flow_trained_elements(const nf_flow *flow)
 {
-    return flow->trained_elements;
+    return flow ? flow->trained_elements : 0;
 }
 
 size_t nf_flow_fixed_elements(const nf_flow *flow)
 {
-    return flow->elements - flow->trained_elements;
+    return flow ? flow->elements - flow->trained_elements : 0;
 }
 
 size_t nf_flow_trained_parameters(const nf_flow *flow)
 {
-    return flow->n_trained;
+    return flow ? flow->n_trained : 0;
 }
 
 size_t nf_flow_all_parameters(const nf_flow *flow)
 {
-    return flow->n_entry;
+    return flow ? flow->n_entry : 0;
 }
 
 const nf_parameter *nf_flow_parameter(const nf_flow *flow, size_t i, size_t *offset)
 {
-    *offset = flow->entry[i].offset;
+    if (i >= nf_flow_all_parameters(flow)) return NULL;
+    if (offset) *offset = flow->entry[i].offset;
     return flow->entry[i].parameter;
 }
 
 void nf_flow_push(nf_flow *flow)
 {
-    for (size_t e = 0; e < flow->n_entry; e++) {
+    for (size_t e = 0; e < nf_flow_all_parameters(flow); e++) {
         const nf_parameter *parameter = flow->entry[e].parameter;
         char *to = (char *)flow->data + flow->entry[e].offset * ad_dtype_size(flow->dtype);
         ad_from_double(flow->dtype, parameter->value, to, ad_shape_size(parameter->spec.shape));
@@ -176,7 +178,7 @@ void nf_flow_push(nf_flow *flow)
 
 void nf_flow_pull(nf_flow *flow)
 {
-    for (size_t e = 0; e < flow->n_entry; e++) {
+    for (size_t e = 0; e < nf_flow_all_parameters(flow); e++) {
         nf_parameter *parameter = flow->entry[e].parameter;
         const char *from = (const char *)flow->data + flow->entry[e].offset * ad_dtype_size(flow->dtype);
         ad_to_double(flow->dtype, from, parameter->value, ad_shape_size(parameter->spec.shape));
@@ -187,7 +189,7 @@ void nf_flow_pull(nf_flow *flow)
 
 nf_flow_scope nf_flow_bind(const nf_flow *flow, ad_tape *tape)
 {
-    nf_flow_scope at = {flow, tape, nf_bind(flow->base, tape), nf_bind(flow->bijector, tape)};
+    nf_flow_scope at = {flow, tape, nf_bind(nf_flow_base(flow), tape), nf_bind(nf_flow_bijector(flow), tape)};
     nf_set_context(at.base, nf_context(at.bijector));
     return at;
 }
@@ -199,6 +201,7 @@ nf_flow_scope nf_flow_stop_gradient(const nf_flow_scope *at)
 
 nf_bound_parameter nf_flow_bound_parameter(const nf_flow_scope *at, size_t i)
 {
+    if (i >= nf_flow_all_parameters(at->flow)) return (nf_bound_parameter){{at->tape, -1}, {at->tape, -1}};
     size_t place = at->flow->entry[i].place, of_bijector = nf__parameters_below(at->flow->bijector);
     const nf_scope *scope = place < of_bijector ? at->bijector : at->base;
     if (!scope) return (nf_bound_parameter){{at->tape, -1}, {at->tape, -1}};
@@ -208,8 +211,8 @@ nf_bound_parameter nf_flow_bound_parameter(const nf_flow_scope *at, size_t i)
 void nf_flow_bind_plan(const nf_flow_scope *at, ad_plan *plan)
 {
     const nf_flow *flow = at->flow;
-    size_t size = ad_dtype_size(flow->dtype);
-    for (size_t e = 0; e < flow->n_entry; e++)
+    size_t size = ad_dtype_size(nf_flow_dtype(flow));
+    for (size_t e = 0; e < nf_flow_all_parameters(flow); e++)
         ad_plan_set_input(plan, nf_flow_bound_parameter(at, e).var, (char *)flow->data + flow->entry[e].offset * size);
 }
 
@@ -231,6 +234,8 @@ ad_var nf_flow_record_log_prob(const nf_flow_scope *at, ad_var x)
 ad_var nf_flow_record_sample(const nf_flow_scope *at, ad_var *log_prob)
 {
     const nf_scope *base = at->base;
+    ad_var unwanted;
+    if (!log_prob) log_prob = &unwanted;
     if (!base) return *log_prob = (ad_var){at->tape, -1};
     ad_tape_enter(base->tape, base->self->type->name);
     ad_var z = base->self->type->sample(base);

@@ -25,6 +25,9 @@ static double initial_value(const nf_parameter_spec *spec, double drawn, size_t 
 
 static ad_status check_spec(const nf_bijector *self, const nf_parameter_spec *spec, ad_error *error)
 {
+    if (!spec || !spec->name)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "%s: expected a parameter with a name, got none",
+                            self->type->name);
     bool square = spec->shape.rank == 2 && spec->shape.dim[0] == spec->shape.dim[1];
     char shape[128];
     if (is_triangular(spec->constraint) && !square)
@@ -62,7 +65,7 @@ ad_status nf_declare(nf_bijector *self, const nf_parameter_spec *spec, ad_error 
 
 nf_parameter *nf__find_parameter(const nf_bijector *self, const char *name)
 {
-    for (size_t i = 0; i < self->n_parameter; i++)
+    for (size_t i = 0; self && i < self->n_parameter; i++)
         if (strcmp(self->parameter[i].name, name) == 0) return &self->parameter[i];
     return NULL;
 }
@@ -76,7 +79,7 @@ double *nf_parameter_value(const nf_bijector *self, const char *name)
 bool nf_parameter_set(nf_bijector *self, const char *name, const double *value)
 {
     nf_parameter *parameter = nf__find_parameter(self, name);
-    if (!parameter) return false;
+    if (!parameter || !value) return false;
     for (size_t i = 0; i < ad_shape_size(parameter->spec.shape); i++)
         parameter->value[i] = nf__unconstrain(&parameter->spec, value[i], i);
     return true;
@@ -134,6 +137,7 @@ static bool walk_parameters(const nf_bijector *bijector, walk *w, size_t length,
 bool nf_each_parameter(const nf_bijector *bijector,
                        bool (*visit)(void *context, const char *name, nf_parameter *parameter), void *context)
 {
+    if (!bijector) return true;
     walk w = {.visit = visit, .context = context};
     size_t place = 0;
     return walk_parameters(bijector, &w, 0, &place);

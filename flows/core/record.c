@@ -5,6 +5,8 @@ static ad_var record(const nf_scope *at, ad_var in, ad_var *log_det, const char 
                      nf__map *opposite)
 {
     ad_tape *tape = in.tape;
+    ad_var unwanted;
+    if (!log_det) log_det = &unwanted;
     *log_det = (ad_var){tape, -1};
     if (!at) return *log_det;
     const nf_bijector *bijector = at->self;
@@ -15,6 +17,9 @@ static ad_var record(const nf_scope *at, ad_var in, ad_var *log_det, const char 
     if (ad_is_valid(in) && !ad_shape_equal(ad_shape_of(in), shape))
         ad_tape_fail(tape, AD_ERROR_ARGUMENT, "%s: the event has shape %s, expected %s", direction,
                      ad_shape_text(ad_shape_of(in), got), ad_shape_text(shape, expected));
+    else if (!map && !opposite)
+        ad_tape_fail(tape, AD_ERROR_ARGUMENT, "%s: '%s' has neither forward nor inverse: it is no bijector", direction,
+                     bijector->type->name);
     else if (map)
         out = map(at, in, log_det);
     else

@@ -38,7 +38,7 @@ static bool bind_one(void *context, const char *name, nf_parameter *parameter)
 
 nf_scope *nf_bind(const nf_bijector *bijector, ad_tape *tape)
 {
-    nf_scope *at = nf__scope_new(bijector, tape);
+    nf_scope *at = bijector ? nf__scope_new(bijector, tape) : NULL;
     if (!at) return NULL;
     nf_each_parameter(bijector, bind_one, &(nf_scope){.tape = tape, .parameter = at->parameter});
     if (bijector->context) nf_set_context(at, ad_input(tape, "context", AD_SHAPE(bijector->context)));
@@ -84,8 +84,8 @@ void nf_set_training(nf_scope *at)
 
 ad_var nf_param(const nf_scope *at, const char *name)
 {
-    const nf_parameter *parameter = nf__find_parameter(at->self, name);
-    if (!parameter) return (ad_var){at->tape, -1};
+    const nf_parameter *parameter = at ? nf__find_parameter(at->self, name) : NULL;
+    if (!parameter) return (ad_var){at ? at->tape : NULL, -1};
     return nf__constrain(&parameter->spec, at->parameter[parameter - at->self->parameter].var);
 }
 
@@ -96,6 +96,7 @@ ad_var nf_context(const nf_scope *at)
 
 void nf_update(const nf_scope *at, const char *name, ad_var value)
 {
+    if (!at) return;
     const nf_parameter *parameter = nf__find_parameter(at->self, name);
     if (parameter && parameter->spec.fixed)
         at->parameter[parameter - at->self->parameter].update = value;

@@ -314,6 +314,7 @@ static void print_chain(text *t, const nf_bijector *const *step, size_t count)
 
 static char *print_formula(const nf_bijector *base, const nf_bijector *bijector, bool with_defaults)
 {
+    if (!bijector) return NULL;
     text t = {.with_defaults = with_defaults};
     append(&t, "%s", ""); /* of a slice without steps */
     locale_t c_locale = newlocale(LC_ALL_MASK, "C", NULL);

@@ -216,6 +216,10 @@ nf_bijector *nf__parse_flow(const char *formula, size_t dim, size_t context, uin
                             ad_error *error)
 {
     if (base) *base = NULL;
+    if (!formula) {
+        ad_error_set(error, AD_ERROR_ARGUMENT, "expected a formula, got NULL");
+        return NULL;
+    }
     locale_t c_locale = newlocale(LC_ALL_MASK, "C", NULL);
     if (!c_locale) {
         ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a formula");

@@ -62,15 +62,26 @@ static bool note_origin(const nf_registry *registry, const void *descriptor)
 
 /* ---- Descriptors ---------------------------------------------------------------------------------------------- */
 
+/* What is wrong with an argument; NULL: nothing. */
+static const char *fault_of(const nf_registry *registry, const nf_argument *argument)
+{
+    const bool lists = argument->kind == NF_FEATURES, names = argument->kind == NF_DESCRIPTOR;
+    if (!registry->wide && (lists || names)) return "isn't a number or a choice";
+    if ((lists || argument->kind == NF_CHOICE) && !argument->choices) return "has no choices";
+    if (names && !(argument->registry && argument->initial)) return "has no registry, or no default of it";
+    return NULL;
+}
+
 static ad_status check_arguments(const nf_registry *registry, const nf_descriptor *descriptor, ad_error *error)
 {
     const nf_argument *argument = descriptor->argument;
     size_t count = 0;
-    for (; argument && argument[count].name; count++)
-        if (!registry->wide && (argument[count].kind == NF_FEATURES || argument[count].kind == NF_DESCRIPTOR))
-            return ad_error_set(error, AD_ERROR_ARGUMENT,
-                                "registering the %s '%.60s': its argument '%.60s' isn't a number or a choice",
-                                registry->kind, descriptor->name, argument[count].name);
+    for (; argument && argument[count].name; count++) {
+        const char *fault = fault_of(registry, &argument[count]);
+        if (fault)
+            return ad_error_set(error, AD_ERROR_ARGUMENT, "registering the %s '%.60s': its argument '%.60s' %s",
+                                registry->kind, descriptor->name, argument[count].name, fault);
+    }
     if (count <= NF_MOST_ARGUMENTS) return AD_OK;
     return ad_error_set(error, AD_ERROR_ARGUMENT,
                         "registering the %s '%.60s': it has %zu arguments; expected at most %d", registry->kind,
@@ -113,13 +124,15 @@ const char *nf_registry_names(const nf_registry *registry, const char *separator
     const void *descriptor;
     buffer[0] = '\0';
     for (size_t i = 0; (descriptor = entry(registry, i)) && filled < room; i++)
-        filled += (size_t)snprintf(buffer + filled, room - filled, "%s%s", i ? separator : "", name_of(descriptor));
+        filled += (size_t)snprintf(buffer + filled, room - filled, "%s%s", i && separator ? separator : "",
+                                   name_of(descriptor));
     return buffer;
 }
 
 double nf_choice_value(const nf_choice *choice, const char *name)
 {
-    const nf_argument *argument = ((const nf_descriptor *)choice->descriptor)->argument;
+    const nf_descriptor *descriptor = choice ? choice->descriptor : NULL;
+    const nf_argument *argument = descriptor ? descriptor->argument : NULL;
     for (size_t i = 0; argument && argument[i].name; i++)
         if (strcmp(argument[i].name, name) == 0) return choice->value[i];
     return 0;

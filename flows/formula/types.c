@@ -8,8 +8,9 @@
     X(loc)                                                                                                             \
     X(scale)                                                                                                           \
     X(permute)                                                                                                         \
-    X(flip) X(standardize) X(maf) X(actnorm) X(batchnorm) X(iaf) X(realnvp) X(rqs) X(rqsar) X(hh) X(planar) X(radial)  \
-        X(lu) X(leaky) X(tanh) X(sigmoid) X(softplus) X(exp) X(affine) X(sylvester) X(coupling) X(autoregressive)
+    X(flip)                                                                                                            \
+    X(standardize) X(maf) X(actnorm) X(batchnorm) X(iaf) X(realnvp) X(rqs) X(rqsar) X(hh) X(planar) X(radial) X(lu)    \
+        X(leaky) X(tanh) X(sigmoid) X(softplus) X(exp) X(affine) X(sylvester) X(coupling) X(autoregressive)
 
 #define DISTRIBUTIONS(X) X(normal) X(diagonal_normal) X(uniform) X(student) X(mixture)
 
@@ -38,8 +39,9 @@ const nf_bijector_type *const *nf_distribution_types(void)
 
 ad_status nf_register(const nf_bijector_type *type, ad_error *error)
 {
+    if (!type || !type->name) return nf_registry_add(&nf_bijectors, type, error);
     const bool is_base = type->log_prob;
-    const char *name = type->name ? type->name : "";
+    const char *name = type->name;
     if (strcmp(name, "invert") == 0 ||
         nf_registry_find(is_base ? &nf_bijectors : &nf_distributions, name, strlen(name)))
         return ad_error_set(error, AD_ERROR_ARGUMENT, "registering '%.60s': the name is taken", name);

@@ -56,11 +56,16 @@ const nf_activation_type *const *nf_activation_types(void)
 
 ad_status nf_register_activation(const nf_activation_type *type, ad_error *error)
 {
-    if (type->apply) return nf_registry_add(&nf_activations, type, error);
-    return ad_error_set(error, AD_ERROR_ARGUMENT, "registering the activation '%.60s': it has no apply", type->name);
+    if (type && type->name && !type->apply)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "registering the activation '%.60s': it has no apply",
+                            type->name);
+    return nf_registry_add(&nf_activations, type, error);
 }
 
 ad_var nf_activate(const nf_choice *activation, ad_var x)
 {
-    return ((const nf_activation_type *)activation->descriptor)->apply(activation, x);
+    const nf_activation_type *type = activation ? activation->descriptor : NULL;
+    if (type) return type->apply(activation, x);
+    ad_tape_fail(x.tape, AD_ERROR_ARGUMENT, "expected an activation, got NULL: has the type such an argument?");
+    return (ad_var){x.tape, -1};
 }

@@ -104,7 +104,8 @@ const nf_conditioner_type *const *nf_conditioner_types(void)
 
 ad_status nf_register_conditioner(const nf_conditioner_type *type, ad_error *error)
 {
-    if (type->declare && type->outputs) return nf_registry_add(&nf_conditioners, type, error);
-    return ad_error_set(error, AD_ERROR_ARGUMENT, "registering the conditioner '%.60s': it needs declare and outputs",
-                        type->name);
+    if (type && type->name && !(type->declare && type->outputs))
+        return ad_error_set(error, AD_ERROR_ARGUMENT,
+                            "registering the conditioner '%.60s': it needs declare and outputs", type->name);
+    return nf_registry_add(&nf_conditioners, type, error);
 }

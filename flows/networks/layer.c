@@ -39,6 +39,6 @@ ad_var nf_layer_weight(const nf_scope *at, size_t layer)
 ad_var nf_layer_bias(const nf_scope *at, size_t layer)
 {
     ad_var bias = nf_param(at, names_of(layer).bias);
-    if (layer > 0 || at->self->context == 0) return bias;
+    if (!at || layer > 0 || at->self->context == 0) return bias;
     return ad_add(ad_matmul(nf_param(at, "context"), nf_context(at)), bias);
 }

@@ -18,15 +18,18 @@ const nf_transformer_type *const *nf_transformer_types(void)
 
 ad_status nf_register_transformer(const nf_transformer_type *type, ad_error *error)
 {
-    if (type->parameters && (type->forward || type->inverse)) return nf_registry_add(&nf_transformers, type, error);
-    return ad_error_set(error, AD_ERROR_ARGUMENT,
-                        "registering the transformer '%.60s': it needs parameters, and forward or inverse", type->name);
+    if (type && type->name && !(type->parameters && (type->forward || type->inverse)))
+        return ad_error_set(error, AD_ERROR_ARGUMENT,
+                            "registering the transformer '%.60s': it needs parameters, and forward or inverse",
+                            type->name);
+    return nf_registry_add(&nf_transformers, type, error);
 }
 
 nf_choice nf_transformer_of(const nf_bijector *self)
 {
-    const nf_transformer_type *fixed = self->type->data;
-    if (!fixed) return *nf_argument_choice(self, "transformer");
+    const nf_transformer_type *fixed = self ? self->type->data : NULL;
+    const nf_choice *named = nf_argument_choice(self, "transformer");
+    if (!fixed) return named ? *named : (nf_choice){0};
     const nf_argument *argument = self->type->argument;
     size_t first = 0;
     while (fixed->argument && strcmp(argument[first].name, fixed->argument[0].name) != 0) first++;
@@ -65,7 +68,14 @@ static ad_var record_author(void *context, ad_tape *inner, ad_var u, const ad_va
 ad_var nf_apply_transformer(const nf_choice *transformer, bool inverse, ad_var v, ad_var parameters,
                             ad_var *log_derivative)
 {
-    const nf_transformer_type *type = transformer->descriptor;
+    ad_var unwanted;
+    if (!log_derivative) log_derivative = &unwanted;
+    *log_derivative = (ad_var){v.tape, -1};
+    const nf_transformer_type *type = transformer ? transformer->descriptor : NULL;
+    if (!type) {
+        ad_tape_fail(v.tape, AD_ERROR_ARGUMENT, "expected a transformer, got NULL: has the type such an argument?");
+        return *log_derivative;
+    }
     map *wanted = inverse ? type->inverse : type->forward, *opposite = inverse ? type->forward : type->inverse;
     ad_tape_enter(v.tape, type->name);
     ad_var out;
