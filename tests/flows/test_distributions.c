@@ -1,4 +1,5 @@
-/* Base distributions: log p against SciPy, draws against the density, and their place in formulas. */
+/* Base distributions: log p against SciPy, draws against the density, and their place in formulas and files. That draws
+ * follow the density of each that is known, with its default arguments, is in models/test_verify.c. */
 #include "flows/flow_tools.h"
 #include <weir/models.h>
 #include "scratch.h"
@@ -170,6 +171,69 @@ START_TEST(saves_and_loads)
 }
 END_TEST
 
+/* ---- All that are known, and one from outside -------------------------------------------------------------------- */
+
+/* log p(z) = -Σ_d |z_d|/b_d + log 2 b_d */
+static ad_status build_laplace(nf_bijector *self, ad_error *to)
+{
+    return nf_declare(
+        self, &(nf_parameter_spec){.name = "b", .shape = AD_SHAPE(self->dim), .value = 0.5, .constraint = NF_POSITIVE},
+        to);
+}
+
+static ad_var laplace_log_prob(const nf_scope *at, ad_var z)
+{
+    ad_var b = nf_param(at, "b");
+    return ad_neg(ad_sum(ad_add(ad_div(ad_abs(z), b), ad_log(ad_mul_scalar(b, 2)))));
+}
+
+static ad_var laplace_sample(const nf_scope *at)
+{
+    const ad_shape shape = AD_SHAPE(at->self->dim);
+    ad_var u = ad_uniform(at->tape, shape, 0), v = ad_uniform(at->tape, shape, 1);
+    return ad_mul(nf_param(at, "b"), ad_sub(ad_log(u), ad_log(v)));
+}
+
+static const nf_bijector_type outside = {
+    .name = "test_laplace", .build = build_laplace, .log_prob = laplace_log_prob, .sample = laplace_sample};
+
+/* Each, by its name alone, is a base in formulas and files, and draws have the density that they were drawn with. */
+START_TEST(known_ones_are_bases)
+{
+    enum { DRAWS = 50, DIM = 3 };
+    ASSERT_OK(nf_register(&outside, &error));
+    file_path path = scratch_path("base.safetensors");
+    bool seen = false;
+    for (const nf_bijector_type *const *type = nf_distribution_types(); *type; type++) {
+        char formula[100], expected[100];
+        double x[DRAWS * DIM], with[DRAWS], log_prob[2][DRAWS];
+        const bool is_normal = strcmp((*type)->name, "normal") == 0;
+        seen |= *type == &outside;
+        snprintf(formula, sizeof formula, "%s:loc", (*type)->name);
+        snprintf(expected, sizeof expected, "%s", is_normal ? "loc" : formula);
+        nf_flow *flow = nf_flow_parse(formula, DIM, 0, AD_F64, 1, &error);
+        ck_assert_msg(flow != NULL, "%s", error.message);
+        nf_flow_each_parameter(flow, move_parameter, &(uint64_t){0});
+        nf_flow_push(flow);
+        ASSERT_OK(nf_sample(flow, NULL, DRAWS, 1, x, with, NULL, &error));
+        ASSERT_OK(nf_save(flow, NULL, path.text, &error));
+        nf_flow *back = nf_load(path.text, NULL, &error);
+        ck_assert_msg(back != NULL, "%s: %s", formula, error.message);
+        ASSERT_OK(nf_log_prob(flow, x, NULL, DRAWS, log_prob[0], NULL, &error));
+        ASSERT_OK(nf_log_prob(back, x, NULL, DRAWS, log_prob[1], NULL, &error));
+        ck_assert_mem_eq(log_prob[0], log_prob[1], sizeof log_prob[0]);
+        for (int i = 0; i < DRAWS; i++)
+            ck_assert_msg(fabs(log_prob[0][i] - with[i]) < 1e-9, "%s: %g and %g", formula, with[i], log_prob[0][i]);
+        char *printed = nf_flow_formula(back, false);
+        ck_assert_str_eq(printed, expected);
+        ad_free(printed);
+        nf_flow_free(back);
+        nf_flow_free(flow);
+    }
+    ck_assert(seen);
+}
+END_TEST
+
 Suite *distributions_suite(void)
 {
     Suite *suite = suite_create("distributions");
@@ -180,6 +244,7 @@ Suite *distributions_suite(void)
     tcase_add_loop_test(all, gradients, 0, COUNT(names));
     tcase_add_loop_test(all, saves_and_loads, 0, COUNT(names));
     tcase_add_test(all, in_formulas);
+    tcase_add_test(all, known_ones_are_bases);
     suite_add_tcase(suite, all);
     return suite;
 }
