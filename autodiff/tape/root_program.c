@@ -94,8 +94,18 @@ static void record(ad__root_program *program,
 
 /* ---- Gradients -------------------------------------------------------------------------------------------------- */
 
-/* f(z) on the tape of the root, node by node; there is room for each in outer and needed, and in `in` for the
- * arguments of any. */
+/* How many nodes of the inner tape f(z) and what stands in for outer values are among: f may give z itself, which comes
+ * before what it captures. */
+static size_t count_nodes(const ad__root_program *program)
+{
+    size_t last = (size_t)program->image.id;
+    for (int i = 0; i < program->n_captured; i++)
+        if ((size_t)program->captured[i].id > last) last = (size_t)program->captured[i].id;
+    return last + 1;
+}
+
+/* f(z) on the tape of the root, node by node; there is room for each of count_nodes() in outer and needed, and in `in`
+ * for the arguments of any. */
 static ad_var replay(const ad__root_program *program, const ad_call *call, ad_var z, ad_var *outer, bool *needed,
                      ad_var *in)
 {
@@ -130,7 +140,7 @@ static ad_var pull_back(const ad__root_program *program, ad_var y, ad_var z, ad_
 void ad__root_vjp(const ad_call *call, ad_var z, ad_var g, ad_var *gradient)
 {
     const ad__root_program *program = ad_object_data(call->object);
-    const size_t nodes = (size_t)program->image.id + 1;
+    const size_t nodes = count_nodes(program);
     size_t widest = 1;
     for (size_t id = 0; id < nodes; id++)
         if ((size_t)program->tape->node[id].n_in > widest) widest = (size_t)program->tape->node[id].n_in;

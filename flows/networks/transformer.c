@@ -40,11 +40,23 @@ nf_choice nf_transformer_of(const nf_bijector *self)
 
 typedef ad_var map(const nf_choice *self, ad_var v, ad_var parameters, ad_var *log_derivative);
 
+/* `what` of the author's must have the shape of v. */
+static ad_var checked(ad_var gave, const char *what, ad_var v)
+{
+    char got[128], expected[128];
+    const ad_shape shape = ad_shape_of(gave);
+    if (!ad_is_valid(gave) || ad_shape_equal(shape, ad_shape_of(v))) return gave;
+    ad_tape_fail(v.tape, AD_ERROR_ARGUMENT, "the transformer gave %s of shape %s, expected %s", what,
+                 ad_shape_text(shape, got), ad_shape_text(ad_shape_of(v), expected));
+    return (ad_var){v.tape, -1};
+}
+
 /* The author's map, with the log-derivative taken from the tape where it was left alone. */
 static ad_var apply(map *author, const nf_choice *self, ad_var v, ad_var parameters, ad_var *log_derivative)
 {
     *log_derivative = (ad_var){v.tape, -1};
-    ad_var out = author(self, v, parameters, log_derivative);
+    ad_var out = checked(author(self, v, parameters, log_derivative), "a value", v);
+    *log_derivative = checked(*log_derivative, "a log-derivative", v);
     if (ad_is_valid(*log_derivative) || !ad_is_valid(out)) return out;
     /* As a function of a value of its own: the parameters may depend on v too, on other features of it. */
     ad_var own = ad_mul_scalar(v, 1);

@@ -335,6 +335,25 @@ START_TEST(gradients)
 }
 END_TEST
 
+/* f(z) = z: what is captured comes behind it on the inner tape. */
+static ad_var identity_record(void *context, ad_tape *inner, ad_var z, const ad_var *captured)
+{
+    (void)context, (void)inner, (void)captured;
+    return z;
+}
+
+START_TEST(gradients_of_the_identity)
+{
+    problem p = problem_new(6, 4);
+    ad_var x = bind_random(&p, true, AD_SHAPE(3), -2, 2), captured[20];
+    for (size_t i = 0; i < COUNT(captured); i++) captured[i] = x;
+    ad_var z = ad_root(x, captured, COUNT(captured), (ad_root_kind)_i, NULL, identity_record, NULL);
+    ad_error fault;
+    ck_assert_msg(check_gradient(&p, ad_mul(z, z), &fault) == AD_OK, "%s", fault.message);
+    problem_free(&p);
+}
+END_TEST
+
 /* f(z) = sinh z, whose inverse is arsinh. */
 static ad_var hyperbolic_sine(void *context, ad_tape *inner, ad_var z, const ad_var *captured)
 {
@@ -376,6 +395,7 @@ Suite *root_suite(void)
     tcase_add_test(several, no_root);
     tcase_add_test(several, rows_by_themselves);
     tcase_add_loop_test(several, gradients, 0, 3);
+    tcase_add_loop_test(several, gradients_of_the_identity, 0, 3);
     tcase_add_test(several, higher_derivatives);
     suite_add_tcase(suite, several);
     return suite;

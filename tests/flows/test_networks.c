@@ -248,6 +248,42 @@ START_TEST(mistakes)
 }
 END_TEST
 
+/* The parameters are (1, n) where values and log-derivatives are (n). */
+static ad_var bad_value(const nf_choice *self, ad_var z, ad_var parameters, ad_var *log_derivative)
+{
+    (void)self, (void)log_derivative;
+    return ad_add(z, parameters);
+}
+
+static ad_var bad_log_derivative(const nf_choice *self, ad_var z, ad_var parameters, ad_var *log_derivative)
+{
+    (void)self;
+    *log_derivative = ad_sum(parameters);
+    return ad_add(z, ad_reshape(parameters, ad_shape_of(z)));
+}
+
+START_TEST(shapes_of_a_transformer)
+{
+    static const nf_transformer_type value = {"test_bad_value", .parameters = one, .forward = bad_value},
+                                     slope = {"test_bad_slope", .parameters = one, .forward = bad_log_derivative};
+    static const char *const wrong[][2] = {
+        {"coupling(4,transformer=test_bad_value)", "test_bad_value: the transformer gave a value of shape (1,2)"},
+        {"coupling(4,transformer=test_bad_slope)", "test_bad_slope: the transformer gave a log-derivative of shape ()"},
+    };
+    ASSERT_OK(nf_register_transformer(&value, &error));
+    ASSERT_OK(nf_register_transformer(&slope, &error));
+    for (size_t i = 0; i < COUNT(wrong); i++) {
+        nf_bijector *bijector = nf_bijector_parse(wrong[i][0], 4, 0, 1, &error);
+        ad_tape *tape = ad_tape_new();
+        ad_var log_det;
+        nf_forward(nf_bind(bijector, tape), ad_input(tape, "z", AD_SHAPE(4)), &log_det);
+        ck_assert_msg(strstr(ad_tape_error(tape)->message, wrong[i][1]) != NULL, "%s", ad_tape_error(tape)->message);
+        ad_tape_free(tape);
+        nf_bijector_free(bijector);
+    }
+}
+END_TEST
+
 Suite *networks_suite(void)
 {
     Suite *suite = suite_create("networks");
@@ -259,6 +295,7 @@ Suite *networks_suite(void)
     tcase_add_test(tcase, short_names);
     tcase_add_test(tcase, printed_and_read_again);
     tcase_add_test(tcase, mistakes);
+    tcase_add_test(tcase, shapes_of_a_transformer);
     suite_add_tcase(suite, tcase);
     return suite;
 }

@@ -31,6 +31,11 @@ START_TEST(pictures)
     ck_assert_int_eq(strncmp(svg, "<?xml", 5), 0);
     ck_assert_int_eq(strstr(svg, "Density of the flow") != NULL, columns[_i] == 2);
     assert_contains(svg, "validation");
+    if (columns[_i] == 2) {
+        SUCCEED("plot", "m.safetensors", "--steps", "-o", "picture.SVG");
+        slurp(scratch_path("picture.SVG").text, svg, sizeof svg);
+        assert_contains(svg, "1: maf, standardize");
+    }
     ck_assert_int_eq(scratch_files(false), 4);
 }
 END_TEST

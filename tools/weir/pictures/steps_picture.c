@@ -55,11 +55,12 @@ static ad_status draw(const nf_flow *flow, size_t steps, const double *context, 
     return status;
 }
 
-static void name_panel(const nf_bijector *chain, size_t panel, char title[static 64])
+static void name_panel(const nf_bijector *chain, size_t panel, bool standardizes, char title[static 96])
 {
     ad_error error;
     nf_bijector *step = panel > 0 ? nf_chain_slice(chain, panel - 1, panel, &error) : NULL;
-    snprintf(title, 64, "%zu: %s", panel, step ? step->child[0]->type->name : "the base");
+    snprintf(title, 96, "%zu: %.30s%s", panel, step ? step->child[0]->type->name : "the base",
+             standardizes ? ", standardize" : "");
     nf_bijector_free(step);
 }
 
@@ -73,11 +74,11 @@ static ad_status write_panels(FILE *script, const nf_flow *flow, size_t panels, 
     nf_table now = {.rows = DRAWS, .columns = dim, .values = z};
     ad_status status = AD_OK;
     for (size_t panel = 0; panel < panels && !status; panel++) {
-        char title[64];
+        char title[96];
         if (panel > 0) now.values = z + dim * DRAWS;
         size_t steps = panel == 0 || panel + 1 < panels ? panel : nf_chain_steps(chain);
         status = draw(flow, steps, context, seed, now.values, pool, error);
-        name_panel(chain, panel, title);
+        name_panel(chain, panel, steps > panel, title);
         write_block(script, &now, z, panel);
         draw_panel(script, &now, panel, down, title);
     }
