@@ -2,7 +2,6 @@
  * against published values, closed forms, and each other. */
 #include "flows/flow_tools.h"
 #include <weir/models.h>
-#include <weir/nuts.h>
 
 #include <math.h>
 

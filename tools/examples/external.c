@@ -8,7 +8,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <weir/models.h>
-#include <weir/nuts.h>
 
 enum { PAIRS = 15, SIZE = 2 };
 
