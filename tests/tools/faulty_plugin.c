@@ -3,6 +3,7 @@
 
 enum fault { NO_ENTRY, OTHER_ABI, BAD_NAME, FAILS, TAKEN, TWIN };
 
+#if ENTRY
 static ad_var forward(const nf_scope *at, ad_var z, ad_var *log_det)
 {
     (void)at, (void)log_det;
@@ -11,7 +12,7 @@ static ad_var forward(const nf_scope *at, ad_var z, ad_var *log_det)
 
 static const nf_bijector_type taken = {.name = "maf", .forward = forward};
 
-static inline ad_status start(ad_error *error)
+static ad_status start(ad_error *error)
 {
     if (FAULT == TAKEN) return nf_register(&taken, error);
     if (FAULT == FAILS) return ad_error_set(error, AD_ERROR_NUMERIC, "the stars aren't right");
@@ -21,7 +22,6 @@ static inline ad_status start(ad_error *error)
 #define STRING(text)   #text
 #define EXPANDED(text) STRING(text)
 
-#if ENTRY
 WEIR_BEGIN_DECLARATIONS
 extern const nf_plugin weir_plugin;
 const nf_plugin weir_plugin = {WEIR_ABI + (FAULT == OTHER_ABI),
