@@ -25,7 +25,7 @@ typedef struct {
     const char *name;
     nf_argument_kind kind;
     double value;        /* default; of choices the index */
-    double low, high;    /* allowed, inclusive, of numbers */
+    double low, high;    /* allowed, inclusive, of both kinds of numbers; so must the default be */
     const char *choices; /* "half|alternating|random" */
     const char *help;
     const char *initial;         /* of NF_DESCRIPTOR: the default's name */
@@ -65,8 +65,8 @@ struct nf_registry {
 enum { NF_MOST_ARGUMENTS = 64 }; /* of a descriptor */
 
 /* Make a descriptor known, which must outlive all use. AD_ERROR_ARGUMENT: it is NULL, its name isn't a name or is
- * taken, its arguments are too many, of a wrong kind or without what their kind needs, or there is no room. error may
- * be NULL. */
+ * taken, its arguments are too many, of a wrong kind, without what their kind needs or with a default that isn't
+ * allowed, or there is no room. error may be NULL. */
 ad_status nf_registry_add(const nf_registry *registry, const void *descriptor, ad_error *error);
 
 /* "tanh, relu, elu": their names, with `separator` between them (NULL: nothing), as far as there is room in buffer;

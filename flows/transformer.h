@@ -18,7 +18,7 @@ typedef struct {
     size_t (*parameters)(const nf_choice *self);
     /* Record the map of features z (n), z to x or back, and the log-derivative of that direction at each, (n).
      * parameters (p, n): those of feature i in column i. The map must increase strictly in its feature, and should be
-     * near the identity where its parameters are near 0, as those of a new network are.
+     * the identity where its parameters are 0, which those of a new network are near.
      *
      * One of the two is required. The other, if NULL, is solved for by bracketing, to the precision of the dtype, and
      * differentiated implicitly: the map must then reach all reals. *log_derivative left alone is taken from the

@@ -53,17 +53,6 @@ size_t nf__name_length(const char *s)
     return n;
 }
 
-/* "got 'x'", or "the formula ends here". */
-const char *nf__got(const char *at, char buffer[static 64])
-{
-    size_t n = nf__name_length(at);
-    if (!*at) return "the formula ends here";
-    if (n == 0)
-        for (n = 1; inside_character(at[n]);) n++;
-    snprintf(buffer, 64, "got '%.*s'", (int)(n < 40 ? n : 40), at);
-    return buffer;
-}
-
 /* strtod also takes hexadecimal, "inf" and "nan": those are no numbers in a formula. */
 bool nf__read_number(nf__reader *p, double *value)
 {
@@ -75,4 +64,18 @@ bool nf__read_number(nf__reader *p, double *value)
     if (end == p->at || !isfinite(*value)) return false;
     p->at = end;
     return true;
+}
+
+/* "got 'x'", or "the formula ends here". */
+const char *nf__got(const char *at, char buffer[static 64])
+{
+    size_t n = nf__name_length(at);
+    nf__reader number = {.at = at};
+    double value;
+    if (!*at) return "the formula ends here";
+    if (nf__read_number(&number, &value) && (size_t)(number.at - at) > n) n = (size_t)(number.at - at);
+    if (n == 0)
+        for (n = 1; inside_character(at[n]);) n++;
+    snprintf(buffer, 64, "got '%.*s'", (int)(n < 40 ? n : 40), at);
+    return buffer;
 }

@@ -77,10 +77,16 @@ static ad_status check_arguments(const nf_registry *registry, const nf_descripto
     const nf_argument *argument = descriptor->argument;
     size_t count = 0;
     for (; argument && argument[count].name; count++) {
-        const char *fault = fault_of(registry, &argument[count]);
+        const nf_argument *a = &argument[count];
+        const char *fault = fault_of(registry, a);
         if (fault)
             return ad_error_set(error, AD_ERROR_ARGUMENT, "registering the %s '%.60s': its argument '%.60s' %s",
-                                registry->kind, descriptor->name, argument[count].name, fault);
+                                registry->kind, descriptor->name, a->name, fault);
+        if ((a->kind == NF_COUNT || a->kind == NF_NUMBER) && !(a->low <= a->value && a->value <= a->high))
+            return ad_error_set(error, AD_ERROR_ARGUMENT,
+                                "registering the %s '%.60s': the default of its argument '%.60s', %g, isn't from low "
+                                "to high, which are %g and %g",
+                                registry->kind, descriptor->name, a->name, a->value, a->low, a->high);
     }
     if (count <= NF_MOST_ARGUMENTS) return AD_OK;
     return ad_error_set(error, AD_ERROR_ARGUMENT,

@@ -147,13 +147,15 @@ static double stretch(double t, double *slope)
     return 2 * t / rest;
 }
 
-/* Bounded functions of an event, whose means over draws and over the density must agree. */
-static double probe(size_t which, const double *z, size_t dim)
+/* Functions of an event, whose means over draws and over the density must agree: bounded ones, and log p, which feels
+ * the scale of draws whatever that of the density is. */
+static double probe(size_t which, const double *z, size_t dim, double log_prob)
 {
+    if (which == 2 * dim + 1) return log_prob;
     return which < dim ? tanh(z[which]) : which < 2 * dim ? cos(2 * z[which - dim]) : sin(z[0] - z[dim - 1] + 0.5);
 }
 
-enum { PROBES = 5 };
+enum { PROBES = 6 }; /* in two dimensions */
 
 /* The midpoint rule: of 1, and of each probe. */
 static ad_status integrate(nf__checker *c, size_t cells, double integral[1 + PROBES])
@@ -173,14 +175,15 @@ static ad_status integrate(nf__checker *c, size_t cells, double integral[1 + PRO
             stretch(((double)k + 0.5) * step - 1, &slope);
             double weight = exp(log_prob[k]) * slope * step * (dim == 2 ? first * step : 1);
             integral[0] += weight;
-            for (size_t p = 0; p < 2 * dim + 1; p++) integral[1 + p] += weight * probe(p, z + k * dim, dim);
+            for (size_t p = 0; p < 2 * dim + 2 && weight > 0; p++)
+                integral[1 + p] += weight * probe(p, z + k * dim, dim, log_prob[k]);
         }
     }
     ad_free(z);
     return status;
 }
 
-static ad_status check_density(nf__checker *c, const double *draws)
+static ad_status check_density(nf__checker *c, const double *draws, const double *log_prob)
 {
     if (c->dim > 2) return AD_OK;
     /* Where a density jumps, as at the edge of a square, the rule is off by as much as a line of cells. */
@@ -194,18 +197,18 @@ static ad_status check_density(nf__checker *c, const double *draws)
     nf__check_worse(one, fmax(fabs(fine[0] - 1) - of_grid, 0));
     snprintf(one->at, sizeof one->at, "the integral is %.6g", fine[0]);
     nf_check_result *follow = nf__check_result_add(c, "draws follow the density (standard errors)", 5);
-    for (size_t p = 0; p < 2 * c->dim + 1; p++) {
+    for (size_t p = 0; p < 2 * c->dim + 2; p++) {
         double sum = 0, squares = 0;
         for (size_t r = 0; r < DRAWS; r++) {
-            double y = probe(p, draws + r * c->dim, c->dim);
+            double y = probe(p, draws + r * c->dim, c->dim, log_prob[r]);
             sum += y;
             squares += y * y;
         }
         double mean = sum / DRAWS, variance = fmax(squares / DRAWS - mean * mean, 0);
         double allowance = sqrt(variance / DRAWS) + 1e-4 + of_grid + fabs(fine[1 + p] - coarse[1 + p]);
         if (nf__check_worse(follow, fabs(mean - fine[1 + p]) / allowance))
-            snprintf(follow->at, sizeof follow->at, "mean of a bounded function: %.5g of draws, %.5g of the density",
-                     mean, fine[1 + p]);
+            snprintf(follow->at, sizeof follow->at, "mean of %s: %.5g of draws, %.5g of the density",
+                     p == 2 * c->dim + 1 ? "log p" : "a bounded function", mean, fine[1 + p]);
     }
     return status;
 }
@@ -228,7 +231,7 @@ ad_status nf_check_distribution(nf_bijector *base, uint64_t seed, nf_check_resul
     if (!status) status = check_draws(&c, draws, draws + DRAWS * c.dim);
     if (!status) status = check_nan(&c);
     if (!status) status = check_gradient(&c, draws);
-    if (!status) status = check_density(&c, draws);
+    if (!status) status = check_density(&c, draws, draws + DRAWS * c.dim);
     ad_free(draws);
     nf_flow_free(c.flow[AD_F32]);
     nf_flow_free(c.flow[AD_F64]);

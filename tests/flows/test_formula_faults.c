@@ -53,7 +53,7 @@ static const char *const faults[][4] = {
     {"rqs(8,mask=[0])", "            ^", "got '0'", "from 1 to 2"},
     {"rqs(8,mask=[1,3])", "              ^", "got '3'", "from 1 to 2"},
     {"rqs(8,mask=[2-1])", "              ^", "got '1'", "from 2 to 2"},
-    {"rqs(8,mask=[1.5])", "            ^", "got '1'", "whole number"},
+    {"rqs(8,mask=[1.5])", "            ^", "got '1.5'", "whole number"},
     {"rqs(8,mask=[1", "             ^", "isn't closed", "']'"},
     {"rqs(8,mask=[1 2])", "              ^", "isn't closed", "']'"},
     {"rqs(8,mask=[1-2])", "^", "all 2 features are to stay", "mask=half|alternating|random|[features]"},

@@ -229,7 +229,8 @@ START_TEST(mistakes)
     static const char *const wrong[][2] = {
         {"coupling(transformer=afine)", "valid here: affine|rational_quadratic"},
         {"coupling(transformer=affine(bins=3))", "affine has no argument 'bins'"},
-        {"coupling(transformer=affine(bound=-1))", "'bound' is out of range"},
+        {"coupling(transformer=affine(bound=-1))", "'bound' is out of range or not a number, got '-1'"},
+        {"coupling(transformer=rational_quadratic(bins=2.5))", "'bins' is out of range or not a number, got '2.5'"},
         {"coupling(transformer=affine(bound=1)", "isn't closed"},
         {"coupling(transformer=3)", "'transformer' has no such choice, got '3'"},
         {"maf(transformer=affine)", "maf has no argument 'transformer'"},

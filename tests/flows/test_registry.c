@@ -58,6 +58,12 @@ START_TEST(arguments_are_checked)
     nf_registry registry = {"colour", list, 3};
     ASSERT_FAILS(nf_registry_add(&registry, &too_many, &error), AD_ERROR_ARGUMENT, "65 arguments; expected at most 64");
     ASSERT_FAILS(nf_registry_add(&registry, &lists, &error), AD_ERROR_ARGUMENT, "'mask' isn't a number or a choice");
+    static const nf_argument no_range[] = {{.name = "depth", .kind = NF_NUMBER, .value = 0.5}, {0}};
+    static const nf_argument beyond[] = {{.name = "layers", .kind = NF_COUNT, .low = 1, .high = 9}, {0}};
+    const colour rangeless = {"rangeless", NULL, no_range}, low = {"low", NULL, beyond};
+    ASSERT_FAILS(nf_registry_add(&registry, &rangeless, &error), AD_ERROR_ARGUMENT,
+                 "the default of its argument 'depth', 0.5, isn't from low to high, which are 0 and 0");
+    ASSERT_FAILS(nf_registry_add(&registry, &low, &error), AD_ERROR_ARGUMENT, "'layers', 0, isn't from low to high");
     registry.wide = true;
     ASSERT_OK(nf_registry_add(&registry, &lists, &error));
 }

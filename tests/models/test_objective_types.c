@@ -70,7 +70,8 @@ START_TEST(registering_is_checked)
     ck_assert(objective.type == &own && objective.argument[0] == 2);
     ASSERT_FAILS(nf_objective_parse("log_variance(20)", &objective, &error), AD_ERROR_ARGUMENT, "from 0.1 to 10");
     ASSERT_FAILS(nf_objective_parse("kl", &objective, &error), AD_ERROR_ARGUMENT,
-                 "unknown objective 'kl'; expected one of elbo, stl, iwae, dreg, forward, log_variance");
+                 "unknown objective 'kl'; expected one of elbo, stl, iwae, dreg, ");
+    ck_assert_msg(strstr(error.message, ", log_variance") != NULL, "%s", error.message);
     ck_assert_int_eq(nf_objective_parse("kl", &objective, NULL), AD_ERROR_ARGUMENT);
 }
 END_TEST

@@ -87,7 +87,8 @@ START_TEST(registering_is_checked)
     nf_schedule schedule = parsed_schedule("inverse_root(rounds=6)");
     ck_assert_double_eq(nf_scheduled_rate(&schedule, 3, 0, 1, 1), 1.5);
     ASSERT_FAILS(nf_schedule_parse("sine", &schedule, &error), AD_ERROR_ARGUMENT,
-                 "unknown schedule 'sine'; expected one of cosine, constant, linear, exponential, steps, inverse_root");
+                 "unknown schedule 'sine'; expected one of cosine, constant, linear, exponential, ");
+    ck_assert_msg(strstr(error.message, ", inverse_root") != NULL, "%s", error.message);
     ASSERT_FAILS(nf_schedule_parse("steps(0)", &schedule, &error), AD_ERROR_ARGUMENT, "from 1 to 1000");
     ck_assert_int_eq(nf_schedule_parse("sine", &schedule, NULL), AD_ERROR_ARGUMENT);
 }

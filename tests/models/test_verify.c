@@ -95,6 +95,17 @@ static ad_var wide_draw(const nf_scope *at)
     return ad_mul_scalar(laplace_draw(at), 1.1);
 }
 
+/* Of a distribution that is wide already, where tanh and cos are about the same for any scale. */
+static ad_var far_laplace(const nf_scope *at, ad_var z)
+{
+    return ad_add_scalar(laplace(at, ad_mul_scalar(z, 0.1)), (double)at->self->dim * log(0.1));
+}
+
+static ad_var narrow_far_draw(const nf_scope *at)
+{
+    return ad_mul_scalar(laplace_draw(at), 9);
+}
+
 static const struct {
     nf_bijector_type type;
     const char *message;
@@ -105,6 +116,7 @@ static const struct {
     {{.name = "half_the_line", .log_prob = half_the_line, .sample = laplace_draw}, "draws have a density"},
     {{.name = "no_number_far_out", .log_prob = no_number_far_out, .sample = laplace_draw}, "NaN where z is NaN"},
     {{.name = "wide_draw", .log_prob = laplace, .sample = wide_draw}, "draws follow the density"},
+    {{.name = "narrow_far_draw", .log_prob = far_laplace, .sample = narrow_far_draw}, "draws follow the density"},
 };
 
 START_TEST(faulty_distributions_fail)

@@ -2,26 +2,38 @@
 #include <weir/models.h>
 #include "tools/command.h"
 
-static const char *const commands[] = {"data", "fit",   "sample", "logprob", "plot",
-                                       "info", "check", "nuts",   "vi",      "demo"};
-
-START_TEST(help_of_every_command)
+/* Of one command. */
+static void assert_help(const char *name)
 {
     char usage[64], before[sizeof output];
-    snprintf(usage, sizeof usage, "usage: weir %s ", commands[_i]);
-    SUCCEED(commands[_i], "--help");
+    snprintf(usage, sizeof usage, "usage: weir %s ", name);
+    SUCCEED(name, "--help");
     ck_assert_int_eq(strncmp(output, usage, strlen(usage)), 0);
     assert_contains(output, "--json");
     assert_contains(output, "\nexample:\n  weir ");
     ck_assert_str_eq(complaint, "");
     strcpy(before, output);
-    SUCCEED("help", commands[_i]);
+    SUCCEED("help", name);
     ck_assert_str_eq(output, before);
-    SUCCEED(commands[_i], "-h", "surplus", "--nonsense");
+    SUCCEED(name, "-h", "surplus", "--nonsense");
     ck_assert_str_eq(output, before);
+}
+
+START_TEST(help_of_every_command)
+{
+    char all[sizeof output], name[16], summary[128];
     SUCCEED("--help");
-    snprintf(usage, sizeof usage, "\n  %s ", commands[_i]);
-    assert_contains(output, usage);
+    strcpy(all, output);
+    char *line = strstr(all, "\ncommands:\n");
+    ck_assert_ptr_nonnull(line);
+    line += strlen("\ncommands:\n");
+    int count = 0;
+    for (; sscanf(line, "  %15s %127[^\n]", name, summary) == 2 && *line == ' '; line = strchr(line, '\n') + 1) {
+        assert_help(name);
+        assert_contains(output, summary);
+        count++;
+    }
+    ck_assert_int_ge(count, 10);
 }
 END_TEST
 
@@ -205,7 +217,7 @@ Suite *usage_suite(void)
 {
     TCase *tests;
     Suite *suite = command_suite("usage", &tests);
-    tcase_add_loop_test(tests, help_of_every_command, 0, COUNT(commands));
+    tcase_add_test(tests, help_of_every_command);
     tcase_add_test(tests, help_of_formulas);
     tcase_add_test(tests, help_shows_defaults);
     tcase_add_loop_test(tests, usage_mistake, 0, COUNT(usage_mistakes));
