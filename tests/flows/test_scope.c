@@ -41,7 +41,8 @@ static ad_plan *plan_of(const nf_flow_scope *at, ad_var in)
 START_TEST(two_tapes_at_once)
 {
     make_rows();
-    const nf_flow *flow = flow_of((size_t)_i);
+    nf_flow *made = flow_of((size_t)_i);
+    const nf_flow *flow = made;
     double expected[ROWS], got[ROWS];
     ASSERT_OK(nf_log_prob(flow, x, context, ROWS, expected, NULL, &error));
     ad_tape *tape[2] = {ad_tape_new(), ad_tape_new()};
@@ -55,6 +56,7 @@ START_TEST(two_tapes_at_once)
     ck_assert_mem_eq(got, expected, sizeof got);
     ad_plan_free(plan);
     for (int k = 0; k < 2; k++) ad_tape_free(tape[k]);
+    nf_flow_free(made);
 }
 END_TEST
 
@@ -81,9 +83,9 @@ START_TEST(threads_evaluate_at_once)
 {
     make_rows();
     evaluation *alone = calloc(1, sizeof *alone), *each = calloc(THREADS, sizeof *each);
-    *alone = (evaluation){.flow = flow_of((size_t)_i)};
+    nf_flow *shared = flow_of((size_t)_i), *other = flow_of((size_t)_i);
+    *alone = (evaluation){.flow = other};
     evaluate(alone);
-    const nf_flow *shared = flow_of((size_t)_i);
     pthread_t thread[THREADS];
     for (int k = 0; k < THREADS; k++) {
         each[k].flow = shared;
@@ -98,6 +100,8 @@ START_TEST(threads_evaluate_at_once)
         ck_assert_mem_eq(each[k].z, alone->z, sizeof alone->z);
         ck_assert_mem_eq(each[k].log_det, alone->log_det, sizeof alone->log_det);
     }
+    nf_flow_free(shared);
+    nf_flow_free(other);
     free(each);
     free(alone);
 }
@@ -136,8 +140,10 @@ START_TEST(stopped_parameters)
         ck_assert(by_parameter[1][i] == 0);
     }
     ck_assert(sum > 0);
+    for (int k = 0; k < 2; k++) free(by_parameter[k]);
     ad_plan_free(plan);
     ad_tape_free(tape);
+    nf_flow_free(flow);
 }
 END_TEST
 
