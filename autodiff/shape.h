@@ -24,11 +24,13 @@ typedef enum { AD_F32, AD_F64 } ad_dtype;
 
 size_t ad_dtype_size(ad_dtype dtype);
 const char *ad_dtype_name(ad_dtype dtype); /* "float32", "float64" */
-/* Arrays of a dtype that is known when the program runs: element i, as a double and from one, and whole arrays. */
-double ad_element(ad_dtype dtype, const void *values, size_t i);
-void ad_set_element(ad_dtype dtype, void *values, size_t i, double value);
+/* Arrays of a dtype that is known when the program runs: whether all elements are finite; all from doubles, or to
+ * doubles; and element i as a double, or from one. */
+bool ad_all_finite(ad_dtype dtype, const void *values, size_t count);
 void ad_from_double(ad_dtype dtype, const double *from, void *to, size_t count);
 void ad_to_double(ad_dtype dtype, const void *from, double *to, size_t count);
+double ad_element(ad_dtype dtype, const void *values, size_t i);
+void ad_set_element(ad_dtype dtype, void *values, size_t i, double value);
 
 /* Number of elements; 1 for a scalar. SIZE_MAX if the product overflows. */
 size_t ad_shape_size(ad_shape shape);

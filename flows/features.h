@@ -14,6 +14,8 @@ ad_var nf_permute(ad_var v, uint64_t seed, bool inverse);
 /* v_index[i], i = 1 … count, one or more: a view, which costs nothing, where these are neighbours. */
 ad_var nf_take(ad_var v, const size_t *index, size_t count);
 
+/* Row i, (n), of a matrix (m,n): one parameter of each feature, of a transformer's. */
+ad_var nf_row(ad_var a, size_t i);
 /* A constant (n,n), 1 on the diagonal; and the diagonal (n) of a matrix (n,n). */
 ad_var nf_identity(ad_tape *tape, size_t n);
 ad_var nf_diagonal(ad_var a);

@@ -23,6 +23,5 @@
 #include <weir/networks.h>
 #include <weir/registry.h>
 #include <weir/transformer.h>
-#include <weir/registry.h>
 
 #endif

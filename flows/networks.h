@@ -69,8 +69,8 @@ extern const nf_registry nf_conditioners;
 
 #define NF_NETWORK_ARGUMENT                                                                                            \
     {                                                                                                                  \
-        .name = "network", .kind = NF_DESCRIPTOR, .help = "residual: a block for each hidden size, all of one width",  \
-        .initial = "mlp", .registry = &nf_conditioners                                                                 \
+        .name = "network", .kind = NF_DESCRIPTOR, .help = "that computes the map's parameters", .initial = "mlp",      \
+        .registry = &nf_conditioners                                                                                   \
     }
 
 /* ---- Masked networks ------------------------------------------------------------------------------------------- */

@@ -22,7 +22,7 @@ typedef struct {
      *
      * One of the two is required. The other, if NULL, is solved for by bracketing, to the precision of the dtype, and
      * differentiated implicitly: the map must then reach all reals. *log_derivative left alone is taken from the
-     * gradient on the tape. */
+     * gradient on the tape. The map may have kinks; what its derivative jumps there, gradients don't feel. */
     ad_var (*forward)(const nf_choice *self, ad_var z, ad_var parameters, ad_var *log_derivative);
     ad_var (*inverse)(const nf_choice *self, ad_var x, ad_var parameters, ad_var *log_derivative);
     const void *data; /* the author's own */

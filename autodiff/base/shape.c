@@ -36,6 +36,28 @@ void ad_from_double(ad_dtype dtype, const double *from, void *to, size_t count)
         for (size_t i = 0; i < count; i++) ((double *)to)[i] = from[i];
 }
 
+/* An element that isn't finite, times zero, is NaN: sums of these are vectorised, where tests of single elements
+ * wouldn't be. */
+#define DEFINE_ALL_FINITE(real, suffix)                                                                                \
+    static bool all_finite_##suffix(const real *values, size_t count)                                                  \
+    {                                                                                                                  \
+        enum { LANES = 16 };                                                                                           \
+        real sum[LANES] = {0}, total = 0;                                                                              \
+        size_t i = 0;                                                                                                  \
+        for (; i + LANES <= count; i += LANES)                                                                         \
+            for (size_t k = 0; k < LANES; k++) sum[k] += 0 * values[i + k];                                            \
+        for (; i < count; i++) total += 0 * values[i];                                                                 \
+        for (size_t k = 0; k < LANES; k++) total += sum[k];                                                            \
+        return total == 0;                                                                                             \
+    }
+DEFINE_ALL_FINITE(float, f32)
+DEFINE_ALL_FINITE(double, f64)
+
+bool ad_all_finite(ad_dtype dtype, const void *values, size_t count)
+{
+    return dtype == AD_F32 ? all_finite_f32(values, count) : all_finite_f64(values, count);
+}
+
 void ad_to_double(ad_dtype dtype, const void *from, double *to, size_t count)
 {
     if (dtype == AD_F32)

@@ -45,6 +45,11 @@ ad_var nf_take(ad_var v, const size_t *index, size_t count)
     return i == count ? ad_slice(v, 0, index[0], index[0] + count) : ad_gather(v, index, count);
 }
 
+ad_var nf_row(ad_var a, size_t i)
+{
+    return ad_reshape(ad_slice(a, 0, i, i + 1), AD_SHAPE(ad_shape_of(a).dim[1]));
+}
+
 static ad_var out_of_memory(ad_tape *tape, size_t n)
 {
     ad_tape_fail(tape, AD_ERROR_MEMORY, "out of memory for a matrix of %zu x %zu", n, n);

@@ -13,6 +13,9 @@
 #include "core/internal.h"
 #include "formula/arguments.h"
 
+#include <weir/networks.h>
+#include <weir/transformer.h>
+
 #include <ctype.h>
 #include <locale.h>
 #include <math.h>
@@ -58,13 +61,21 @@ static bool push(parser *p, list *l, nf_bijector *child)
     return true;
 }
 
-static const char *type_names(char buffer[static 512])
+/* What a name is that isn't a bijector's, and where it would belong; "" of an unknown one. */
+static const char *other_kind(const char *name, size_t length)
 {
-    size_t n = 0;
-    for (const nf_bijector_type *const *t = nf_bijector_types(); *t && n < 400; t++)
-        n += (size_t)snprintf(buffer + n, 512 - n, "%s, ", (*t)->name);
-    snprintf(buffer + n, 512 - n, "invert(…), or '('");
-    return buffer;
+    static const struct {
+        const nf_registry *registry;
+        const char *hint;
+    } others[] = {
+        {&nf_distributions, ", a base distribution: it goes first in a flow's formula, before a ':'"},
+        {&nf_transformers, ", a transformer: coupling(transformer=…) and autoregressive(transformer=…) take it"},
+        {&nf_conditioners, ", a network: couplings take it, as coupling(network=…)"},
+        {&nf_activations, ", an activation: bijectors with a network take it, as maf(activation=…)"},
+    };
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (nf_registry_find(others[i].registry, name, length)) return others[i].hint;
+    return "";
 }
 
 static bool parse_chain(parser *p, list *to);
@@ -98,16 +109,15 @@ static nf_bijector *parse_instance(parser *p, const nf_bijector_type *type, size
 
 static bool parse_named_factor(parser *p, list *to)
 {
-    char what[200], valid[512], given[64];
+    char what[200], names[480], valid[512], given[64];
     const char *start = p->reader.at;
     size_t length = nf__name_length(start);
     const nf_bijector_type *type = nf_registry_find(&nf_bijectors, start, length);
     if (!type) {
-        snprintf(what, sizeof what, "expected a bijector, %s%s", nf__got(start, given),
-                 nf_registry_find(&nf_distributions, start, length)
-                     ? ", a base distribution: it goes first in a flow's formula, before a ':'"
-                     : "");
-        return nf__fail(&p->reader, start, what, type_names(valid));
+        snprintf(what, sizeof what, "expected a bijector, %s%s", nf__got(start, given), other_kind(start, length));
+        snprintf(valid, sizeof valid, "%s, invert(…), or '('",
+                 nf_registry_names(&nf_bijectors, ", ", names, sizeof names));
+        return nf__fail(&p->reader, start, what, valid);
     }
     p->steps++;
     return push(p, to, parse_instance(p, type, length));

@@ -1,5 +1,6 @@
 /* affine: x = μ + exp(α) z, log dx/dz = α, with α = b tanh(a / b) of what the network says: bounded, smoothly, so that
  * no step of training can blow it up. Parameters: μ, a. */
+#include <weir/features.h>
 #include <weir/transformer.h>
 
 static size_t parameters_of(const nf_choice *self)
@@ -8,27 +9,22 @@ static size_t parameters_of(const nf_choice *self)
     return 2;
 }
 
-static ad_var row(ad_var matrix, size_t i)
-{
-    return ad_reshape(ad_slice(matrix, 0, i, i + 1), AD_SHAPE(ad_shape_of(matrix).dim[1]));
-}
-
 static ad_var log_scale_of(const nf_choice *self, ad_var parameters)
 {
     double bound = nf_choice_value(self, "bound");
-    return ad_mul_scalar(ad_tanh(ad_mul_scalar(row(parameters, 1), 1 / bound)), bound);
+    return ad_mul_scalar(ad_tanh(ad_mul_scalar(nf_row(parameters, 1), 1 / bound)), bound);
 }
 
 static ad_var forward(const nf_choice *self, ad_var z, ad_var parameters, ad_var *log_derivative)
 {
-    ad_var shift = row(parameters, 0);
+    ad_var shift = nf_row(parameters, 0);
     *log_derivative = log_scale_of(self, parameters);
     return ad_add(ad_mul(z, ad_exp(*log_derivative)), shift);
 }
 
 static ad_var inverse(const nf_choice *self, ad_var x, ad_var parameters, ad_var *log_derivative)
 {
-    ad_var shift = row(parameters, 0);
+    ad_var shift = nf_row(parameters, 0);
     *log_derivative = ad_neg(log_scale_of(self, parameters));
     return ad_mul(ad_sub(x, shift), ad_exp(*log_derivative));
 }

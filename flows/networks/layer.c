@@ -18,6 +18,10 @@ static names names_of(size_t layer)
 
 ad_status nf_layer_declare(nf_bijector *self, size_t layer, size_t in, size_t out, double gain, ad_error *error)
 {
+    if (out == 0)
+        return ad_error_set(error, AD_ERROR_ARGUMENT,
+                            "%s: layer %zu of its network has no outputs: does its map need no parameters?",
+                            self->type->name, layer);
     names n = names_of(layer);
     size_t context = layer == 0 ? self->context : 0, inputs = in + context;
     double bound = gain / sqrt((double)(inputs ? inputs : 1));

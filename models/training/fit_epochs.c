@@ -71,11 +71,8 @@ static ad_status check_epoch(nf__training *t, ad_error *error)
     char how[64];
     double loss = NAN;
     size_t rows = (t->n_train - 1) % t->o.batch + 1;
-    size_t count = nf_flow_trained_elements(t->flow);
-    const void *w = nf_flow_parameters(t->flow);
-    bool finite = true;
-    for (size_t i = 0; i < count; i++) finite &= isfinite(ad_element(nf_flow_dtype(t->flow), w, i));
-    if (!finite) return diverged(t, t->now.step, "its weights are not finite", error);
+    if (!ad_all_finite(nf_flow_dtype(t->flow), nf_flow_parameters(t->flow), nf_flow_trained_elements(t->flow)))
+        return diverged(t, t->now.step, "its weights are not finite", error);
     if (t->n_val > 0) {
         if (isnan(t->now.val_nll)) return diverged(t, t->now.step, "the validation loss is NaN", error);
         return AD_OK;

@@ -351,6 +351,33 @@ START_TEST(broadcasting)
 }
 END_TEST
 
+/* Arrays of either dtype: one element that isn't finite is seen wherever it stands, the largest and smallest are none.
+ */
+START_TEST(arrays)
+{
+    enum { MOST = 50 };
+    static const double odd[] = {NAN, INFINITY, -INFINITY};
+    double values[MOST], back[MOST];
+    char array[MOST * sizeof(double)];
+    for (int dtype = AD_F32; dtype <= AD_F64; dtype++)
+        for (size_t count = 0; count <= MOST; count++) {
+            const double largest = dtype == AD_F32 ? (double)FLT_MAX : DBL_MAX;
+            for (size_t i = 0; i < count; i++)
+                values[i] = i % 3 == 0 ? -largest : i % 3 == 1 ? -0.0 : 1e-38 * (double)i;
+            ad_from_double((ad_dtype)dtype, values, array, count);
+            ad_to_double((ad_dtype)dtype, array, back, count);
+            ck_assert(ad_all_finite((ad_dtype)dtype, array, count));
+            for (size_t i = 0; i < count; i++) {
+                ck_assert(ad_element((ad_dtype)dtype, array, i) == back[i]);
+                ck_assert(back[i] == (dtype == AD_F32 ? (double)(float)values[i] : values[i]));
+                ad_set_element((ad_dtype)dtype, array, i, odd[i % COUNT(odd)]);
+                ck_assert(!ad_all_finite((ad_dtype)dtype, array, count));
+                ad_set_element((ad_dtype)dtype, array, i, values[i]);
+            }
+        }
+}
+END_TEST
+
 Suite *numbers_suite(void)
 {
     Suite *suite = suite_create("numbers");
@@ -362,6 +389,7 @@ Suite *numbers_suite(void)
     tcase_add_test(numbers, gradients_at_kinks);
     tcase_add_test(numbers, logsumexp_of_nothing);
     tcase_add_test(numbers, broadcasting);
+    tcase_add_test(numbers, arrays);
     suite_add_tcase(suite, numbers);
     return suite;
 }

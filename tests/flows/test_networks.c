@@ -17,6 +17,12 @@ static size_t one(const nf_choice *self)
     return 1;
 }
 
+static size_t none(const nf_choice *self)
+{
+    (void)self;
+    return 0;
+}
+
 static ad_var cubic(const nf_choice *self, ad_var z, ad_var parameters, ad_var *log_derivative)
 {
     (void)log_derivative;
@@ -115,7 +121,7 @@ START_TEST(starts_near_the_identity)
 {
     const nf_transformer_type *const *types = nf_transformer_types();
     for (size_t t = 0; types[t]; t++) {
-        double argument[8];
+        double argument[NF_MOST_ARGUMENTS];
         ck_assert_msg(nf_parse_arguments(types[t]->name, strlen(types[t]->name), types[t]->argument, argument, &error),
                       "%s", error.message);
         const nf_choice self = {types[t], argument};
@@ -150,7 +156,7 @@ START_TEST(activations_are_smooth_enough)
     const nf_activation_type *const *types = nf_activation_types();
     const double in[] = {-1e4, -50, -3, -0.4, 0.3, 2, 40, 1e4};
     for (size_t t = 0; types[t]; t++) {
-        double argument[8];
+        double argument[NF_MOST_ARGUMENTS];
         ck_assert(nf_parse_arguments(types[t]->name, strlen(types[t]->name), types[t]->argument, argument, &error));
         ad_tape *tape = ad_tape_new();
         ad_var x = ad_input(tape, "x", AD_SHAPE(1)), y = nf_activate(&(nf_choice){types[t], argument}, x);
@@ -234,6 +240,9 @@ START_TEST(mistakes)
         {"coupling(transformer=affine(bound=1)", "isn't closed"},
         {"coupling(transformer=3)", "'transformer' has no such choice, got '3'"},
         {"maf(transformer=affine)", "maf has no argument 'transformer'"},
+        {"affine-tanh-rational_quadratic", "a transformer: coupling(transformer=…)"},
+        {"residual", "a network: couplings take it"},
+        {"silu", "an activation: bijectors with a network take it"},
         {"maf(activation=tan)", "valid here: tanh|relu|elu|silu|gelu|sin"},
     };
     for (size_t i = 0; i < COUNT(wrong); i++) {
@@ -244,6 +253,10 @@ START_TEST(mistakes)
                               empty = {"empty", .forward = cubic};
     ASSERT_FAILS(nf_register_transformer(&taken, &error), AD_ERROR_ARGUMENT, "'affine' is taken");
     ASSERT_FAILS(nf_register_transformer(&empty, &error), AD_ERROR_ARGUMENT, "needs parameters");
+    const nf_transformer_type needless = {"needless", .parameters = none, .forward = cubic};
+    ASSERT_OK(nf_register_transformer(&needless, &error));
+    ck_assert_ptr_null(nf_bijector_parse("coupling(8,transformer=needless)", 2, 0, 0, &error));
+    ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "does its map need no parameters?");
     ASSERT_FAILS(nf_register_activation(&(nf_activation_type){"none"}, &error), AD_ERROR_ARGUMENT, "no apply");
     ASSERT_FAILS(nf_register_conditioner(&(nf_conditioner_type){"none"}, &error), AD_ERROR_ARGUMENT, "needs declare");
 }

@@ -4,7 +4,6 @@
  *     cc -shared -fPIC linear_network.c $(pkg-config --cflags weir) -o linear_network.so
  *     weir --plugin ./linear_network.so check 'coupling(network=linear)' --dim 4 --context 2 */
 #include <weir/models.h>
-#include <weir/networks.h>
 
 static ad_status declare(const nf_choice *self, nf_bijector *owner, size_t inputs, size_t outputs, ad_error *error)
 {

@@ -4,7 +4,6 @@
  *     cc -shared -fPIC mish.c $(pkg-config --cflags weir) -o mish.so
  *     weir --plugin ./mish.so check 'realnvp(16,activation=mish)' */
 #include <weir/models.h>
-#include <weir/networks.h>
 
 static ad_var apply(const nf_choice *self, ad_var x)
 {

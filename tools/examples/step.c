@@ -11,7 +11,6 @@
  *         -o moons.safetensors
  *     weir --plugin ./step.so plot moons.safetensors -o moons.png */
 #include <weir/models.h>
-#include <weir/transformer.h>
 
 static size_t parameters(const nf_choice *self)
 {
@@ -19,18 +18,12 @@ static size_t parameters(const nf_choice *self)
     return 4;
 }
 
-/* Parameter i of all n features, (n). */
-static ad_var row(ad_var parameters, size_t i)
-{
-    return ad_reshape(ad_slice(parameters, 0, i, i + 1), AD_SHAPE(ad_shape_of(parameters).dim[1]));
-}
-
 static ad_var forward(const nf_choice *self, ad_var z, ad_var p, ad_var *log_derivative)
 {
     (void)log_derivative; /* left to the engine */
-    ad_var line = ad_add(ad_mul(ad_exp(ad_tanh(row(p, 0))), z), row(p, 1));
-    ad_var height = ad_mul_scalar(ad_softplus(row(p, 2)), nf_choice_value(self, "height"));
-    return ad_add(line, ad_mul(height, ad_tanh(ad_sub(z, row(p, 3)))));
+    ad_var line = ad_add(ad_mul(ad_exp(ad_tanh(nf_row(p, 0))), z), nf_row(p, 1));
+    ad_var height = ad_mul_scalar(ad_softplus(nf_row(p, 2)), nf_choice_value(self, "height"));
+    return ad_add(line, ad_mul(height, ad_tanh(ad_sub(z, nf_row(p, 3)))));
 }
 
 static const nf_argument arguments[] = {
