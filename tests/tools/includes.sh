@@ -33,11 +33,12 @@ private_headers() {
     (cd "$1" && find . -mindepth 2 -name '*.h' | sed 's,^\./,,' | LC_ALL=C sort)
 }
 
-# preprocess TARGET FILE INPUT: as the build compiles FILE for TARGET, but INPUT in its place.
+# preprocess TARGET FILE INPUT: as the build compiles FILE for TARGET, but INPUT in its place, and without the system's
+# headers, among which an installed Weir may be.
 preprocess() {
     command=$(ninja -C "$build" -t commands "$1" | grep -m 1 -e " -c [^ ]*$2\$")
     command=$(printf '%s\n' "$command" | sed 's/ -M[QF] [^ ]*//g; s/ -MD//; s/ -o [^ ]* -c [^ ]*$//')
-    (cd "$build" && eval "$command -fdiagnostics-color=never -fsyntax-only -x c" '"$3"')
+    (cd "$build" && eval "$command -nostdinc -fdiagnostics-color=never -fsyntax-only -x c" '"$3"')
 }
 
 # room NAME TARGET FILE own|public ROOM-BELOW …
