@@ -78,18 +78,3 @@ ad_status make_directory(const char *directory, ad_error *error)
     if (mkdir(directory, 0777) == 0 || errno == EEXIST) return AD_OK;
     return ad_error_set(error, AD_ERROR_IO, "cannot create the directory '%s': %s", directory, strerror(errno));
 }
-
-char **column_names(const json_t *record, size_t dim)
-{
-    const json_t *columns = json_object_get(record, "columns");
-    if (json_array_size(columns) != dim) return NULL;
-    char **names = ad_alloc(dim, sizeof *names);
-    for (size_t i = 0; names && i < dim; i++) {
-        /* The record keeps the text; tables take names that they may write to. */
-        names[i] = (char *)json_string_value(json_array_get(columns, i));
-        if (names[i]) continue;
-        ad_free(names);
-        return NULL;
-    }
-    return names;
-}

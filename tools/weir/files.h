@@ -22,7 +22,4 @@ ad_status check_output(const char *output, const char *input, ad_error *error);
 /* Where there is none yet. Its name leaves room for those of files. */
 ad_status make_directory(const char *directory, ad_error *error);
 
-/* The names that the columns of the training data had, dim of them, or NULL; release with ad_free(). */
-char **column_names(const json_t *record, size_t dim);
-
 #endif
