@@ -9,6 +9,7 @@
 static const struct option options[] = {
     {.name = "context",
      .kind = OPTION_TEXT,
+     .file = INPUT_FILE,
      .value = "CONTEXT",
      .help = "of a conditional flow: numbers, as in '0.5,1', or a file whose rows are used in turn"},
     {.name = "rows",
@@ -75,7 +76,7 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     json_t *record;
     nf_flow *flow = load_model(model, &record, error);
     if (!flow) return error->status;
-    ad_status status = check_output(output, model, error);
+    ad_status status = check_output(output, error);
     size_t columns = 0;
     nf_flow *part = flow;
     json_t *of_part = record; /* borrowed */
