@@ -95,12 +95,20 @@ ad_status check_files(const struct arguments *arguments, ad_error *error)
     return AD_OK;
 }
 
+/* The reader of a pipe would take the end of the trial for the end of all, so that a pipe stays open to the end of the
+ * process. */
 ad_status check_output(const char *output, ad_error *error)
 {
+    static nf_file *held;
+    struct stat to;
     nf_file *trial;
     ad_status status = nf_file_create(output, &trial, error);
-    if (!status) nf_file_abort(trial);
-    return status;
+    if (status) return status;
+    if (!held && stat(output, &to) == 0 && S_ISFIFO(to.st_mode))
+        held = trial;
+    else
+        nf_file_abort(trial);
+    return AD_OK;
 }
 
 ad_status make_directory(const char *directory, ad_error *error)
