@@ -21,7 +21,8 @@ ad_status nf_file_read(const char *path, char **data, size_t *bytes, ad_error *e
  * The bytes go to a temporary file in the same directory, which takes the place of the old one when it is complete and
  * on the disk; where the file system can, it has no name until then, and nothing is left of it when the process is
  * killed. A symbolic link is followed, and an old file's permissions are kept. What is not an ordinary file, such
- * as a pipe or /dev/null, is written to directly, and so are the process's open files: /dev/stdout, /dev/fd/3. */
+ * as a pipe or /dev/null, is written to directly, and so are the process's open files: /dev/stdout, /dev/fd/3. A named
+ * pipe that nobody reads from yet is AD_ERROR_IO; nothing waits for a reader. */
 typedef struct nf_file nf_file;
 
 ad_status nf_file_create(const char *path, nf_file **file, ad_error *error);

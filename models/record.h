@@ -24,6 +24,7 @@ typedef struct {
     const char *data;           /* where they came from: a file's name */
     const char *const *columns; /* the names of its features, nf_flow_dim() of them */
     const char *context; /* the columns that were the context: names, or numbers from 1, between commas: "age,dose" */
+    const char *const *context_columns; /* the names of these columns, nf_flow_context_size() of them */
     const nf_fit_report *fit;
     /* Of a target that it was fitted to, by nf_vi(). A target that nf_target_parse() has made is one again when the
      * model is used: samples are then on the scale of its sites. With the report, the means of `draws` (20000) draws of
@@ -40,10 +41,12 @@ typedef struct {
  * its other bytes. NULL on failure: memory is out, the options are no JSON object, or the draws failed. */
 char *nf_record_text(const nf_flow *flow, const nf_record *record, ad_error *error);
 
-/* From a record that nf_load() gave: the names of the flow's features, nf_flow_dim() of them, the pointers and their
- * text in one block; and what the context was. Each is for ad_free(), or NULL where it isn't on record; so is a record
- * that is NULL. AD_ERROR_FORMAT: it isn't a JSON object. */
+/* From a record that nf_load() gave: the names of the flow's features, nf_flow_dim() of them, and of the numbers in its
+ * context, nf_flow_context_size() of them, the pointers and their text in one block; and what the context was. Each is
+ * for ad_free(), or NULL where it isn't on record; so is a record that is NULL. AD_ERROR_FORMAT: it isn't a JSON
+ * object. */
 ad_status nf_record_columns(const char *record, size_t dim, char ***columns, ad_error *error);
+ad_status nf_record_context_columns(const char *record, size_t size, char ***columns, ad_error *error);
 ad_status nf_record_context(const char *record, char **context, ad_error *error);
 
 WEIR_END_DECLARATIONS

@@ -145,6 +145,19 @@ static int link_beside(nf_file *file)
     return errno;
 }
 
+/* Open what is no ordinary file, to be written to directly. A pipe that nobody reads from would keep the caller waiting
+ * for ever, so that opening it doesn't wait; writing does. Returns the descriptor, or -1 with errno. */
+static int open_directly(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+    int flags = fd < 0 ? -1 : fcntl(fd, F_GETFL);
+    if (flags >= 0 && fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) == 0) return fd;
+    int reason = errno;
+    if (fd >= 0) close(fd);
+    errno = reason;
+    return -1;
+}
+
 /* Sets file->fd; on failure it stays -1, with errno. */
 static void open_target(nf_file *file)
 {
@@ -155,8 +168,9 @@ static void open_target(nf_file *file)
         return;
     }
     bool exists = stat(file->path, &old) == 0;
+    if (!exists && errno != ENOENT) return;
     if (exists && !S_ISREG(old.st_mode)) {
-        file->fd = open(file->path, O_WRONLY | O_NOCTTY | O_CLOEXEC);
+        file->fd = open_directly(file->path);
         return;
     }
     errno = follow_links(file->path, file->target);
@@ -180,9 +194,14 @@ ad_status nf_file_create(const char *path, nf_file **created, ad_error *error)
         *created = file;
         return AD_OK;
     }
-    ad_status status = ad_error_set(error, AD_ERROR_IO, "cannot create '%s': %s", path, strerror(errno));
+    int reason = errno;
     ad_free(file);
-    return status;
+    struct stat about;
+    if (reason == ENXIO && stat(path, &about) == 0 && S_ISFIFO(about.st_mode))
+        return ad_error_set(error, AD_ERROR_IO,
+                            "cannot create '%s': nobody reads from this pipe; start its reader first, as in 'cat %s &'",
+                            path, path);
+    return ad_error_set(error, AD_ERROR_IO, "cannot create '%s': %s", path, strerror(reason));
 }
 
 static void write_through(nf_file *file, const char *data, size_t bytes)

@@ -75,8 +75,8 @@ static bool take_shape(struct cursor *c, struct header *header)
         if (header->dimensions < 2) header->dimension[header->dimensions] = size;
         take(c, "L"); /* Python 2 wrote (3L, 2L) */
         if (!take(c, ",")) {
-            header->dimensions++;
-            return take(c, ")");
+            /* A single number in parentheses is no tuple. */
+            return ++header->dimensions > 1 && take(c, ")");
         }
     }
     return true;

@@ -217,6 +217,8 @@ static ad_status fill(json_t **to, const nf_flow *flow, const nf_record *record,
         nf__json_put(to, "history", record->vi ? vi_history(record->vi) : fit_history(record->fit));
     if (options && !record->fit) nf__json_put(to, "options", json_incref(options));
     if (record->columns) nf__json_put(to, "columns", texts_json(record->columns, nf_flow_dim(flow)));
+    if (record->context_columns)
+        nf__json_put(to, "context_columns", texts_json(record->context_columns, nf_flow_context_size(flow)));
     if (record->context) nf__json_put(to, "context", nf__json_text(record->context));
     return status;
 }
@@ -270,16 +272,27 @@ static bool are_texts(const json_t *array)
     return true;
 }
 
-ad_status nf_record_columns(const char *record, size_t dim, char ***columns, ad_error *error)
+/* `count` texts at this key. */
+static ad_status read_names(const char *record, const char *key, size_t count, char ***names, ad_error *error)
 {
     json_t *json;
-    *columns = NULL;
+    *names = NULL;
     ad_status status = parse(record, &json, error);
-    const json_t *array = json_object_get(json, "columns");
-    if (!status && json_array_size(array) == dim && dim > 0 && are_texts(array) && !(*columns = names_of(array)))
+    const json_t *array = json_object_get(json, key);
+    if (!status && json_array_size(array) == count && count > 0 && are_texts(array) && !(*names = names_of(array)))
         status = ad_error_set(error, AD_ERROR_MEMORY, "out of memory for names of columns");
     json_decref(json);
     return status;
+}
+
+ad_status nf_record_columns(const char *record, size_t dim, char ***columns, ad_error *error)
+{
+    return read_names(record, "columns", dim, columns, error);
+}
+
+ad_status nf_record_context_columns(const char *record, size_t size, char ***columns, ad_error *error)
+{
+    return read_names(record, "context_columns", size, columns, error);
 }
 
 ad_status nf_record_context(const char *record, char **context, ad_error *error)

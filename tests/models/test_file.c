@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -145,9 +146,25 @@ START_TEST(file_through_links)
     ck_assert_int_eq(mode_of(second.text) & S_IFMT, S_IFLNK);
     ck_assert_int_eq(scratch_files(false), 3);
 
+    /* More links in all than the system follows, though fewer in each part of the path: what is written there could
+     * not be read again. */
+    char from[32], to[32];
+    for (int i = 0; i < 25; i++) {
+        snprintf(from, sizeof from, "directory%d", i);
+        snprintf(to, sizeof to, i ? "directory%d" : ".", i - 1);
+        ck_assert_int_eq(symlink(to, scratch_path(from).text), 0);
+        snprintf(from, sizeof from, "file%d", i);
+        snprintf(to, sizeof to, i ? "file%d" : "end", i - 1);
+        ck_assert_int_eq(symlink(to, scratch_path(from).text), 0);
+    }
+    nf_file *file;
+    write_text(scratch_path("directory9/file9").text, "few links");
+    assert_content(scratch_path("end").text, "few links");
+    ck_assert_int_eq(nf_file_create(scratch_path("directory24/file24").text, &file, &error), AD_ERROR_IO);
+    assert_message("symbolic links");
+
     file_path loop = scratch_path("loop");
     ck_assert_int_eq(symlink("loop", loop.text), 0);
-    nf_file *file;
     ck_assert_int_eq(nf_file_create(loop.text, &file, &error), AD_ERROR_IO);
     ck_assert_ptr_null(file);
     assert_message("symbolic links");
@@ -192,7 +209,34 @@ START_TEST(file_to_devices)
     ck_assert_int_eq(mode_of(fifo.text) & S_IFMT, S_IFIFO);
     ck_assert_int_eq(read(reader, got, sizeof got), 7);
     ck_assert_str_eq(got, "through");
+    ck_assert_int_eq(scratch_files(false), files);
+
+    /* More than the pipe holds: a write waits for the reader, which comes late. */
+    enum { MANY = 1 << 20 };
+    static char zeros[MANY];
+    pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        file = create(fifo.text);
+        nf_file_write(file, zeros, sizeof zeros);
+        _exit(nf_file_commit(file, &error) == AD_OK ? 0 : 1);
+    }
+    size_t total = 0;
+    while (total < MANY) {
+        ssize_t part = read(reader, zeros, 1000);
+        if (part > 0)
+            total += (size_t)part;
+        else
+            poll(NULL, 0, 1);
+    }
+    int state;
+    ck_assert_int_eq(waitpid(child, &state, 0), child);
+    ck_assert(WIFEXITED(state) && WEXITSTATUS(state) == 0);
     close(reader);
+
+    ck_assert_int_eq(nf_file_create(fifo.text, &file, &error), AD_ERROR_IO);
+    ck_assert_ptr_null(file);
+    assert_message("nobody reads from this pipe; start its reader first");
     ck_assert_int_eq(scratch_files(false), files);
 }
 END_TEST

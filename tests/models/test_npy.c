@@ -126,8 +126,10 @@ START_TEST(npy_headers)
         "{",
         "{}",
         "{'descr':'<f8','fortran_order':False}",
-        "{'descr':'<f8','fortran_order':False,'shape':(2)",
-        "{'descr':'<f8','fortran_order':False,'shape':(2}",
+        "{'descr':'<f8','fortran_order':False,'shape':(2,)",
+        "{'descr':'<f8','fortran_order':False,'shape':(2)}", /* no tuple */
+        "{'descr':'<f8','fortran_order':False,'shape':(2L)}",
+        "{'descr':'<f8','fortran_order':False,'shape':(2,}",
         "{'descr':'<f8','fortran_order':False,'shape':(-2,)}",
         "{'descr':'<f8','fortran_order':False,'shape':(,2)}",
         "{'descr':'<f8','fortran_order':False,'shape':(18446744073709551618,)}",

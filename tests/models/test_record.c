@@ -10,7 +10,7 @@
 
 /* ---- Models to tell of ----------------------------------------------------------------------------------------- */
 
-static const char *const names[] = {"girth", "größe, \"m\""};
+static const char *const names[] = {"girth", "größe, \"m\""}, *const context_names[] = {"age", "dose"};
 enum { ROWS = 40 };
 
 /* Fitted to rows with a context of two numbers. */
@@ -35,8 +35,12 @@ static nf_flow *inferred(const nf_target *target, nf_vi_report *report)
 
 static nf_record fit_record(const nf_fit_report *report)
 {
-    return (nf_record){
-        .data = "trees.csv", .columns = names, .context = "age,dose", .fit = report, .options = "{\"epochs\": 3}"};
+    return (nf_record){.data = "trees.csv",
+                       .columns = names,
+                       .context = "age,dose",
+                       .context_columns = context_names,
+                       .fit = report,
+                       .options = "{\"epochs\": 3}"};
 }
 
 static char *text_of(const nf_flow *flow, nf_record record)
@@ -83,7 +87,7 @@ START_TEST(of_a_fit)
     nf_flow *flow = fitted(&report);
     json_t *json = json_of(flow, fit_record(&report));
     assert_keys(json, "weir data rows train_rows val_rows outcome epochs steps best_epoch train_nll val_nll seconds "
-                      "options history columns context ");
+                      "options history columns context_columns context ");
     ck_assert_str_eq(json_string_value(json_object_get(json, "weir")), WEIR_VERSION);
     ck_assert_str_eq(json_string_value(json_object_get(json, "data")), "trees.csv");
     ck_assert_str_eq(json_string_value(json_object_get(json, "outcome")), "finished");
@@ -150,14 +154,17 @@ START_TEST(names_come_back)
     nf_fit_report report;
     nf_flow *flow = fitted(&report);
     file_path path = scratch_path("trees.safetensors");
-    char *record = text_of(flow, fit_record(&report)), *back, **columns, *context;
+    char *record = text_of(flow, fit_record(&report)), *back, **columns, **conditions, *context;
     ASSERT_OK(nf_save(flow, record, path.text, &error));
     nf_flow *loaded = nf_load(path.text, &back, &error);
     ck_assert_str_eq(back, record);
     ASSERT_OK(nf_record_columns(back, nf_flow_dim(loaded), &columns, &error));
+    ASSERT_OK(nf_record_context_columns(back, nf_flow_context_size(loaded), &conditions, &error));
     ASSERT_OK(nf_record_context(back, &context, &error));
     for (int i = 0; i < 2; i++) ck_assert_str_eq(columns[i], names[i]);
+    for (int i = 0; i < 2; i++) ck_assert_str_eq(conditions[i], context_names[i]);
     ck_assert_str_eq(context, "age,dose");
+    ad_free(conditions);
     ad_free(context);
     ad_free(columns);
     /* of another number of features there are none */
@@ -175,8 +182,10 @@ START_TEST(what_is_not_on_record)
 {
     static const char *const records[] = {NULL, "{}", "{\"columns\": [1, 2], \"context\": 3}", "{\"columns\": {}}"};
     for (size_t i = 0; i < COUNT(records); i++) {
-        char **columns, *context;
+        char **columns, **conditions, *context;
         ASSERT_OK(nf_record_columns(records[i], 2, &columns, &error));
+        ASSERT_OK(nf_record_context_columns(records[i], 2, &conditions, &error));
+        ck_assert_ptr_null(conditions);
         ASSERT_OK(nf_record_context(records[i], &context, &error));
         ck_assert_ptr_null(columns);
         ck_assert_ptr_null(context);
@@ -208,7 +217,7 @@ START_TEST(the_command_reads_it)
     told_by_command(words, text, sizeof text);
     slurp(csv.text, text, sizeof text);
     ck_assert_msg(strncmp(text, "girth,\"größe, \"\"m\"\"\"\n", 22) == 0, "%s", text);
-    const char points[] = "dose,girth,height,age\n1,2,3,4\n";
+    const char points[] = "dose,\"größe, \"\"m\"\"\",girth,age\n1,3,2,4\n"; /* in whatever order */
     file_path data = scratch_write("points.csv", points, sizeof points - 1);
     snprintf(words, sizeof words, "logprob %s %s", path.text, data.text);
     told_by_command(words, text, sizeof text);

@@ -127,18 +127,41 @@ START_TEST(unwritable_output)
 }
 END_TEST
 
+/* By whatever way it is reached: nothing is read, and nothing is written. */
+static void assert_output_refused(const char *const words[], const char *input)
+{
+    char before[1 << 16], after[1 << 16];
+    size_t bytes = slurp(scratch_path(input).text, before, sizeof before);
+    ck_assert_msg(run_words(words) == 2, "weir %s: %s", words[1], complaint);
+    ck_assert_str_eq(output, "");
+    assert_contains(complaint, "is the input");
+    assert_contains(complaint, "give another name");
+    ck_assert_uint_eq(slurp(scratch_path(input).text, after, sizeof after), bytes);
+    ck_assert_mem_eq(before, after, bytes);
+}
+
 START_TEST(output_is_input)
 {
     make_model();
-    write_text("points.csv", "0,1\n");
-    char before[1 << 14], after[1 << 14];
-    slurp(scratch_path("moons.npy").text, before, sizeof before);
-    ck_assert_int_eq(RUN("fit", "moons.npy", "-o", "./moons.npy"), 2);
-    assert_contains(complaint, "is the input");
-    ck_assert_int_eq(RUN("logprob", "moons.safetensors", "points.csv", "-o", "points.csv"), 2);
-    assert_contains(complaint, "is the input");
-    size_t bytes = slurp(scratch_path("moons.npy").text, after, sizeof after);
-    ck_assert_mem_eq(before, after, bytes);
+    write_text("points.csv", "x,y\n0,1\n");
+    write_text("c.csv", "a,b,c\n1,2,3\n4,5,7\n6,1,2\n");
+    SUCCEED("fit", "c.csv", "--context", "c", "--flow", "loc", "--epochs", "1", "-o", "c.safetensors");
+    write_text("context.csv", "c\n3\n");
+    ck_assert_int_eq(symlink("points.csv", scratch_path("soft.csv").text), 0);
+    ck_assert_int_eq(link(scratch_path("points.csv").text, scratch_path("hard.csv").text), 0);
+    assert_output_refused(WORDS("fit", "moons.npy", "-o", "./moons.npy"), "moons.npy");
+    assert_output_refused(WORDS("logprob", "moons.safetensors", "points.csv", "-o", "points.csv"), "points.csv");
+    assert_output_refused(WORDS("logprob", "moons.safetensors", "points.csv", "-o", "soft.csv"), "points.csv");
+    assert_output_refused(WORDS("logprob", "moons.safetensors", "soft.csv", "-o", "hard.csv"), "points.csv");
+    assert_output_refused(WORDS("logprob", "moons.safetensors", "points.csv", "-o", "moons.safetensors"),
+                          "moons.safetensors");
+    assert_output_refused(WORDS("sample", "c.safetensors", "--context", "context.csv", "-o", "context.csv"),
+                          "context.csv");
+    assert_output_refused(WORDS("sample", "c.safetensors", "--context", "3", "-o", "c.safetensors"), "c.safetensors");
+    assert_output_refused(WORDS("plot", "moons.safetensors", "--data", "points.csv", "-o", "points.csv"), "points.csv");
+    assert_output_refused(WORDS("nuts", "pot1", "--flow", "moons.safetensors", "-o", "moons.safetensors"),
+                          "moons.safetensors");
+    SUCCEED("sample", "c.safetensors", "--context", "context.csv", "-n", "3", "-o", "draws.csv");
 }
 END_TEST
 

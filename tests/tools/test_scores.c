@@ -2,6 +2,7 @@
 #include "tools/command.h"
 
 #include <math.h>
+#include <sys/stat.h>
 
 START_TEST(from_data_to_scores)
 {
@@ -198,6 +199,26 @@ START_TEST(standard_input_and_output)
 }
 END_TEST
 
+/* The reader sees the numbers, and not an end before. */
+START_TEST(named_pipes)
+{
+    char piped[4096], direct[4096];
+    make_model();
+    SUCCEED("sample", "moons.safetensors", "-n", "20", "-o", "direct.csv");
+    ck_assert_int_eq(mkfifo(scratch_path("pipe.csv").text, 0600), 0);
+    ck_assert_int_eq(RUN("sample", "moons.safetensors", "-n", "20", "-o", "pipe.csv"), 1);
+    assert_contains(complaint, "nobody reads from this pipe; start its reader first");
+    /* A reader opens the pipe at some time, and the command succeeds from then on. */
+    ck_assert_int_eq(shell("cat pipe.csv >piped.csv & "
+                           "n=0; until weir sample moons.safetensors -n 20 -o pipe.csv; do n=$((n + 1)); "
+                           "[ $n -lt 1000 ] || exit 1; done; wait"),
+                     0);
+    slurp(scratch_path("piped.csv").text, piped, sizeof piped);
+    slurp(scratch_path("direct.csv").text, direct, sizeof direct);
+    ck_assert_str_eq(piped, direct);
+}
+END_TEST
+
 START_TEST(full_standard_output)
 {
     int state = system("\"" WEIR_COMMAND "\" --help >/dev/full 2>/dev/null");
@@ -217,6 +238,7 @@ Suite *scores_suite(void)
     tcase_add_test(tests, check_tells_all);
     tcase_add_test(tests, numbers_to_standard_output);
     tcase_add_test(tests, standard_input_and_output);
+    tcase_add_test(tests, named_pipes);
     tcase_add_test(tests, full_standard_output);
     return suite;
 }

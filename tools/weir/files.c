@@ -59,16 +59,56 @@ json_t *make_record(const nf_flow *flow, nf_record record, const json_t *options
     return json;
 }
 
-ad_status check_output(const char *output, const char *input, ad_error *error)
+enum { MOST_FILES = MOST_POSITIONALS + MOST_OPTIONS };
+
+/* Those that the command line names in this role. */
+static size_t files_of(const struct arguments *arguments, enum file_role role, const char *files[MOST_FILES])
+{
+    const struct command *command = arguments->command;
+    const struct option *option;
+    size_t count = 0;
+    for (size_t i = 0; i < MOST_POSITIONALS; i++)
+        if (command->positionals[i].file == role && arguments->positionals[i])
+            files[count++] = arguments->positionals[i];
+    for (size_t i = 0; (option = command_option(command, i)); i++)
+        if (option->file == role && arguments->values[i].text) files[count++] = arguments->values[i].text;
+    return count;
+}
+
+/* A terminal or a pipe may well be both. */
+static bool are_one_file(const char *input, const char *output)
 {
     struct stat from, to;
-    bool both = input && stat(input, &from) == 0 && stat(output, &to) == 0;
-    if (both && S_ISREG(to.st_mode) && from.st_dev == to.st_dev && from.st_ino == to.st_ino)
-        return ad_error_set(error, AD_ERROR_ARGUMENT, "output '%s' is the input file; give another name", output);
+    return stat(input, &from) == 0 && stat(output, &to) == 0 && S_ISREG(to.st_mode) && from.st_dev == to.st_dev &&
+           from.st_ino == to.st_ino;
+}
+
+ad_status check_files(const struct arguments *arguments, ad_error *error)
+{
+    const char *inputs[MOST_FILES], *outputs[MOST_FILES];
+    size_t n_inputs = files_of(arguments, INPUT_FILE, inputs), n_outputs = files_of(arguments, OUTPUT_FILE, outputs);
+    for (size_t o = 0; o < n_outputs; o++)
+        for (size_t i = 0; i < n_inputs; i++)
+            if (are_one_file(inputs[i], outputs[o]))
+                return ad_error_set(error, AD_ERROR_ARGUMENT, "output '%s' is the input '%s'; give another name",
+                                    outputs[o], inputs[i]);
+    return AD_OK;
+}
+
+/* The reader of a pipe would take the end of the trial for the end of all, so that a pipe stays open to the end of the
+ * process. */
+ad_status check_output(const char *output, ad_error *error)
+{
+    static nf_file *held;
+    struct stat to;
     nf_file *trial;
     ad_status status = nf_file_create(output, &trial, error);
-    if (!status) nf_file_abort(trial);
-    return status;
+    if (status) return status;
+    if (!held && stat(output, &to) == 0 && S_ISFIFO(to.st_mode))
+        held = trial;
+    else
+        nf_file_abort(trial);
+    return AD_OK;
 }
 
 ad_status make_directory(const char *directory, ad_error *error)
@@ -77,19 +117,4 @@ ad_status make_directory(const char *directory, ad_error *error)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "the directory's name is too long");
     if (mkdir(directory, 0777) == 0 || errno == EEXIST) return AD_OK;
     return ad_error_set(error, AD_ERROR_IO, "cannot create the directory '%s': %s", directory, strerror(errno));
-}
-
-char **column_names(const json_t *record, size_t dim)
-{
-    const json_t *columns = json_object_get(record, "columns");
-    if (json_array_size(columns) != dim) return NULL;
-    char **names = ad_alloc(dim, sizeof *names);
-    for (size_t i = 0; names && i < dim; i++) {
-        /* The record keeps the text; tables take names that they may write to. */
-        names[i] = (char *)json_string_value(json_array_get(columns, i));
-        if (names[i]) continue;
-        ad_free(names);
-        return NULL;
-    }
-    return names;
 }

@@ -2,6 +2,8 @@
 #ifndef WEIR_COMMAND_FILES_H
 #define WEIR_COMMAND_FILES_H
 
+#include "command.h"
+
 #include <weir/models.h>
 
 #include <jansson.h>
@@ -16,13 +18,12 @@ ad_status save_model(const nf_flow *flow, json_t *record, const char *path, ad_e
 /* The record of a flow: nf_record_text() as JSON, with the options (NULL: none) in it. NULL on failure. */
 json_t *make_record(const nf_flow *flow, nf_record record, const json_t *options, ad_error *error);
 
-/* Can output be written, and is it another file than input (may be NULL)? */
-ad_status check_output(const char *output, const char *input, ad_error *error);
+/* Is each output that the command line names another file than each input? */
+ad_status check_files(const struct arguments *arguments, ad_error *error);
+/* Can output be written? */
+ad_status check_output(const char *output, ad_error *error);
 
 /* Where there is none yet. Its name leaves room for those of files. */
 ad_status make_directory(const char *directory, ad_error *error);
-
-/* The names that the columns of the training data had, dim of them, or NULL; release with ad_free(). */
-char **column_names(const json_t *record, size_t dim);
 
 #endif

@@ -1,5 +1,6 @@
 /* The weir command: finds the command that is asked for, runs it, prints what it tells. */
 #include "command.h"
+#include "files.h"
 #include "interrupt.h"
 #include "plugins.h"
 #include "report.h"
@@ -115,6 +116,7 @@ static int run_command(const struct command *command, int count, char **words)
         return finish(0);
     }
     json_t *result = json_object();
+    if (!status) status = check_files(&arguments, &error);
     if (!status) status = command->run(&arguments, result, &error);
     if (json_object_size(result) > 0) {
         /* Where standard output takes the numbers, the report goes beside. */

@@ -203,7 +203,10 @@ ad_status train(const struct arguments *arguments, const char *data_name, const 
         ad_free(report.history);
         return status;
     }
-    const nf_record told = {.data = data_name, .columns = (const char *const *)data->names, .fit = &report};
+    const nf_record told = {.data = data_name,
+                            .columns = (const char *const *)data->names,
+                            .context_columns = context ? (const char *const *)context->names : NULL,
+                            .fit = &report};
     json_t *options = options_json(arguments, training_options);
     ad_error untold;
     json_t *record = make_record(flow, told, options, &untold);

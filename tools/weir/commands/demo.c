@@ -43,7 +43,7 @@ static ad_status make_paths(const char *directory, struct paths *paths, ad_error
     snprintf(paths->model, PATH_MAX, "%s/moons.safetensors", directory);
     snprintf(paths->samples, PATH_MAX, "%s/samples.npy", directory);
     snprintf(paths->picture, PATH_MAX, "%s/density.png", directory);
-    return check_output(paths->model, NULL, error);
+    return check_output(paths->model, error);
 }
 
 /* Into the record, and so into the model file: the score on rows that the training never saw. */

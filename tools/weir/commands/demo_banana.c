@@ -145,8 +145,7 @@ static ad_status run(const struct arguments *given, json_t *result, ad_error *er
     char path[PATH_MAX], model[PATH_MAX];
     path_of(&w, DATA, path);
     path_of(&w, MODEL, model);
-    if (make_directory(option_text(arguments, "output"), error) || check_output(model, NULL, error))
-        return error->status;
+    if (make_directory(option_text(arguments, "output"), error) || check_output(model, error)) return error->status;
     if (draw_banana(option_count(arguments, "rows"), target.seed, &data, error)) return error->status;
     ad_status status = nf_table_write(path, &data, error);
     if (!status) status = train(arguments, path, &data, NULL, &trained, error);

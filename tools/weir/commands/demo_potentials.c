@@ -161,7 +161,7 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     char picture[PATH_MAX];
     if (make_directory(directory, error)) return error->status;
     snprintf(picture, sizeof picture, "%s/potentials.png", directory);
-    if (check_output(picture, NULL, error)) return error->status;
+    if (check_output(picture, error)) return error->status;
     struct work w = {.arguments = arguments, .fits = json_array()};
     json_object_set_new(result, "fits", w.fits);
     w.pool = ad_pool_new((int)option_count(arguments, "threads"), error);

@@ -26,7 +26,7 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     struct trained trained = {0};
     struct context context = {0};
     const char *columns = option_text(arguments, "context");
-    ad_status status = check_output(output, input, error);
+    ad_status status = check_output(output, error);
     if (!status) status = context_take(columns, input, &data, &context, error);
     if (!status) status = train(arguments, input, &data, columns ? &context : NULL, &trained, error);
     nf_table_free(&data);

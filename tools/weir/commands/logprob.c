@@ -54,8 +54,7 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     ad_status status =
         context_read_points(input, option_text(arguments, "context"), flow, record, model, &points, &context, error);
     if (!status) {
-        if (output) status = check_output(output, input, error);
-        if (!status && output) status = check_output(output, model, error);
+        if (output) status = check_output(output, error);
         if (!status) status = evaluate(arguments, flow, &points, context.values, &nll, &standard_error, error);
         if (!status) {
             json_object_set_new(result, "model", report_text(model));

@@ -170,7 +170,7 @@ static ad_status tell(const struct arguments *arguments, const nf_target *target
 static ad_status run(const struct arguments *arguments, json_t *result, ad_error *error)
 {
     const char *output = option_text(arguments, "output"), *model = option_text(arguments, "flow");
-    if (output && (nf_table_check_path(output, error) || check_output(output, model, error))) return error->status;
+    if (output && (nf_table_check_path(output, error) || check_output(output, error))) return error->status;
     nf_target *target = nf_target_parse(arguments->positionals[0], error);
     if (!target) return error->status;
     json_t *record = NULL;

@@ -116,7 +116,7 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     if (!flow) return error->status;
     nf_table data = {0};
     ad_status status = input ? read_points(input, flow, record, model, &data, error) : AD_OK;
-    if (!status) status = check_output(output, model, error);
+    if (!status) status = check_output(output, error);
     struct picture picture = {
         .flow = flow, .record = record, .data = input ? &data : NULL, .context = option_text(arguments, "context")};
     if (!status && option_flag(arguments, "steps"))

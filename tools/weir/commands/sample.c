@@ -1,5 +1,6 @@
 /* weir sample: draw from a trained flow. */
 #include "command.h"
+#include "columns.h"
 #include "context.h"
 #include "files.h"
 #include "inference.h"
@@ -8,6 +9,7 @@
 static const struct option options[] = {
     {.name = "context",
      .kind = OPTION_TEXT,
+     .file = INPUT_FILE,
      .value = "CONTEXT",
      .help = "of a conditional flow: numbers, as in '0.5,1', or a file whose rows are used in turn"},
     {.name = "rows",
@@ -51,23 +53,15 @@ static ad_status cut(const struct arguments *arguments, nf_flow **flow, json_t *
 }
 
 /* Names and numbers as the training data had them, or the target. */
-static ad_status draw(const struct arguments *arguments, nf_flow *flow, json_t *record, size_t *columns,
-                      ad_error *error)
+static ad_status draw(const struct arguments *arguments, nf_flow *flow, json_t *record, const struct context *context,
+                      size_t *columns, ad_error *error)
 {
     ad_pool *pool = ad_pool_new((int)option_count(arguments, "threads"), error);
     if (!pool) return error->status;
     nf_table table;
-    struct context context;
-    size_t rows = option_count(arguments, "rows");
-    ad_status status =
-        context_read(option_text(arguments, "context"), nf_flow_context_size(flow), rows, &context, error);
-    if (status) {
-        ad_pool_free(pool);
-        return status;
-    }
-    status = draw_samples(flow, context.values, record, rows, option_count(arguments, "seed"), &table, pool, error);
-    context_free(&context);
-    table.names = column_names(record, table.columns);
+    ad_status status = draw_samples(flow, context->values, record, option_count(arguments, "rows"),
+                                    option_count(arguments, "seed"), &table, pool, error);
+    table.names = feature_names(record, table.columns);
     if (!status) status = nf_table_write(option_text(arguments, "output"), &table, error);
     *columns = table.columns;
     ad_free(table.values);
@@ -82,12 +76,17 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     json_t *record;
     nf_flow *flow = load_model(model, &record, error);
     if (!flow) return error->status;
-    ad_status status = check_output(output, model, error);
+    ad_status status = check_output(output, error);
     size_t columns = 0;
     nf_flow *part = flow;
     json_t *of_part = record; /* borrowed */
     if (!status) status = cut(arguments, &part, &of_part, error);
-    if (!status) status = draw(arguments, part, of_part, &columns, error);
+    struct context context = {0};
+    if (!status)
+        status = context_read(option_text(arguments, "context"), part, record, model, option_count(arguments, "rows"),
+                              &context, error);
+    if (!status) status = draw(arguments, part, of_part, &context, &columns, error);
+    context_free(&context);
     if (part != flow) nf_flow_free(part);
     if (!status) {
         json_object_set_new(result, "model", report_text(model));

@@ -201,7 +201,7 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     nf_flow *flow = nf_flow_parse(option_text(arguments, "flow"), nf_target_dim(target), 0,
                                   (ad_dtype)option_choice(arguments, "dtype"), option_count(arguments, "seed"), error);
     ad_status status = flow ? AD_OK : error->status;
-    if (!status && output) status = check_output(output, NULL, error);
+    if (!status && output) status = check_output(output, error);
     if (!status) status = fit(arguments, target, flow, result, error);
     nf_flow_free(flow);
     nf_target_free(target);

@@ -1,5 +1,6 @@
 /* The picture of a trained flow, as a gnuplot script. */
 #include "pictures/picture.h"
+#include "columns.h"
 #include "context.h"
 #include "files.h"
 #include "pictures/gnuplot.h"
@@ -231,7 +232,7 @@ ad_status picture_draw(const struct picture *picture, const char *path, ad_error
     if (!script) return error->status;
     bool plane = picture->samples->columns == 2;
     panels_begin(script, path, PICTURE_WIDTH, picture->samples->columns > 2 ? CORNER_HEIGHT : PICTURE_HEIGHT);
-    char **names = column_names(picture->record, picture->samples->columns);
+    char **names = feature_names(picture->record, picture->samples->columns);
     char *formula = nf_flow_formula(picture->flow, false), title[512];
     const char *given = json_string_value(json_object_get(picture->record, "context"));
     int length = snprintf(title, sizeof title, "%.300s", formula ? formula : "");

@@ -1,0 +1,94 @@
+/* Columns by their names. */
+#include "columns.h"
+
+#include <string.h>
+
+static char **names_of(const json_t *array, size_t count)
+{
+    if (count == 0 || json_array_size(array) != count) return NULL;
+    char **names = ad_alloc(count, sizeof *names);
+    for (size_t i = 0; names && i < count; i++) {
+        /* The record keeps the text; tables take names that they may write to. */
+        names[i] = (char *)json_string_value(json_array_get(array, i));
+        if (names[i]) continue;
+        ad_free(names);
+        return NULL;
+    }
+    return names;
+}
+
+char **feature_names(const json_t *record, size_t count)
+{
+    return names_of(json_object_get(record, "columns"), count);
+}
+
+char **context_names(const json_t *record, size_t count)
+{
+    return names_of(json_object_get(record, "context_columns"), count);
+}
+
+/* ---- What doesn't match ---------------------------------------------------------------------------------------- */
+
+/* Names in a message: as many as there is room for, and how many more there are. */
+struct list {
+    char text[320];
+    size_t filled, more;
+};
+
+static void list_add(struct list *list, const char *name)
+{
+    enum { MORE = 32 }; /* bytes for " and 123 more" */
+    size_t length = strlen(name), room = sizeof list->text - MORE;
+    if (list->more > 0 || list->filled + length + 4 > room) {
+        list->more++;
+        return;
+    }
+    char *to = list->text + list->filled;
+    list->filled += (size_t)snprintf(to, sizeof list->text - list->filled, "%s'%s'", list->filled ? ", " : "", name);
+    for (; *to; to++)
+        if ((unsigned char)*to < ' ' || *to == 0x7f) *to = '?'; /* a message is one line */
+}
+
+static const char *list_end(struct list *list)
+{
+    if (list->filled == 0 && list->more == 0) return "none";
+    if (list->more > 0)
+        snprintf(list->text + list->filled, sizeof list->text - list->filled, "%s%zu more", list->filled ? " and " : "",
+                 list->more);
+    return list->text;
+}
+
+static ad_status mismatch(const nf_table *table, const char *path, const char *model, char *const *names, size_t count,
+                          const bool *taken, const size_t *order, ad_error *error)
+{
+    struct list missing = {.filled = 0}, unknown = {.filled = 0};
+    for (size_t i = 0; i < count; i++)
+        if (order[i] == table->columns) list_add(&missing, names[i]);
+    for (size_t c = 0; c < table->columns; c++)
+        if (!taken[c]) list_add(&unknown, table->names[c]);
+    return ad_error_set(
+        error, AD_ERROR_FORMAT,
+        "%s hasn't the columns that %s was trained on; missing: %s; unknown: %s; name them as there, or "
+        "leave out all names to give them in the order of the training",
+        path, model, list_end(&missing), list_end(&unknown));
+}
+
+ad_status columns_match(const nf_table *table, const char *path, const char *model, char *const *names, size_t count,
+                        bool *taken, size_t *order, ad_error *error)
+{
+    size_t columns = table->columns, first = 0, found = 0;
+    for (size_t i = 0; i < count; i++) {
+        /* In the same order as the names, each is the first that is left. Of several columns of one name the first is
+         * the first, too. */
+        while (first < columns && taken[first]) first++;
+        size_t c = first;
+        while (c < columns && (taken[c] || strcmp(table->names[c], names[i]) != 0)) c++;
+        order[i] = c;
+        if (c == columns) continue;
+        taken[c] = true;
+        found++;
+    }
+    bool left = false;
+    for (size_t c = 0; c < columns; c++) left |= !taken[c];
+    return found == count && !left ? AD_OK : mismatch(table, path, model, names, count, taken, order, error);
+}
