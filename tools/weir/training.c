@@ -178,9 +178,7 @@ static ad_status fit_flow(const struct arguments *arguments, nf_flow *flow, cons
         .interrupted = on_step,
         .context = &progress,
     };
-    interrupt_catch();
     ad_status status = nf_fit(flow, data->values, data->rows, &options, report, error);
-    interrupt_release();
     progress_end(&progress);
     ad_pool_free(pool);
     if (!status && report->outcome == NF_STOPPED_BY_CALLER)

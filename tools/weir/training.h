@@ -16,7 +16,8 @@ struct trained {
 };
 
 /* context: of each row of the data; NULL for a flow without. Train as the options say, with progress on stderr. Ctrl-C
- * and a divergence are errors that leave something trained; where trained->flow is NULL nothing is. */
+ * and a divergence are errors that leave something trained; where trained->flow is NULL nothing is. Call it between
+ * interrupt_catch() and interrupt_release(), and save in between too. */
 ad_status train(const struct arguments *arguments, const char *data_name, const nf_table *data,
                 const struct context *context, struct trained *trained, ad_error *error);
 void trained_free(struct trained *trained);

@@ -1,5 +1,6 @@
 /* weir fit: train a flow on the rows of a file. */
 #include "files.h"
+#include "interrupt.h"
 #include "report.h"
 #include "training.h"
 
@@ -28,6 +29,7 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     const char *columns = option_text(arguments, "context");
     ad_status status = check_output(output, input, error);
     if (!status) status = context_take(columns, input, &data, &context, error);
+    interrupt_catch();
     if (!status) status = train(arguments, input, &data, columns ? &context : NULL, &trained, error);
     nf_table_free(&data);
     context_free(&context);
@@ -37,6 +39,7 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
         json_object_update(result, trained.result);
         json_object_set_new(result, "output", report_text(output));
     }
+    interrupt_release();
     trained_free(&trained);
     return status;
 }
