@@ -1,12 +1,13 @@
 /* Signals at the worst moments: nothing that took long to come by is lost. A model larger than what a pipe holds goes
  * to a pipe that nobody empties, so that saving waits for the signals that are to come meanwhile. */
+#include <weir/models.h>
 #include "tools/command.h"
 
 #include <pty.h>
 
 /* The command's state at its end. `before` (0: none) is sent in the training, `meanwhile`, twice, while the model is
- * saved to standard output; what came there is in model.safetensors. */
-static int signal_twice(const char *const words[], int before, int meanwhile)
+ * saved to standard output; what came there is in the file of this name. */
+static int signal_twice(const char *const words[], int before, int meanwhile, const char *name)
 {
     static char content[1 << 20];
     int ends[2], terminal, state;
@@ -38,18 +39,18 @@ static int signal_twice(const char *const words[], int before, int meanwhile)
     complaint[told] = '\0';
     close(terminal);
     ck_assert_int_eq(waitpid(child, &state, 0), child);
-    scratch_write("model.safetensors", content, filled);
+    scratch_write(name, content, filled);
     return state;
 }
 
 static void assert_kept(const char *const words[], int before, int meanwhile)
 {
-    int state = signal_twice(words, before, meanwhile);
+    int state = signal_twice(words, before, meanwhile, "m.safetensors");
     ck_assert_msg(WIFEXITED(state), "killed by signal %d", WTERMSIG(state));
     ck_assert_msg(WEXITSTATUS(state) == (before ? 128 + before : 0), "exit status %d: %s", WEXITSTATUS(state),
                   complaint);
     if (before) assert_contains(complaint, "are in '/dev/stdout'");
-    SUCCEED("info", "model.safetensors");
+    SUCCEED("info", "m.safetensors");
 }
 
 #define FIT(epochs) WORDS("fit", "moons.npy", "--flow", "maf(256,256)", "--epochs", epochs, "-o", "-")
@@ -65,11 +66,33 @@ START_TEST(a_fit_is_saved)
 }
 END_TEST
 
+#define VI(iters) WORDS("vi", "pot1", "--flow", "maf(256,256)", "--mc", "2", "--iters", iters, "-o", "-")
+
+START_TEST(an_inference_is_saved)
+{
+    const int before = moments[_i][0];
+    assert_kept(before ? VI("1000000000") : VI("1"), before, moments[_i][1]);
+}
+END_TEST
+
+START_TEST(draws_are_written)
+{
+    int state = signal_twice(WORDS("nuts", "gaussian", "--chains", "1", "--tune", "10", "-n", "5000", "-o", "-"), 0,
+                             SIGTERM, "draws.csv");
+    ck_assert_msg(WIFEXITED(state), "killed by signal %d", WTERMSIG(state));
+    ck_assert_int_eq(WEXITSTATUS(state), 0);
+    nf_table draws;
+    ck_assert_int_eq(nf_table_read(scratch_path("draws.csv").text, &draws, NULL), AD_OK);
+    ck_assert_uint_eq(draws.rows, 5000);
+    nf_table_free(&draws);
+}
+END_TEST
+
 /* Typed twice, ctrl-C ends it: the pipe may never be emptied. */
 START_TEST(a_second_ctrl_c_ends_the_saving)
 {
     SUCCEED("data", "moons", "-n", "200", "-o", "moons.npy");
-    int state = signal_twice(FIT("1000000"), SIGINT, SIGINT);
+    int state = signal_twice(FIT("1000000"), SIGINT, SIGINT, "m.safetensors");
     ck_assert(WIFSIGNALED(state));
     ck_assert_int_eq(WTERMSIG(state), SIGINT);
 }
@@ -80,6 +103,8 @@ Suite *signals_suite(void)
     TCase *tests;
     Suite *suite = command_suite("signals", &tests);
     tcase_add_loop_test(tests, a_fit_is_saved, 0, COUNT(moments));
+    tcase_add_loop_test(tests, an_inference_is_saved, 0, COUNT(moments));
+    tcase_add_test(tests, draws_are_written);
     tcase_add_test(tests, a_second_ctrl_c_ends_the_saving);
     return suite;
 }

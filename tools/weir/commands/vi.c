@@ -1,6 +1,7 @@
 /* weir vi: fit a flow to a target by variational inference. */
 #include "files.h"
 #include "inference.h"
+#include "interrupt.h"
 #include "known.h"
 #include "report.h"
 
@@ -173,6 +174,7 @@ static ad_status fit(const struct arguments *arguments, const nf_target *target,
         .callback.call = nf_stop_when_converged, .tolerance = option_number(arguments, "tolerance"), .absolute = true};
     nf_callback *callbacks[] = {&convergence.callback, NULL};
     if (convergence.tolerance > 0) o.callbacks = callbacks;
+    interrupt_catch();
     ad_status status = infer(flow, target, &o, "", &report, error);
     if (convergence.converged) report.outcome = NF_STOPPED_EARLY;
     if (convergence.status) status = ad_error_set(error, convergence.status, "no memory to watch the parameters");
@@ -188,6 +190,7 @@ static ad_status fit(const struct arguments *arguments, const nf_target *target,
         if (!status && told) *error = telling;
         if (!status) status = told;
     }
+    interrupt_release();
     ad_free(report.history);
     ad_pool_free(pool);
     return status;
