@@ -3,6 +3,7 @@
 #include <weir/models.h>
 #include "tools/command.h"
 
+#include <errno.h>
 #include <pty.h>
 
 /* The command's state at its end. `before` (0: none) is sent in the training, `meanwhile`, twice, while the model is
@@ -56,7 +57,8 @@ static void assert_kept(const char *const words[], int before, int meanwhile)
 #define FIT(epochs) WORDS("fit", "moons.npy", "--flow", "maf(256,256)", "--epochs", epochs, "-o", "-")
 
 /* In the training and then in the saving, or in the saving alone. */
-static const int moments[][2] = {{SIGTERM, SIGTERM}, {SIGHUP, SIGHUP}, {SIGINT, SIGTERM}, {0, SIGTERM}, {0, SIGHUP}};
+static const int moments[][2] = {{SIGTERM, SIGTERM}, {SIGHUP, SIGHUP},   {SIGINT, SIGTERM}, {0, SIGTERM},
+                                 {0, SIGHUP},        {SIGXCPU, SIGXCPU}, {0, SIGPIPE}};
 
 START_TEST(a_fit_is_saved)
 {
@@ -98,6 +100,30 @@ START_TEST(a_second_ctrl_c_ends_the_saving)
 }
 END_TEST
 
+/* Nobody reads what standard output gets: the model is there, and the exit status tells. */
+START_TEST(a_report_without_a_reader)
+{
+    SUCCEED("data", "moons", "-n", "200", "-o", "moons.npy");
+    int ends[2], state;
+    ck_assert_int_eq(pipe(ends), 0);
+    close(ends[0]);
+    pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        dup2(ends[1], STDOUT_FILENO);
+        if (!freopen(scratch_path("complaint").text, "w", stderr)) _exit(126);
+        become_command(WORDS("fit", "moons.npy", "--flow", "loc", "--epochs", "1", "-o", "m.safetensors"));
+    }
+    close(ends[1]);
+    ck_assert_int_eq(waitpid(child, &state, 0), child);
+    ck_assert_msg(WIFEXITED(state), "killed by signal %d", WTERMSIG(state));
+    ck_assert_int_eq(WEXITSTATUS(state), 1);
+    slurp(scratch_path("complaint").text, complaint, sizeof complaint);
+    assert_contains(complaint, strerror(EPIPE));
+    SUCCEED("info", "m.safetensors");
+}
+END_TEST
+
 Suite *signals_suite(void)
 {
     TCase *tests;
@@ -105,6 +131,7 @@ Suite *signals_suite(void)
     tcase_add_loop_test(tests, a_fit_is_saved, 0, COUNT(moments));
     tcase_add_loop_test(tests, an_inference_is_saved, 0, COUNT(moments));
     tcase_add_test(tests, draws_are_written);
+    tcase_add_test(tests, a_report_without_a_reader);
     tcase_add_test(tests, a_second_ctrl_c_ends_the_saving);
     return suite;
 }

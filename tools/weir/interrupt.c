@@ -3,7 +3,7 @@
 
 #include <signal.h>
 
-static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGXCPU};
 enum { SIGNALS = sizeof signals / sizeof *signals };
 
 static volatile sig_atomic_t noted;
@@ -29,6 +29,7 @@ static void catch (int ctrl_c)
 
 void interrupt_catch(void)
 {
+    signal(SIGPIPE, SIG_IGN);
     catch ((int)SA_RESETHAND);
 }
 
