@@ -5,6 +5,7 @@
 #include "files.h"
 #include "inference.h"
 #include "interrupt.h"
+#include "keep.h"
 #include "report.h"
 #include "pictures/target_picture.h"
 
@@ -128,7 +129,7 @@ static ad_status show(const struct work *w, size_t number, nf_flow *flow, const 
 /* *flow is the caller's. */
 static ad_status fit(const struct work *w, size_t number, const nf_target *target, nf_flow **flow, ad_error *error)
 {
-    char label[64], model[PATH_MAX];
+    char label[64], model[PATH_MAX], kept[PATH_MAX];
     snprintf(label, sizeof label, "fit %zu/%d, %s  ", number + 1, FITS, target->name);
     snprintf(model, sizeof model, "%s/nfvi-%zu-%s.safetensors", w->directory, number, target->name);
     *flow = nf_flow_parse(fits[number].flow, 2, 0, AD_F32, w->seed, error);
@@ -145,7 +146,7 @@ static ad_status fit(const struct work *w, size_t number, const nf_target *targe
     ad_status status = infer(*flow, target, &o, label, &report, error);
     const nf_record told = {.target = target, .vi = &report, .seed = w->seed, .pool = w->pool};
     json_t *record = status ? NULL : make_record(*flow, told, NULL, error);
-    if (!status) status = record ? save_model(*flow, record, model, error) : error->status;
+    if (!status) status = record ? keep_model(*flow, record, model, kept, error) : error->status;
     interrupt_release();
     if (!status && interrupt_signal())
         status = ad_error_set(error, AD_ERROR_INTERRUPTED, "interrupted; the parameters are in '%s'", model);
