@@ -25,7 +25,7 @@ typedef struct {
     const char *const *columns; /* the names of its features, nf_flow_dim() of them */
     const char *context; /* the columns that were the context: names, or numbers from 1, between commas: "age,dose" */
     const char *const *context_columns; /* the names of these columns, nf_flow_context_size() of them */
-    const nf_fit_report *fit;
+    const nf_fit_report *fit;           /* of more than 20000 epochs some are told, among them the best and the last */
     /* Of a target that it was fitted to, by nf_vi(). A target that nf_target_parse() has made is one again when the
      * model is used: samples are then on the scale of its sites. With the report, the means of `draws` (20000) draws of
      * the flow are told, which `seed` and `pool` are for. */

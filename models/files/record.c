@@ -31,12 +31,16 @@ static void put_count(json_t **object, const char *key, size_t count)
 
 /* ---- A fit to rows --------------------------------------------------------------------------------------------- */
 
-/* {"epoch": […], "train_nll": […], "val_nll": […]} */
+enum { MOST_EPOCHS = 20000 }; /* on record: the header of a file holds a hundred times as many, and not more */
+
+/* {"epoch": […], "train_nll": […], "val_nll": […]}; of a long training every k-th epoch, the best and the last. */
 static json_t *fit_history(const nf_fit_report *report)
 {
     json_t *epoch = json_array(), *train_nll = json_array(), *val_nll = json_array(), *history = json_object();
-    for (size_t i = 0; i < report->last.epoch && report->history; i++) {
+    const size_t epochs = report->last.epoch, stride = (epochs + MOST_EPOCHS - 1) / MOST_EPOCHS;
+    for (size_t i = 0; i < epochs && report->history; i++) {
         const nf_progress *past = &report->history[i];
+        if ((i + 1) % stride != 0 && i + 1 != epochs && i + 1 != report->best_epoch) continue;
         nf__json_append(&epoch, count_json(past->epoch));
         nf__json_append(&train_nll, nf__json_number(past->train_nll));
         nf__json_append(&val_nll, nf__json_number(past->val_nll));

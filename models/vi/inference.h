@@ -8,4 +8,14 @@
  * gradient is that of its value. */
 ad_status nf__vi_check(nf_flow *flow, const nf_target *target, uint64_t seed, ad_error *error);
 
+/* When to stop: `interrupted` is NULL where nothing does. */
+typedef struct {
+    bool (*interrupted)(void *context);
+    void *context;
+} nf__vi_stop;
+
+/* nf_vi_evaluate(), which asks now and then whether to stop; then it is AD_OK, and a score of 0 draws. */
+ad_status nf__vi_evaluate(const nf_flow *flow, const nf_target *target, size_t draws, uint64_t seed, nf_vi_score *score,
+                          nf__vi_stop stop, ad_pool *pool, ad_error *error);
+
 #endif

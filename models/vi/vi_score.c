@@ -1,6 +1,6 @@
 /* Scores of a variational fit, by fresh draws: the ELBO, and what importance weights tell. */
+#include "vi/inference.h"
 #include <weir/psis.h>
-#include <weir/vi.h>
 
 #include <math.h>
 
@@ -21,9 +21,11 @@ static ad_plan *plan_of(const nf_flow *flow, const nf_target *target, bool value
     return plan;
 }
 
-/* log_weights [draws] and, unless NULL, values [draws][nf_target_size()]. */
+enum { BLOCK = 1 << 16 }; /* draws between two looks at whether to stop: more keeps every thread busy */
+
+/* log_weights [draws] and, unless NULL, values [draws][nf_target_size()]; *stopped where they aren't complete. */
 static ad_status weigh(const nf_flow *flow, const nf_target *target, size_t draws, uint64_t seed, double *log_weights,
-                       double *values, ad_pool *pool, ad_error *error)
+                       double *values, nf__vi_stop stop, bool *stopped, ad_pool *pool, ad_error *error)
 {
     const ad_dtype dtype = nf_flow_dtype(flow);
     const size_t size = values ? nf_target_size(target) : 0, element = ad_dtype_size(dtype);
@@ -32,10 +34,16 @@ static ad_status weigh(const nf_flow *flow, const nf_target *target, size_t draw
     ad_status status = !drawn  ? ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %zu draws", draws)
                        : !plan ? error->status
                                : AD_OK;
-    if (status == AD_OK) {
-        ad_plan_set_output(plan, 0, drawn);
-        if (values) ad_plan_set_output(plan, 1, drawn_values);
-        status = ad_plan_run(plan, &(ad_run){.rows = draws, .seed = seed, .step = score_step, .pool = pool}, error);
+    /* Tiles are those of a single run, so that the numbers are, too. */
+    const size_t tile = status == AD_OK ? ad_plan_tile_rows(plan) : 1, block = (BLOCK + tile - 1) / tile * tile;
+    *stopped = false;
+    for (size_t done = 0; done < draws && status == AD_OK && !*stopped; done += block) {
+        const size_t rows = draws - done < block ? draws - done : block;
+        const ad_run run = {.rows = rows, .seed = seed, .step = score_step, .first_row = done, .pool = pool};
+        ad_plan_set_output(plan, 0, drawn + done * element);
+        if (values) ad_plan_set_output(plan, 1, drawn_values + done * size * element);
+        status = ad_plan_run(plan, &run, error);
+        *stopped = done + rows < draws && stop.interrupted && stop.interrupted(stop.context);
     }
     if (status == AD_OK) {
         ad_to_double(dtype, drawn, log_weights, draws);
@@ -69,23 +77,30 @@ static void importance_of(const double *log_w, size_t n, nf_vi_score *score)
     score->ess = sum > 0 ? sum * sum / squares : 0;
 }
 
+ad_status nf__vi_evaluate(const nf_flow *flow, const nf_target *target, size_t draws, uint64_t seed, nf_vi_score *score,
+                          nf__vi_stop stop, ad_pool *pool, ad_error *error)
+{
+    bool stopped = false;
+    *score = (nf_vi_score){draws, NAN, NAN, NAN, NAN, NAN};
+    if (draws < 2) return ad_error_set(error, AD_ERROR_ARGUMENT, "scores: expected 2 draws or more, got %zu", draws);
+    double *log_w = ad_alloc(draws, sizeof *log_w);
+    ad_status status = log_w ? weigh(flow, target, draws, seed, log_w, NULL, stop, &stopped, pool, error)
+                             : ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %zu draws", draws);
+    if (stopped) score->draws = 0;
+    if (status == AD_OK && !stopped) {
+        elbo_of(log_w, draws, score);
+        status = nf_psis(log_w, draws, &score->khat, error);
+    }
+    if (status == AD_OK && !stopped) importance_of(log_w, draws, score);
+    ad_free(log_w);
+    return status;
+}
+
 ad_status nf_vi_evaluate(const nf_flow *flow, const nf_target *target, size_t draws, uint64_t seed, nf_vi_score *score,
                          ad_pool *pool, ad_error *error)
 {
     ad_error own;
-    if (!error) error = &own;
-    *score = (nf_vi_score){draws, NAN, NAN, NAN, NAN, NAN};
-    if (draws < 2) return ad_error_set(error, AD_ERROR_ARGUMENT, "scores: expected 2 draws or more, got %zu", draws);
-    double *log_w = ad_alloc(draws, sizeof *log_w);
-    ad_status status = log_w ? weigh(flow, target, draws, seed, log_w, NULL, pool, error)
-                             : ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %zu draws", draws);
-    if (status == AD_OK) {
-        elbo_of(log_w, draws, score);
-        status = nf_psis(log_w, draws, &score->khat, error);
-    }
-    if (status == AD_OK) importance_of(log_w, draws, score);
-    ad_free(log_w);
-    return status;
+    return nf__vi_evaluate(flow, target, draws, seed, score, (nf__vi_stop){NULL}, pool, error ? error : &own);
 }
 
 /* ---- Moments ------------------------------------------------------------------------------------------------- */
@@ -122,7 +137,8 @@ ad_status nf_vi_summarize(const nf_flow *flow, const nf_target *target, size_t d
     if (!error) error = &own;
     if (draws < 2) return ad_error_set(error, AD_ERROR_ARGUMENT, "moments: expected 2 draws or more, got %zu", draws);
     double *w = ad_alloc(draws, sizeof *w), *x = ad_alloc(draws, size * sizeof *x);
-    ad_status status = w && x ? weigh(flow, target, draws, seed, w, x, pool, error)
+    bool stopped;
+    ad_status status = w && x ? weigh(flow, target, draws, seed, w, x, (nf__vi_stop){NULL}, &stopped, pool, error)
                               : ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %zu draws", draws);
     if (status == AD_OK) status = nf_psis(w, draws, khat, error);
     if (status == AD_OK) {

@@ -172,7 +172,7 @@ START_TEST(callers_can_stop_it)
     nf_flow *flow = new_flow("loc", 2, AD_F32);
     nf_vi_report report;
     int calls = 0;
-    nf_vi_options o = {.iters = 100000000, .interrupted = at_once, .context = &calls};
+    nf_vi_options o = {.iters = 100000000, .interrupted = at_once, .context = &calls, .draws = 200000};
     ASSERT_OK(nf_vi(flow, target, &o, &report, &error));
     ck_assert_int_eq(calls, 1);
     ck_assert_uint_eq(report.iterations, 1);
@@ -184,6 +184,30 @@ START_TEST(callers_can_stop_it)
     ASSERT_OK(nf_vi(flow, target, &o, &report, &error));
     ck_assert_int_ge(calls, 2);
     ck_assert_int_eq(report.outcome, NF_STOPPED_BY_CALLER);
+    ad_free(report.history);
+    nf_flow_free(flow);
+    nf_target_free(target);
+}
+END_TEST
+
+static bool after_the_first(void *context)
+{
+    return ++*(int *)context > 1;
+}
+
+/* Scores may take longer than the fit. */
+START_TEST(callers_can_stop_the_scores)
+{
+    nf_target *target = target_of("gaussian");
+    nf_flow *flow = new_flow("loc", 2, AD_F32);
+    nf_vi_report report;
+    int calls = 0;
+    nf_vi_options o = {.iters = 1, .interrupted = after_the_first, .context = &calls, .draws = 1000000};
+    ASSERT_OK(nf_vi(flow, target, &o, &report, &error));
+    ck_assert_int_eq(calls, 2);
+    ck_assert_int_eq(report.outcome, NF_FINISHED);
+    ck_assert_uint_eq(report.score.draws, 0);
+    ck_assert(isnan(report.score.elbo) && isnan(report.score.khat) && isnan(report.score.log_z));
     ad_free(report.history);
     nf_flow_free(flow);
     nf_target_free(target);
@@ -295,6 +319,7 @@ Suite *vi_suite(void)
     tcase_add_test(tests, refined);
     tcase_add_test(tests, average_of_the_last_thousand);
     tcase_add_test(tests, callers_can_stop_it);
+    tcase_add_test(tests, callers_can_stop_the_scores);
     tcase_add_test(tests, divergence_keeps_the_best);
     tcase_add_test(tests, divergence_at_once);
     tcase_add_test(tests, divergence_after_annealing);

@@ -24,6 +24,11 @@ START_TEST(scores)
     double v = 2 * s * s - 1, ess = sqrt(v) / (s * s) * exp(-m * m / v);
     ck_assert_double_eq_tol(score.ess / DRAWS, ess, 0.02);
     ck_assert_uint_eq(score.draws, DRAWS);
+    /* many are drawn in parts, each of which has draws of its own */
+    ASSERT_OK(nf_vi_evaluate(flow, target, 1 << 16, 5, &score, NULL, &error));
+    ASSERT_OK(nf_vi_evaluate(flow, target, 1 << 17, 5, &again, NULL, &error));
+    ck_assert_double_eq_tol(again.elbo, -kl, 4 * again.elbo_stderr);
+    ck_assert_double_gt(fabs(again.elbo - score.elbo), 1e-3 * again.elbo_stderr);
     nf_flow_free(flow);
     /* w of N(0, s²) has a tail of index 1 / (1 - s²) */
     flow = normal_flow(0, 0.4);

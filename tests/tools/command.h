@@ -132,9 +132,8 @@ static inline bool have_gnuplot(void)
 /* Signals end the command even where the tests were started in the background, with ctrl-C ignored. */
 static inline void command_begin(void)
 {
-    signal(SIGINT, SIG_DFL);
-    signal(SIGTERM, SIG_DFL);
-    signal(SIGHUP, SIG_DFL);
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGXCPU, SIGPIPE};
+    for (size_t i = 0; i < COUNT(signals); i++) signal(signals[i], SIG_DFL);
     scratch_begin();
 }
 

@@ -33,9 +33,7 @@ ad_status draw_chains(const nf_target *target, const nf_nuts_options *options, c
     o.progress = on_progress;
     o.interrupted = interrupt_noted;
     o.context = &watched;
-    interrupt_catch();
     ad_status status = nf_nuts(target, &o, result, error);
-    interrupt_release();
     meter_end(&watched.meter);
     return status;
 }

@@ -35,13 +35,13 @@ ad_status infer(nf_flow *flow, const nf_target *target, const nf_vi_options *opt
     o.progress = on_progress;
     o.interrupted = interrupt_noted;
     o.context = &watched;
-    interrupt_catch();
     ad_status status = nf_vi(flow, target, &o, report, error);
-    interrupt_release();
     meter_end(&watched.meter);
     if (!status && report->outcome == NF_STOPPED_BY_CALLER && interrupt_signal())
         status = ad_error_set(error, AD_ERROR_INTERRUPTED, "interrupted after %zu of %zu iterations",
                               report->iterations, o.iters);
+    else if (!status && report->score.draws == 0)
+        status = ad_error_set(error, AD_ERROR_INTERRUPTED, "interrupted in the scores, after all iterations");
     return status;
 }
 
@@ -122,6 +122,10 @@ void print_inference(const json_t *result, FILE *to)
     fprintf(to, "loss        %.4f nats, mean of the last %lld\n", report_number_of(result, "average_loss"),
             report_count_of(result, "averaged"));
     if (!isnan(exact)) fprintf(to, "            %.4f is the best possible: -log Z\n", 0 - exact);
+    if (report_count_of(result, "draws") == 0) {
+        fprintf(to, "scores      none: they were interrupted\n");
+        return;
+    }
     fprintf(to, "ELBO        %.4f ± %.4f nats\n", report_number_of(result, "elbo"),
             report_number_of(result, "elbo_stderr"));
     fprintf(to, "log Z       %.4f by importance sampling; %lld draws are worth %.0f of the target\n",

@@ -6,7 +6,8 @@
 #include <weir/models.h>
 
 /* nf_vi(), showing how far it is behind `label`. Ctrl-C and a divergence are errors that leave a fit. Outcomes are told
- * as they are in the report; NF_STOPPED_EARLY is for a caller whose callback has stopped it. */
+ * as they are in the report; NF_STOPPED_EARLY is for a caller whose callback has stopped it. Call it between
+ * interrupt_catch() and interrupt_release(), and save in between too. */
 ad_status infer(nf_flow *flow, const nf_target *target, const nf_vi_options *options, const char *label,
                 nf_vi_report *report, ad_error *error);
 

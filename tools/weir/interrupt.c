@@ -3,7 +3,7 @@
 
 #include <signal.h>
 
-static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGXCPU};
 enum { SIGNALS = sizeof signals / sizeof *signals };
 
 static volatile sig_atomic_t noted;
@@ -11,15 +11,17 @@ static struct sigaction old[SIGNALS];
 
 static void on_signal(int number)
 {
-    noted = number;
+    if (!noted) noted = number;
 }
 
-static void catch (int flags)
+/* ctrl_c: flags for SIGINT besides those of every signal. */
+static void catch (int ctrl_c)
 {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = flags};
+    struct sigaction action = {.sa_handler = on_signal};
     sigemptyset(&action.sa_mask);
     noted = 0;
     for (int i = 0; i < SIGNALS; i++) {
+        action.sa_flags = SA_RESTART | (signals[i] == SIGINT ? ctrl_c : 0);
         sigaction(signals[i], NULL, &old[i]);
         if (old[i].sa_handler != SIG_IGN) sigaction(signals[i], &action, NULL);
     }
@@ -27,12 +29,13 @@ static void catch (int flags)
 
 void interrupt_catch(void)
 {
-    catch ((int)SA_RESETHAND | SA_RESTART);
+    signal(SIGPIPE, SIG_IGN);
+    catch ((int)SA_RESETHAND);
 }
 
 void interrupt_catch_all(void)
 {
-    catch (SA_RESTART);
+    catch (0);
 }
 
 void interrupt_release(void)

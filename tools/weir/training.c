@@ -2,6 +2,7 @@
 #include "training.h"
 #include "files.h"
 #include "interrupt.h"
+#include "keep.h"
 #include "known.h"
 #include "progress.h"
 #include "report.h"
@@ -178,9 +179,7 @@ static ad_status fit_flow(const struct arguments *arguments, nf_flow *flow, cons
         .interrupted = on_step,
         .context = &progress,
     };
-    interrupt_catch();
     ad_status status = nf_fit(flow, data->values, data->rows, &options, report, error);
-    interrupt_release();
     progress_end(&progress);
     ad_pool_free(pool);
     if (!status && report->outcome == NF_STOPPED_BY_CALLER)
@@ -224,7 +223,7 @@ ad_status train(const struct arguments *arguments, const char *data_name, const 
                                "standardize_appended", appended, "rows_per_second", report_number(rate));
     ad_free(formula);
     json_object_update(result, record);
-    *trained = (struct trained){flow, record, result, report.best_epoch};
+    *trained = (struct trained){flow, record, result, report.best_epoch, ""};
     return status;
 }
 
@@ -235,17 +234,18 @@ void trained_free(struct trained *trained)
     json_decref(trained->result);
 }
 
-ad_status save_trained(const struct trained *trained, ad_status status, const char *path, ad_error *error)
+ad_status save_trained(struct trained *trained, ad_status status, const char *path, ad_error *error)
 {
-    if (!status) return save_model(trained->flow, trained->record, path, error);
     ad_error saving;
-    ad_status saved = save_model(trained->flow, trained->record, path, &saving);
-    char reason[sizeof error->message], kept[64];
+    ad_status saved = keep_model(trained->flow, trained->record, path, trained->kept, &saving);
+    char reason[sizeof error->message], weights[64];
     snprintf(reason, sizeof reason, "%s", error->message);
-    snprintf(kept, sizeof kept, trained->best_epoch > 0 ? "the best weights, of epoch %zu," : "the initial weights",
-             trained->best_epoch);
-    if (saved) return ad_error_set(error, status, "%.500s; and %.500s", reason, saving.message);
-    return ad_error_set(error, status, "%.800s; %s are in '%s'", reason, kept, path);
+    snprintf(weights, sizeof weights,
+             trained->best_epoch > 0 ? "the best weights, of epoch %zu," : "the initial weights", trained->best_epoch);
+    if (!status && saved) *error = saving;
+    if (status && saved) ad_error_set(error, saved, "%.300s; and %.700s", reason, saving.message);
+    if (status && !saved) ad_error_set(error, status, "%.800s; %s are in '%s'", reason, weights, path);
+    return saved ? saved : status;
 }
 
 void print_training(const json_t *result, FILE *to)

@@ -6,6 +6,8 @@
 #include "context.h"
 #include <weir/models.h>
 
+#include <limits.h>
+
 extern const struct option training_options[];
 
 struct trained {
@@ -13,17 +15,19 @@ struct trained {
     json_t *record; /* how they came about: to be saved with them */
     json_t *result; /* the same, and what the file has beside it: for --json */
     size_t best_epoch;
+    char kept[PATH_MAX]; /* the file that has the model, once it is saved; "": none */
 };
 
 /* context: of each row of the data; NULL for a flow without. Train as the options say, with progress on stderr. Ctrl-C
- * and a divergence are errors that leave something trained; where trained->flow is NULL nothing is. */
+ * and a divergence are errors that leave something trained; where trained->flow is NULL nothing is. Call it between
+ * interrupt_catch() and interrupt_release(), and save in between too. */
 ad_status train(const struct arguments *arguments, const char *data_name, const nf_table *data,
                 const struct context *context, struct trained *trained, ad_error *error);
 void trained_free(struct trained *trained);
 
-/* Save to path what there is of a training that ended with this status, and return the status of both: *error then says
- * where the weights are. */
-ad_status save_trained(const struct trained *trained, ad_status status, const char *path, ad_error *error);
+/* Save to path, or as keep_model() does, what there is of a training that ended with this status, and return the status
+ * of both, of saving where both failed: *error then says where the weights are. */
+ad_status save_trained(struct trained *trained, ad_status status, const char *path, ad_error *error);
 
 /* What `result` says of the training. */
 void print_training(const json_t *result, FILE *to);

@@ -1,5 +1,6 @@
 /* weir demo: from nothing to a trained flow, its score on fresh data, and the picture. */
 #include "files.h"
+#include "interrupt.h"
 #include "pictures/picture.h"
 #include "report.h"
 #include "targets.h"
@@ -78,13 +79,18 @@ static ad_status show(const struct trained *trained, const nf_table *data, const
     return status;
 }
 
-static ad_status evaluate(const struct arguments *arguments, const struct trained *trained, const nf_table *data,
-                          const struct paths *paths, json_t *result, ad_error *error)
+static ad_status learn(const struct arguments *arguments, struct trained *trained, const nf_table *data,
+                       const struct paths *paths, json_t *result, ad_error *error)
 {
-    ad_pool *pool = ad_pool_new((int)option_count(arguments, "threads"), error);
-    if (!pool) return error->status;
-    ad_status status = score(trained, pool, error);
-    if (!status) status = save_model(trained->flow, trained->record, paths->model, error);
+    const int threads = (int)option_count(arguments, "threads");
+    ad_pool *pool = NULL;
+    interrupt_catch();
+    ad_status status = train(arguments, paths->data, data, NULL, trained, error);
+    if (!status) status = (pool = ad_pool_new(threads, error)) ? score(trained, pool, error) : error->status;
+    if (trained->flow) status = save_trained(trained, status, paths->model, error);
+    interrupt_release();
+    if (!status && interrupt_signal())
+        status = ad_error_set(error, AD_ERROR_INTERRUPTED, "interrupted; the weights are in '%s'", paths->model);
     if (!status) {
         json_object_update(result, trained->result);
         json_object_set_new(result, "entropy", json_real(target.entropy));
@@ -106,11 +112,7 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     if (make_paths(option_text(arguments, "output"), &paths, error)) return error->status;
     if (draw_moons(target.rows, target.noise, target.seed, &data, error)) return error->status;
     ad_status status = nf_table_write(paths.data, &data, error);
-    if (!status) status = train(arguments, paths.data, &data, NULL, &trained, error);
-    if (!status)
-        status = evaluate(arguments, &trained, &data, &paths, result, error);
-    else if (trained.flow)
-        status = save_trained(&trained, status, paths.model, error);
+    if (!status) status = learn(arguments, &trained, &data, &paths, result, error);
     nf_table_free(&data);
     trained_free(&trained);
     return status;

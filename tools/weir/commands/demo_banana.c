@@ -3,6 +3,7 @@
  * The gradient of the prior, for each of N rows, is a weight decay of 1/N. Training takes so many steps, whatever N. */
 #include "pictures/banana_picture.h"
 #include "files.h"
+#include "interrupt.h"
 #include "report.h"
 #include "pictures/steps_picture.h"
 #include "targets.h"
@@ -114,18 +115,13 @@ static ad_status draw(const struct work *w, nf_table *samples, ad_error *error)
     return status;
 }
 
-static ad_status evaluate(const struct work *w, ad_error *error)
+static ad_status show(const struct work *w, ad_error *error)
 {
-    char path[PATH_MAX];
-    ad_status status = score(w, error);
-    path_of(w, MODEL, path);
-    if (!status) status = save_model(w->trained->flow, w->trained->record, path, error);
-    if (status) return status;
     made(w, MODEL);
     nf_table samples = {.rows = 5000, .columns = 2, .names = w->data->names, .dtype = nf_flow_dtype(w->trained->flow)};
     samples.values = ad_alloc(samples.rows, 2 * sizeof *samples.values);
     if (!samples.values) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu samples", samples.rows);
-    status = draw(w, &samples, error);
+    ad_status status = draw(w, &samples, error);
     ad_free(samples.values);
     return status;
 }
@@ -148,13 +144,16 @@ static ad_status run(const struct arguments *given, json_t *result, ad_error *er
     if (make_directory(option_text(arguments, "output"), error) || check_output(model, error)) return error->status;
     if (draw_banana(option_count(arguments, "rows"), target.seed, &data, error)) return error->status;
     ad_status status = nf_table_write(path, &data, error);
+    interrupt_catch();
     if (!status) status = train(arguments, path, &data, NULL, &trained, error);
-    if (!status) {
-        w.pool = ad_pool_new((int)option_count(arguments, "threads"), error);
-        status = w.pool ? evaluate(&w, error) : error->status;
-        ad_pool_free(w.pool);
-    } else if (trained.flow)
-        status = save_trained(&trained, status, model, error);
+    if (!status) w.pool = ad_pool_new((int)option_count(arguments, "threads"), error);
+    if (!status) status = w.pool ? score(&w, error) : error->status;
+    if (trained.flow) status = save_trained(&trained, status, model, error);
+    interrupt_release();
+    if (!status && interrupt_signal())
+        status = ad_error_set(error, AD_ERROR_INTERRUPTED, "interrupted; the weights are in '%s'", model);
+    if (!status) status = show(&w, error);
+    ad_pool_free(w.pool);
     nf_table_free(&data);
     trained_free(&trained);
     return status;

@@ -4,6 +4,8 @@
 #include "chains.h"
 #include "files.h"
 #include "inference.h"
+#include "interrupt.h"
+#include "keep.h"
 #include "report.h"
 #include "pictures/target_picture.h"
 
@@ -98,16 +100,14 @@ static ad_status add_row_of_draws(const struct work *w, const nf_target *target,
     return AD_OK;
 }
 
-/* Picture, model, and the row. */
-static ad_status keep(const struct work *w, size_t number, nf_flow *flow, const nf_target *target, json_t *record,
-                      ad_error *error)
+/* Picture, and the row. */
+static ad_status show(const struct work *w, size_t number, nf_flow *flow, const nf_target *target, json_t *record,
+                      const char *model, ad_error *error)
 {
-    char model[PATH_MAX], picture[PATH_MAX];
+    char picture[PATH_MAX];
     nf_table samples = {0};
-    snprintf(model, sizeof model, "%s/nfvi-%zu-%s.safetensors", w->directory, number, target->name);
     snprintf(picture, sizeof picture, "%s/nfvi-%zu-%s.png", w->directory, number, target->name);
-    ad_status status = save_model(flow, record, model, error);
-    if (!status) status = draw_samples(flow, NULL, record, 20000, w->seed, &samples, w->pool, error);
+    ad_status status = draw_samples(flow, NULL, record, 20000, w->seed, &samples, w->pool, error);
     struct picture shown = {flow, record, NULL, &samples, w->pool};
     if (!status) status = target_picture_draw(&shown, target, picture, error);
     if (!status) {
@@ -129,8 +129,9 @@ static ad_status keep(const struct work *w, size_t number, nf_flow *flow, const 
 /* *flow is the caller's. */
 static ad_status fit(const struct work *w, size_t number, const nf_target *target, nf_flow **flow, ad_error *error)
 {
-    char label[64];
+    char label[64], model[PATH_MAX], kept[PATH_MAX];
     snprintf(label, sizeof label, "fit %zu/%d, %s  ", number + 1, FITS, target->name);
+    snprintf(model, sizeof model, "%s/nfvi-%zu-%s.safetensors", w->directory, number, target->name);
     *flow = nf_flow_parse(fits[number].flow, 2, 0, AD_F32, w->seed, error);
     if (!*flow) return error->status;
     nf_vi_options o = fits[number].options;
@@ -141,10 +142,15 @@ static ad_status fit(const struct work *w, size_t number, const nf_target *targe
     o.seed = w->seed;
     o.pool = w->pool;
     nf_vi_report report = {0};
+    interrupt_catch();
     ad_status status = infer(*flow, target, &o, label, &report, error);
     const nf_record told = {.target = target, .vi = &report, .seed = w->seed, .pool = w->pool};
     json_t *record = status ? NULL : make_record(*flow, told, NULL, error);
-    if (!status) status = record ? keep(w, number, *flow, target, record, error) : error->status;
+    if (!status) status = record ? keep_model(*flow, record, model, kept, error) : error->status;
+    interrupt_release();
+    if (!status && interrupt_signal())
+        status = ad_error_set(error, AD_ERROR_INTERRUPTED, "interrupted; the parameters are in '%s'", model);
+    if (!status) status = show(w, number, *flow, target, record, model, error);
     json_decref(record);
     ad_free(report.history);
     return status;
@@ -163,7 +169,9 @@ static ad_status sample(const struct work *w, const nf_target *target, const nf_
                          .seed = w->seed,
                          .pool = w->pool};
     snprintf(label, sizeof label, "%s, %s  ", method, target->name);
+    interrupt_catch();
     ad_status status = draw_chains(target, &o, label, &drawn, error);
+    interrupt_release();
     if (status) return status;
     if (drawn.stopped)
         status = ad_error_set(error, AD_ERROR_INTERRUPTED, "interrupted while NUTS drew from %s", target->name);

@@ -1,5 +1,6 @@
 /* weir fit: train a flow on the rows of a file. */
 #include "files.h"
+#include "interrupt.h"
 #include "report.h"
 #include "training.h"
 
@@ -28,6 +29,7 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     const char *columns = option_text(arguments, "context");
     ad_status status = check_output(output, error);
     if (!status) status = context_take(columns, input, &data, &context, error);
+    interrupt_catch();
     if (!status) status = train(arguments, input, &data, columns ? &context : NULL, &trained, error);
     nf_table_free(&data);
     context_free(&context);
@@ -35,8 +37,9 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
         if (columns) json_object_set_new(trained.record, "context", report_text(columns));
         status = save_trained(&trained, status, output, error);
         json_object_update(result, trained.result);
-        json_object_set_new(result, "output", report_text(output));
+        if (*trained.kept) json_object_set_new(result, "output", report_text(trained.kept));
     }
+    interrupt_release();
     trained_free(&trained);
     return status;
 }
@@ -44,7 +47,7 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
 static void print(const json_t *result, FILE *to)
 {
     print_training(result, to);
-    fprintf(to, "saved       %s\n", report_text_of(result, "output"));
+    if (json_object_get(result, "output")) fprintf(to, "saved       %s\n", report_text_of(result, "output"));
 }
 
 const struct command fit_command = {

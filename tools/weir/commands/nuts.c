@@ -2,6 +2,7 @@
 #include "chains.h"
 #include "command.h"
 #include "files.h"
+#include "interrupt.h"
 #include "report.h"
 
 #include <math.h>
@@ -148,17 +149,22 @@ static ad_status write_draws(const char *path, const nf_target *target, const nf
     return status;
 }
 
+static ad_status keep(const struct arguments *arguments, const nf_target *target, const nf_nuts_result *draws,
+                      json_t *result, ad_error *error)
+{
+    const char *output = option_text(arguments, "output");
+    describe(arguments, draws, result);
+    if (draws->draws == 0 || !output) return AD_OK;
+    ad_status status = write_draws(output, target, draws, error);
+    if (!status) json_object_set_new(result, "output", report_text(output));
+    return status;
+}
+
 static ad_status tell(const struct arguments *arguments, const nf_target *target, const nf_nuts_result *draws,
                       ad_pool *pool, json_t *result, ad_error *error)
 {
     const char *output = option_text(arguments, "output");
-    ad_status status = AD_OK;
-    describe(arguments, draws, result);
-    if (draws->draws > 0 && output) {
-        status = write_draws(output, target, draws, error);
-        if (!status) json_object_set_new(result, "output", report_text(output));
-    }
-    if (!status && draws->draws > 1) status = summarize(target, draws, pool, result, error);
+    ad_status status = draws->draws > 1 ? summarize(target, draws, pool, result, error) : AD_OK;
     if (!status && draws->stopped)
         status =
             ad_error_set(error, AD_ERROR_INTERRUPTED, "interrupted after %zu of %zu draws of each chain%s%s",
@@ -177,7 +183,10 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     nf_flow *flow = model ? load_model(model, &record, error) : NULL;
     ad_pool *pool = model && !flow ? NULL : ad_pool_new((int)option_count(arguments, "threads"), error);
     nf_nuts_result draws = {0};
+    interrupt_catch();
     ad_status status = pool ? sample(arguments, target, flow, pool, &draws, error) : error->status;
+    if (!status) status = keep(arguments, target, &draws, result, error);
+    interrupt_release();
     if (!status) status = tell(arguments, target, &draws, pool, result, error);
     nf_nuts_free(&draws);
     ad_pool_free(pool);

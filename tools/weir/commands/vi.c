@@ -1,6 +1,8 @@
 /* weir vi: fit a flow to a target by variational inference. */
 #include "files.h"
 #include "inference.h"
+#include "interrupt.h"
+#include "keep.h"
 #include "known.h"
 #include "report.h"
 
@@ -149,13 +151,14 @@ static ad_status tell(const struct arguments *arguments, const nf_target *target
     json_decref(given);
     if (!record) return error->status;
     const char *output = option_text(arguments, "output");
-    ad_status status = output ? save_model(flow, record, output, error) : AD_OK;
+    char kept[PATH_MAX] = "";
+    ad_status status = output ? keep_model(flow, record, output, kept, error) : AD_OK;
     char *formula = nf_flow_formula(flow, false);
     json_object_set_new(result, "formula", json_string(formula ? formula : ""));
     json_object_set_new(result, "dim", json_integer((json_int_t)nf_flow_dim(flow)));
     json_object_set_new(result, "parameters", json_integer((json_int_t)nf_flow_trained_elements(flow)));
     json_object_update(result, record);
-    if (output && !status) json_object_set_new(result, "output", report_text(output));
+    if (*kept) json_object_set_new(result, "output", report_text(kept));
     ad_free(formula);
     json_decref(record);
     return status;
@@ -173,6 +176,7 @@ static ad_status fit(const struct arguments *arguments, const nf_target *target,
         .callback.call = nf_stop_when_converged, .tolerance = option_number(arguments, "tolerance"), .absolute = true};
     nf_callback *callbacks[] = {&convergence.callback, NULL};
     if (convergence.tolerance > 0) o.callbacks = callbacks;
+    interrupt_catch();
     ad_status status = infer(flow, target, &o, "", &report, error);
     if (convergence.converged) report.outcome = NF_STOPPED_EARLY;
     if (convergence.status) status = ad_error_set(error, convergence.status, "no memory to watch the parameters");
@@ -185,9 +189,11 @@ static ad_status fit(const struct arguments *arguments, const nf_target *target,
         snprintf(reason, sizeof reason, "%s", error->message);
         if (status && !told && output)
             ad_error_set(error, status, "%.800s; the parameters at hand are in '%s'", reason, output);
+        if (status && told) ad_error_set(error, told, "%.300s; and %.700s", reason, telling.message);
         if (!status && told) *error = telling;
-        if (!status) status = told;
+        if (told) status = told;
     }
+    interrupt_release();
     ad_free(report.history);
     ad_pool_free(pool);
     return status;
