@@ -41,6 +41,7 @@ static bool collect_parameters(nf_flow *flow)
     flow->n_entry = 0;
     nf_flow_each_parameter(flow, collect, &(collect_state){.flow = flow});
     flow->n_trained = flow->n_entry;
+    flow->of_bijector = nf__parameters_below(flow->bijector);
     flow->trained_elements = flow->elements;
     nf_flow_each_parameter(flow, collect, &(collect_state){.flow = flow, .fixed = true});
     flow->data = ad_alloc_aligned(flow->elements, ad_dtype_size(flow->dtype));
@@ -202,7 +203,7 @@ nf_flow_scope nf_flow_stop_gradient(const nf_flow_scope *at)
 nf_bound_parameter nf_flow_bound_parameter(const nf_flow_scope *at, size_t i)
 {
     if (i >= nf_flow_all_parameters(at->flow)) return (nf_bound_parameter){{at->tape, -1}, {at->tape, -1}};
-    size_t place = at->flow->entry[i].place, of_bijector = nf__parameters_below(at->flow->bijector);
+    size_t place = at->flow->entry[i].place, of_bijector = at->flow->of_bijector;
     const nf_scope *scope = place < of_bijector ? at->bijector : at->base;
     if (!scope) return (nf_bound_parameter){{at->tape, -1}, {at->tape, -1}};
     return scope->parameter[place < of_bijector ? place : place - of_bijector];

@@ -19,6 +19,7 @@ struct nf_flow {
     ad_dtype dtype;
     nf__flow_entry *entry; /* trained ones first */
     size_t n_entry, n_trained;
+    size_t of_bijector; /* how many are the bijector's: the first in that order */
     size_t trained_elements, elements;
     void *data;
     nf__evaluations *evaluations; /* plans that evaluate it, kept for the next call */

@@ -49,7 +49,8 @@ nf_scope *nf__scope_like(const nf_scope *at, ad_tape *tape, ad_var (*replace)(vo
 {
     nf_scope *like = nf__scope_new(at->self, tape);
     if (!like) return NULL;
-    for (size_t i = 0; i < nf__parameters_below(at->self); i++)
+    const size_t count = nf__parameters_below(at->self);
+    for (size_t i = 0; i < count; i++)
         like->parameter[i] = (nf_bound_parameter){replace(context, at->parameter[i].var), {tape, -1}};
     if (at->training) nf_set_training(like);
     return like;
