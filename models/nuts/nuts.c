@@ -1,18 +1,11 @@
 /* Many chains of NUTS: the gradient of all is one run of a plan. */
 #include "nuts/nuts_chain.h"
+#include "training/clock.h"
 
 #include <weir/nuts.h>
 
 #include <math.h>
 #include <string.h>
-#include <time.h>
-
-static double seconds_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static ad_status resolve(nf_nuts_options *o, const nf_target *target, ad_error *error)
 {
@@ -196,8 +189,8 @@ static void run_group(void *context, size_t index, int worker)
     (void)worker;
     sampler *s = context;
     group *g = &s->group[index];
-    double end = seconds_now() + round_seconds;
-    while (!g->status && g->active > 0 && seconds_now() < end) g->status = step(s, g, &g->error);
+    double end = nf__clock() + round_seconds;
+    while (!g->status && g->active > 0 && nf__clock() < end) g->status = step(s, g, &g->error);
 }
 
 /* ---- All of it ----------------------------------------------------------------------------------------------------
@@ -218,7 +211,7 @@ static void explain(group *g, ad_error *error)
 
 static nf_nuts_progress progress_of(const sampler *s)
 {
-    nf_nuts_progress p = {.all_draws = s->o.chains * (s->o.tune + s->o.draws), .seconds = seconds_now() - s->begun};
+    nf_nuts_progress p = {.all_draws = s->o.chains * (s->o.tune + s->o.draws), .seconds = nf__clock() - s->begun};
     for (size_t i = 0; i < s->groups; i++) p.gradients += s->group[i].gradients;
     for (size_t c = 0; c < s->o.chains; c++) {
         const nf__nuts_chain *chain = &s->chain[c];
@@ -344,7 +337,7 @@ ad_status nf_nuts(const nf_target *target, const nf_nuts_options *options, nf_nu
                  .o = options ? *options : (nf_nuts_options){0},
                  .dim = nf_target_dim(target),
                  .result = result,
-                 .begun = seconds_now()};
+                 .begun = nf__clock()};
     *result = (nf_nuts_result){0};
     ad_status status = resolve(&s.o, target, error);
     if (!status) status = allocate(&s, error);
@@ -355,7 +348,7 @@ ad_status nf_nuts(const nf_target *target, const nf_nuts_options *options, nf_nu
         tell(&s);
         status = constrain(&s, error);
     }
-    result->seconds = seconds_now() - s.begun;
+    result->seconds = nf__clock() - s.begun;
     release(&s);
     if (status) nf_nuts_free(result);
     return status;

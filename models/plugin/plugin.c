@@ -43,9 +43,10 @@ static bool is_object(const char *path)
 /* The entry of the plug-in that a file is; NULL, and nothing left open, when it can't be one. */
 static const nf_plugin *open_plugin(const char *path, const char *file, ad_error *error)
 {
-    void *object = is_object(file) ? dlopen(file, RTLD_NOW | RTLD_LOCAL) : NULL;
+    const bool is_shared = is_object(file);
+    void *object = is_shared ? dlopen(file, RTLD_NOW | RTLD_LOCAL) : NULL;
     if (!object) {
-        const char *why = is_object(file) ? dlerror() : "it isn't a shared object; cc -shared -fPIC makes one";
+        const char *why = is_shared ? dlerror() : "it isn't a shared object; cc -shared -fPIC makes one";
         ad_error_set(error, AD_ERROR_FORMAT, "plug-in '%.300s' can't be loaded: %.600s", path, why);
         return NULL;
     }

@@ -1,4 +1,5 @@
 /* Training by maximum likelihood. */
+#include "training/clock.h"
 #include "training/fit.h"
 
 #include <math.h>

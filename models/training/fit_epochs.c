@@ -1,4 +1,5 @@
 /* The epochs of a fit: steps, what comes after the last of them, and when to stop. */
+#include "training/clock.h"
 #include "training/fit.h"
 
 #include <math.h>

@@ -1,16 +1,9 @@
 /* What every training loop does alike. */
+#include "training/clock.h"
 #include "training/loop.h"
 
 #include <math.h>
 #include <string.h>
-#include <time.h>
-
-double nf__clock(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 size_t nf__trained_bytes(const nf_flow *flow)
 {
@@ -36,7 +29,6 @@ ad_status nf__loop_open(nf__loop *loop, const nf_optimizer_options *options, con
     loop->best = ad_alloc_aligned(nf__parameter_bytes(loop->flow), 1);
     if (!loop->gradient || !loop->best)
         return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to train %zu parameters", count);
-    nf__loop_keep(loop, nf_flow_parameters(loop->flow));
     return AD_OK;
 }
 

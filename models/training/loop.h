@@ -21,14 +21,12 @@ typedef struct {
     nf_optimizer *optimizer;
     nf_schedule schedule;
     void *gradient; /* of the trained parameters */
-    void *best;     /* all parameters: at first those of the flow */
+    void *best;     /* all parameters, once nf__loop_keep() has had some */
     double started;
     /* Of the last step. */
     double learning_rate, norm;
 } nf__loop;
 
-/* Seconds of a clock that only goes forward. */
-double nf__clock(void);
 size_t nf__trained_bytes(const nf_flow *flow);   /* of the trained parameters */
 size_t nf__parameter_bytes(const nf_flow *flow); /* of all */
 

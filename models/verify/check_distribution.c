@@ -11,27 +11,6 @@ enum { DRAWS = 20000, FEW = 12 };
 
 /* ---- A flow that is the base alone ------------------------------------------------------------------------------ */
 
-typedef struct {
-    double *const *value;
-    size_t i;
-} copying;
-
-static bool list_value(void *context, const char *name, nf_parameter *parameter)
-{
-    (void)name;
-    double ***at = context;
-    *(*at)++ = parameter->value;
-    return true;
-}
-
-static bool take_value(void *context, const char *name, nf_parameter *parameter)
-{
-    (void)name;
-    copying *from = context;
-    memcpy(parameter->value, from->value[from->i++], ad_shape_size(parameter->spec.shape) * sizeof(double));
-    return true;
-}
-
 /* A copy with the same parameters, for the flow to own. */
 static nf_bijector *copy_of(const nf_bijector *base, ad_error *error)
 {
@@ -41,14 +20,10 @@ static nf_bijector *copy_of(const nf_bijector *base, ad_error *error)
                                 .n_size = base->n_size,
                                 .feature = base->feature,
                                 .n_feature = base->n_feature};
-    double **value = ad_alloc(base->n_parameter, sizeof *value), **at = value;
-    nf_bijector *copy = value ? nf_bijector_new(base->type, base->dim, base->context, &given, error) : NULL;
-    if (!value) ad_error_set(error, AD_ERROR_MEMORY, "out of memory for the check");
-    if (copy) {
-        nf_each_parameter(base, list_value, &at);
-        nf_each_parameter(copy, take_value, &(copying){value, 0});
-    }
-    ad_free(value);
+    nf_bijector *copy = nf_bijector_new(base->type, base->dim, base->context, &given, error);
+    for (size_t i = 0; copy && i < copy->n_parameter; i++)
+        memcpy(copy->parameter[i].value, base->parameter[i].value,
+               ad_shape_size(copy->parameter[i].spec.shape) * sizeof(double));
     return copy;
 }
 
@@ -111,14 +86,16 @@ static ad_status check_gradient(nf__checker *c, double *draws)
     nf_check_result *result = nf__check_result_add(c, "gradients against differences", 1e-8);
     ad_tape *tape = ad_tape_new();
     ad_var *input = ad_alloc(n, sizeof *input);
-    double **value = ad_alloc(n, sizeof *value), **at_value = value + 1;
+    double **value = ad_alloc(n, sizeof *value);
     const nf_scope *at = nf_bind(c->bijector, tape);
     ad_status status = tape && input && value && at ? AD_OK : nf__check_out_of_memory(c);
     if (!status) {
-        nf_each_parameter(c->bijector, list_value, &at_value);
         input[0] = ad_input(tape, "z", AD_SHAPE(c->dim));
         value[0] = draws;
-        for (size_t i = 1; i < n; i++) input[i] = at->parameter[i - 1].var;
+        for (size_t i = 1; i < n; i++) {
+            input[i] = at->parameter[i - 1].var;
+            value[i] = c->bijector->parameter[i - 1].value;
+        }
         ad_gradcheck_report report;
         status =
             ad_gradcheck(c->bijector->type->log_prob(at, input[0]), input, (int)n, input, (const double *const *)value,

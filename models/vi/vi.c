@@ -1,4 +1,5 @@
 /* Variational inference: the loop. */
+#include "training/clock.h"
 #include "vi/inference.h"
 #include "vi/objective.h"
 
@@ -150,9 +151,11 @@ static ad_status diverged_in(inference *v, const ad_run *run, double loss, ad_er
 static ad_status add_point(inference *v, ad_error *error)
 {
     const void *w = nf_flow_parameters(v->flow);
+    const size_t count = nf_flow_trained_elements(v->flow);
+    const ad_dtype dtype = nf_flow_dtype(v->flow);
     double squares = 0, n = (double)v->in_point;
-    for (size_t i = 0; i < nf_flow_trained_elements(v->flow); i++) {
-        double element = ad_element(nf_flow_dtype(v->flow), w, i);
+    for (size_t i = 0; i < count; i++) {
+        double element = ad_element(dtype, w, i);
         squares += element * element;
     }
     nf_vi_point point = {v->now.iteration, v->point.loss / n, v->point.gradient_norm / n, sqrt(squares),
