@@ -27,6 +27,11 @@ typedef struct {
     double *values; /* (rows, columns), row-major */
     char **names;   /* the columns' names, or NULL; the pointers and their text are one block */
     ad_dtype dtype; /* what the file held, or what a file shall hold; AD_F64 from text and integers */
+    /* NULL: every column holds numbers. Otherwise labels[c] is NULL for a column of numbers, or lists the texts of
+     * column c, UTF-8, in byte order, ended by a NULL; the column's values are indices of this list. The pointers and
+     * their text are one block. */
+    char ***labels;
+    bool missing; /* NaN are missing values: text has nothing in their place, and not "nan" */
 } nf_table;
 
 /* Read a file that is of the kind that its name's extension tells:

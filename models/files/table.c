@@ -75,6 +75,7 @@ void nf_table_free(nf_table *table)
 {
     ad_free(table->values);
     ad_free(table->names);
+    ad_free(table->labels);
     *table = (nf_table){0};
 }
 
