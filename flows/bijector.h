@@ -96,7 +96,7 @@ typedef struct nf_bijector_type {
      * log-det jumps, gradients don't feel the jump: leaky.c shows a remedy, while at->training. */
     ad_var (*forward)(const nf_scope *at, ad_var z, ad_var *log_det);
     ad_var (*inverse)(const nf_scope *at, ad_var x, ad_var *log_det);
-    /* Set parameters from data (rows, dim) on the x side. NULL: nothing to set. */
+    /* Set parameters from data (rows, dim) on the x side; of a base distribution, from draws. NULL: nothing to set. */
     ad_status (*fit)(nf_bijector *self, const double *x, size_t rows, ad_error *error);
     /* A base distribution has these two in place of forward and inverse: log p(z), per-row, shape (); and a draw,
      * per-row, shape (dim), from ad_normal and ad_uniform. */

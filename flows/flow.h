@@ -46,6 +46,12 @@ size_t nf_flow_fixed_elements(const nf_flow *flow);   /* and how many are not */
 void nf_flow_push(nf_flow *flow);
 void nf_flow_pull(nf_flow *flow);
 
+/* Set what can be set from data without training (nf_bijector_type.fit): nf_bijector_fit() of the bijector, then the base
+ * distribution's, which sees the data pulled back through all of it. context: (rows, nf_flow_context_size()), or NULL
+ * when that is 0. nf_fit() does it first; for `gaussian_mixture(components=3):standardize` and the like it is all that
+ * there is to do. */
+ad_status nf_flow_fit_data(nf_flow *flow, const double *x, const double *context, size_t rows, ad_error *error);
+
 /* The flow on a tape: scopes of its two parts. */
 typedef struct {
     const nf_flow *flow;

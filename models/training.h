@@ -65,8 +65,8 @@ typedef struct {
     nf_progress *history; /* of each epoch, last.epoch of them; ad_free() */
 } nf_fit_report;
 
-/* Maximum likelihood: minimise the mean of -log p(x) over mini-batches, starting from the flow's parameters; bijectors
- * that have a fit (standardize) see the training rows first. Keeps the weights of the epoch with the best val_nll;
+/* Maximum likelihood: minimise the mean of -log p(x) over mini-batches, starting from the flow's parameters; what
+ * has a fit (standardize, gaussian_mixture) sees the training rows first: nf_flow_fit_data(). Keeps the weights of the epoch with the best val_nll;
  * without validation, those of the last. The same seed gives the same weights, bit for bit, whatever the pool. A loss
  * or gradient that is not finite stops the training: outcome NF_DIVERGED, AD_ERROR_NUMERIC, the message says at which
  * step and what made it, and the flow has the best weights so far. options (all defaults), report and error may be

@@ -1,6 +1,8 @@
 /* Bijectors that see the data: each is fitted to the data as they are at its place in a chain. */
 #include "core/internal.h"
 
+#include <weir/flow.h>
+
 /* z = inverse(x) of each row, float64, on this thread. */
 static ad_status inverse_rows(const nf_bijector *bijector, const double *x, const double *context, size_t rows,
                               double *z, ad_error *error)
@@ -58,4 +60,26 @@ ad_status nf_bijector_fit(nf_bijector *bijector, const double *x, const double *
         return ad_error_set(error, AD_ERROR_ARGUMENT, "fit: expected a bijector and %zu rows, got NULL for one", rows);
     if (bijector->is_chain) return fit_chain(bijector, x, context, rows, error);
     return bijector->type->fit ? bijector->type->fit(bijector, x, rows, error) : AD_OK;
+}
+
+static ad_status fit_base(nf_bijector *base, const nf_bijector *bijector, const double *x, const double *context,
+                          size_t rows, ad_error *error)
+{
+    double *z = ad_alloc(rows, base->dim * sizeof *z);
+    if (!z)
+        return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to fit '%s' to %zu rows", base->type->name, rows);
+    ad_status status = inverse_rows(bijector, x, context, rows, z, error);
+    if (status == AD_OK) status = base->type->fit(base, z, rows, error);
+    ad_free(z);
+    return status;
+}
+
+ad_status nf_flow_fit_data(nf_flow *flow, const double *x, const double *context, size_t rows, ad_error *error)
+{
+    nf_bijector *base = nf_flow_base(flow), *bijector = nf_flow_bijector(flow);
+    nf_flow_pull(flow);
+    ad_status status = nf_bijector_fit(bijector, x, context, rows, error);
+    if (status == AD_OK && base->type->fit) status = fit_base(base, bijector, x, context, rows, error);
+    nf_flow_push(flow);
+    return status;
 }

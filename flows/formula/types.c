@@ -11,7 +11,7 @@
     X(coupling) X(autoregressive) X(whiten)
 /* clang-format on */
 
-#define DISTRIBUTIONS(X) X(normal) X(diagonal_normal) X(uniform) X(student) X(mixture)
+#define DISTRIBUTIONS(X) X(normal) X(diagonal_normal) X(uniform) X(student) X(mixture) X(gaussian_mixture)
 
 enum { MOST = 256 };
 

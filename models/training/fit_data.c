@@ -1,5 +1,5 @@
 /* The data of a fit: taken in the flow's dtype, split into rows for training and for validation, and shown to the
- * bijectors that want to see them. */
+ * bijectors and base distributions that want to see them. */
 #include "training/fit.h"
 
 #include <float.h>
@@ -85,13 +85,10 @@ ad_status nf__fit_bijectors(nf__training *t, ad_error *error)
     double *seen = training_rows(t, t->given, t->dim);
     double *context = columns ? training_rows(t, t->o.row_context, columns) : NULL;
     ad_status status = AD_ERROR_MEMORY;
-    if (seen && (context || !columns)) {
-        nf_flow_pull(t->flow);
-        status = nf_bijector_fit(nf_flow_bijector(t->flow), seen, context, t->n_train, error);
-        nf_flow_push(t->flow);
-    } else {
+    if (seen && (context || !columns))
+        status = nf_flow_fit_data(t->flow, seen, context, t->n_train, error);
+    else
         ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %zu rows of data", t->n_train);
-    }
     ad_free(context);
     ad_free(seen);
     return status;
