@@ -54,11 +54,26 @@ static ad_status fit_chain(nf_bijector *self, const double *x, const double *con
     return status;
 }
 
+/* The inner map sees its columns. */
+static ad_status fit_on(nf_bijector *self, const double *x, const double *context, size_t rows, ad_error *error)
+{
+    const size_t count = self->n_feature;
+    if (!wants_fit(self)) return AD_OK;
+    double *seen = ad_alloc(rows, count * sizeof *seen);
+    if (!seen) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to fit 'on' to %zu rows", rows);
+    for (size_t r = 0; r < rows; r++)
+        for (size_t i = 0; i < count; i++) seen[r * count + i] = x[r * self->dim + self->feature[i]];
+    ad_status status = nf_bijector_fit(self->child[0], seen, context, rows, error);
+    ad_free(seen);
+    return status;
+}
+
 ad_status nf_bijector_fit(nf_bijector *bijector, const double *x, const double *context, size_t rows, ad_error *error)
 {
     if (!bijector || (rows && !x))
         return ad_error_set(error, AD_ERROR_ARGUMENT, "fit: expected a bijector and %zu rows, got NULL for one", rows);
     if (bijector->is_chain) return fit_chain(bijector, x, context, rows, error);
+    if (bijector->type == &nf__type_on) return fit_on(bijector, x, context, rows, error);
     return bijector->type->fit ? bijector->type->fit(bijector, x, rows, error) : AD_OK;
 }
 

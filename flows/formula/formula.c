@@ -151,6 +151,8 @@ static void print_step(text *t, const nf_bijector *bijector)
     append(t, "%s", type->name);
     if (bijector->n_child) {
         append(t, "(");
+        if (bijector->feature) print_features(t, bijector->feature, bijector->n_feature);
+        append(t, bijector->feature ? "," : "");
         print_flat(t, bijector->child[0]);
         append(t, ")");
         return;

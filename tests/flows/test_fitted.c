@@ -92,6 +92,85 @@ START_TEST(whitens_in_its_place)
 }
 END_TEST
 
+/* ---- on ---------------------------------------------------------------------------------------------------------- */
+
+/* Features 3 and 1 go through exp and a shift of their own, 2 and 4 stay: by hand, there and back. */
+START_TEST(on_maps_what_it_lists)
+{
+    enum { D = 4 };
+    nf_bijector *bijector = parsed("on([3,1],loc-on([2],exp))", D, 0);
+    memcpy(nf_parameter_value(bijector->child[0]->child[0]->child[0], "loc"), (double[]){10, 0.5}, 2 * sizeof(double));
+    nf_flow *flow = nf_flow_new(NULL, bijector, AD_F64, &error);
+    const double z[D] = {-1, 2, 3, INFINITY}, x[D] = {exp(-0.5), 2, 13, INFINITY};
+    double got[D], log_det;
+    ASSERT_OK(nf_transform(flow, false, z, NULL, 1, got, &log_det, NULL, &error));
+    for (size_t i = 0; i < D; i++) ck_assert(got[i] == x[i] || fabs(got[i] - x[i]) < 1e-14);
+    ck_assert_double_eq_tol(log_det, -0.5, 1e-14);
+    ASSERT_OK(nf_transform(flow, true, x, NULL, 1, got, &log_det, NULL, &error));
+    for (size_t i = 0; i < D; i++) ck_assert(got[i] == z[i] || fabs(got[i] - z[i]) < 1e-14);
+    ck_assert_double_eq_tol(log_det, 0.5, 1e-14);
+    nf_flow_free(flow);
+}
+END_TEST
+
+/* What is fitted sees its columns, as the steps behind it leave them; and a context reaches what is inside. */
+START_TEST(on_fits_and_passes_the_context)
+{
+    enum { N = 400, D = 3 };
+    double *z = normals(N * D, 1, 3), *x = malloc(N * D * sizeof *x), mean, sd;
+    for (size_t i = 0; i < N * D; i++) x[i] = i % D == 1 ? exp(3 + 0.5 * z[i]) : 7 + z[i];
+    nf_bijector *bijector = parsed("on([3],standardize)-on([2],standardize-exp)", D, 0);
+    ASSERT_OK(nf_bijector_fit(bijector, x, NULL, N, &error));
+    const nf_bijector *last = bijector->child[0], *other = bijector->child[1]->child[0]->child[0];
+    ck_assert(nf_column_moments(z, N, D, 1, &mean, &sd));
+    ck_assert_double_eq_tol(*nf_parameter_value(other, "mean"), 3 + 0.5 * mean, 1e-12);
+    ck_assert_double_eq_tol(*nf_parameter_value(other, "scale"), sd, 1e-12);
+    ck_assert(nf_column_moments(x, N, D, 2, &mean, &sd));
+    ck_assert_double_eq_tol(*nf_parameter_value(last->child[0], "mean"), mean, 1e-12);
+    nf_bijector_free(bijector);
+
+    nf_flow *flow = nf_flow_parse("on([1,3],maf(4))", D, 2, AD_F64, 1, &error);
+    ck_assert_msg(flow != NULL, "%s", error.message);
+    file_path path = scratch_path("on.safetensors");
+    ASSERT_OK(nf_save(flow, NULL, path.text, &error));
+    nf_flow *back = nf_load(path.text, NULL, &error);
+    ck_assert_msg(back != NULL, "%s", error.message);
+    const double contexts[2][2] = {{1, 2}, {-3, 1}};
+    double out[2][D], again[D];
+    for (size_t i = 0; i < 2; i++) ASSERT_OK(nf_transform(flow, false, z, contexts[i], 1, out[i], NULL, NULL, &error));
+    ck_assert_double_ne(out[0][0], out[1][0]);
+    ck_assert_double_eq(out[0][1], z[1]);
+    ASSERT_OK(nf_transform(back, false, z, contexts[1], 1, again, NULL, NULL, &error));
+    ck_assert_mem_eq(again, out[1], sizeof again);
+    nf_flow_free(back);
+    nf_flow_free(flow);
+    free(x);
+    free(z);
+}
+END_TEST
+
+START_TEST(on_from_code)
+{
+    const size_t list[] = {3, 0}, far[] = {4, 0};
+    nf_bijector *made = nf_on(4, list, 2, parsed("maf(4)", 2, 1), &error);
+    char *formula = nf_formula(made);
+    ck_assert_str_eq(formula, "on([4,1],maf(4))");
+    ad_free(formula);
+    nf_bijector *chain = nf_chain((nf_bijector *[]){nf_invert(made, &error), parsed("loc", 4, 1)}, 2, &error);
+    ck_assert_msg(chain != NULL, "%s", error.message);
+    nf_bijector_free(chain);
+    ck_assert_ptr_null(nf_on(4, far, 2, parsed("loc", 2, 1), &error));
+    ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "no feature 5, an event has 4");
+    ck_assert_ptr_null(nf_on(4, list, 2, parsed("loc", 3, 1), &error));
+    ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "as many features as its map has, 3, got 2");
+    ck_assert_ptr_null(nf_on(4, NULL, 2, parsed("loc", 2, 1), NULL));
+    ck_assert_ptr_null(nf_on(4, list, 2, NULL, &error));
+    ASSERT_FAILS(
+        nf_register(&(const nf_bijector_type){.name = "on", .forward = nf_bijector_types()[0]->forward}, &error),
+        AD_ERROR_ARGUMENT, "the name is taken");
+}
+END_TEST
+
 /* ---- gaussian_mixture -------------------------------------------------------------------------------------------- */
 
 START_TEST(mixture_equals_scipy)
@@ -209,8 +288,12 @@ Suite *fitted_suite(void)
     Suite *suite = suite_create("fitted");
     TCase *all = tcase_create("all");
     tcase_set_timeout(all, 60);
+    tcase_add_checked_fixture(all, scratch_begin, scratch_end);
     tcase_add_test(all, whitens);
     tcase_add_test(all, whitens_in_its_place);
+    tcase_add_test(all, on_maps_what_it_lists);
+    tcase_add_test(all, on_fits_and_passes_the_context);
+    tcase_add_test(all, on_from_code);
     tcase_add_test(all, mixture_equals_scipy);
     tcase_add_test(all, mixture_is_fitted);
     tcase_add_test(all, mixture_of_few_rows);
