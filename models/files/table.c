@@ -37,6 +37,12 @@ ad_status nf_table_check_path(const char *path, ad_error *error)
 
 ad_status nf_table_read(const char *path, nf_table *table, ad_error *error)
 {
+    return nf_table_read_with(path, NULL, table, error);
+}
+
+ad_status nf_table_read_with(const char *path, const nf_read_options *options, nf_table *table, ad_error *error)
+{
+    (void)options;
     *table = (nf_table){0};
     const struct format *format = format_of(path, error);
     if (!format) return AD_ERROR_ARGUMENT;
@@ -75,6 +81,8 @@ void nf_table_free(nf_table *table)
 {
     ad_free(table->values);
     ad_free(table->names);
+    ad_free(table->labels);
+    ad_free(table->remarks);
     *table = (nf_table){0};
 }
 
