@@ -53,8 +53,8 @@ typedef struct {
  * Text is UTF-8, or UTF-16; bytes that aren't UTF-8 are taken for Windows-1252's, of which Latin-1 is a part.
  *
  * The first line may hold the columns' names: see nf_header. Lines that begin with # are comments; the last of them
- * before the numbers holds the names where it has as many fields and no other line does. Of several columns of one name,
- * the later ones are called "name.2", "name.3" and so on, with a remark.
+ * before the numbers holds the names where it has as many fields and no other line does. Of several columns of one
+ * name, the later ones are called "name.2", "name.3" and so on, with a remark.
  *
  * On failure *table is empty, and the message says where: "points.csv:12:3: 'abc' is not a number" is about the third
  * field of line 12. A field that is empty or text, a line with more or fewer fields than the first, and a file without
