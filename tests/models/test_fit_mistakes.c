@@ -19,7 +19,8 @@ START_TEST(columns_that_float32_blurs)
     static const struct {
         double offset, scale;
         bool blurred;
-    } cases[] = {{1e9, 10, true}, {1e9, 1e5, false}, {0, 1e-44, true}, {0, 1e-30, false}, {1e9, 0, false}};
+    } cases[] = {{1e9, 10, true},   {1e9, 1e5, true},  {1e9, 1e6, false},
+               {0, 1e-44, true}, {0, 1e-30, false}, {1e9, 0, false}};
     double *noise = normals(2 * ROWS, 1, 9), *x = normals(2 * ROWS, 1, 9);
     for (size_t i = 0; i < COUNT(cases); i++) {
         for (size_t r = 0; r < ROWS; r++) x[2 * r + 1] = cases[i].offset + cases[i].scale * noise[2 * r + 1];
