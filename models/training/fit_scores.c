@@ -56,7 +56,8 @@ static double largest_loss(const nf__training *t, const void *log_prob)
     const ad_dtype dtype = nf_flow_dtype(t->flow);
     double worst = 0, sum = 0;
     for (size_t i = 0; i < t->n_train; i++) {
-        double size = fabs(ad_element(dtype, log_prob, i));
+        double weight = t->weight ? ad_element(dtype, t->weight, t->train[i]) : 1;
+        double size = weight * fabs(ad_element(dtype, log_prob, i));
         sum += size;
         worst = fmax(worst, size);
     }

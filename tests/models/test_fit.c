@@ -234,30 +234,48 @@ START_TEST(statistics_are_of_the_training_rows)
 }
 END_TEST
 
-/* The identity, which counts the steps that it was trained in. */
+/* The identity, which counts the steps that it was trained in, and keeps the fewest rows of one. */
 static ad_status build_counting(nf_bijector *self, ad_error *to)
 {
-    return nf_declare(self, &(nf_parameter_spec){.name = "steps", .fixed = true}, to);
+    ad_status status = nf_declare(self, &(nf_parameter_spec){.name = "steps", .fixed = true}, to);
+    if (status != AD_OK) return status;
+    return nf_declare(self, &(nf_parameter_spec){.name = "fewest", .value = 1e6, .fixed = true}, to);
 }
 
 static ad_var count_step(const nf_scope *at, ad_var x, ad_var *log_det)
 {
     *log_det = ad_scalar(x.tape, 0);
-    ad_var steps = nf_param(at, "steps");
-    if (at->training) nf_update(at, "steps", at->statistics ? steps : ad_add_scalar(steps, 1));
+    ad_var steps = nf_param(at, "steps"), fewest = nf_param(at, "fewest");
+    if (at->training) {
+        nf_update(at, "steps", at->statistics ? steps : ad_add_scalar(steps, 1));
+        nf_update(at, "fewest", at->statistics ? fewest : ad_minimum(fewest, ad_row_count(x.tape)));
+    }
     return x;
 }
 
 static const nf_bijector_type counting = {.name = "counting", .build = build_counting, .inverse = count_step};
 
+/* What a bijector updates is kept. One that sees the batch gets batches as equal as can be. */
 START_TEST(updates_are_kept)
 {
+    static const struct {
+        size_t rows, batch;
+        double steps, fewest;
+    } cases[] = {{36, 10, 4, 9}, {9, 4, 3, 3}, {9, 8, 2, 4}, {10, 4, 3, 3}, {12, 4, 3, 4}, {9, 100, 1, 9}};
     ck_assert_int_ne(nf_register(&counting, &error), AD_ERROR_MEMORY);
     double *x = normals(2 * ROWS, 1, 4);
-    nf_flow *flow = new_flow("loc-counting", 2, AD_F32);
-    ASSERT_OK(nf_fit(flow, x, ROWS, &(nf_fit_options){.epochs = 3, .batch = 10}, NULL, &error));
-    ck_assert_double_eq(*nf_parameter_value(nf_flow_bijector(flow)->child[1], "steps"), 3 * 4);
-    nf_flow_free(flow);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        nf_flow *flow = new_flow("loc-counting", 2, AD_F32);
+        nf_fit_options o = {.epochs = 3, .batch = cases[i].batch, .val_fraction = -1};
+        nf_fit_report report;
+        ASSERT_OK(nf_fit(flow, x, cases[i].rows, &o, &report, &error));
+        const nf_bijector *bijector = nf_flow_bijector(flow)->child[1];
+        ck_assert_double_eq(*nf_parameter_value(bijector, "steps"), 3 * cases[i].steps);
+        ck_assert_double_eq(*nf_parameter_value(bijector, "fewest"), cases[i].fewest);
+        ck_assert_uint_eq(report.last.rows, 3 * cases[i].rows);
+        ad_free(report.history);
+        nf_flow_free(flow);
+    }
     free(x);
 }
 END_TEST

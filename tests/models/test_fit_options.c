@@ -198,14 +198,14 @@ START_TEST(time_enough)
 }
 END_TEST
 
-/* However slow the machine is. */
+/* However slow the machine is. What other starts leave of their share comes on top, and raises the rate. */
 START_TEST(rates_follow_the_time)
 {
     for (size_t starts = 1; starts <= 3; starts += 2) {
         nf_flow *flow;
         nf_fit_report report = timed((nf_fit_options){.seconds = 0.03, .starts = starts, .schedule = "linear"}, &flow);
         ck_assert_uint_ge(report.last.epoch, 1);
-        for (size_t e = 1; e < report.last.epoch; e++)
+        for (size_t e = 1; e < report.last.epoch && starts == 1; e++)
             ck_assert_double_lt(report.history[e].learning_rate, report.history[e - 1].learning_rate);
         ad_free(report.history);
         nf_flow_free(flow);
