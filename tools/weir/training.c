@@ -251,8 +251,8 @@ static ad_status put_kinds(json_t *record, const char *key, const nf_columns *co
     return AD_OK;
 }
 
-static json_t *tell(const struct arguments *arguments, const nf_flow *flow, const struct rows *rows,
-                    const nf_fit_report *report, ad_error *error)
+json_t *training_record(const struct arguments *arguments, const nf_flow *flow, const struct rows *rows,
+                        const nf_fit_report *report, ad_error *error)
 {
     const struct training_data *data = rows->data;
     char **names = name_features(data->features), **given = name_features(data->given);
@@ -278,9 +278,8 @@ static json_t *make_result(const nf_flow *flow, const json_t *record, const nf_f
     char *formula = nf_flow_formula(flow, false);
     double rate = (double)report->last.rows / report->last.seconds;
     json_t *result = json_pack("{s:s, s:I, s:I, s:b, s:o}", "formula", formula ? formula : "", "dim",
-                               (json_int_t)nf_flow_dim(flow), "parameters",
-                               (json_int_t)nf_flow_trained_elements(flow), "standardize_appended", appended,
-                               "rows_per_second", report_number(rate));
+                               (json_int_t)nf_flow_dim(flow), "parameters", (json_int_t)nf_flow_trained_elements(flow),
+                               "standardize_appended", appended, "rows_per_second", report_number(rate));
     ad_free(formula);
     json_object_update(result, (json_t *)record);
     if (*report->warning) json_object_set_new(result, "warning", report_text(report->warning));
@@ -310,15 +309,14 @@ ad_status train(const struct arguments *arguments, const struct training_data *d
     if (status == AD_ERROR_NUMERIC && report.diverged_step == 1 && appended) blame_standardize(error);
     bool nothing = status && report.outcome != NF_DIVERGED && report.outcome != NF_STOPPED_BY_CALLER;
     ad_error untold = {0};
-    json_t *record = nothing ? NULL : tell(arguments, flow, &rows, &report, &untold);
+    json_t *record = nothing ? NULL : training_record(arguments, flow, &rows, &report, &untold);
     if (untold.status) {
         *error = untold;
         status = untold.status;
     }
     if (record) {
         scores_tell(record, &rows, flow, pool);
-        *trained =
-            (struct trained){flow, record, make_result(flow, record, &report, appended), report.best_epoch, ""};
+        *trained = (struct trained){flow, record, make_result(flow, record, &report, appended), report.best_epoch, ""};
     } else {
         nf_flow_free(flow);
     }
