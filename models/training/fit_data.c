@@ -1,5 +1,5 @@
 /* The data of a fit: taken in the flow's dtype, split into rows for training and for validation, made anew before an
- * epoch, and shown to the bijectors that want to see them. */
+ * epoch, and shown to the bijectors and base distributions that want to see them. */
 #include "training/fit.h"
 
 #include <float.h>
@@ -251,13 +251,10 @@ ad_status nf__fit_bijectors(nf__training *t, ad_error *error)
     double *seen = rows_of(t->given, t->dim, row, rows);
     double *context = columns ? rows_of(t->o.row_context, columns, row, rows) : NULL;
     ad_status status = AD_ERROR_MEMORY;
-    if (seen && (context || !columns) && (drawn || !t->o.row_weights)) {
-        nf_flow_pull(t->flow);
-        status = nf_bijector_fit(nf_flow_bijector(t->flow), seen, context, rows, error);
-        nf_flow_push(t->flow);
-    } else {
+    if (seen && (context || !columns) && (drawn || !t->o.row_weights))
+        status = nf_flow_fit_data(t->flow, seen, context, rows, error);
+    else
         ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %zu rows of data", rows);
-    }
     ad_free(context);
     ad_free(seen);
     ad_free(drawn);

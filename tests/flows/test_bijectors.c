@@ -21,6 +21,7 @@ static const char *const chains[] = {
     "leaky(slopes=each)-lu(seed=5)",
     "leaky(bandwidth=0)-affine(rank=1)",
     "affine(rank=5)-hh",
+    "on([1],affine-tanh)-maf(3)-invert(on([1],leaky-on([1],lu)))*2",
 };
 
 static size_t n_types(void)

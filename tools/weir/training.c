@@ -103,7 +103,10 @@ const struct option training_options[] = {
 
 static bool has_standardize(const nf_bijector *bijector)
 {
-    if (strcmp(bijector->type->name, "standardize") == 0) return true;
+    static const char *const standardizing[] = {"standardize", "whiten"};
+    for (size_t i = 0; i < sizeof standardizing / sizeof *standardizing; i++)
+        if (strcmp(bijector->type->name, standardizing[i]) == 0) return true;
+    if (bijector->n_feature < bijector->dim && strcmp(bijector->type->name, "on") == 0) return false;
     for (size_t i = 0; i < bijector->n_child; i++)
         if (has_standardize(bijector->child[i])) return true;
     return false;
