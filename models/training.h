@@ -97,14 +97,14 @@ typedef struct {
                                * loss that never was finite, features that can only be as the base; "": nothing */
 } nf_fit_report;
 
-/* Maximum likelihood: minimise the mean of -log p(x) over mini-batches, starting from the flow's parameters; what has
- * a fit (standardize, gaussian_mixture) sees the training rows first: nf_flow_fit_data(); and bijectors that see the
- * batch (batchnorm) are evaluated with statistics of the training rows (of 32,768 of them at most). Keeps the weights
- * of the epoch with the best val_nll; without validation, and where it never is finite, those of the last. The same
- * seed gives the same weights, bit for bit, whatever the pool (but see seconds). A loss or gradient that is not finite
- * stops the training: outcome NF_DIVERGED, AD_ERROR_NUMERIC, the message says at which step and what made it, and the
- * flow has the best weights so far. So does a training row that has density 0 under the initial flow, at step 1; the
- * message names the row, and the bijector that doesn't reach it. A context that no term of the flow sees is
+/* Maximum likelihood: minimise the mean of -log p(x) over mini-batches, starting from the flow's parameters; what
+ * has a fit (standardize, gaussian_mixture) sees the training rows first: nf_flow_fit_data(), and bijectors that see
+ * the batch (batchnorm) are evaluated with statistics of the training rows (of 32,768 of them at most). Keeps the
+ * weights of the epoch with the best val_nll; without validation, and where it never is finite, those of the last. The
+ * same seed gives the same weights, bit for bit, whatever the pool (but see seconds). A loss or gradient that is not
+ * finite stops the training: outcome NF_DIVERGED, AD_ERROR_NUMERIC, the message says at which step and what made it,
+ * and the flow has the best weights so far. So does a training row that has density 0 under the initial flow, at step
+ * 1; the message names the row, and the bijector that doesn't reach it. A context that no term of the flow sees is
  * AD_ERROR_ARGUMENT; so is, in float32, a column that it blurs: whose values it moves by more than 1e-5 of what they
  * span. Subtract an offset from such a column (the first timestamp), or train in float64. options (all defaults),
  * report and error may be NULL; the report's history is the caller's. Several threads may train different flows at

@@ -251,10 +251,11 @@ ad_status nf__fit_bijectors(nf__training *t, ad_error *error)
     double *seen = rows_of(t->given, t->dim, row, rows);
     double *context = columns ? rows_of(t->o.row_context, columns, row, rows) : NULL;
     ad_status status = AD_ERROR_MEMORY;
-    if (seen && (context || !columns) && (drawn || !t->o.row_weights))
+    if (seen && (context || !columns) && (drawn || !t->o.row_weights)) {
         status = nf_flow_fit_data(t->flow, seen, context, rows, error);
-    else
+    } else {
         ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %zu rows of data", rows);
+    }
     ad_free(context);
     ad_free(seen);
     ad_free(drawn);
