@@ -76,7 +76,7 @@ static void draw_loss(FILE *script, struct box box, const json_t *record)
     if (!isnan(test_nll)) snprintf(title + filled, sizeof title - filled, ", test %.3f nats", test_nll);
     panel_begin(script, box, title);
     panel_ranges(script, (struct range){0, (double)epochs}, loss_range(record));
-    fprintf(script, "set xlabel 'epoch'; set ylabel 'negative log-likelihood (nats)'; set key top right\n");
+    fprintf(script, "set xlabel 'epoch'; set ylabel 'negative log-likelihood (nats)'.yoffset; set key top right\n");
     if (best > 0)
         fprintf(script,
                 "set arrow from %lld, graph 0 to %lld, graph 0.58 nohead dt 2 lw 1.5 lc rgb '#808080'\n"
@@ -155,7 +155,7 @@ static void draw_histogram(FILE *script, const struct picture *picture, size_t f
         if (!layers[i].table) continue;
         size_t rows = layers[i].table->rows;
         double shown = (double)(rows < PANEL_POINTS ? rows : PANEL_POINTS);
-        fprintf(script, "%s$%s using %zu:(%.8g) bins=50 binrange [%.10g:%.10g] with steps lw 2 lc rgb '%s' title '%s'",
+        fprintf(script, "%s$%s using %zu:(%.8g) bins=50 binrange [%.15g:%.15g] with steps lw 2 lc rgb '%s' title '%s'",
                 separator, layers[i].name, feature + 1, 50 / (shown * (range.high - range.low)), range.low, range.high,
                 layers[i].colour, layers[i].name);
         separator = ", ";
@@ -168,17 +168,18 @@ static void set_corner_axes(FILE *script, size_t row, size_t column, bool foot, 
                             char **names)
 {
     panel_ranges(script, ranges[column], ranges[row]);
-    fprintf(script, "set xtics %.3g; set ytics %.3g\n", tic_step(ranges[column]), tic_step(ranges[row]));
+    panel_tics(script, "x", ranges[column]);
+    panel_tics(script, "y", ranges[row]);
     if (foot)
         panel_label(script, "x", names, column);
     else
-        fprintf(script, "set format x ''; unset xlabel\n");
+        panel_without_tics(script, "x");
     if (row == column)
         fprintf(script, "set yrange [0:*]; set offsets 0, 0, graph 0.05, 0; unset ytics; unset ylabel\n");
     else if (column == 0)
         panel_label(script, "y", names, row);
     else
-        fprintf(script, "set format y ''; unset ylabel\n");
+        panel_without_tics(script, "y");
 }
 
 /* Each feature by itself on the diagonal, each two of them below. */

@@ -85,7 +85,7 @@ static void write_marginal(FILE *script, const char *block, const nf_table *samp
     }
     fprintf(script, "$%s << EOD\n", block);
     for (size_t b = 0; b < BINS; b++)
-        fprintf(script, "%.8g %.8g %.8g\n", range.low + ((double)b + 0.5) * width, counts[b],
+        fprintf(script, "%.15g %.8g %.8g\n", range.low + ((double)b + 0.5) * width, counts[b],
                 mass[b] / (total * width));
     fprintf(script, "EOD\n");
 }
@@ -119,8 +119,9 @@ static struct box panel_of(struct box box, const struct grid *grid)
 static void label_axes(FILE *script, const struct grid *grid)
 {
     panel_ranges(script, grid->x, grid->y);
-    fprintf(script, "set xlabel 'z_1'; set ylabel 'z_2' offset 1; set xtics %.3g; set ytics %.3g\n", tic_step(grid->x),
-            tic_step(grid->y));
+    panel_tics(script, "x", grid->x);
+    panel_tics(script, "y", grid->y);
+    fprintf(script, "set xlabel 'z_1'.xoffset; set ylabel 'z_2'.yoffset offset 1\n");
 }
 
 static void draw_density(FILE *script, struct box box, const struct grid *grid, const char *block, const char *title)
@@ -143,7 +144,7 @@ static void draw_joint(FILE *script, struct box box, const struct grid *grid)
     panel_begin(script, (struct box){middle.left, middle.right, middle.top + gap * 1.6, box.top},
                 "Samples (orange), marginals of the target (blue)");
     fprintf(script,
-            "set xrange [%.10g:%.10g]; set yrange [0:*]; unset xlabel; unset ylabel; unset ytics; set border 1\n"
+            "set xrange [%.15g:%.15g]; set yrange [0:*]; unset xlabel; unset ylabel; unset ytics; set border 1\n"
             "set format x ''\n",
             grid->x.low, grid->x.high);
     fprintf(script,
@@ -151,7 +152,7 @@ static void draw_joint(FILE *script, struct box box, const struct grid *grid)
             "notitle\n",
             sample_colour, data_colour);
     panel_begin(script, (struct box){middle.right + gap, box.right, middle.bottom, middle.top}, "");
-    fprintf(script, "set yrange [%.10g:%.10g]; set xrange [0:*]; unset xtics; set border 2; set format y ''\n",
+    fprintf(script, "set yrange [%.15g:%.15g]; set xrange [0:*]; unset xtics; set border 2; set format y ''\n",
             grid->y.low, grid->y.high);
     fprintf(
         script,
