@@ -102,7 +102,7 @@ static const struct {
     {".txt", "1 2\n3 4 5\n", "a.txt:2:3: this line has 3 columns where line 1 has 2"},
     {".txt", "1 2\n3 \"4\"5\n", "a.txt:2:2: there is text after"},
     {".csv", "1;2,5\n3;4.5\n", "a.csv:2:2: '4.5' is not a number; others of this file have a decimal comma"},
-    {".csv", "1;2,5\n3;4.5e1\n", "a.csv:2:2: '4.5e1' is not a number; others of this file have a decimal comma"},
+    {".csv", "1;2,5\n3;.5\n", "a.csv:2:2: '.5' is not a number; others of this file have a decimal comma"},
     {".csv", "1;2.5\n3;4,5\n", "a.csv:2:2: '4,5' is not a number; semicolons separate"},
     {".csv", "1;2\n3;4\n5;\n", "a.csv:3:2: this field is empty"},
     {".csv", "1,2\n3,NULL\n", "a.csv:2:2: 'NULL' is not a number but stands for a missing value; fill it in"},
