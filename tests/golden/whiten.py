@@ -1,8 +1,8 @@
 """Write whiten_*.csv: tables, and log p of each row under the normal that is fitted to the table, by SciPy.
 
-Correlations are shrunk by the factor 1 - lambda: that of 10^(-6 + i/4), i = 0 ... 24, under which the rows are likeliest,
-each with mean and correlations of the others, in the standard deviations (over n) of all. There are many rows; fewer than
-columns; two; and a column that repeats another.
+Correlations are shrunk by the factor 1 - lambda: that of 10^(-6 + i/4), i = 0 ... 24, under which the rows are
+likeliest, each with mean and correlations of the others, in the standard deviations (over n) of all. There are many
+rows; fewer than columns; two; and a column that repeats another.
 """
 
 from pathlib import Path
