@@ -77,24 +77,37 @@ ad_status nf_bijector_fit(nf_bijector *bijector, const double *x, const double *
     return bijector->type->fit ? bijector->type->fit(bijector, x, rows, error) : AD_OK;
 }
 
-static ad_status fit_base(nf_bijector *base, const nf_bijector *bijector, const double *x, const double *context,
-                          size_t rows, ad_error *error)
+static ad_status fit_flow(nf_bijector *base, nf_bijector *bijector, const double *x, const double *context, size_t rows,
+                          ad_error *error);
+
+/* x, at the side of the base distribution; each flow of a mixture sees all of it. */
+static ad_status fit_base(nf_bijector *base, const double *z, const double *context, size_t rows, ad_error *error)
 {
+    if (base->type != &nf__type_mixture_of) return base->type->fit(base, z, rows, error);
+    ad_status status = AD_OK;
+    for (size_t i = 0; i < base->n_child && status == AD_OK; i += 2)
+        status = fit_flow(base->child[i], base->child[i + 1], z, context, rows, error);
+    return status;
+}
+
+static ad_status fit_flow(nf_bijector *base, nf_bijector *bijector, const double *x, const double *context, size_t rows,
+                          ad_error *error)
+{
+    ad_status status = nf_bijector_fit(bijector, x, context, rows, error);
+    if (status != AD_OK || !wants_fit(base)) return status;
     double *z = ad_alloc(rows, base->dim * sizeof *z);
     if (!z)
         return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to fit '%s' to %zu rows", base->type->name, rows);
-    ad_status status = inverse_rows(bijector, x, context, rows, z, error);
-    if (status == AD_OK) status = base->type->fit(base, z, rows, error);
+    status = inverse_rows(bijector, x, context, rows, z, error);
+    if (status == AD_OK) status = fit_base(base, z, context, rows, error);
     ad_free(z);
     return status;
 }
 
 ad_status nf_flow_fit_data(nf_flow *flow, const double *x, const double *context, size_t rows, ad_error *error)
 {
-    nf_bijector *base = nf_flow_base(flow), *bijector = nf_flow_bijector(flow);
     nf_flow_pull(flow);
-    ad_status status = nf_bijector_fit(bijector, x, context, rows, error);
-    if (status == AD_OK && base->type->fit) status = fit_base(base, bijector, x, context, rows, error);
+    ad_status status = fit_flow(nf_flow_base(flow), nf_flow_bijector(flow), x, context, rows, error);
     nf_flow_push(flow);
     return status;
 }

@@ -5,7 +5,7 @@
  *     term     = factor [ '*' count ]
  *     factor   = name [ '(' argument { ',' argument } ')' ]  |  '(' chain ')'
  *                |  'invert' '(' chain ')'  |  'on' '(' list ',' chain ')'
- *     distribution = name [ '(' argument { ',' argument } ')' ]
+ *     distribution = name [ '(' argument { ',' argument } ')' ]  |  'mixture_of' '(' flow { '|' flow } ')'
  *     argument = number | name '=' ( number | word | list | named )
  *     named    = name [ '(' argument { ',' argument } ')' ], of a transformer, say
  *     list     = '[' features { ',' features } ']'
@@ -124,14 +124,22 @@ static bool parse_named_factor(parser *p, list *to)
     return push(p, to, parse_instance(p, type, length));
 }
 
+static nf_bijector *parse_mixture(parser *p);
+
 /* False on failure only: a formula needs no base distribution. */
 static bool parse_base(parser *p, nf_bijector **base)
 {
+    static const char mixture[] = "mixture_of";
     nf__skip_spaces(&p->reader);
     size_t length = nf__name_length(p->reader.at);
-    const nf_bijector_type *type = nf_registry_find(&nf_distributions, p->reader.at, length);
-    if (!type) return true;
-    *base = parse_instance(p, type, length);
+    if (length == strlen(mixture) && memcmp(p->reader.at, mixture, length) == 0) {
+        p->reader.at += length;
+        *base = parse_mixture(p);
+    } else {
+        const nf_bijector_type *type = nf_registry_find(&nf_distributions, p->reader.at, length);
+        if (!type) return true;
+        *base = parse_instance(p, type, length);
+    }
     return *base && (nf__take(&p->reader, ':') ||
                      nf__fail(&p->reader, p->reader.at, "a base distribution without a bijector", "':' and a formula"));
 }
@@ -247,6 +255,50 @@ static bool parse_chain(parser *p, list *to)
     while (nf__take(&p->reader, '-'));
     p->depth--;
     return true;
+}
+
+/* One flow of a mixture: its base distribution and its bijector. */
+static bool parse_member(parser *p, list *to)
+{
+    nf_bijector *base = NULL, *bijector = NULL;
+    list steps = {0};
+    if (!parse_base(p, &base)) {
+        nf_bijector_free(base);
+        return false;
+    }
+    if (!base) base = nf_bijector_new(&nf__type_normal, p->dim, p->context, NULL, p->reader.error);
+    if (!push(p, to, base)) return false;
+    if (!parse_chain(p, &steps)) {
+        free_list(&steps);
+        return false;
+    }
+    bijector = nf_chain(steps.child, steps.count, p->reader.error);
+    ad_free(steps.child);
+    return push(p, to, bijector);
+}
+
+/* Behind "mixture_of"; NULL on failure. */
+static nf_bijector *parse_mixture(parser *p)
+{
+    list flows = {0};
+    nf_bijector *made = NULL;
+    bool good = nf__take(&p->reader, '(') ||
+                nf__fail(&p->reader, p->reader.at, "mixture_of needs flows", "'(' and formulas with '|' between");
+    if (good && p->depth++ == DEEPEST)
+        good = nf__fail(&p->reader, p->reader.at - 1, "parentheses are nested too deep", "at most 64 levels");
+    if (good) do
+            good = parse_member(p, &flows);
+        while (good && nf__take(&p->reader, '|'));
+    if (good)
+        good = nf__take(&p->reader, ')') ||
+               nf__fail(&p->reader, p->reader.at, "mixture_of( isn't closed", "'|', '-', '*' or ')'");
+    p->depth--;
+    if (!good)
+        free_list(&flows);
+    else
+        made = nf__mixture_of(flows.child, flows.count, p->reader.error);
+    if (good) ad_free(flows.child);
+    return made;
 }
 
 static nf_bijector *parse(const char *formula, size_t dim, size_t context, uint64_t seed, nf_bijector **base,
