@@ -34,7 +34,8 @@ static nf_flow *flow_parsed(const char *formula, size_t dim)
 /* Log p of each row under the normal that is fitted to them all: golden/whiten.py. */
 START_TEST(whitens)
 {
-    static const char *const tables[] = {"whiten_many.csv", "whiten_few.csv", "whiten_two.csv", "whiten_same.csv"};
+    static const char *const tables[] = {"whiten_many.csv", "whiten_some.csv", "whiten_few.csv", "whiten_two.csv",
+                                         "whiten_same.csv"};
     for (size_t i = 0; i < COUNT(tables); i++) {
         size_t rows, dim;
         double *expected, *x = points_of(tables[i], &rows, &dim, &expected), *log_prob = malloc(rows * sizeof *x);
