@@ -104,7 +104,7 @@ const struct option training_options[] = {
 
 static bool has_standardize(const nf_bijector *bijector)
 {
-    static const char *const standardizing[] = {"standardize", "whiten"};
+    static const char *const standardizing[] = {"standardize", "whiten", "marginal"};
     for (size_t i = 0; i < sizeof standardizing / sizeof *standardizing; i++)
         if (strcmp(bijector->type->name, standardizing[i]) == 0) return true;
     if (bijector->n_feature < bijector->dim && strcmp(bijector->type->name, "on") == 0) return false;
