@@ -102,6 +102,10 @@ typedef struct nf_bijector_type {
      * per-row, shape (dim), from ad_normal and ad_uniform. */
     ad_var (*log_prob)(const nf_scope *at, ad_var z);
     ad_var (*sample)(const nf_scope *at);
+    /* The open interval that forward maps every feature onto; both 0: all reals. What leaves forward is kept in it, in
+     * the numbers of the dtype too, and what reaches inverse on its edge only because the steps before have rounded is
+     * taken for what is next to it. Beyond that a point out of it is inverse's: see nf_into_support(). */
+    double low, high;
     const void *data; /* the author's own */
 } nf_bijector_type;
 
