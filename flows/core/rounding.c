@@ -64,7 +64,7 @@ static ad_var settled(const nf__rounded *point, double low, double high)
 {
     ad_var v = point->at, still = ad_stop_gradient(v), unit = ad_mul(ad_abs(still), nf_epsilon(v.tape));
     ad_var apart = ad_maximum(ad_abs(ad_sub(point->beside[0], still)), ad_abs(ad_sub(point->beside[1], still)));
-    ad_var reach = ad_add(ad_mul_scalar(apart, 8), ad_mul_scalar(unit, 16));
+    ad_var reach = ad_add(ad_mul_scalar(apart, 32), ad_mul_scalar(unit, 16));
     ad_var depth = ad_add(ad_mul_scalar(apart, 0.5), unit), from = ad_scalar(v.tape, low), to = ad_scalar(v.tape, high);
     ad_var below = ad_mul(ad_greater_equal(from, still), ad_greater(ad_add(still, reach), from));
     ad_var above = ad_mul(ad_greater_equal(still, to), ad_greater(to, ad_sub(still, reach)));
