@@ -30,9 +30,26 @@ ad_var nf_epsilon(ad_tape *tape);
 /* 1 + (1 - t²)(slope - 1), t a tanh: how steep z + c tanh(z) is where it is `slope` at the middle. */
 ad_var nf_residual_tanh_slope(ad_var t, ad_var slope);
 
+/* A draw of one of k, whose probabilities have the logarithms log_weight (k): per-row (k), 1 for it and 0 for the others.
+ * The gradient with respect to the weights is zero. `stream` as ad_uniform() has it. */
+ad_var nf_draw_one(ad_var log_weight, unsigned stream);
+
 /* Mean and standard deviation (over n) of a column of x (rows, columns), in two passes, so that a large mean doesn't
  * cancel. False when they aren't finite. From any thread. */
 bool nf_column_moments(const double *x, size_t rows, size_t columns, size_t column, double *mean, double *sd);
+/* Means (columns) and covariance (columns, columns), over n, of x (rows, columns), whose correlations are shrunk towards
+ * 0 where few rows tell little of them,
+ *
+ *     c_ii = s_ii,   c_ij = (1 - λ) s_ij,
+ *
+ * with the λ, from 1e-6 to 1, under which rows that are left out are likeliest (Hoffbeck & Landgrebe 1996). So it is
+ * positive definite, if there are fewer rows than columns too, and units don't matter. A constant column gets variance
+ * 1. From any thread. AD_ERROR_NUMERIC: a column, which *error names, has no finite mean and variance. */
+ad_status nf_shrunk_covariance(const double *x, size_t rows, size_t columns, double *mean, double *covariance,
+                               ad_error *error);
+/* Symmetric positive definite a (n,n) becomes L with L Lᵀ = a, lower triangular with a positive diagonal. Only the
+ * lower triangle is read. False, and a spoilt, where it isn't positive definite. From any thread. */
+bool nf_cholesky(double *a, size_t n);
 
 /* For inverses that exist on an interval only; outside it a density is 0: log-det -inf, the value somewhere inside.
  *
