@@ -15,6 +15,11 @@
  * heights, each m + (1 - mK) softmax of the whole; K-1 of inner derivatives, m + softplus(u + u_1), where u_1 makes the
  * derivative 1 at u = 0. m = 1e-3. Everything is computed with [-B, B] as [0, 1], on both axes.
  *
+ * So a place is known to a unit of rounding of 2B, in float32 to 6e-7, in whichever direction: where the spline is flat
+ * or bends within that, which large parameters make it do (slopes from 1e-6 to 1e6), a way there and back is off by
+ * that times the slope, and log-slopes and gradients are those of a place so near. Of such splines float64 keeps nine
+ * digits more.
+ *
  * A bin's numbers are picked by a sum over bins with a weight of 1 for the right one and 0 for the others: exactly. */
 #include <weir/transformer.h>
 
