@@ -72,7 +72,8 @@ typedef struct nf_scope {
     nf_bound_parameter
         *parameter;         /* self->parameter[i], followed by those of the children, in nf_each_parameter()'s order */
     ad_var context;         /* nf_context() */
-    bool training;          /* nf_set_training() */
+    bool training;          /* nf_set_training(), nf_set_statistics() */
+    bool statistics;        /* nf_set_statistics() */
     struct nf_scope *child; /* of self->child[i] */
 } nf_scope;
 
@@ -138,7 +139,8 @@ double *nf_parameter_value(const nf_bijector *self, const char *name);
 bool nf_parameter_set(nf_bijector *self, const char *name, const double *value);
 /* In forward and inverse: the context vector of the row, shape (self->context); invalid when there is none. */
 ad_var nf_context(const nf_scope *at);
-/* In forward and inverse while at->training: a fixed parameter's value after this training step. */
+/* In forward and inverse while at->training: a fixed parameter's value after this training step; and where
+ * at->statistics is set too, its value for evaluation, of rows that are all at hand: no running average. */
 void nf_update(const nf_scope *at, const char *name, ad_var value);
 
 /* Make a type of your own known to formulas, at the start of the program, before other threads. The type must outlive
@@ -201,6 +203,8 @@ nf_scope *nf_bind(const nf_bijector *bijector, ad_tape *tape);
 void nf_set_context(nf_scope *at, ad_var context);
 /* After nf_bind: record the training step's form, for bijectors that see the batch (batchnorm), for all below. */
 void nf_set_training(nf_scope *at);
+/* Likewise, but the batch is the training rows: what nf_update() records then are their statistics. */
+void nf_set_statistics(nf_scope *at);
 /* A scope like another, in which no gradient passes through the parameters. */
 nf_scope *nf_stop_gradient(const nf_scope *at);
 /* Record x of z (dim), and z of x, with the log|det J| of the same pass, (), in nats, where log_det isn't NULL: by the

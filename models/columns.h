@@ -127,7 +127,7 @@ typedef struct {
  *   - labels are categories; they are dropped where 20 rows or more have a different label in more than half of them;
  *   - whole numbers are integers. A column of whole numbers of which each is different may be an identifier: `why` says
  * so;
- *   - up to ten different numbers, each of which comes twenty times on average, are categories;
+ *   - up to ten different numbers, not all whole, each of which comes ten times on average, are categories;
  *   - a column that is an earlier one, times and plus a constant, to twelve digits in 20 rows or more, is its
  * duplicate;
  *   - among numbers that are all positive, or in [0, 1] or [0, 100], the maps of "positive" or "bounded" are taken

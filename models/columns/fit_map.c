@@ -178,6 +178,7 @@ void nf__learn_moments(nf__column *column, const double *values, size_t n, bool 
     if (context) {
         map->offset = mean;
         map->scale = sd;
+        column->fill_sd = 1;
         return;
     }
     double reach = fmax(fabs(nf__map_to(map, values[0], &log_slope)), fabs(nf__map_to(map, values[n - 1], &log_slope)));

@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-enum { FEW = 10, MANY_ROWS_EACH = 20, LEAST_FOR_IDENTIFIERS = 20 };
+enum { FEW = 10, MANY_ROWS_EACH = 10, LEAST_FOR_IDENTIFIERS = 20 };
 
 /* Does one text tell each row, or nearly, from the others? */
 static bool are_identifiers(const nf__sample *sample)

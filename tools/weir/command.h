@@ -40,6 +40,13 @@ struct option {
         .help = "threads to use; 0: one for each core"                                                                 \
     }
 
+/* In the order of nf_header. */
+#define OPTION_HEADER                                                                                                  \
+    {                                                                                                                  \
+        .name = "header", .kind = OPTION_CHOICE, .value = "WHAT", .initial = "auto", .choices = "auto|yes|no",         \
+        .help = "is the first line of the table the columns' names?"                                                   \
+    }
+
 /* What stands without a name on the command line. */
 struct positional {
     const char *name;
@@ -48,7 +55,7 @@ struct positional {
     enum file_role file;
 };
 
-enum { MOST_OPTIONS = 32, MOST_POSITIONALS = 2, MOST_GROUPS = 3 };
+enum { MOST_OPTIONS = 48, MOST_POSITIONALS = 2, MOST_GROUPS = 3 };
 
 struct arguments;
 

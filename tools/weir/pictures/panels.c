@@ -33,11 +33,10 @@ struct range range_of_column(const nf_table *table, size_t column)
 void points_write(FILE *script, const char *name, const nf_table *table)
 {
     size_t shown = table->rows < PANEL_POINTS ? table->rows : PANEL_POINTS;
-    size_t columns = table->columns < PANEL_FEATURES ? table->columns : PANEL_FEATURES;
     fprintf(script, "$%s << EOD\n", name);
     for (size_t i = 0; i < shown; i++) {
         const double *row = table->values + (size_t)((double)i / (double)shown * (double)table->rows) * table->columns;
-        for (size_t c = 0; c < columns; c++) fprintf(script, "%.15g ", row[c]);
+        for (size_t c = 0; c < table->columns; c++) fprintf(script, "%.15g ", row[c]);
         fprintf(script, "\n");
     }
     fprintf(script, "EOD\n");
@@ -153,7 +152,7 @@ void panel_begin(FILE *script, struct box box, const char *title)
             "unset arrow; unset label; unset object; unset logscale; set key default; unset key; unset offsets; set "
             "autoscale; set size noratio; set "
             "format '%%g'\n"
-            "set xtics out nomirror auto; set ytics out nomirror auto\n",
+            "set xtics out nomirror norotate auto; set ytics out nomirror norotate auto\n",
             box.left, box.right, box.bottom, box.top);
     fprintf(script, "set title '%s'\n", title);
 }
@@ -171,32 +170,30 @@ struct box panel_equal_units(struct box box, struct range x, struct range y, dou
     return box;
 }
 
-/* A step of 1, 2 or 5 times a power of ten that puts five tics or fewer on an axis. */
-static double tic_step(struct range range)
+double tic_step(struct range range, int most)
 {
-    double least = (range.high - range.low) / 5, power = pow(10, floor(log10(least)));
+    double least = (range.high - range.low) / most, power = pow(10, floor(log10(least)));
     return power * (least <= 2 * power ? 2 : least <= 5 * power ? 5 : 10);
 }
 
-/* What tics leave to the axis' label, a round number amid the range, where they would have many digits, of which %g
- * shows six; else 0. gnuplot's own tics may stand closer, by a digit. */
-static double tic_offset(struct range range, double step)
+double tic_offset(struct range range)
 {
     if (!(range.high > range.low) || !isfinite(range.high - range.low)) return 0;
     double most = fmax(fabs(range.low), fabs(range.high)), unit = pow(10, floor(log10(range.high - range.low)) + 1);
-    double digits = floor(log10(most)) - floor(log10(step)) + 1, plain = most < 1e6 ? 5 : 3; /* 1e+06 from there on */
-    return digits > plain ? round((range.low + range.high) / 2 / unit) * unit : 0;
+    double digits = floor(log10(most)) - floor(log10(tic_step(range, 5))) + 1;
+    /* %g shows six, and 1e+06 from there on; gnuplot's own tics may stand closer, by a digit. */
+    return digits > (most < 1e6 ? 5 : 3) ? round((range.low + range.high) / 2 / unit) * unit : 0;
 }
 
 void panel_tics(FILE *script, const char *axis, struct range range)
 {
-    double step = tic_step(range), offset = tic_offset(range, step);
+    double step = tic_step(range, 5), offset = tic_offset(range);
     if (offset == 0) {
-        fprintf(script, "%soffset = ''; set %stics %.3g\n", axis, axis, step);
+        fprintf(script, "set %stics %.3g\n", axis, step);
         return;
     }
-    fprintf(script, "%soffset = ' %s %.15g'; set %stics (", axis, offset < 0 ? "+" : "−", fabs(offset), axis);
     double first = ceil((range.low - offset) / step) + 0; /* not -0 */
+    fprintf(script, "set %stics (", axis);
     for (double tic = first; offset + tic * step <= range.high; tic++)
         fprintf(script, "%s'%g' %.15g", tic > first ? ", " : "", tic * step, offset + tic * step);
     fprintf(script, ")\n");
@@ -204,8 +201,11 @@ void panel_tics(FILE *script, const char *axis, struct range range)
 
 static void set_range(FILE *script, const char *axis, struct range range)
 {
-    fprintf(script, "%soffset = ''; set %srange [%.15g:%.15g]\n", axis, axis, range.low, range.high);
-    if (tic_offset(range, tic_step(range)) != 0) panel_tics(script, axis, range);
+    double offset = tic_offset(range);
+    fprintf(script, "set %srange [%.15g:%.15g]; %soffset = ''\n", axis, range.low, range.high, axis);
+    if (offset == 0) return;
+    fprintf(script, "%soffset = ' %s %.15g'\n", axis, offset < 0 ? "+" : "−", fabs(offset));
+    panel_tics(script, axis, range);
 }
 
 void panel_ranges(FILE *script, struct range x, struct range y)
@@ -222,11 +222,6 @@ void panel_label(FILE *script, const char *axis, char **names, size_t feature)
     fprintf(script, "set %slabel ", axis);
     gnuplot_quote(script, names ? names[feature] : text);
     fprintf(script, ".%soffset noenhanced\n", axis);
-}
-
-void panel_without_tics(FILE *script, const char *axis)
-{
-    fprintf(script, "set format %s ''; set %stics ('' 0); unset %slabel\n", axis, axis, axis);
 }
 
 void panel_heat_map(FILE *script, const char *block, const struct grid *grid)

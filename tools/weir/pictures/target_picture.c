@@ -85,7 +85,7 @@ static void write_marginal(FILE *script, const char *block, const nf_table *samp
     }
     fprintf(script, "$%s << EOD\n", block);
     for (size_t b = 0; b < BINS; b++)
-        fprintf(script, "%.15g %.8g %.8g\n", range.low + ((double)b + 0.5) * width, counts[b],
+        fprintf(script, "%.8g %.8g %.8g\n", range.low + ((double)b + 0.5) * width, counts[b],
                 mass[b] / (total * width));
     fprintf(script, "EOD\n");
 }
@@ -144,7 +144,7 @@ static void draw_joint(FILE *script, struct box box, const struct grid *grid)
     panel_begin(script, (struct box){middle.left, middle.right, middle.top + gap * 1.6, box.top},
                 "Samples (orange), marginals of the target (blue)");
     fprintf(script,
-            "set xrange [%.15g:%.15g]; set yrange [0:*]; unset xlabel; unset ylabel; unset ytics; set border 1\n"
+            "set xrange [%.10g:%.10g]; set yrange [0:*]; unset xlabel; unset ylabel; unset ytics; set border 1\n"
             "set format x ''\n",
             grid->x.low, grid->x.high);
     fprintf(script,
@@ -152,7 +152,7 @@ static void draw_joint(FILE *script, struct box box, const struct grid *grid)
             "notitle\n",
             sample_colour, data_colour);
     panel_begin(script, (struct box){middle.right + gap, box.right, middle.bottom, middle.top}, "");
-    fprintf(script, "set yrange [%.15g:%.15g]; set xrange [0:*]; unset xtics; set border 2; set format y ''\n",
+    fprintf(script, "set yrange [%.10g:%.10g]; set xrange [0:*]; unset xtics; set border 2; set format y ''\n",
             grid->y.low, grid->y.high);
     fprintf(
         script,
