@@ -4,6 +4,7 @@
 #include "inference.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -105,6 +106,31 @@ ad_status columns_check_output(const nf_columns *columns, const char *path, ad_e
 
 /* ---- Using them ------------------------------------------------------------------------------------------------- */
 
+void write_briefly(nf_table *table)
+{
+    for (size_t i = 0; i < table->rows * table->columns; i++) {
+        double value = table->values[i];
+        if ((double)(float)value != value) continue;
+        char text[32];
+        int digits = 5;
+        do snprintf(text, sizeof text, "%.*g", ++digits, value);
+        while (digits < 9 && strtof(text, NULL) != (float)value);
+        table->values[i] = strtod(text, NULL);
+    }
+}
+
+ad_status model_decode(const struct model *model, const double *features, size_t rows, nf_table *table, ad_error *error)
+{
+    ad_status status = nf_columns_decode(model->features, features, rows, table, error);
+    if (status) return status;
+    table->dtype = nf_flow_dtype(model->flow);
+    if (table->dtype == AD_F64 || columns_plain(model->features)) return AD_OK;
+    /* What comes out of a map is no longer a number of the flow's dtype. */
+    table->dtype = AD_F64;
+    write_briefly(table);
+    return AD_OK;
+}
+
 ad_status model_sample(const struct model *model, const double *context, size_t rows, uint64_t seed, nf_table *table,
                        ad_pool *pool, ad_error *error)
 {
@@ -117,9 +143,7 @@ ad_status model_sample(const struct model *model, const double *context, size_t 
     double *features = ad_alloc(rows, nf_flow_dim(model->flow) * sizeof *features);
     if (!features) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu samples", rows);
     ad_status status = nf_sample(model->flow, context, rows, seed, features, NULL, pool, error);
-    if (!status) status = nf_columns_decode(model->features, features, rows, table, error);
-    /* What comes out of a map is no longer a number of the flow's dtype. */
-    if (!status) table->dtype = columns_plain(model->features) ? nf_flow_dtype(model->flow) : AD_F64;
+    if (!status) status = model_decode(model, features, rows, table, error);
     ad_free(features);
     return status;
 }

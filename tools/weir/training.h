@@ -18,8 +18,8 @@ struct trained {
 };
 
 /* Train as the options say, with progress on stderr. Ctrl-C and a divergence are errors that leave something trained;
- * where trained->flow is NULL nothing is. Call it between interrupt_catch() and interrupt_release(), and save in between
- * too. */
+ * where trained->flow is NULL nothing is. Call it between interrupt_catch() and interrupt_release(), and save in
+ * between too. */
 ad_status train(const struct arguments *arguments, const struct training_data *data, struct trained *trained,
                 ad_error *error);
 void trained_free(struct trained *trained);
