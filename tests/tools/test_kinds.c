@@ -5,7 +5,7 @@ enum { ROWS = 1500 };
 
 /* A fit that is good enough to tell shares and ranges, in a second or two. */
 #define FIT_MIXED(...)                                                                                                 \
-    SUCCEED_JSON("fit", "mixed.csv", "--flow", "(rqs(16)-flip)*3", "--epochs", "25", "--lr", "0.01", "--columns",      \
+    SUCCEED_JSON("fit", "mixed.csv", "--flow", "(rqs(32)-permute)*5", "--epochs", "40", "--lr", "0.01", "--columns",      \
                  "phase:angle, share:[0,1]", "-o", "m.st", __VA_ARGS__)
 
 static nf_table read_back_table(const char *name)
@@ -239,7 +239,6 @@ START_TEST(numbers_with_a_slip_among_them)
     assert_contains(complaint, "slip.csv: row 3, column 2 ('b'): 'l2' is not a number");
     SUCCEED("fit", "slip.csv", "--columns", "b:category", "--flow", "loc", "--epochs", "1", "-o", "m.st");
     SUCCEED("fit", "slip.csv", "--drop", "b", "--flow", "loc", "--epochs", "1", "-o", "m.st");
-    ck_assert_int_eq(RUN("fit", "slip.csv", "--columns", "c:real", "-o", "m.st"), 2);
     ck_assert_int_eq(RUN("fit", "slip.csv", "--drop", "b", "--columns", "c:real", "-o", "m.st"), 2);
     assert_contains(complaint, "there is no 'c'");
 }

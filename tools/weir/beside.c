@@ -54,7 +54,7 @@ ad_status put_beside(const nf_table *samples, const struct context *context, con
                               : ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu columns", columns);
     if (!status) {
         fill(samples, 0, place, both);
-        if (samples->dtype == AD_F32) write_briefly(both);
+        if (samples->dtype == AD_F32) write_briefly(both->values, both->rows * both->columns);
         fill(&context->table, samples->columns, place, both);
     }
     ad_free(place);

@@ -106,29 +106,28 @@ ad_status columns_check_output(const nf_columns *columns, const char *path, ad_e
 
 /* ---- Using them ------------------------------------------------------------------------------------------------- */
 
-void write_briefly(nf_table *table)
+void write_briefly(double *values, size_t count)
 {
-    for (size_t i = 0; i < table->rows * table->columns; i++) {
-        double value = table->values[i];
-        if ((double)(float)value != value) continue;
+    for (size_t i = 0; i < count; i++) {
+        if ((double)(float)values[i] != values[i]) continue;
         char text[32];
         int digits = 5;
-        do snprintf(text, sizeof text, "%.*g", ++digits, value);
-        while (digits < 9 && strtof(text, NULL) != (float)value);
-        table->values[i] = strtod(text, NULL);
+        do snprintf(text, sizeof text, "%.*g", ++digits, values[i]);
+        while (digits < 9 && strtof(text, NULL) != (float)values[i]);
+        values[i] = strtod(text, NULL);
     }
 }
 
-ad_status model_decode(const struct model *model, const double *features, size_t rows, nf_table *table, ad_error *error)
+ad_status model_decode(const struct model *model, double *features, size_t rows, nf_table *table, ad_error *error)
 {
+    const ad_dtype dtype = nf_flow_dtype(model->flow);
+    bool plain = columns_plain(model->features);
+    /* Columns that are their features have no more digits then than these. */
+    if (!plain && dtype == AD_F32) write_briefly(features, rows * nf_flow_dim(model->flow));
     ad_status status = nf_columns_decode(model->features, features, rows, table, error);
-    if (status) return status;
-    table->dtype = nf_flow_dtype(model->flow);
-    if (table->dtype == AD_F64 || columns_plain(model->features)) return AD_OK;
     /* What comes out of a map is no longer a number of the flow's dtype. */
-    table->dtype = AD_F64;
-    write_briefly(table);
-    return AD_OK;
+    if (!status) table->dtype = plain ? dtype : AD_F64;
+    return status;
 }
 
 ad_status model_sample(const struct model *model, const double *context, size_t rows, uint64_t seed, nf_table *table,
