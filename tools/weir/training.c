@@ -278,9 +278,8 @@ static json_t *make_result(const nf_flow *flow, const json_t *record, const nf_f
     char *formula = nf_flow_formula(flow, false);
     double rate = (double)report->last.rows / report->last.seconds;
     json_t *result = json_pack("{s:s, s:I, s:I, s:b, s:o}", "formula", formula ? formula : "", "dim",
-                               (json_int_t)nf_flow_dim(flow), "parameters",
-                               (json_int_t)nf_flow_trained_elements(flow), "standardize_appended", appended,
-                               "rows_per_second", report_number(rate));
+                               (json_int_t)nf_flow_dim(flow), "parameters", (json_int_t)nf_flow_trained_elements(flow),
+                               "standardize_appended", appended, "rows_per_second", report_number(rate));
     ad_free(formula);
     json_object_update(result, (json_t *)record);
     if (*report->warning) json_object_set_new(result, "warning", report_text(report->warning));
@@ -317,8 +316,7 @@ ad_status train(const struct arguments *arguments, const struct training_data *d
     }
     if (record) {
         scores_tell(record, &rows, flow, pool);
-        *trained =
-            (struct trained){flow, record, make_result(flow, record, &report, appended), report.best_epoch, ""};
+        *trained = (struct trained){flow, record, make_result(flow, record, &report, appended), report.best_epoch, ""};
     } else {
         nf_flow_free(flow);
     }
@@ -379,7 +377,9 @@ void print_training(const json_t *result, FILE *to)
     print_warning(report_text_of(result, "warning"), to);
     if (best_epoch > 0) fprintf(to, "best epoch  %lld\n", best_epoch);
     if (!isnan(train_nll)) fprintf(to, "train NLL   %.4f nats per row\n", train_nll);
-    if (!isnan(val_nll)) fprintf(to, "val NLL     %.4f nats per row\n", val_nll);
+    double val_error = report_number_of(result, "val_nll_stderr");
+    if (!isnan(val_nll) && isnan(val_error)) fprintf(to, "val NLL     %.4f nats per row\n", val_nll);
+    if (!isnan(val_nll) && !isnan(val_error)) fprintf(to, "val NLL     %.4f ± %.4f nats per row\n", val_nll, val_error);
     if (!isnan(test_nll))
         fprintf(to, "test NLL    %.4f ± %.4f nats per row, on %lld fresh rows\n", test_nll,
                 report_number_of(result, "test_nll_stderr"), report_count_of(result, "test_rows"));
