@@ -87,6 +87,9 @@ static ad_status read_input(const struct arguments *arguments, struct input *inp
     if (!status) status = roles_find(&input->file, path, &text, &input->roles, error);
     if (status) return status;
     table_warn(&input->file);
+    /* The columns have values of their own, which may be many. */
+    ad_free(input->file.values);
+    input->file.values = NULL;
     const struct roles *roles = &input->roles;
     input->data = (struct training_data){.name = path,
                                          .table = &roles->table,
