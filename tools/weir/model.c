@@ -29,8 +29,7 @@ ad_status model_open(const char *path, struct model *model, ad_error *error)
     model->flow = load_model(path, &model->record, error);
     if (!model->flow) return error->status;
     size_t dim = nf_flow_dim(model->flow), size = nf_flow_context_size(model->flow);
-    bool inferred = json_object_get(model->record, "target") != NULL; /* whose names are those of draws */
-    char **names = inferred ? NULL : feature_names(model->record, dim), **given = context_names(model->record, size);
+    char **names = feature_names(model->record, dim), **given = context_names(model->record, size);
     ad_status status = read_kinds(model->record, "kinds", path, dim, names, &model->features, error);
     if (!status && size > 0)
         status = read_kinds(model->record, "context_kinds", path, size, given, &model->conditions, error);
