@@ -194,7 +194,8 @@ static void set_tics(FILE *script, const char *axis_name, const struct axis *axi
     }
     size_t count = axis->bins, stride = (count + MOST_LABELS - 1) / MOST_LABELS;
     long low = (long)ceil(axis->range.low);
-    fprintf(script, "set %stics %s noenhanced font ',11' (", axis_name, *axis_name == 'x' ? "rotate by -40" : "norotate");
+    fprintf(script, "set %stics %s noenhanced font ',11' (", axis_name,
+            *axis_name == 'x' ? "rotate by -40" : "norotate");
     for (size_t i = 0; i < count; i += stride) {
         char text[LABEL_BYTES + 8];
         long label = low + (long)i;
@@ -264,7 +265,7 @@ static void draw_panels(FILE *script, const struct picture *picture, const struc
             set_axes(script, row, column, shown, axes, picture->samples->names);
             if (shown == 1) fprintf(script, "set ytics auto; set ylabel 'density'\n");
             if (row == 0)
-                fprintf(script, shown > 1 ? "set key left at graph 1.05, graph 0.95\n" : "set key top right\n");
+                fprintf(script, shown > 2 ? "set key left at graph 1.05, graph 0.95\n" : "set key top right\n");
             if (row == column) {
                 draw_histogram(script, picture, row, &axes[row], histograms[row]);
                 continue;
@@ -274,7 +275,7 @@ static void draw_panels(FILE *script, const struct picture *picture, const struc
         }
     }
     /* What the corner leaves free. */
-    size_t free_from = shown > 3 ? (shown + 1) / 2 : 2;
+    size_t free_from = shown > 3 ? (shown + 1) / 2 : shown > 2 ? 2 : 1;
     struct box box = {0.155 + width * (double)free_from, 0.98, 0.08, top};
     if (shown > 1) box.bottom = top - height * (double)free_from + 0.07;
     if (shown == 1) box.left = 0.6;
