@@ -104,7 +104,7 @@ const struct option training_options[] = {
 
 static bool has_standardize(const nf_bijector *bijector)
 {
-    static const char *const standardizing[] = {"standardize", "whiten"};
+    static const char *const standardizing[] = {"standardize", "whiten", "marginal"};
     for (size_t i = 0; i < sizeof standardizing / sizeof *standardizing; i++)
         if (strcmp(bijector->type->name, standardizing[i]) == 0) return true;
     if (bijector->n_feature < bijector->dim && strcmp(bijector->type->name, "on") == 0) return false;
@@ -240,8 +240,8 @@ static char **name_features(const nf_columns *columns)
     return names;
 }
 
-static json_t *tell(const struct arguments *arguments, const nf_flow *flow, const struct rows *rows,
-                    const nf_fit_report *report, ad_error *error)
+json_t *training_record(const struct arguments *arguments, const nf_flow *flow, const struct rows *rows,
+                        const nf_fit_report *report, ad_error *error)
 {
     const struct training_data *data = rows->data;
     char **names = name_features(data->features), **given = name_features(data->given);
@@ -296,7 +296,7 @@ ad_status train(const struct arguments *arguments, const struct training_data *d
     if (status == AD_ERROR_NUMERIC && report.diverged_step == 1 && appended) blame_standardize(error);
     bool nothing = status && report.outcome != NF_DIVERGED && report.outcome != NF_STOPPED_BY_CALLER;
     ad_error untold = {0};
-    json_t *record = nothing ? NULL : tell(arguments, flow, &rows, &report, &untold);
+    json_t *record = nothing ? NULL : training_record(arguments, flow, &rows, &report, &untold);
     if (untold.status) {
         *error = untold;
         status = untold.status;
