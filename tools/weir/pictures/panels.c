@@ -152,7 +152,7 @@ void panel_begin(FILE *script, struct box box, const char *title)
             "unset arrow; unset label; unset object; unset logscale; set key default; unset key; unset offsets; set "
             "autoscale; set size noratio; set "
             "format '%%g'\n"
-            "set xtics out nomirror norotate auto; set ytics out nomirror norotate auto\n",
+            "set xtics out nomirror norotate font '' auto; set ytics out nomirror norotate font '' auto\n",
             box.left, box.right, box.bottom, box.top);
     fprintf(script, "set title '%s'\n", title);
 }
