@@ -1,11 +1,14 @@
 /* Variational inference with progress on stderr, and what is told of it. */
 #include "inference.h"
+#include "columns.h"
+#include "files.h"
 #include "interrupt.h"
 #include "meter.h"
 #include "report.h"
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- Running -------------------------------------------------------------------------------------------------- */
 
@@ -57,17 +60,25 @@ static void name_columns(const nf_target *target, json_t *record)
     json_object_set_new(record, "columns", columns);
 }
 
-ad_status draw_samples(nf_flow *flow, const double *context, json_t *record, size_t rows, uint64_t seed,
-                       nf_table *table, ad_pool *pool, ad_error *error)
+nf_target *target_on_record(const nf_flow *flow, const json_t *record)
 {
     const char *text = json_string_value(json_object_get(record, "target"));
     nf_target *target = text ? nf_target_parse(text, NULL) : NULL; /* another program's: there are no sites to know */
+    if (!target || nf_target_dim(target) == nf_flow_dim(flow)) return target;
+    nf_target_free(target);
+    return NULL;
+}
+
+ad_status draw_samples(nf_flow *flow, const double *context, json_t *record, size_t rows, uint64_t seed,
+                       nf_table *table, ad_pool *pool, ad_error *error)
+{
+    nf_target *target = target_on_record(flow, record);
     size_t dim = nf_flow_dim(flow);
     *table = (nf_table){.rows = rows, .columns = dim, .dtype = nf_flow_dtype(flow)};
     double *z = ad_alloc(rows, dim * sizeof *z);
     ad_status status = z ? AD_OK : ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu samples", rows);
     if (!status) status = nf_sample(flow, context, rows, seed, z, NULL, pool, error);
-    if (!status && target && nf_target_dim(target) == dim) {
+    if (!status && target) {
         table->columns = nf_target_size(target);
         table->values = ad_alloc(rows, table->columns * sizeof *table->values);
         status = table->values ? nf_target_values(target, z, rows, table->values, pool, error)
@@ -81,6 +92,50 @@ ad_status draw_samples(nf_flow *flow, const double *context, json_t *record, siz
     if (!status) return AD_OK;
     ad_free(table->values);
     table->values = NULL;
+    return status;
+}
+
+/* ---- Points ---------------------------------------------------------------------------------------------------- */
+
+/* Columns in the order of the sites' elements. */
+static ad_status order_columns(const char *path, const char *model, const nf_target *target, nf_table *points,
+                               ad_error *error)
+{
+    const size_t size = nf_target_size(target), columns = points->columns;
+    char(*text)[64] = ad_alloc(size, sizeof *text), **names = ad_alloc(size, sizeof *names);
+    size_t *order = ad_alloc(size, sizeof *order);
+    bool *taken = ad_alloc(columns, sizeof *taken);
+    double *row = ad_alloc(columns, sizeof *row);
+    ad_status status = text && names && order && taken && row
+                           ? AD_OK
+                           : ad_error_set(error, AD_ERROR_MEMORY, "no memory for the order of %zu columns", columns);
+    for (size_t i = 0; i < size && !status; i++) names[i] = text[i];
+    for (size_t i = 0; i < size && !status; i++) nf_target_element(target, i, text[i]);
+    if (!status) status = columns_match(points, path, model, names, size, taken, order, error);
+    for (size_t r = 0; r < points->rows && !status; r++) {
+        memcpy(row, points->values + r * columns, columns * sizeof *row);
+        for (size_t i = 0; i < size; i++) points->values[r * columns + i] = row[order[i]];
+    }
+    ad_free(row);
+    ad_free(taken);
+    ad_free(order);
+    ad_free(names);
+    ad_free(text);
+    return status;
+}
+
+ad_status read_values(const char *path, const char *model, const nf_target *target, nf_table *points, ad_error *error)
+{
+    ad_status status = read_data(path, points, error);
+    if (status) return status;
+    if (points->names)
+        status = order_columns(path, model, target, points, error);
+    else if (points->columns != nf_target_size(target))
+        status = ad_error_set(error, AD_ERROR_FORMAT,
+                              "%s has %zu columns, but target '%s' of %s has sites of %zu elements; points are on the "
+                              "scale of the sites, as 'weir sample' writes them",
+                              path, points->columns, target->name, model, nf_target_size(target));
+    if (status) nf_table_free(points);
     return status;
 }
 

@@ -14,6 +14,13 @@ ad_status infer(nf_flow *flow, const nf_target *target, const nf_vi_options *opt
 /* What `result` says of an inference. */
 void print_inference(const json_t *result, FILE *to);
 
+/* The target that a model file's flow was fitted to, for nf_target_free(); NULL: none, or none that is known here. */
+nf_target *target_on_record(const nf_flow *flow, const json_t *record);
+
+/* Points on the scale of the target's sites, a column for each of their elements, found by name where the table has
+ * names. Release with nf_table_free(). */
+ad_status read_values(const char *path, const char *model, const nf_target *target, nf_table *points, ad_error *error);
+
 /* Draw from the flow of a model file into table->values, to be freed; those of a fit to a target come on the scale of
  * its sites, whose names become the record's columns. */
 ad_status draw_samples(nf_flow *flow, const double *context, json_t *record, size_t rows, uint64_t seed,
