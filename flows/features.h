@@ -26,6 +26,19 @@ ad_var nf_residual_tanh_slope(ad_var t, ad_var slope);
 /* Mean and standard deviation (over n) of a column of x (rows, columns), in two passes, so that a large mean doesn't
  * cancel. False when they aren't finite. From any thread. */
 bool nf_column_moments(const double *x, size_t rows, size_t columns, size_t column, double *mean, double *sd);
+/* Means (columns) and covariance (columns, columns), over n, of x (rows, columns), whose correlations are shrunk towards
+ * 0 where few rows tell little of them,
+ *
+ *     c_ii = s_ii,   c_ij = (1 - λ) s_ij,
+ *
+ * so that it is positive definite, if there are fewer rows than columns too: λ by Ledoit & Wolf (2004), for columns in
+ * units of their standard deviations, and at least 1/n and 1e-6. A constant column gets variance 1. From any thread.
+ * AD_ERROR_NUMERIC: a column, which *error names, has no finite mean and variance. */
+ad_status nf_shrunk_covariance(const double *x, size_t rows, size_t columns, double *mean, double *covariance,
+                               ad_error *error);
+/* Symmetric positive definite a (n,n) becomes L with L Lᵀ = a, lower triangular with a positive diagonal. Only the
+ * lower triangle is read. False, and a spoilt, where it isn't positive definite. From any thread. */
+bool nf_cholesky(double *a, size_t n);
 
 /* For inverses that exist on an interval only; outside it a density is 0: log-det -inf, the value somewhere inside.
  *
