@@ -23,6 +23,10 @@ ad_var nf_diagonal(ad_var a);
 /* 1 + (1 - t²)(slope - 1), t a tanh: how steep z + c tanh(z) is where it is `slope` at the middle. */
 ad_var nf_residual_tanh_slope(ad_var t, ad_var slope);
 
+/* A draw of one of k, whose probabilities have the logarithms log_weight (k): per-row (k), 1 for it and 0 for the others.
+ * The gradient with respect to the weights is zero. `stream` as ad_uniform() has it. */
+ad_var nf_draw_one(ad_var log_weight, unsigned stream);
+
 /* Mean and standard deviation (over n) of a column of x (rows, columns), in two passes, so that a large mean doesn't
  * cancel. False when they aren't finite. From any thread. */
 bool nf_column_moments(const double *x, size_t rows, size_t columns, size_t column, double *mean, double *sd);
@@ -31,9 +35,9 @@ bool nf_column_moments(const double *x, size_t rows, size_t columns, size_t colu
  *
  *     c_ii = s_ii,   c_ij = (1 - λ) s_ij,
  *
- * so that it is positive definite, if there are fewer rows than columns too: λ by Ledoit & Wolf (2004), for columns in
- * units of their standard deviations, and at least 1/n and 1e-6. A constant column gets variance 1. From any thread.
- * AD_ERROR_NUMERIC: a column, which *error names, has no finite mean and variance. */
+ * with the λ, from 1e-6 to 1, under which rows that are left out are likeliest (Hoffbeck & Landgrebe 1996). So it is
+ * positive definite, if there are fewer rows than columns too, and units don't matter. A constant column gets variance
+ * 1. From any thread. AD_ERROR_NUMERIC: a column, which *error names, has no finite mean and variance. */
 ad_status nf_shrunk_covariance(const double *x, size_t rows, size_t columns, double *mean, double *covariance,
                                ad_error *error);
 /* Symmetric positive definite a (n,n) becomes L with L Lᵀ = a, lower triangular with a positive diagonal. Only the

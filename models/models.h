@@ -8,6 +8,7 @@
 #define WEIR_MODELS_H
 
 #include <weir/callbacks.h>
+#include <weir/columns.h>
 #include <weir/data.h>
 #include <weir/densities.h>
 #include <weir/diagnostics.h>

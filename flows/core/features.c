@@ -82,6 +82,28 @@ ad_var nf_residual_tanh_slope(ad_var t, ad_var slope)
     return ad_add(squared, ad_mul(slope, ad_sub(ad_scalar(t.tape, 1), squared)));
 }
 
+/* v (k) between zeros: `before` of them, and as many after as make k+1. */
+static ad_var padded(ad_var v, size_t before, size_t k)
+{
+    size_t *place = ad_alloc(k, sizeof *place);
+    ad_var y = {v.tape, -1};
+    if (!place) ad_tape_fail(v.tape, AD_ERROR_MEMORY, "out of memory to draw one of %zu", k);
+    for (size_t i = 0; place && i < k; i++) place[i] = before + i;
+    if (place) y = ad_scatter(v, place, k, k + 1);
+    ad_free(place);
+    return y;
+}
+
+/* The one between whose cumulative probabilities a uniform number falls. */
+ad_var nf_draw_one(ad_var log_weight, unsigned stream)
+{
+    size_t k = ad_shape_size(ad_shape_of(log_weight));
+    ad_var u = ad_uniform(log_weight.tape, AD_SCALAR, stream), upper = ad_cumsum(ad_exp(log_weight), 0, false);
+    ad_var lower = ad_slice(padded(upper, 1, k), 0, 0, k),
+           above = padded(ad_greater_equal(u, lower), 0, k); // 1 … 1 0 … 0
+    return ad_sub(ad_slice(above, 0, 0, k), ad_slice(above, 0, 1, k + 1));
+}
+
 bool nf_column_moments(const double *x, size_t rows, size_t columns, size_t column, double *mean, double *sd)
 {
     const double first = rows ? x[column] : NAN;

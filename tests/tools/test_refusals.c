@@ -62,7 +62,7 @@ START_TEST(wrong_number_of_columns)
             "moons.safetensors", "2 features");
     write_text("one.csv", "1\n2\n");
     REFUSED(WORDS("logprob", "moons.safetensors", "one.csv", "-o", "l.npy"), "one.csv has 1 column,");
-    SUCCEED("fit", "three.csv", "--context", "3", "--flow", "scale-loc", "--epochs", "1", "-o", "c.safetensors");
+    SUCCEED("fit", "three.csv", "--context", "3", "--flow", "maf(4)", "--epochs", "1", "-o", "c.safetensors");
     REFUSED(WORDS("logprob", "c.safetensors", "one.csv", "-o", "l.npy"), "one.csv has 1 column,",
             "needs 3: 2 features and a context of 1");
     REFUSED(WORDS("plot", "moons.safetensors", "--data", "three.csv", "-o", "p.png"), "three.csv has 3 columns");
@@ -145,7 +145,7 @@ START_TEST(output_is_input)
     make_model();
     write_text("points.csv", "x,y\n0,1\n");
     write_text("c.csv", "a,b,c\n1,2,3\n4,5,7\n6,1,2\n");
-    SUCCEED("fit", "c.csv", "--context", "c", "--flow", "loc", "--epochs", "1", "-o", "c.safetensors");
+    SUCCEED("fit", "c.csv", "--context", "c", "--flow", "maf(4)", "--epochs", "1", "-o", "c.safetensors");
     write_text("context.csv", "c\n3\n");
     ck_assert_int_eq(symlink("points.csv", scratch_path("soft.csv").text), 0);
     ck_assert_int_eq(link(scratch_path("points.csv").text, scratch_path("hard.csv").text), 0);

@@ -103,7 +103,10 @@ const struct option training_options[] = {
 
 static bool has_standardize(const nf_bijector *bijector)
 {
-    if (strcmp(bijector->type->name, "standardize") == 0) return true;
+    static const char *const standardizing[] = {"standardize", "whiten"};
+    for (size_t i = 0; i < sizeof standardizing / sizeof *standardizing; i++)
+        if (strcmp(bijector->type->name, standardizing[i]) == 0) return true;
+    if (bijector->n_feature < bijector->dim && strcmp(bijector->type->name, "on") == 0) return false;
     for (size_t i = 0; i < bijector->n_child; i++)
         if (has_standardize(bijector->child[i])) return true;
     return false;
@@ -197,6 +200,12 @@ ad_status train(const struct arguments *arguments, const char *data_name, const 
     if (!flow) return error->status;
     nf_fit_report report = {0};
     ad_status status = fit_flow(arguments, flow, data, context, &report, error);
+    if (status == AD_ERROR_NUMERIC && report.diverged_step == 1 && appended) {
+        char reason[sizeof error->message];
+        snprintf(reason, sizeof reason, "%s", error->message);
+        ad_error_set(error, status,
+                     "%.800s; 'standardize' was appended to the formula, and --no-standardize leaves it out", reason);
+    }
     if (status && report.outcome != NF_DIVERGED && report.outcome != NF_STOPPED_BY_CALLER) {
         nf_flow_free(flow);
         ad_free(report.history);
@@ -223,6 +232,7 @@ ad_status train(const struct arguments *arguments, const char *data_name, const 
                                "standardize_appended", appended, "rows_per_second", report_number(rate));
     ad_free(formula);
     json_object_update(result, record);
+    if (*report.warning) json_object_set_new(result, "warning", report_text(report.warning));
     *trained = (struct trained){flow, record, result, report.best_epoch, ""};
     return status;
 }
@@ -248,6 +258,16 @@ ad_status save_trained(struct trained *trained, ad_status status, const char *pa
     return saved ? saved : status;
 }
 
+/* A line for each of its sentences. */
+static void print_warning(const char *text, FILE *to)
+{
+    while (*text) {
+        const size_t length = strcspn(text, "\n");
+        fprintf(to, "warning     %.*s\n", (int)length, text);
+        text += length + (text[length] != 0);
+    }
+}
+
 void print_training(const json_t *result, FILE *to)
 {
     char rate[32], seconds[32];
@@ -265,6 +285,7 @@ void print_training(const json_t *result, FILE *to)
     if (!isnan(report_number_of(result, "rows_per_second")))
         fprintf(to, ", %s rows/s", report_rate(report_number_of(result, "rows_per_second"), rate));
     fprintf(to, "\n");
+    print_warning(report_text_of(result, "warning"), to);
     if (best_epoch > 0) fprintf(to, "best epoch  %lld\n", best_epoch);
     if (!isnan(train_nll)) fprintf(to, "train NLL   %.4f nats per row\n", train_nll);
     if (!isnan(val_nll)) fprintf(to, "val NLL     %.4f nats per row\n", val_nll);
