@@ -39,17 +39,19 @@ typedef struct {
 /* A mode that the searches found, by draws of the start's normals. */
 typedef struct {
     double target_share, flow_share; /* of the target's mass, and of the flow's */
-    bool held;                       /* the flow has a quarter of it or more */
+    bool held; /* the flow has a quarter of it or more, or it is less than a thousandth of the target */
 } nf_infer_mode;
 
 typedef struct {
     nf_flow *flow; /* NULL where there is none */
     nf_start start;
     nf_infer_mode *mode; /* [start.modes] */
-    size_t held;         /* modes that the flow holds; those with less than a thousandth of the mass count as held */
+    size_t held;         /* modes that the flow holds */
     size_t rounds;       /* times that the learning rate went all the way down */
     bool out_of_time;
-    nf_vi_report report; /* over all rounds; NF_STOPPED_EARLY: it has converged */
+    /* Over all rounds. NF_STOPPED_EARLY: it has converged. average_loss is minus the score's ELBO, and `averaged` 0;
+     * the history has the losses of different objectives, all of which have -log Z as the best possible. */
+    nf_vi_report report;
 } nf_inference;
 
 /* The formula for a target of so many features, into 128 bytes of buffer; returns it. */
@@ -60,6 +62,12 @@ const char *nf_infer_formula(size_t dim, char *buffer);
  * whatever the pool. */
 ad_status nf_infer(const nf_target *target, const nf_infer_options *options, nf_inference *inference, ad_error *error);
 void nf_inference_free(nf_inference *inference);
+
+/* Does a flow, however it was fitted, hold the modes that a search has found? Into mode [start->modes]; returns how
+ * many it holds in *held. What neither searches nor draws of the flow have found stays unknown. pool and error may be
+ * NULL. */
+ad_status nf_infer_modes(const nf_flow *flow, const nf_target *target, const nf_start *start, uint64_t seed,
+                         nf_infer_mode *mode, size_t *held, ad_pool *pool, ad_error *error);
 
 WEIR_END_DECLARATIONS
 

@@ -66,6 +66,7 @@ static ad_status run_round(nf_inference *fit, const nf_target *target, const nf_
                                  .mc = o->mc << (fit->rounds < 4 ? fit->rounds : 4),
                                  .least = i == 0 ? 1500 : 600,
                                  .objective = forward ? "forward" : "elbo",
+                                 .offset = forward ? -now.log_z : 0,
                                  .deadline = deadline,
                                  .seed = o->seed + fit->report.iterations};
         status = nf__infer_descend(fit, target, o, &stage, stopped, error);
@@ -103,10 +104,12 @@ static ad_status iterate(nf_inference *fit, const nf_target *target, const nf_in
     while (!status && !good && !stopped && !fit->out_of_time && fit->rounds < MOST_ROUNDS) {
         status = run_round(fit, target, o, begun + o->budget, &best, &stopped, error);
         fit->report.seconds = nf__clock() - begun;
-        if (!status) status = nf__infer_modes(fit, target, o->seed, o->pool, error);
+        if (!status)
+            status = nf_infer_modes(fit->flow, target, &fit->start, o->seed, fit->mode, &fit->held, o->pool, error);
         if (!status)
             status = nf__vi_evaluate(fit->flow, target, o->draws, o->seed, &fit->report.score,
                                      stopped ? (nf__vi_stop){NULL} : stop, o->pool, error);
+        fit->report.average_loss = -fit->report.score.elbo;
         good = !status && is_good(fit);
     }
     ad_free_aligned(best.parameters);
@@ -129,6 +132,8 @@ ad_status nf_infer(const nf_target *target, const nf_infer_options *options, nf_
     if (!o.formula) o.formula = nf_infer_formula(inference->start.dim, formula);
     inference->flow = nf_flow_parse(o.formula, inference->start.dim, 0, o.dtype, o.seed, error);
     if (!inference->flow) return error->status;
+    inference->mode = ad_alloc(inference->start.modes, sizeof *inference->mode);
+    if (!inference->mode) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for modes");
     status = nf__infer_begin(inference->flow, target, &inference->start, &o, error);
     return status ? status : iterate(inference, target, &o, begun, error);
 }

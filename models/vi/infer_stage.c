@@ -49,7 +49,7 @@ static bool add_point(descent *d, const nf_iteration *at)
         ad_free(report->history);
         report->history = more;
     }
-    d->point.loss /= POINT;
+    d->point.loss = d->point.loss / POINT + d->stage->offset;
     d->point.gradient_norm /= POINT;
     d->point.iteration = report->iterations + d->iterations;
     d->point.parameter_norm = norm_of(at, at->parameters);
@@ -111,10 +111,6 @@ ad_status nf__infer_descend(nf_inference *fit, const nf_target *target, const nf
     if (!status && d->failed) status = ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a history");
     if (!status && d->iterations > 0) take_average(fit->flow, d);
     fit->report.iterations += d->iterations;
-    if (d->blocks > 0) {
-        fit->report.average_loss = d->mean[d->blocks - 1];
-        fit->report.averaged = BLOCK;
-    }
     fit->out_of_time |= d->late;
     *stopped = !status && !d->plateau && !d->late;
     ad_free(d);

@@ -274,6 +274,7 @@ ad_status arguments_parse(struct arguments *arguments, const struct command *com
         if (!parse_value(option, value, &arguments->values[number]))
             return ad_error_set(error, AD_ERROR_ARGUMENT, "option %s: '%s' given, expected %s", name, value,
                                 option_expects(option, expects));
+        arguments->values[number].named = true;
         ad_error why;
         if (option->known && option->known->check(value, &why))
             return ad_error_set(error, why.status, "option %s: %.900s", name, why.message);
@@ -334,6 +335,15 @@ size_t option_choice(const struct arguments *arguments, const char *name)
 bool option_given(const struct arguments *arguments, const char *name, enum option_kind kind)
 {
     return value_of(arguments, name, kind)->text != NULL;
+}
+
+bool option_named(const struct arguments *arguments, const char *name)
+{
+    const struct option *option;
+    size_t i = 0;
+    while ((option = command_option(arguments->command, i)) && strcmp(option->name, name) != 0) i++;
+    assert(option);
+    return arguments->values[i].named;
 }
 
 json_t *options_json(const struct arguments *arguments, const struct option *group)

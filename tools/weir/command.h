@@ -55,6 +55,7 @@ struct arguments;
 struct command {
     const char *name;
     const char *summary; /* one line */
+    const char *about;   /* more of it, for the command's help; NULL: nothing */
     const char *example;
     struct positional positionals[MOST_POSITIONALS];
     const struct option *groups[MOST_GROUPS]; /* each ended by {0}; --json and --help belong to all commands */
@@ -74,6 +75,7 @@ struct option_value {
     uint64_t count;
     size_t choice; /* index among the choices */
     bool flag;
+    bool named; /* on the command line */
 };
 
 struct arguments {
@@ -96,6 +98,8 @@ const char *option_text(const struct arguments *arguments, const char *name); /*
 size_t option_choice(const struct arguments *arguments, const char *name);
 /* Does an option without a default have a value? */
 bool option_given(const struct arguments *arguments, const char *name, enum option_kind kind);
+/* Was it on the command line? */
+bool option_named(const struct arguments *arguments, const char *name);
 /* The values of a group, by name. */
 json_t *options_json(const struct arguments *arguments, const struct option *group);
 

@@ -11,6 +11,10 @@
 ad_status infer(nf_flow *flow, const nf_target *target, const nf_vi_options *options, const char *label,
                 nf_vi_report *report, ad_error *error);
 
+/* nf_infer() in the same way. */
+ad_status infer_alone(const nf_target *target, const nf_infer_options *options, nf_inference *inference,
+                      ad_error *error);
+
 /* What `result` says of an inference. */
 void print_inference(const json_t *result, FILE *to);
 
