@@ -54,8 +54,9 @@ typedef struct {
     nf_vi_report report;
 } nf_inference;
 
-/* The formula for a target of so many features, into 128 bytes of buffer; returns it. */
-const char *nf_infer_formula(size_t dim, char *buffer);
+/* The formula for a target where this was found, into NF_FORMULA_ROOM bytes of buffer; returns it. */
+enum { NF_FORMULA_ROOM = 128 };
+const char *nf_infer_formula(const nf_start *start, char *buffer);
 
 /* Fill *inference, to be released with nf_inference_free(), on failure too: there may be a flow by then. options and
  * error may be NULL. While the budget isn't used up, a function of the target, the options and the seed, bit for bit,

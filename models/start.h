@@ -36,7 +36,7 @@ typedef struct {
     double *location;   /* (dim) */
     double *factor;     /* (dim, dim), lower triangular; where the start isn't dense, its diagonal (dim) */
     double log_density; /* of the target, at the location */
-    double elbo;        /* of this normal */
+    double elbo;        /* of this normal; a draw without a density counts as -1000 */
     double log_mass;    /* log of the integral of what is around it, by importance sampling from it */
     size_t mode;        /* its number among the modes, from 0 */
     size_t found;       /* paths that ended there */

@@ -24,8 +24,11 @@ void nf__end_free(nf__end *end)
 
 static const double half_log_two_pi = 0.918938533204672741780329736406;
 
+/* Of a draw that no density is at: much less than any other, and yet a normal that crosses a cliff can be judged. */
+static const double nothing = -1000;
+
 /* Mean of log p - log q over draws that have been put into the density's room, q a normal whose draw r is location +
- * factor noise_r. -INFINITY where a log p isn't finite. And, unless NULL, the log of the mean of p/q. */
+ * factor noise_r. -INFINITY where no log p is finite. And, unless NULL, the log of the mean of p/q. */
 static double elbo_of(const nf__density *d, size_t rows, const double *noise, double log_det, double *log_mass)
 {
     double sum = 0, most = -INFINITY, weights = 0, *log_p = d->log_density;
@@ -35,12 +38,12 @@ static double elbo_of(const nf__density *d, size_t rows, const double *noise, do
         double log_w = log_p[r] + 0.5 * squares + log_det + half_log_two_pi * (double)d->dim;
         if (!isfinite(log_w)) log_w = -INFINITY;
         log_p[r] = log_w;
-        sum += log_w;
+        sum += isfinite(log_w) ? log_w : nothing;
         most = fmax(most, log_w);
     }
     for (size_t r = 0; r < rows; r++) weights += exp(log_p[r] - most);
     if (log_mass) *log_mass = isfinite(most) ? most + log(weights / (double)rows) : -INFINITY;
-    return sum / (double)rows;
+    return isfinite(most) ? sum / (double)rows : -INFINITY;
 }
 
 ad_status nf__end_consider(nf__end *end, nf__density *density, const double *at, const double *gradient,

@@ -15,16 +15,35 @@ static void resolve(nf_infer_options *o)
     if (!o->draws) o->draws = 20000;
 }
 
-const char *nf_infer_formula(size_t dim, char *buffer)
+/* Is the target's scale near 1, in each feature? */
+static bool is_near_one(const nf_start *start)
 {
-    if (dim == 1)
-        snprintf(buffer, 128, "rqsar-affine(rank=0)-whiten");
+    const double low = 0.05, high = 50;
+    for (size_t k = 0; k < start->count; k++)
+        for (size_t i = 0; i < start->dim; i++) {
+            double squares = 0;
+            for (size_t j = 0; start->dense && j <= i; j++)
+                squares += pow(start->normal[k].factor[i * start->dim + j], 2);
+            if (!(squares > low * low && squares < high * high)) return false;
+        }
+    return true;
+}
+
+/* Chosen by experiments on the targets that there are. Of two features, the second may be a wave of the first, many
+ * periods long, which a network of sines has and splines don't. */
+const char *nf_infer_formula(const nf_start *start, char *buffer)
+{
+    const size_t dim = start->dim;
+    const char *formula = "(realnvp(64,64)-flip)*6-affine(rank=0)-whiten";
+    if (!start->dense)
+        formula = "scale-loc-standardize";
+    else if (dim == 1)
+        formula = "rqsar-affine(rank=0)-whiten";
+    else if (dim == 2 && is_near_one(start))
+        formula = "(rqs(32,32)-flip)*4-affine(rank=0)-whiten-flip-maf(64,activation=sin)-flip";
     else if (dim <= 12)
-        snprintf(buffer, 128, "(rqs(32,32)-flip)*6-affine(rank=0)-whiten");
-    else if (dim <= 500)
-        snprintf(buffer, 128, "(realnvp(64,64)-flip)*6-affine(rank=0)-whiten");
-    else
-        snprintf(buffer, 128, "scale-loc-standardize");
+        formula = "(rqs(32,32)-flip)*6-affine(rank=0)-whiten";
+    snprintf(buffer, NF_FORMULA_ROOM, "%s", formula);
     return buffer;
 }
 
@@ -85,23 +104,37 @@ static ad_status run_round(nf_inference *fit, const nf_target *target, const nf_
 }
 
 /* Weights that hardly differ have a tail that nobody needs to know. */
-static bool is_good(const nf_inference *fit)
+static bool is_good(const nf_inference *fit, const nf_target *target)
 {
     const nf_vi_score *score = &fit->report.score;
+    const double log_z = isnan(target->log_z) ? score->log_z : target->log_z;
     const bool trusted = score->khat < 0.7 || score->ess > 0.99 * (double)score->draws;
-    return fit->held == fit->start.modes && trusted && score->log_z - score->elbo < 0.05;
+    return fit->held == fit->start.modes && trusted && log_z - score->elbo < 0.05;
 }
 
+/* From another start. */
+static ad_status begin_again(nf_inference *fit, const nf_target *target, const nf_infer_options *o, ad_error *error)
+{
+    nf_infer_options other = *o;
+    other.seed += fit->rounds;
+    nf_initialize(nf_flow_bijector(fit->flow), other.seed);
+    nf_flow_push(fit->flow);
+    return nf__infer_begin(fit->flow, target, &fit->start, &other, error);
+}
+
+/* A round that has brought little is followed by one that begins anew; the best of them by the ELBO is kept. */
 static ad_status iterate(nf_inference *fit, const nf_target *target, const nf_infer_options *o, double begun,
                          ad_error *error)
 {
     const nf__vi_stop stop = {o->interrupted, o->context};
+    const double little = 0.05;
     bool stopped = false, good = false;
     best_fit best = {.bytes = nf__parameter_bytes(fit->flow), .elbo = -INFINITY};
     best.parameters = ad_alloc_aligned(best.bytes, 1);
     ad_status status =
         best.parameters ? AD_OK : ad_error_set(error, AD_ERROR_MEMORY, "out of memory for the best parameters");
     while (!status && !good && !stopped && !fit->out_of_time && fit->rounds < MOST_ROUNDS) {
+        const double before = best.elbo;
         status = run_round(fit, target, o, begun + o->budget, &best, &stopped, error);
         fit->report.seconds = nf__clock() - begun;
         if (!status)
@@ -110,7 +143,10 @@ static ad_status iterate(nf_inference *fit, const nf_target *target, const nf_in
             status = nf__vi_evaluate(fit->flow, target, o->draws, o->seed, &fit->report.score,
                                      stopped ? (nf__vi_stop){NULL} : stop, o->pool, error);
         fit->report.average_loss = -fit->report.score.elbo;
-        good = !status && is_good(fit);
+        good = !status && is_good(fit, target);
+        const bool stuck = fit->held < fit->start.modes || best.elbo - before < little;
+        if (!status && !good && !stopped && !fit->out_of_time && stuck && fit->rounds < MOST_ROUNDS)
+            status = begin_again(fit, target, o, error);
     }
     ad_free_aligned(best.parameters);
     fit->report.outcome = stopped ? NF_STOPPED_BY_CALLER : good ? NF_STOPPED_EARLY : NF_FINISHED;
@@ -120,7 +156,7 @@ static ad_status iterate(nf_inference *fit, const nf_target *target, const nf_in
 ad_status nf_infer(const nf_target *target, const nf_infer_options *options, nf_inference *inference, ad_error *error)
 {
     ad_error own;
-    char formula[128];
+    char formula[NF_FORMULA_ROOM];
     if (!error) error = &own;
     nf_infer_options o = options ? *options : (nf_infer_options){0};
     const double begun = nf__clock();
@@ -129,7 +165,7 @@ ad_status nf_infer(const nf_target *target, const nf_infer_options *options, nf_
     const nf_start_options hunt = {o.searches, o.seed, o.pool, o.interrupted, o.context};
     ad_status status = nf_find_start(target, &hunt, &inference->start, error);
     if (status) return status;
-    if (!o.formula) o.formula = nf_infer_formula(inference->start.dim, formula);
+    if (!o.formula) o.formula = nf_infer_formula(&inference->start, formula);
     inference->flow = nf_flow_parse(o.formula, inference->start.dim, 0, o.dtype, o.seed, error);
     if (!inference->flow) return error->status;
     inference->mode = ad_alloc(inference->start.modes, sizeof *inference->mode);

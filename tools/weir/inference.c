@@ -204,7 +204,9 @@ static void print_khat(const json_t *result, FILE *to)
         return;
     }
     fprintf(to, "k-hat       %.2f: ", khat);
-    if (khat >= 0.7)
+    /* A tail of weights that hardly differ is no danger. */
+    const bool equal = report_number_of(result, "ess") > 0.99 * (double)report_count_of(result, "draws");
+    if (khat >= 0.7 && !equal)
         fprintf(to, "above 0.7: the flow misses a part of the target; don't trust the fit\n");
     else if (modes_missed(result) > 0)
         fprintf(to, "of no use, for no draw has seen the modes that are missed; don't trust the fit\n");
@@ -216,7 +218,7 @@ static void print_khat(const json_t *result, FILE *to)
                 "weights can be trusted; the flow's own draws are %.2f nats off, and another formula may come nearer\n",
                 log_z - report_number_of(result, "elbo"));
     else
-        fprintf(to, "%s%s\n", khat < 0.5 ? "good" : "fair",
+        fprintf(to, "%s%s\n", khat < 0.5 || equal ? "good" : "fair",
                 looked ? "" : ", as far as draws tell: no other modes were looked for");
 }
 
