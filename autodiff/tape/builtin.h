@@ -28,7 +28,7 @@
  * root_program.c. */
 #define AD_OTHER_OPS(X)                                                                                                \
     X(tanh_slope)                                                                       /* transcendental.c */         \
-    X(where) X(leaky_relu) X(gate)                                                      /* selection.c */              \
+    X(where) X(inside) X(leaky_relu) X(gate)                                            /* selection.c */              \
     X(input) X(param) X(constant) X(row_count)                                          /* leaf.c */                   \
     X(normal) X(uniform)                                                                /* noise.c */                  \
     X(sum) X(cumsum) X(sum_rows)                                                        /* sum.c */                    \

@@ -131,6 +131,7 @@ nf_columns *nf_columns_plain(size_t count, const char *const *names, ad_error *e
     for (size_t c = 0; c < count && !status; c++) {
         nf__column *column = &columns->column[c];
         column->map = nf__map_of(-INFINITY, INFINITY, 0);
+        column->fill_sd = 1;
         column->face = (nf_column){.kind = NF_COLUMN_REAL,
                                    .name = names ? ad_strdup(names[c]) : NULL,
                                    .why = ad_strdup("real: taken as it is"),

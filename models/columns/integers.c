@@ -79,21 +79,21 @@ static ad_status estimate(const double *count, size_t cells, const double *sorte
 
 /* ---- Cells ----------------------------------------------------------------------------------------------------- */
 
-/* How many values there may be beyond an end of the data, where `room` could be: as many as half of its range, unless
+/* How many values there may be beyond an end of the data, where `room` could be: as many as there are within it, unless
  * the data pile up at their end. Two values are all there are. */
 static size_t beyond(const nf__sample *sample, size_t at_end, double room)
 {
     const double rows = (double)sample->present, share = (double)at_end / rows;
     double span = sample->value[sample->distinct - 1] - sample->value[0] + 1;
     if (sample->distinct <= 2 || (at_end >= 5 && share >= 0.01)) return 0;
-    return (size_t)fmin(room, floor(span / 2) + 1);
+    return (size_t)fmin(room, span);
 }
 
-/* p (count values), farther and farther from the data, of total probability `mass`: each half as probable as those of a
- * fifth of the way nearer. */
+/* p (count values), farther and farther from the data, of total probability `mass`, which is 2^-16 of the first at the
+ * last of many: a value that is far out is possible, but a flow that isn't exact in its tails seldom makes one. */
 static void put_tail(double *p, size_t count, int direction, double mass)
 {
-    double total = 0, ratio = exp2(-5.0 / (double)(count + 4));
+    double total = 0, ratio = exp2(-16.0 / (double)(count + 8));
     for (size_t i = 0; i < count; i++) total += pow(ratio, (double)i);
     for (size_t i = 0; i < count; i++) *(p + direction * (ptrdiff_t)i) = mass * pow(ratio, (double)i) / total;
 }

@@ -1,5 +1,6 @@
 /* What a table has in one column. */
 #include "columns/learn.h"
+#include "columns/values.h"
 
 #include <weir/memory.h>
 
@@ -29,6 +30,8 @@ ad_status nf__sample_take(const nf_columns *columns, const nf_table *table, size
 {
     char text[160];
     *sample = (nf__sample){.columns = columns, .table = table, .column = column};
+    ad_status status = nf__check_indices(columns, table, column, error);
+    if (status) return status;
     if (table->labels) sample->labels = (const char *const *)table->labels[column];
     sample->sorted = ad_alloc(table->rows + 1, sizeof *sample->sorted);
     sample->value = ad_alloc(table->rows + 1, sizeof *sample->value);

@@ -33,6 +33,21 @@ static double index_of(const nf_column *face, const char *label)
     return -1;
 }
 
+ad_status nf__check_indices(const nf_columns *columns, const nf_table *table, size_t c, ad_error *error)
+{
+    char **labels = table->labels ? table->labels[c] : NULL, text[160];
+    size_t count = 0;
+    if (!labels) return AD_OK;
+    while (labels[count]) count++;
+    for (size_t r = 0; r < table->rows; r++) {
+        double value = table->values[r * table->columns + c];
+        if (isnan(value) || (value >= 0 && value < (double)count && value == floor(value))) continue;
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "row %zu, %s: %g is no index of its %zu labels", r + 1,
+                            nf__column_text(columns, c, text), value, count);
+    }
+    return AD_OK;
+}
+
 static ad_status translate(const nf_columns *columns, size_t c, char **labels, double *code, locale_t c_locale,
                            ad_error *error)
 {
@@ -53,7 +68,8 @@ static ad_status open_column(nf__values *values, size_t c, locale_t c_locale, ad
     const nf_column *face = labels_of(values->columns, c);
     char **labels = values->table->labels ? values->table->labels[c] : NULL;
     size_t count = 0;
-    if (values->columns->column[c].face.kind == NF_COLUMN_DROPPED) return AD_OK;
+    ad_status status = nf__check_indices(values->columns, values->table, c, error);
+    if (status || values->columns->column[c].face.kind == NF_COLUMN_DROPPED) return status;
     if (labels)
         while (labels[count]) count++;
     else if (face->labels)

@@ -16,6 +16,9 @@ typedef struct {
 ad_status nf__values_open(const nf_columns *columns, const nf_table *table, nf__values *values, ad_error *error);
 void nf__values_close(nf__values *values);
 
+/* AD_ERROR_ARGUMENT for a value of column c that is no index of its labels, if it has any. */
+ad_status nf__check_indices(const nf_columns *columns, const nf_table *table, size_t c, ad_error *error);
+
 /* A number, or the index of the columns' label, -1 for an unknown one; NaN: missing. */
 double nf__value(const nf__values *values, size_t row, size_t c);
 /* What is wrong with a value, as the end of a sentence that begins with it; NULL: nothing. */

@@ -1,7 +1,5 @@
 /* Variational inference with progress on stderr, and what is told of it. */
 #include "inference.h"
-#include "columns.h"
-#include "files.h"
 #include "interrupt.h"
 #include "meter.h"
 #include "modes.h"
@@ -9,7 +7,6 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* ---- Running -------------------------------------------------------------------------------------------------- */
 
@@ -85,6 +82,18 @@ ad_status infer_alone(const nf_target *target, const nf_infer_options *options, 
 
 /* ---- Draws ---------------------------------------------------------------------------------------------------- */
 
+char **element_names(const nf_target *target)
+{
+    enum { BYTES = 64 };
+    const size_t size = nf_target_size(target);
+    char **names = ad_alloc(size, sizeof *names + BYTES), *text = (char *)(names + (names ? size : 0));
+    for (size_t i = 0; names && i < size; i++) {
+        names[i] = text + i * BYTES;
+        nf_target_element(target, i, names[i]);
+    }
+    return names;
+}
+
 static void name_columns(const nf_target *target, json_t *record)
 {
     json_t *columns = json_array();
@@ -127,50 +136,6 @@ ad_status draw_samples(nf_flow *flow, const double *context, json_t *record, siz
     if (!status) return AD_OK;
     ad_free(table->values);
     table->values = NULL;
-    return status;
-}
-
-/* ---- Points ---------------------------------------------------------------------------------------------------- */
-
-/* Columns in the order of the sites' elements. */
-static ad_status order_columns(const char *path, const char *model, const nf_target *target, nf_table *points,
-                               ad_error *error)
-{
-    const size_t size = nf_target_size(target), columns = points->columns;
-    char(*text)[64] = ad_alloc(size, sizeof *text), **names = ad_alloc(size, sizeof *names);
-    size_t *order = ad_alloc(size, sizeof *order);
-    bool *taken = ad_alloc(columns, sizeof *taken);
-    double *row = ad_alloc(columns, sizeof *row);
-    ad_status status = text && names && order && taken && row
-                           ? AD_OK
-                           : ad_error_set(error, AD_ERROR_MEMORY, "no memory for the order of %zu columns", columns);
-    for (size_t i = 0; i < size && !status; i++) names[i] = text[i];
-    for (size_t i = 0; i < size && !status; i++) nf_target_element(target, i, text[i]);
-    if (!status) status = columns_match(points, path, model, names, size, taken, order, error);
-    for (size_t r = 0; r < points->rows && !status; r++) {
-        memcpy(row, points->values + r * columns, columns * sizeof *row);
-        for (size_t i = 0; i < size; i++) points->values[r * columns + i] = row[order[i]];
-    }
-    ad_free(row);
-    ad_free(taken);
-    ad_free(order);
-    ad_free(names);
-    ad_free(text);
-    return status;
-}
-
-ad_status read_values(const char *path, const char *model, const nf_target *target, nf_table *points, ad_error *error)
-{
-    ad_status status = read_data(path, points, error);
-    if (status) return status;
-    if (points->names)
-        status = order_columns(path, model, target, points, error);
-    else if (points->columns != nf_target_size(target))
-        status = ad_error_set(error, AD_ERROR_FORMAT,
-                              "%s has %zu columns, but target '%s' of %s has sites of %zu elements; points are on the "
-                              "scale of the sites, as 'weir sample' writes them",
-                              path, points->columns, target->name, model, nf_target_size(target));
-    if (status) nf_table_free(points);
     return status;
 }
 

@@ -21,9 +21,8 @@ void print_inference(const json_t *result, FILE *to);
 /* The target that a model file's flow was fitted to, for nf_target_free(); NULL: none, or none that is known here. */
 nf_target *target_on_record(const nf_flow *flow, const json_t *record);
 
-/* Points on the scale of the target's sites, a column for each of their elements, found by name where the table has
- * names. Release with nf_table_free(). */
-ad_status read_values(const char *path, const char *model, const nf_target *target, nf_table *points, ad_error *error);
+/* The names of its nf_target_size() elements, for ad_free(); NULL when memory is out. */
+char **element_names(const nf_target *target);
 
 /* Draw from the flow of a model file into table->values, to be freed; those of a fit to a target come on the scale of
  * its sites, whose names become the record's columns. */
