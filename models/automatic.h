@@ -42,6 +42,9 @@ typedef struct {
     /* Held-out rows of their own, in the place of folds: (val_rows, dim), (val_rows, context) and (val_rows). */
     const double *val_x, *val_context, *val_weights;
     size_t val_rows;
+    /* (rows) and (val_rows): what is added to each row's log p in all that is told, where features were made from
+     * something else, with a density of its own: nf_columns_encode(). NULL: nothing. */
+    const double *row_log_weights, *val_log_weights;
     ad_dtype dtype;
     double seconds; /* 60: no candidate is begun after these, and each is given a part of them. Within them, the result
                      * doesn't depend on the time; where they end it, more time gives more or longer candidates, and

@@ -92,6 +92,7 @@ static nf_flow *fit_fold(nf__search *s, const nf__fold *f, const nf__suggestion 
     ad_status status = what->epochs == 0 ? nf_flow_fit_data(flow, f->x, f->context, f->n_train, error)
                                          : train(s, f, what, flow, error);
     if (status == AD_OK) status = nf_log_prob(flow, f->held_x, f->held_context, f->n_held, log_prob, s->o.pool, error);
+    for (size_t r = 0; r < f->n_held; r++) log_prob[r] += s->held_offset[f->first + r];
     for (size_t r = 0; r < f->n_held && status == AD_OK; r++)
         if (isnan(log_prob[r])) status = ad_error_set(error, AD_ERROR_NUMERIC, "a log-density is NaN");
     if (status == AD_OK) return flow;

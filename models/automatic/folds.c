@@ -63,15 +63,21 @@ static bool deal(nf__search *s, size_t i, size_t held)
     return fill(s, f);
 }
 
-/* The part of each held-out row in scores. */
+/* The part of each held-out row in scores, and what scaling has changed of its log p. */
 static bool weigh(nf__search *s)
 {
-    double sum = 0;
+    double sum = 0, log_scale = 0;
+    const double *log_weight = s->o.val_x ? s->o.val_log_weights : s->o.row_log_weights;
     s->held_weight = ad_alloc(s->n_held, sizeof *s->held_weight);
-    if (!s->held_weight) return false;
+    s->held_offset = ad_alloc(s->n_held, sizeof *s->held_offset);
+    if (!s->held_weight || !s->held_offset) return false;
+    for (size_t d = 0; d < s->dim; d++) log_scale += log(s->scale[d]);
     for (size_t i = 0; i < s->n_fold; i++)
-        for (size_t r = 0; r < s->fold[i].n_held; r++)
-            sum += s->held_weight[s->fold[i].first + r] = s->fold[i].held_weights ? s->fold[i].held_weights[r] : 1;
+        for (size_t r = 0; r < s->fold[i].n_held; r++) {
+            const nf__fold *f = &s->fold[i];
+            sum += s->held_weight[f->first + r] = f->held_weights ? f->held_weights[r] : 1;
+            s->held_offset[f->first + r] = (log_weight ? log_weight[f->held[r]] : 0) - log_scale;
+        }
     for (size_t r = 0; r < s->n_held; r++) s->held_weight[r] /= sum;
     return sum > 0;
 }
@@ -126,4 +132,5 @@ void nf__folds_free(nf__search *s)
     }
     ad_free(s->fold);
     ad_free(s->held_weight);
+    ad_free(s->held_offset);
 }

@@ -31,6 +31,7 @@ typedef struct {
     nf__fold *fold;
     size_t n_fold, n_held; /* rows scored, in all folds */
     double *held_weight;   /* (n_held), with a sum of 1 */
+    double *held_offset;   /* (n_held): what log p of a scaled row lacks to that of the row */
     nf__suggestion *suggestion;
     nf_flow **flow;    /* [candidate][fold]: NULL where it failed */
     double **log_prob; /* [candidate][n_held] */

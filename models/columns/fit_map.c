@@ -60,14 +60,16 @@ static void close_ends(nf__map *map, const double *values, size_t n, bool low, b
 
 /* ---- Choosing -------------------------------------------------------------------------------------------------- */
 
-enum { MOST_CANDIDATES = 4, LEAST_POSITIVE = 10, LEAST_BOUNDED = 50 };
+enum { MOST_CANDIDATES = 5, LEAST_POSITIVE = 10, LEAST_BOUNDED = 50 };
 
-/* Maps for positive values: by logarithm, or so only near 0. */
+/* Maps for positive values: by logarithm, or so only near 0, or nearer. */
 static size_t positive_maps(nf__map *candidates, double low, const double *values, size_t n)
 {
+    const double median = values[n / 2] - low;
     candidates[0] = nf__map_of(low, INFINITY, 0);
-    candidates[1] = nf__map_of(low, INFINITY, values[n / 2] - low);
-    return values[n / 2] > low ? 2 : 1;
+    candidates[1] = nf__map_of(low, INFINITY, median);
+    candidates[2] = nf__map_of(low, INFINITY, median / 8);
+    return median > 0 ? 3 : 1;
 }
 
 /* Maps that are worth a try where nothing is told; of integers x + u. */
@@ -107,15 +109,25 @@ static ad_status best_map(const nf__map *candidates, size_t count, const double 
     return AD_OK;
 }
 
-/* Does a normal with the mean and variance of the values have 1 % beyond the map's ends? */
-static bool reaches_out(const nf__map *map, const double *values, size_t n)
+/* What a normal with the mean and variance of the values has beyond the map's ends. */
+static double share_outside(const nf__map *map, const double *values, size_t n)
 {
     const nf__map identity = nf__map_of(-INFINITY, INFINITY, 0);
     double mean, sd;
     moments(&identity, values, n, &mean, &sd);
     double outside = erfc((mean - map->low) / sd * M_SQRT1_2) / 2;
     if (isfinite(map->high)) outside += erfc((map->high - mean) / sd * M_SQRT1_2) / 2;
-    return outside > 0.01;
+    return outside;
+}
+
+/* Is the map worth it? Where it gains, or costs little and keeps samples inside; those of counts, at any cost. */
+static bool is_better(const nf__map *map, double gain, double standard_error, bool whole, const double *values,
+                      size_t n)
+{
+    if (!isfinite(gain)) return false;
+    if (gain > 0.05 && gain > 2 * standard_error) return true;
+    double outside = share_outside(map, values, n);
+    return whole ? outside > 1e-4 : outside > 0.01 && gain > -0.05;
 }
 
 static ad_status guess(nf__column *column, const double *values, size_t n, ad_error *error)
@@ -127,10 +139,9 @@ static ad_status guess(nf__column *column, const double *values, size_t n, ad_er
     for (size_t i = 0; i < count; i++)
         close_ends(&candidates[i], values, n, values[0] <= candidates[i].low, values[n - 1] >= candidates[i].high);
     ad_status status = best_map(candidates, count, values, n, &best, &gain, &standard_error, error);
-    if (status || !((gain > 0.05 && gain > 2 * standard_error) || (gain >= 0 && reaches_out(&best, values, n))))
-        return status;
-    column->map = best;
-    return AD_OK;
+    const bool whole = column->face.kind == NF_COLUMN_INTEGER;
+    if (!status && is_better(&best, gain, standard_error, whole, values, n)) column->map = best;
+    return status;
 }
 
 /* Within the ends that are told; high is the first that is beyond them. */

@@ -177,13 +177,13 @@ ad_status nf__learn_measured(nf__column *column, const nf__sample *sample, const
     if (!status) status = learn_values(column, sample, given, context, error);
     if (status) return status;
     const nf_column *face = &column->face;
-    if (face->kind == NF_COLUMN_REAL) nf__why(column, "real: numbers on a scale");
+    if (face->kind == NF_COLUMN_REAL) nf__why(column, "real: measured numbers");
     if (face->kind == NF_COLUMN_POSITIVE) nf__why(column, "positive: no number is below %.10g", face->low);
     if (face->kind == NF_COLUMN_BOUNDED) nf__why(column, "bounded: from %.10g to %.10g", face->low, face->high);
     why_map(column);
     why_atoms(column, sample);
     if (sample->distinct * 20 < sample->present)
-        nf__why(column, "; only %zu are different, and log p is of a density all the same", sample->distinct);
+        nf__why(column, "; only %zu of them are different, though log p is a density", sample->distinct);
     return AD_OK;
 }
 

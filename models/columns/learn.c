@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-enum { FEW = 10, MANY_ROWS_EACH = 10, LEAST_FOR_IDENTIFIERS = 20 };
+enum { LEAST_FOR_IDENTIFIERS = 20 };
 
 /* Does one text tell each row, or nearly, from the others? */
 static bool are_identifiers(const nf__sample *sample)
@@ -16,10 +16,18 @@ static bool are_identifiers(const nf__sample *sample)
 static ad_status check_labels(const nf__sample *sample, const nf__given *given, ad_error *error)
 {
     char text[160];
-    if (!sample->labels || given->request == NF__AUTO || given->request == NF__CATEGORY) return AD_OK;
+    if (!sample->labels || given->request == NF__AUTO || given->request == NF__CATEGORY || given->request == NF__DROP)
+        return AD_OK;
     return ad_error_set(error, AD_ERROR_FORMAT, "%s holds text, '%s' for one, and so can't be %s: category, or drop",
                         nf__column_text(sample->columns, sample->column, text),
                         sample->present ? sample->labels[(size_t)sample->value[0]] : "", given->text);
+}
+
+/* Numbers on a scale of a few steps, such as ratings. */
+static bool are_few(const nf__sample *sample)
+{
+    const size_t distinct = sample->distinct, rows_each = sample->present / distinct;
+    return (distinct <= 10 && rows_each >= 10) || (distinct <= 30 && rows_each >= 100);
 }
 
 /* A kind that is told or recognised, of a column of at least two different values. */
@@ -43,8 +51,7 @@ static ad_status learn_varied(nf_columns *columns, const nf__sample *sample, con
         nf__why(column, "dropped: %zu different texts in %zu rows tell rows apart", sample->distinct, sample->present);
         return AD_OK;
     }
-    const bool few = sample->distinct <= FEW && sample->present >= MANY_ROWS_EACH * sample->distinct;
-    if (given->request == NF__CATEGORY || sample->labels || (few && !sample->whole)) {
+    if (given->request == NF__CATEGORY || sample->labels || (are_few(sample) && !sample->whole)) {
         nf__why(column, "category: %zu different %s", sample->distinct, sample->labels ? "texts" : "numbers");
         return nf__learn_category(column, sample, error);
     }

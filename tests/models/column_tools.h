@@ -75,6 +75,24 @@ static inline const nf_column *face(const nf_columns *columns, size_t c)
     return column;
 }
 
+/* ---- Densities ----------------------------------------------------------------------------------------------------
+ */
+
+/* A flow that is N(0, 1) for each feature: no layers that do anything. */
+static inline nf_flow *identity_flow(size_t dim)
+{
+    nf_flow *flow = nf_flow_parse("permute", dim, 0, AD_F64, 1, &error);
+    ck_assert_msg(flow != NULL, "%s", error.message);
+    return flow;
+}
+
+/* From the mean over draws of noise. */
+static inline void log_prob_of(const nf_columns *columns, const nf_flow *flow, nf_table *table, size_t draws,
+                               double *log_prob)
+{
+    ASSERT_OK(nf_columns_log_prob(columns, flow, NULL, table, draws, 7, log_prob, NULL, &error));
+}
+
 /* ---- Cells --------------------------------------------------------------------------------------------------------
  */
 

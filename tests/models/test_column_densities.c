@@ -1,14 +1,8 @@
 /* Columns: log p is a density where values are measured and a probability where they are counted or named. Over all
- * rows that there can be it is 1, whatever the flow, and simple cases are those of closed forms. */
+ * rows that there can be it is 1, whatever the flow. */
 #include "models/column_tools.h"
 
 static char *cities[] = {"Köln", "Oslo", "Rome", NULL};
-
-/* log p of rows that `fill` gives, from the mean over many draws. */
-static void log_prob_of(const nf_columns *columns, const nf_flow *flow, nf_table *table, size_t draws, double *log_prob)
-{
-    ASSERT_OK(nf_columns_log_prob(columns, flow, NULL, table, draws, 7, log_prob, NULL, &error));
-}
 
 /* ---- Sums and integrals over all rows ---------------------------------------------------------------------------- */
 
@@ -182,121 +176,6 @@ START_TEST(a_share_with_its_ends)
 }
 END_TEST
 
-/* ---- Closed forms ------------------------------------------------------------------------------------------------ */
-
-/* A flow that is N(0, 1) for each feature: no layers that do anything. */
-static nf_flow *identity_flow(size_t dim)
-{
-    nf_flow *flow = nf_flow_parse("permute", dim, 0, AD_F64, 1, &error);
-    ck_assert_msg(flow != NULL, "%s", error.message);
-    return flow;
-}
-
-static double log_normal_density(double z)
-{
-    return -z * z / 2 - 0.5 * log(2 * M_PI);
-}
-
-/* log x of N(0, 1), up to the offset. */
-START_TEST(a_log_normal)
-{
-    nf_table *table = one_column(1000, log_normal);
-    nf_columns *columns = learned(table, NULL);
-    nf_flow *flow = identity_flow(1);
-    double values[] = {1e-3, 0.5, 1, 3, 1e6, 0, -1}, log_prob[7];
-    nf_table points = {.rows = 7, .columns = 1, .values = values};
-    log_prob_of(columns, flow, &points, 0, log_prob);
-    for (size_t i = 0; i < 5; i++)
-        ck_assert_double_eq_tol(log_prob[i], log_normal_density(log(values[i])) - log(values[i]), 1e-12);
-    for (size_t i = 5; i < 7; i++) ck_assert_double_eq(log_prob[i], -INFINITY);
-    nf_flow_free(flow);
-    nf_columns_free(columns);
-}
-END_TEST
-
-/* The logistic-normal and the half-way map, at points worked out by hand. */
-START_TEST(other_maps)
-{
-    nf_table *table = make_table(1000, 2, (cell_function[]){share, log_normal});
-    nf_columns *columns = learned(table, "c1:(0,2), c2:[-1,inf)");
-    nf_flow *flow = identity_flow(2);
-    double values[] = {0.5, 3, 1.5, 0.5}, log_prob[2], features[4], log_weight[2];
-    nf_table points = {.rows = 2, .columns = 2, .values = values};
-    ASSERT_OK(nf_columns_encode(columns, &points, 1, 0, features, log_weight, &error));
-    log_prob_of(columns, flow, &points, 0, log_prob);
-    for (size_t r = 0; r < 2; r++) {
-        double x = values[2 * r], y = values[2 * r + 1], logit = log(x / (2 - x));
-        ck_assert_double_eq_tol(features[2 * r], logit, 1e-12);
-        ck_assert_double_eq_tol(features[2 * r + 1], log(y + 1), 1e-12);
-        ck_assert_double_eq_tol(log_weight[r], log(2 / (x * (2 - x))) - log(y + 1), 1e-12);
-        ck_assert_double_eq_tol(log_prob[r], log_weight[r] + log_normal_density(logit) + log_normal_density(log(y + 1)),
-                                1e-12);
-    }
-    nf_flow_free(flow);
-    nf_columns_free(columns);
-}
-END_TEST
-
-/* With a flow that does nothing, categories and missing values have the shares of the data, and integers those that are
- * smoothed: close to Poisson's. Noise adds nothing to such a density. */
-START_TEST(shares_of_the_data)
-{
-    nf_table *table = make_table(4000, 2, (cell_function[]){three, sometimes_poisson});
-    set_labels(0, cities);
-    nf_columns *columns = learned(table, NULL);
-    nf_flow *flow = identity_flow(2);
-    size_t count[3] = {0}, whole[40] = {0}, present = 0;
-    for (size_t r = 0; r < 4000; r++) {
-        count[(size_t)table->values[2 * r]]++;
-        if (isnan(table->values[2 * r + 1])) continue;
-        present++;
-        whole[(size_t)table->values[2 * r + 1]]++;
-    }
-    double poisson_mass = exp(-2);
-    for (size_t k = 0; k < 8; k++) {
-        double values[] = {(double)(k % 3), (double)k}, log_prob;
-        nf_table point = {.rows = 1, .columns = 2, .values = values, .labels = table->labels};
-        log_prob_of(columns, flow, &point, 4, &log_prob);
-        double category = ((double)count[k % 3] + 0.5) / 4001.5, mass = exp(log_prob) / category;
-        double counted = (double)whole[k] / 4000, expected = poisson_mass * (double)present / 4000;
-        ck_assert_double_eq_tol(mass, counted, 2 * sqrt(counted / 4000));
-        ck_assert_double_eq_tol(mass, expected, 3 * sqrt(expected / 4000));
-        poisson_mass *= 2 / ((double)k + 1);
-    }
-    double values[] = {1, NAN}, log_prob;
-    nf_table point = {.rows = 1, .columns = 2, .values = values, .labels = table->labels};
-    log_prob_of(columns, flow, &point, 4, &log_prob);
-    ck_assert_double_eq_tol(exp(log_prob), ((double)count[1] + 0.5) / 4001.5 * (1 - (double)present / 4000), 1e-12);
-    nf_flow_free(flow);
-    nf_columns_free(columns);
-}
-END_TEST
-
-/* N(0, I) is a uniform angle, for any noise; and moved by (1, 0) it is the projected normal, whose density is
- * e^(-1/2)/2π (1 + c √2π Φ(c) e^(c²/2)) with c = cos θ (Mardia & Jupp 2000, 3.5.6). */
-START_TEST(projected_normals)
-{
-    nf_table *table = one_column(500, degrees);
-    nf_columns *columns = learned(table, "c1:angle");
-    nf_flow *uniform = identity_flow(2), *moved = nf_flow_parse("loc", 2, 0, AD_F64, 1, &error);
-    double *parameters = nf_flow_parameters(moved), values[36], log_prob[36];
-    parameters[0] = 1;
-    nf_table points = {.rows = 36, .columns = 1, .values = values};
-    for (size_t r = 0; r < 36; r++) values[r] = 10 * (double)r;
-    log_prob_of(columns, uniform, &points, 1, log_prob);
-    for (size_t r = 0; r < 36; r++) ck_assert_double_eq_tol(log_prob[r], -log(360), 1e-12);
-    log_prob_of(columns, moved, &points, 4096, log_prob);
-    for (size_t r = 0; r < 36; r++) {
-        double c = cos(values[r] * M_PI / 180), cumulative = erfc(-c * M_SQRT1_2) / 2;
-        double density = exp(-0.5) / (2 * M_PI) * (1 + c * sqrt(2 * M_PI) * cumulative * exp(c * c / 2));
-        ck_assert_double_eq_tol(log_prob[r], log(density * M_PI / 180), 0.02);
-    }
-    nf_flow_free(moved);
-    nf_flow_free(uniform);
-    nf_columns_free(columns);
-}
-END_TEST
-
 /* ---- How it is called -------------------------------------------------------------------------------------------- */
 
 /* Alone or among others, and in any number of threads, a row has the same log p; more draws than fit at once are the
@@ -372,10 +251,6 @@ Suite *column_densities_suite(void)
     tcase_add_test(tcase, an_angle);
     tcase_add_test(tcase, wide_integers);
     tcase_add_test(tcase, a_share_with_its_ends);
-    tcase_add_test(tcase, a_log_normal);
-    tcase_add_test(tcase, other_maps);
-    tcase_add_test(tcase, shares_of_the_data);
-    tcase_add_test(tcase, projected_normals);
     tcase_add_test(tcase, rows_are_independent);
     tcase_add_test(tcase, contexts_go_with_their_rows);
     tcase_add_test(tcase, flows_must_fit);

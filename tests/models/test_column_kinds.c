@@ -77,7 +77,7 @@ static const struct {
     const char *why;
 } recognised[] = {
     {"a normal", normal_cell, NF_COLUMN_REAL, 1, "real"},
-    {"a normal far from 0", far_normal, NF_COLUMN_REAL, 1, "relative to 100"},
+    {"a normal far from 0", far_normal, NF_COLUMN_REAL, 1, "measured numbers"},
     {"a log-normal", log_normal, NF_COLUMN_POSITIVE, 1, "by the logarithm"},
     {"an exponential", exponential, NF_COLUMN_POSITIVE, 1, "positive"},
     {"a gamma", gamma_4, NF_COLUMN_POSITIVE, 1, "positive"},

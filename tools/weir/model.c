@@ -4,6 +4,7 @@
 #include "inference.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -28,8 +29,7 @@ ad_status model_open(const char *path, struct model *model, ad_error *error)
     model->flow = load_model(path, &model->record, error);
     if (!model->flow) return error->status;
     size_t dim = nf_flow_dim(model->flow), size = nf_flow_context_size(model->flow);
-    bool inferred = json_object_get(model->record, "target") != NULL; /* whose names are those of draws */
-    char **names = inferred ? NULL : feature_names(model->record, dim), **given = context_names(model->record, size);
+    char **names = feature_names(model->record, dim), **given = context_names(model->record, size);
     ad_status status = read_kinds(model->record, "kinds", path, dim, names, &model->features, error);
     if (!status && size > 0)
         status = read_kinds(model->record, "context_kinds", path, size, given, &model->conditions, error);
@@ -105,6 +105,30 @@ ad_status columns_check_output(const nf_columns *columns, const char *path, ad_e
 
 /* ---- Using them ------------------------------------------------------------------------------------------------- */
 
+void write_briefly(double *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if ((double)(float)values[i] != values[i]) continue;
+        char text[32];
+        int digits = 5;
+        do snprintf(text, sizeof text, "%.*g", ++digits, values[i]);
+        while (digits < 9 && strtof(text, NULL) != (float)values[i]);
+        values[i] = strtod(text, NULL);
+    }
+}
+
+ad_status model_decode(const struct model *model, double *features, size_t rows, nf_table *table, ad_error *error)
+{
+    const ad_dtype dtype = nf_flow_dtype(model->flow);
+    bool plain = columns_plain(model->features);
+    /* Columns that are their features have no more digits then than these. */
+    if (!plain && dtype == AD_F32) write_briefly(features, rows * nf_flow_dim(model->flow));
+    ad_status status = nf_columns_decode(model->features, features, rows, table, error);
+    /* What comes out of a map is no longer a number of the flow's dtype. */
+    if (!status) table->dtype = plain ? dtype : AD_F64;
+    return status;
+}
+
 ad_status model_sample(const struct model *model, const double *context, size_t rows, uint64_t seed, nf_table *table,
                        ad_pool *pool, ad_error *error)
 {
@@ -117,9 +141,7 @@ ad_status model_sample(const struct model *model, const double *context, size_t 
     double *features = ad_alloc(rows, nf_flow_dim(model->flow) * sizeof *features);
     if (!features) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu samples", rows);
     ad_status status = nf_sample(model->flow, context, rows, seed, features, NULL, pool, error);
-    if (!status) status = nf_columns_decode(model->features, features, rows, table, error);
-    /* What comes out of a map is no longer a number of the flow's dtype. */
-    if (!status) table->dtype = columns_plain(model->features) ? nf_flow_dtype(model->flow) : AD_F64;
+    if (!status) status = model_decode(model, features, rows, table, error);
     ad_free(features);
     return status;
 }

@@ -26,6 +26,12 @@ bool columns_plain(const nf_columns *columns);
  * be NULL. */
 ad_status columns_check_output(const nf_columns *columns, const char *path, ad_error *error);
 
+/* Numbers that float32 has become those that their fewest digits mean in float64: the same in float32, and shorter in
+ * text. */
+void write_briefly(double *values, size_t count);
+
+/* The table of the model's columns that features are of; for nf_table_free(). The features become brief. */
+ad_status model_decode(const struct model *model, double *features, size_t rows, nf_table *table, ad_error *error);
 /* Draw from the flow, or, where it isn't the model's own (its first steps), from that one: a table of the model's
  * columns; on the scale of its sites where the model is of a target; or of plain features. context: of each row, as the
  * flow takes it. For nf_table_free(). */

@@ -11,7 +11,7 @@ struct roles_text {
 };
 
 struct roles {
-    nf_table table, conditions; /* of the file, whose names and labels these are; without columns where it has none */
+    nf_table table, conditions;   /* of the file, whose names and labels these are; without columns where it has none */
     nf_columns *features, *given; /* what these are */
     double *weights;              /* NULL: none */
     size_t weight;                /* the column that these are, in the file */

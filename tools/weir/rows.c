@@ -20,37 +20,31 @@ static ad_status encode(const nf_columns *columns, const nf_table *table, uint64
     return nf_columns_encode(columns, table, seed, 0, *x, log_weight ? *log_weight : NULL, error);
 }
 
-static ad_status copy(const nf_table *table, double **x, ad_error *error)
-{
-    *x = ad_alloc(table->rows, table->columns * sizeof **x);
-    if (!*x) return out_of_memory(table->rows, error);
-    memcpy(*x, table->values, table->rows * table->columns * sizeof **x);
-    return AD_OK;
-}
-
 ad_status rows_make(const struct training_data *data, uint64_t seed, struct rows *rows, ad_error *error)
 {
-    *rows = (struct rows){.data = data, .seed = seed, .trained = ad_alloc(data->table->rows, sizeof *rows->trained)};
+    *rows = (struct rows){.data = data,
+                          .seed = seed,
+                          .plain = !data->features || columns_plain(data->features),
+                          .trained = ad_alloc(data->table->rows, sizeof *rows->trained)};
     ad_status status = rows->trained ? AD_OK : out_of_memory(data->table->rows, error);
-    if (!status && !data->features) status = copy(data->table, &rows->x, error);
-    if (!status && data->features)
-        status = encode(data->features, data->table, seed, &rows->x, &rows->log_weight, error);
+    if (!status && !rows->plain)
+        status = encode(data->features, data->table, seed, &rows->encoded, &rows->log_weight, error);
     if (!status && data->validation)
-        status = encode(data->features, &data->validation->features, seed + 1, &rows->val_x, &rows->val_log_weight,
-                        error);
+        status =
+            encode(data->features, &data->validation->features, seed + 1, &rows->val_x, &rows->val_log_weight, error);
     if (!status && data->given) status = encode(data->given, data->conditions, 0, &rows->context, NULL, error);
     if (status) {
         rows_free(rows);
         return status;
     }
-    rows->plain = !data->features || columns_plain(data->features);
+    rows->x = rows->plain ? data->table->values : rows->encoded;
     if (rows->plain) memset(rows->trained, true, data->table->rows);
     return AD_OK;
 }
 
 void rows_free(struct rows *rows)
 {
-    ad_free(rows->x);
+    ad_free(rows->encoded);
     ad_free(rows->context);
     ad_free(rows->log_weight);
     ad_free(rows->val_x);
@@ -103,7 +97,7 @@ double rows_offset(const struct rows *rows, bool trained)
     const double *log_weight = own ? rows->val_log_weight : rows->log_weight;
     size_t count = own ? rows->data->validation->features.rows : rows->data->table->rows;
     for (size_t r = 0; log_weight && r < count; r++) {
-        double weight = !own ? weight_of(rows, r)
+        double weight = !own                             ? weight_of(rows, r)
                         : rows->data->validation_weights ? rows->data->validation_weights[r]
                                                          : 1;
         if (!(weight > 0) || (!own && rows->trained[r] != trained)) continue;
@@ -132,8 +126,8 @@ ad_status rows_score(const struct rows *rows, const nf_flow *flow, const uint32_
     const size_t size = nf_flow_context_size(flow);
     nf_table some = {0};
     double *context = rows->context ? ad_alloc(count, size * sizeof *context) : NULL;
-    ad_status status = rows->context && !context ? out_of_memory(count, error)
-                                                 : select_rows(data->table, number, count, &some, error);
+    ad_status status =
+        rows->context && !context ? out_of_memory(count, error) : select_rows(data->table, number, count, &some, error);
     for (size_t i = 0; context && i < count; i++)
         memcpy(context + i * size, rows->context + number[i] * size, size * sizeof *context);
     if (!status)

@@ -19,23 +19,25 @@ struct training_data {
 /* Rows as the flow takes them. */
 struct rows {
     const struct training_data *data;
-    double *x, *context; /* (rows, features), (rows, context size) or NULL */
-    double *log_weight;  /* of each, what is added to the flow's log p for that of the columns; NULL: nothing */
+    const double *x;    /* (rows, features) */
+    double *encoded;    /* that, unless it is the table's own; NULL */
+    double *context;    /* (rows, context size), or NULL */
+    double *log_weight; /* of each, what is added to the flow's log p for that of the columns; NULL: nothing */
     double *val_x, *val_log_weight; /* of rows of their own; NULL: none */
     bool plain;                     /* x are the very values of the table: nothing is to be redrawn */
-    bool *trained;                  /* which rows nf_fit() took for training, as rows_redraw() finds out; all if plain */
+    bool *trained; /* which rows nf_fit() took for training, as rows_redraw() finds out; all if plain */
     uint64_t seed;
 };
 
 ad_status rows_make(const struct training_data *data, uint64_t seed, struct rows *rows, ad_error *error);
 void rows_free(struct rows *rows);
 
-/* For nf_fit(), where columns are no plain numbers: the rows that train, with other noise in each epoch; these are noted
- * down. A row where memory is out keeps what is in x. */
+/* For nf_fit(), where columns are no plain numbers: the rows that train, with other noise in each epoch; these are
+ * noted down. A row where memory is out keeps what is in x. */
 void rows_redraw(struct rows *rows, size_t epoch, const uint32_t *row, size_t count, double *x);
 
-/* The mean log-weight of the rows that trained, or that validated: what the flow's mean negative log p is larger by than
- * that of the columns. 0 where there are no weights. */
+/* The mean log-weight of the rows that trained, or that validated: what the flow's mean negative log p is larger by
+ * than that of the columns. 0 where there are no weights. */
 double rows_offset(const struct rows *rows, bool trained);
 /* Which of the table's rows trained, or validated: their numbers from 0, evenly taken where there are more than `most`,
  * for ad_free(); NULL where memory is out. */

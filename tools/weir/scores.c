@@ -58,20 +58,19 @@ static void score_validation(json_t *record, const struct rows *rows, const nf_f
     double *log_prob = count > 0 ? ad_alloc(count, 2 * sizeof *log_prob) : NULL;
     double *weight = log_prob ? log_prob + count : NULL;
     for (size_t i = 0; weight && i < count; i++)
-        weight[i] = own ? data->validation_weights ? data->validation_weights[i] : 1
-                        : data->weights ? data->weights[number[i]]
-                                        : 1;
+        weight[i] = own             ? data->validation_weights ? data->validation_weights[i] : 1
+                    : data->weights ? data->weights[number[i]]
+                                    : 1;
     ad_error unwanted;
-    if (log_prob &&
-        !(own ? nf_columns_log_prob(data->features, flow, own->context, &own->features, 0, rows->seed, log_prob, pool,
-                                    &unwanted)
-              : rows_score(rows, flow, number, count, 0, log_prob, pool, &unwanted)))
+    if (log_prob && !(own ? nf_columns_log_prob(data->features, flow, own->context, &own->features, 0, rows->seed,
+                                                log_prob, pool, &unwanted)
+                          : rows_score(rows, flow, number, count, 0, log_prob, pool, &unwanted)))
         put_validation(record, log_prob, weight, count);
     ad_free(log_prob);
     ad_free(number);
 }
 
-static void put_quantiles(json_t *record, const struct rows *rows, const nf_flow *flow, ad_pool *pool)
+void scores_tell_quantiles(json_t *record, const struct rows *rows, const nf_flow *flow, ad_pool *pool)
 {
     size_t count;
     uint32_t *number = rows_numbers(rows, true, MOST_QUANTILE_ROWS, &count);
@@ -96,5 +95,5 @@ void scores_tell(json_t *record, const struct rows *rows, const nf_flow *flow, a
         shift_member(record, "val_nll", val);
         score_validation(record, rows, flow, pool);
     }
-    put_quantiles(record, rows, flow, pool);
+    scores_tell_quantiles(record, rows, flow, pool);
 }

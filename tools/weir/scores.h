@@ -9,4 +9,7 @@
  * "train_nll", and "history". What can't be had for want of memory is left as it is. */
 void scores_tell(json_t *record, const struct rows *rows, const nf_flow *flow, ad_pool *pool);
 
+/* The quantiles alone. */
+void scores_tell_quantiles(json_t *record, const struct rows *rows, const nf_flow *flow, ad_pool *pool);
+
 #endif

@@ -104,7 +104,7 @@ const struct option training_options[] = {
 
 static bool has_standardize(const nf_bijector *bijector)
 {
-    static const char *const standardizing[] = {"standardize", "whiten"};
+    static const char *const standardizing[] = {"standardize", "whiten", "marginal"};
     for (size_t i = 0; i < sizeof standardizing / sizeof *standardizing; i++)
         if (strcmp(bijector->type->name, standardizing[i]) == 0) return true;
     if (bijector->n_feature < bijector->dim && strcmp(bijector->type->name, "on") == 0) return false;
@@ -240,36 +240,23 @@ static char **name_features(const nf_columns *columns)
     return names;
 }
 
-static ad_status put_kinds(json_t *record, const char *key, const nf_columns *columns, ad_error *error)
-{
-    if (!columns) return AD_OK;
-    char *text = nf_columns_text(columns, error);
-    if (!text) return error->status;
-    /* As text: numbers of the record are told with fewer digits than they have. */
-    json_object_set_new(record, key, json_string(text));
-    ad_free(text);
-    return AD_OK;
-}
-
-static json_t *tell(const struct arguments *arguments, const nf_flow *flow, const struct rows *rows,
-                    const nf_fit_report *report, ad_error *error)
+json_t *training_record(const struct arguments *arguments, const nf_flow *flow, const struct rows *rows,
+                        const nf_fit_report *report, ad_error *error)
 {
     const struct training_data *data = rows->data;
     char **names = name_features(data->features), **given = name_features(data->given);
     const nf_record told = {.data = data->name,
                             .columns = (const char *const *)(data->features ? names : data->table->names),
                             .context_columns = (const char *const *)given,
-                            .fit = report};
+                            .fit = report,
+                            .kinds = data->features,
+                            .context_kinds = data->given};
     json_t *options = options_json(arguments, training_options);
     json_t *record = make_record(flow, told, options, error);
     json_decref(options);
     free_names(names, nf_columns_features(data->features));
     free_names(given, nf_columns_features(data->given));
-    if (record && !put_kinds(record, "kinds", data->features, error) &&
-        !put_kinds(record, "context_kinds", data->given, error))
-        return record;
-    json_decref(record);
-    return NULL;
+    return record;
 }
 
 /* The record, and what the file has beside it. */
@@ -278,9 +265,8 @@ static json_t *make_result(const nf_flow *flow, const json_t *record, const nf_f
     char *formula = nf_flow_formula(flow, false);
     double rate = (double)report->last.rows / report->last.seconds;
     json_t *result = json_pack("{s:s, s:I, s:I, s:b, s:o}", "formula", formula ? formula : "", "dim",
-                               (json_int_t)nf_flow_dim(flow), "parameters",
-                               (json_int_t)nf_flow_trained_elements(flow), "standardize_appended", appended,
-                               "rows_per_second", report_number(rate));
+                               (json_int_t)nf_flow_dim(flow), "parameters", (json_int_t)nf_flow_trained_elements(flow),
+                               "standardize_appended", appended, "rows_per_second", report_number(rate));
     ad_free(formula);
     json_object_update(result, (json_t *)record);
     if (*report->warning) json_object_set_new(result, "warning", report_text(report->warning));
@@ -310,15 +296,14 @@ ad_status train(const struct arguments *arguments, const struct training_data *d
     if (status == AD_ERROR_NUMERIC && report.diverged_step == 1 && appended) blame_standardize(error);
     bool nothing = status && report.outcome != NF_DIVERGED && report.outcome != NF_STOPPED_BY_CALLER;
     ad_error untold = {0};
-    json_t *record = nothing ? NULL : tell(arguments, flow, &rows, &report, &untold);
+    json_t *record = nothing ? NULL : training_record(arguments, flow, &rows, &report, &untold);
     if (untold.status) {
         *error = untold;
         status = untold.status;
     }
     if (record) {
         scores_tell(record, &rows, flow, pool);
-        *trained =
-            (struct trained){flow, record, make_result(flow, record, &report, appended), report.best_epoch, ""};
+        *trained = (struct trained){flow, record, make_result(flow, record, &report, appended), report.best_epoch, ""};
     } else {
         nf_flow_free(flow);
     }
@@ -379,7 +364,9 @@ void print_training(const json_t *result, FILE *to)
     print_warning(report_text_of(result, "warning"), to);
     if (best_epoch > 0) fprintf(to, "best epoch  %lld\n", best_epoch);
     if (!isnan(train_nll)) fprintf(to, "train NLL   %.4f nats per row\n", train_nll);
-    if (!isnan(val_nll)) fprintf(to, "val NLL     %.4f nats per row\n", val_nll);
+    double val_error = report_number_of(result, "val_nll_stderr");
+    if (!isnan(val_nll) && isnan(val_error)) fprintf(to, "val NLL     %.4f nats per row\n", val_nll);
+    if (!isnan(val_nll) && !isnan(val_error)) fprintf(to, "val NLL     %.4f ± %.4f nats per row\n", val_nll, val_error);
     if (!isnan(test_nll))
         fprintf(to, "test NLL    %.4f ± %.4f nats per row, on %lld fresh rows\n", test_nll,
                 report_number_of(result, "test_nll_stderr"), report_count_of(result, "test_rows"));

@@ -1,4 +1,5 @@
 /* weir fit: train a flow on the rows of a file. */
+#include "automatic.h"
 #include "describe.h"
 #include "interrupt.h"
 #include "report.h"
@@ -32,6 +33,15 @@ static const struct option options[] = {
      .value = "MODEL",
      .required = true,
      .help = "where the trained flow goes: a safetensors file"},
+    {.name = "budget",
+     .kind = OPTION_SECONDS,
+     .value = "TIME",
+     .initial = "60s",
+     .above_low = true,
+     .help = "how long to look for a density where nothing below says how to: as in 30s, 5m or 1h"},
+    {.name = "tune",
+     .kind = OPTION_FLAG,
+     .help = "search more flows, by successive halving, and take the whole time for it"},
     OPTION_HEADER,
     {0},
 };
@@ -87,6 +97,9 @@ static ad_status read_input(const struct arguments *arguments, struct input *inp
     if (!status) status = roles_find(&input->file, path, &text, &input->roles, error);
     if (status) return status;
     table_warn(&input->file);
+    /* The columns have values of their own, which may be many. */
+    ad_free(input->file.values);
+    input->file.values = NULL;
     const struct roles *roles = &input->roles;
     input->data = (struct training_data){.name = path,
                                          .table = &roles->table,
@@ -95,6 +108,17 @@ static ad_status read_input(const struct arguments *arguments, struct input *inp
                                          .given = roles->given,
                                          .weights = roles->weights};
     return read_validation(arguments, input, error);
+}
+
+/* What was said of the table, beside the options of the training. */
+static void tell_options(const struct arguments *arguments, json_t *record)
+{
+    static const char *const names[] = {"drop", "columns", "weights", "validation"};
+    json_t *told = json_object_get(record, "options");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *text = option_text(arguments, names[i]);
+        if (text) json_object_set_new(told, names[i], report_text(text));
+    }
 }
 
 /* ---- The command ----------------------------------------------------------------------------------------------- */
@@ -107,9 +131,12 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     ad_status status = read_input(arguments, &input, error);
     if (!status) status = check_output(output, error);
     interrupt_catch();
-    if (!status) status = train(arguments, &input.data, &trained, error);
+    if (!status)
+        status = fit_is_automatic(arguments) ? fit_automatically(arguments, &input.data, &trained, error)
+                                             : train(arguments, &input.data, &trained, error);
     if (trained.flow) {
         if (context) json_object_set_new(trained.record, "context", report_text(context));
+        tell_options(arguments, trained.record);
         status = save_trained(&trained, status, output, error);
         json_object_update(result, trained.result);
         describe_columns(result, input.roles.features, input.roles.given);
@@ -123,15 +150,20 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
 
 static void print(const json_t *result, FILE *to)
 {
-    print_training(result, to);
+    if (json_object_get(result, "candidates"))
+        print_automatic(result, to);
+    else
+        print_training(result, to);
     describe_print(result, to);
     if (json_object_get(result, "output")) fprintf(to, "saved       %s\n", report_text_of(result, "output"));
 }
 
 const struct command fit_command = {
     .name = "fit",
-    .summary = "Train a flow on the rows of a file, by maximum likelihood.",
-    .example = "weir fit moons.npy --flow '(maf(128,128)-flip)*3' --epochs 60 --schedule cosine -o moons.safetensors",
+    .summary =
+        "Fit a density to the rows of a file, by maximum likelihood: one that is chosen by rows that are held out "
+        "or, where any of --flow to --ema is given, this one flow.",
+    .example = "weir fit people.csv -o people.safetensors",
     .positionals = {{"DATA", NULL,
                      "table, a row for each event: .npy, .csv, .tsv or .txt; empty cells, NA and ? are missing",
                      INPUT_FILE}},

@@ -1,4 +1,5 @@
 /* weir info: what is in a model file. */
+#include "automatic.h"
 #include "describe.h"
 #include "inference.h"
 #include "model.h"
@@ -85,6 +86,8 @@ static void print(const json_t *result, FILE *to)
     bool inferred = json_object_get(training, "target") != NULL;
     if (inferred)
         print_inference(training, to);
+    else if (json_object_get(training, "candidates"))
+        print_automatic(training, to);
     else
         print_training(training, to);
     print_options(training, to);
