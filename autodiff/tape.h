@@ -70,6 +70,10 @@ ad_var ad_mul(ad_var a, ad_var b);
 ad_var ad_div(ad_var a, ad_var b);
 ad_var ad_maximum(ad_var a, ad_var b); /* NaN if either is NaN; at a tie the gradient goes half to each */
 ad_var ad_minimum(ad_var a, ad_var b);
+/* x; where that isn't within the open interval (low, high), the nearest number of the plan's dtype that is, which next
+ * to an end at 0 is the smallest normal one. NaN stays NaN, ends may be infinite. It is for what reaches an end by
+ * rounding or overflow alone, so the gradient is that of x everywhere. */
+ad_var ad_inside(ad_var x, double low, double high);
 ad_var ad_greater(ad_var a, ad_var b);       /* a > b: 1 or 0; gradient 0 */
 ad_var ad_greater_equal(ad_var a, ad_var b); /* a >= b */
 ad_var ad_equal(ad_var a, ad_var b);         /* a == b */

@@ -72,7 +72,8 @@ typedef struct nf_scope {
     nf_bound_parameter
         *parameter;         /* self->parameter[i], followed by those of the children, in nf_each_parameter()'s order */
     ad_var context;         /* nf_context() */
-    bool training;          /* nf_set_training() */
+    bool training;          /* nf_set_training(), nf_set_statistics() */
+    bool statistics;        /* nf_set_statistics() */
     struct nf_scope *child; /* of self->child[i] */
 } nf_scope;
 
@@ -90,18 +91,24 @@ typedef struct nf_bijector_type {
     ad_status (*build)(nf_bijector *self, ad_error *error);
     /* Record the map and, in *log_det, the log|det J| of the same pass: per-row or shared, shape (). Both may be left
      * to the engine. *log_det left alone: taken from the Jacobian on the tape, whose diagonal or triangular structure
-     * is seen from what depends on what; a dense one goes through LU. One of the two functions NULL: the other is
-     * solved for, to the precision of the dtype, and differentiated implicitly: by bracketing where the Jacobian is
-     * diagonal or triangular, else by Newton's method; the map must then be defined on all reals, and smooth. Where a
-     * log-det jumps, gradients don't feel the jump: leaky.c shows a remedy, while at->training. */
+     * is seen from what depends on what; a dense one goes through LU. Its elements are rounded, and log|det J| is off
+     * by that, 1e-7 in float32, times the ratio of the map's largest stretch to its least: where that is beyond 1e5,
+     * write it, or take float64. One of the two functions NULL: the other is solved for, to the precision of the dtype,
+     * and differentiated implicitly: by bracketing where the Jacobian is diagonal or triangular, else by Newton's
+     * method; the map must then be defined on all reals, and smooth. Where a log-det jumps, gradients don't feel the
+     * jump: leaky.c shows a remedy, while at->training. */
     ad_var (*forward)(const nf_scope *at, ad_var z, ad_var *log_det);
     ad_var (*inverse)(const nf_scope *at, ad_var x, ad_var *log_det);
-    /* Set parameters from data (rows, dim) on the x side. NULL: nothing to set. */
+    /* Set parameters from data (rows, dim) on the x side; of a base distribution, from draws. NULL: nothing to set. */
     ad_status (*fit)(nf_bijector *self, const double *x, size_t rows, ad_error *error);
     /* A base distribution has these two in place of forward and inverse: log p(z), per-row, shape (); and a draw,
      * per-row, shape (dim), from ad_normal and ad_uniform. */
     ad_var (*log_prob)(const nf_scope *at, ad_var z);
     ad_var (*sample)(const nf_scope *at);
+    /* The open interval that forward maps every feature onto; both 0: all reals. What leaves forward is kept in it, in
+     * the numbers of the dtype too, and what reaches inverse on its edge only because the steps before have rounded is
+     * taken for what is next to it. Beyond that a point out of it is inverse's: see nf_into_support(). */
+    double low, high;
     const void *data; /* the author's own */
 } nf_bijector_type;
 
@@ -114,11 +121,11 @@ struct nf_bijector {
     nf_choice *choice; /* likewise: the descriptors that they name */
     size_t *size;      /* positional sizes */
     size_t n_size;
-    size_t *feature; /* the list, where an NF_FEATURES argument is NF_LISTED: in the given order, from 0 */
+    size_t *feature; /* the list, where an NF_FEATURES argument is NF_LISTED, and that of on: in the given order, from 0 */
     size_t n_feature;
     nf_parameter *parameter;
     size_t n_parameter;
-    nf_bijector **child; /* of a chain, of invert */
+    nf_bijector **child; /* of a chain, of invert, of on */
     size_t n_child;
     bool is_chain; /* its children are steps of a formula */
     bool borrows;  /* the children belong to another: a slice of a chain */
@@ -138,7 +145,8 @@ double *nf_parameter_value(const nf_bijector *self, const char *name);
 bool nf_parameter_set(nf_bijector *self, const char *name, const double *value);
 /* In forward and inverse: the context vector of the row, shape (self->context); invalid when there is none. */
 ad_var nf_context(const nf_scope *at);
-/* In forward and inverse while at->training: a fixed parameter's value after this training step. */
+/* In forward and inverse while at->training: a fixed parameter's value after this training step; and where
+ * at->statistics is set too, its value for evaluation, of rows that are all at hand: no running average. */
 void nf_update(const nf_scope *at, const char *name, ad_var value);
 
 /* Make a type of your own known to formulas, at the start of the program, before other threads. The type must outlive
@@ -174,6 +182,10 @@ nf_bijector *nf_bijector_parse(const char *formula, size_t dim, size_t context, 
  * Where a child is NULL, what was to make it has failed and has said why: they return NULL and leave *error alone. */
 nf_bijector *nf_chain(nf_bijector **child, size_t count, ad_error *error);
 nf_bijector *nf_invert(nf_bijector *child, ad_error *error);
+/* A bijector on `count` features of events that have dim, listed from 0, each once; the others stay as they are. The
+ * child's events have `count` features, in the list's order: nf_on(5, (const size_t[]){0, 2}, 2, child, &error) is
+ * `on([1,3],…)`. It owns the child, as these do. */
+nf_bijector *nf_on(size_t dim, const size_t *feature, size_t count, nf_bijector *child, ad_error *error);
 /* Steps first … last-1 of a chain, counted as its formula has them (chains within it are their steps); none are the
  * identity. It shares the chain's parameters and must not outlive it. */
 nf_bijector *nf_chain_slice(const nf_bijector *chain, size_t first, size_t last, ad_error *error);
@@ -197,6 +209,8 @@ nf_scope *nf_bind(const nf_bijector *bijector, ad_tape *tape);
 void nf_set_context(nf_scope *at, ad_var context);
 /* After nf_bind: record the training step's form, for bijectors that see the batch (batchnorm), for all below. */
 void nf_set_training(nf_scope *at);
+/* Likewise, but the batch is the training rows: what nf_update() records then are their statistics. */
+void nf_set_statistics(nf_scope *at);
 /* A scope like another, in which no gradient passes through the parameters. */
 nf_scope *nf_stop_gradient(const nf_scope *at);
 /* Record x of z (dim), and z of x, with the log|det J| of the same pass, (), in nats, where log_det isn't NULL: by the

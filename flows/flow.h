@@ -21,6 +21,12 @@ typedef struct nf_flow nf_flow;
 nf_flow *nf_flow_new(nf_bijector *base, nf_bijector *bijector, ad_dtype dtype, ad_error *error);
 /* From a formula, with or without a base distribution; see nf_bijector_parse(). */
 nf_flow *nf_flow_parse(const char *formula, size_t dim, size_t context, ad_dtype dtype, uint64_t seed, ad_error *error);
+/* A mixture of flows of one dimension, context and dtype, and a bijector after it: log p(x) = log Σ_k w_k p_k(z) +
+ * log|det dz/dx|, as the formula mixture_of(A|B|…):bijector. It owns all of them, also on failure. The weights are
+ * positive and sum to 1; NULL: equal ones. Fitted, they are trained along (Smyth & Wolpert 1999, "Linearly combining
+ * density estimators via stacking", set them by held-out rows instead). There is no single z of an x: nf_transform()
+ * is that of the bijector alone. */
+nf_flow *nf_flow_mixture(nf_flow **member, const double *weight, size_t count, nf_bijector *bijector, ad_error *error);
 /* The flow that ends after the first `steps` steps of its chain (nf_chain_steps()); after none, its base distribution.
  * Drawn from with the same seed, it shows the same samples after so many steps. It shares the flow's bijectors, takes
  * their parameters as nf_flow_pull() last left them, and must not outlive the flow. */
@@ -45,6 +51,12 @@ size_t nf_flow_trained_elements(const nf_flow *flow); /* how many numbers are tr
 size_t nf_flow_fixed_elements(const nf_flow *flow);   /* and how many are not */
 void nf_flow_push(nf_flow *flow);
 void nf_flow_pull(nf_flow *flow);
+
+/* Set what can be set from data without training (nf_bijector_type.fit): nf_bijector_fit() of the bijector, then the
+ * base distribution's, which sees the data pulled back through all of it. context: (rows, nf_flow_context_size()), or
+ * NULL when that is 0. nf_fit() does it first; for `gaussian_mixture(components=3):standardize` and the like it is all
+ * that there is to do. */
+ad_status nf_flow_fit_data(nf_flow *flow, const double *x, const double *context, size_t rows, ad_error *error);
 
 /* The flow on a tape: scopes of its two parts. */
 typedef struct {

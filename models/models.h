@@ -7,7 +7,9 @@
 #ifndef WEIR_MODELS_H
 #define WEIR_MODELS_H
 
+#include <weir/automatic.h>
 #include <weir/callbacks.h>
+#include <weir/columns.h>
 #include <weir/data.h>
 #include <weir/densities.h>
 #include <weir/diagnostics.h>

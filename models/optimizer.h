@@ -110,7 +110,9 @@ const nf_optimizer_type *const *nf_optimizer_types(void);
  *   constant     1
  *   linear       1 - t
  *   exponential  endᵗ; end 0.01
- *   steps        1, factor, factor², …, for 1/count of the steps each; count 3, factor 0.1 */
+ *   steps        1, factor, factor², …, for 1/count of the steps each; count 3, factor 0.1
+ *   plateau      1, times factor after each `patience` epochs without a better validation loss, until that is below
+ * end, where training stops; patience 10, factor 0.5, end 0.01. Of nf_fit() only */
 typedef struct nf_schedule_type nf_schedule_type;
 struct nf_schedule_type {
     const char *name;            /* in options */
@@ -120,6 +122,10 @@ struct nf_schedule_type {
      * values. */
     double (*factor)(const nf_schedule_type *self, const double *argument, double t);
     const void *data; /* of its author's */
+    /* For schedules that go by the validation loss (the training loss where there is none): what the factor is
+     * multiplied by from now on, which has been `scale` and was 1 at first, after an epoch that is number `stale` since
+     * the loss was last better, or the scale last another. 0 stops the training. NULL: always 1. */
+    double (*adapt)(const nf_schedule_type *self, const double *argument, size_t stale, double scale);
 };
 
 /* As nf_register_optimizer() and nf_optimizer_types(). */

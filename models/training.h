@@ -10,7 +10,7 @@ WEIR_BEGIN_DECLARATIONS
 
 /* Where training stands after an epoch. */
 typedef struct {
-    size_t epoch, epochs; /* done, planned */
+    size_t epoch, epochs; /* done, planned; SIZE_MAX: as many as it takes */
     size_t step;          /* optimiser steps done */
     size_t rows;          /* training rows seen so far */
     double train_nll;     /* mean over the epoch's mini-batches, nats per row */
@@ -25,10 +25,11 @@ typedef struct {
 /* A zero means the default, and later versions add members at the end. Where zero itself makes sense, a negative number
  * gives it (val_fraction, patience, optimizer.clip). */
 typedef struct {
-    size_t epochs; /* 100 */
-    size_t starts; /* 1: initial weights tried, each for a tenth of the epochs; the best by val_nll is
-                    * trained on */
-    size_t batch;  /* 128; the last batch of an epoch may be smaller */
+    size_t epochs; /* 100; where seconds, or a schedule such as plateau, end the training: as many as it takes */
+    size_t starts; /* 1: initial weights tried, each for a tenth of the epochs (where it takes as many as it takes, 10
+                    * epochs), and of `seconds` a tenth, or half of them together; the best by val_nll is trained on */
+    size_t batch;  /* 128; the last batch of an epoch may be smaller; where bijectors see the batch (batchnorm), batches
+                    * are as equal as can be */
     /* Other defaults here: clip 1 (negative: don't clip); of Adam learning_rate 2e-3, and beta2 0.98, for 0.999 is slow
      * to forget the large gradients of narrow densities. */
     nf_optimizer_options optimizer;
@@ -50,9 +51,37 @@ typedef struct {
     bool (*interrupted)(void *context);
     void *context;
     nf_callback *const *callbacks; /* ended by NULL; one that wants to stop does so as `interrupted`. NULL: none */
+    /* (rows), how much each row counts, >= 0 and not all 0: losses are Σ -w log p / Σ w, and that of a batch is
+     * Σ -w log p / (its rows × the mean weight of all training rows), so that epochs are unbiased. Rows of weight 0 are
+     * left out. Bijectors that see the data (standardize) see training rows drawn evenly in proportion to w; batches
+     * are normalised by plain rows (batchnorm). NULL: all alike. */
+    const double *row_weights;
+    /* Validation rows of their own, in the place of a split: (val_rows, dim), (val_rows, context size) or NULL, and
+     * (val_rows) or NULL. */
+    const double *val_x, *val_context, *val_weights;
+    size_t val_rows;
+    /* A limit on the time, looked at after each step; training, with the validation that ends it, stops there, in the
+     * middle of an epoch too, which counts as one. The schedule's t is then the larger of the parts of the steps and of
+     * the time that are over, so that the rate comes to its end. How far it gets, and so the weights, depends on the
+     * machine. 0: none. */
+    double seconds;
+    /* Makes the training rows anew before each epoch, the first too, such as with other noise that makes counts
+     * continuous: x (rows, dim), of the rows with these numbers in the caller's x, from 0; epoch counts from 1. Called
+     * with options.context, from several threads of the pool at once, for other rows each. Validation rows stay as they
+     * are. NULL: they too. */
+    void (*redraw)(void *context, size_t epoch, const uint32_t *row, size_t rows, double *x);
 } nf_fit_options;
 
 typedef enum { NF_FINISHED, NF_STOPPED_EARLY, NF_STOPPED_BY_CALLER, NF_DIVERGED } nf_outcome;
+
+/* The log-densities of some rows. A row whose log p is far below the others' (the median less 30 + D nats, which of a
+ * normal distribution no row of a billion is) costs a score more than all that a better flow could gain. */
+typedef struct {
+    double median;    /* of log p, or of a sample of 10,000 of them */
+    double worst;     /* the smallest log p; NaN where there are no rows */
+    size_t worst_row; /* whose it is, counted from 1, in x or, where they are of their own, in val_x */
+    size_t far;       /* how many rows are far below */
+} nf_row_scores;
 
 /* How a fit went. */
 typedef struct {
@@ -62,16 +91,24 @@ typedef struct {
     size_t best_epoch; /* whose weights were kept, counted from 1; 0: the initial ones */
     double best_nll;   /* val_nll of those weights (train_nll without validation) */
     size_t diverged_step;
-    nf_progress *history; /* of each epoch, last.epoch of them; ad_free() */
+    nf_progress *history;     /* of each epoch, last.epoch of them; ad_free() */
+    nf_row_scores train, val; /* with the weights that were kept */
+    char warning[1024];       /* what the user should know, a sentence a line: rows that are far below, a validation
+                               * loss that never was finite, features that can only be as the base; "": nothing */
 } nf_fit_report;
 
-/* Maximum likelihood: minimise the mean of -log p(x) over mini-batches, starting from the flow's parameters; bijectors
- * that have a fit (standardize) see the training rows first. Keeps the weights of the epoch with the best val_nll;
- * without validation, those of the last. The same seed gives the same weights, bit for bit, whatever the pool. A loss
- * or gradient that is not finite stops the training: outcome NF_DIVERGED, AD_ERROR_NUMERIC, the message says at which
- * step and what made it, and the flow has the best weights so far. options (all defaults), report and error may be
- * NULL; the report's history is the caller's. Several threads may train different flows at once, each with a pool, a
- * resumed optimiser and callbacks of its own; none may use this flow until it is done. */
+/* Maximum likelihood: minimise the mean of -log p(x) over mini-batches, starting from the flow's parameters; what
+ * has a fit (standardize, gaussian_mixture) sees the training rows first: nf_flow_fit_data(), and bijectors that see
+ * the batch (batchnorm) are evaluated with statistics of the training rows (of 32,768 of them at most). Keeps the
+ * weights of the epoch with the best val_nll; without validation, and where it never is finite, those of the last. The
+ * same seed gives the same weights, bit for bit, whatever the pool (but see seconds). A loss or gradient that is not
+ * finite stops the training: outcome NF_DIVERGED, AD_ERROR_NUMERIC, the message says at which step and what made it,
+ * and the flow has the best weights so far. So does a training row that has density 0 under the initial flow, at step
+ * 1; the message names the row, and the bijector that doesn't reach it. A context that no term of the flow sees is
+ * AD_ERROR_ARGUMENT; so is, in float32, a column that it blurs: whose values it moves by more than 1e-5 of what they
+ * span. Subtract an offset from such a column (the first timestamp), or train in float64. options (all defaults),
+ * report and error may be NULL; the report's history is the caller's. Several threads may train different flows at
+ * once, each with a pool, a resumed optimiser and callbacks of its own; none may use this flow until it is done. */
 ad_status nf_fit(nf_flow *flow, const double *x, size_t rows, const nf_fit_options *options, nf_fit_report *report,
                  ad_error *error);
 

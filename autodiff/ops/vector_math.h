@@ -1,6 +1,7 @@
 /* exp, log and the like on arrays, by SLEEF for the instruction set this is compiled for. Errors are at most 1 ulp;
  * tanh: 3.5 ulp (2.6 in float32), at a quarter of the price. NaN, infinities and signed zeros come out as from libm,
- * but log1p is infinite from 1e38 on (1e307 in float64). A number's result doesn't depend on its place in the array. */
+ * but vector_log1p() is infinite from 1e38 on (1e307 in float64). A number's result doesn't depend on its place in the
+ * array. */
 #ifndef WEIR_AUTODIFF_OPS_VECTOR_MATH_H
 #define WEIR_AUTODIFF_OPS_VECTOR_MATH_H
 

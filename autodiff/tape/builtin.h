@@ -37,7 +37,7 @@
     X(log_ndtr)                                                                         /* error_function.c */         \
     X(polygamma)                                                                        /* gamma.c */                  \
     X(lbeta_slope)                                                                      /* beta.c */                   \
-    X(where) X(leaky_relu) X(gate)                                                      /* selection.c */              \
+    X(where) X(inside) X(leaky_relu) X(gate)                                            /* selection.c */              \
     X(input) X(param) X(constant) X(row_count)                                          /* leaf.c */                   \
     X(normal) X(uniform)                                                                /* noise.c */                  \
     X(sum) X(cumsum) X(sum_rows)                                                        /* sum.c */                    \

@@ -26,6 +26,14 @@ ad_var ad_where(ad_var condition, ad_var a, ad_var b)
     return ad_apply(ad__builtin(AD_OP_where), (ad_var[]){condition, a, b}, 3, NULL, 0, condition.tape);
 }
 
+ad_var ad_inside(ad_var x, double low, double high)
+{
+    const double ends[] = {low, high};
+    if (low < high) return ad_apply(ad__builtin(AD_OP_inside), &x, 1, ends, 2, x.tape);
+    ad_tape_fail(x.tape, AD_ERROR_ARGUMENT, "inside: expected low < high, got %g and %g", low, high);
+    return (ad_var){x.tape, -1};
+}
+
 ad_var ad_leaky_relu(ad_var x, double slope)
 {
     return ad_apply(ad__builtin(AD_OP_leaky_relu), &x, 1, &slope, 1, x.tape);

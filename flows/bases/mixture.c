@@ -6,6 +6,7 @@
  * number: its gradient with respect to the weights is zero, so a mixture is for fits to data, where log p is
  * differentiated, and for reading from. */
 #include <weir/bijector.h>
+#include <weir/features.h>
 
 static size_t components(const nf_bijector *self)
 {
@@ -37,26 +38,9 @@ static ad_var log_prob(const nf_scope *at, ad_var z)
     return ad_add_scalar(ad_logsumexp(ad_add(each, log_weights(at))), -0.5 * (double)at->self->dim * log_two_pi);
 }
 
-/* v (k) between zeros: `before` of them, and as many after as make k+1. */
-static ad_var padded(ad_var v, size_t before, size_t k)
-{
-    size_t *place = ad_alloc(k, sizeof *place);
-    ad_var y = {v.tape, -1};
-    if (!place) ad_tape_fail(v.tape, AD_ERROR_MEMORY, "out of memory for a mixture of %zu", k);
-    for (size_t i = 0; place && i < k; i++) place[i] = before + i;
-    if (place) y = ad_scatter(v, place, k, k + 1);
-    ad_free(place);
-    return y;
-}
-
-/* One for the component between whose cumulative weights u falls, zero for the others. */
 static ad_var sample(const nf_scope *at)
 {
-    size_t k = components(at->self);
-    ad_var u = ad_uniform(at->tape, AD_SCALAR, 1), upper = ad_cumsum(ad_exp(log_weights(at)), 0, false); // (K)
-    ad_var lower = ad_slice(padded(upper, 1, k), 0, 0, k),
-           above = padded(ad_greater_equal(u, lower), 0, k);                        // 1 … 1 0 … 0
-    ad_var chosen = ad_sub(ad_slice(above, 0, 0, k), ad_slice(above, 0, 1, k + 1)); // (K)
+    ad_var chosen = nf_draw_one(log_weights(at), 1); // (K)
     ad_var loc = ad_matmul(ad_transpose(nf_param(at, "loc")), chosen);
     ad_var scale = ad_matmul(ad_transpose(nf_param(at, "scale")), chosen);
     return ad_add(loc, ad_mul(scale, ad_normal(at->tape, AD_SHAPE(at->self->dim), 0)));

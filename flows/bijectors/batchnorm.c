@@ -3,8 +3,10 @@
  *     z = (x - m) / √(v + ε) * exp(γ) + β,      log|det dz/dx| = Σ γ - log(v + ε)/2,
  *
  * with γ and β learned, from 0. While training on data, m and v are the mini-batch's mean and variance of each feature,
- * and gradients pass through them; their running averages (m ← (1-momentum) m + momentum m_batch) are kept with the
- * parameters and used for everything else. They start from the moments of the data. */
+ * and gradients pass through them. Everything else uses those that are kept with the parameters: at first the moments
+ * of the data; then running averages (m ← (1-momentum) m + momentum m_batch), which nf_fit() replaces by the moments of
+ * the training rows under the weights that it validates and keeps. Running averages lag behind weights that move fast,
+ * and belong to no averaged weights at all. */
 #include <weir/bijector.h>
 #include <weir/features.h>
 
@@ -38,6 +40,7 @@ static ad_var forward(const nf_scope *at, ad_var z, ad_var *log_det)
 
 static ad_var running(const nf_scope *at, const char *name, ad_var of_batch)
 {
+    if (at->statistics) return of_batch;
     double momentum = nf_argument_value(at->self, "momentum");
     return ad_add(ad_mul_scalar(nf_param(at, name), 1 - momentum), ad_mul_scalar(of_batch, momentum));
 }

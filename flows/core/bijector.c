@@ -24,7 +24,7 @@ static bool is_allowed(const nf_argument *argument, double value, bool listed)
     return value >= low && value <= high && (argument->kind == NF_NUMBER || value == floor(value));
 }
 
-static ad_status check_features(const nf_bijector *self, ad_error *error)
+ad_status nf__check_features(const nf_bijector *self, ad_error *error)
 {
     bool *seen = ad_alloc(self->dim, sizeof *seen);
     if (!seen) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a list of features");
@@ -74,7 +74,7 @@ static ad_status check_arguments(const nf_bijector *self, ad_error *error)
         if (self->size[i] == 0)
             return ad_error_set(error, AD_ERROR_ARGUMENT, "%s: expected at least 1 of its %s, got 0", type->name,
                                 type->positional);
-    return self->feature ? check_features(self, error) : AD_OK;
+    return self->feature ? nf__check_features(self, error) : AD_OK;
 }
 
 static nf_bijector *out_of_memory(nf_bijector *bijector, ad_error *error)
@@ -196,7 +196,8 @@ nf_bijector *nf__bijector_copy(const nf_bijector *bijector, ad_error *error)
     size_t n = 0;
     while (n < bijector->n_child && (child[n] = nf__bijector_copy(bijector->child[n], error))) n++;
     if (n == bijector->n_child) {
-        copy = nf__bijector_with_children(bijector->type, child, n, error);
+        copy = bijector->feature ? nf_on(bijector->dim, bijector->feature, bijector->n_feature, child[0], error)
+                                 : nf__bijector_with_children(bijector->type, child, n, error);
         if (copy) copy->is_chain = bijector->is_chain;
     } else
         while (n > 0) nf_bijector_free(child[--n]);

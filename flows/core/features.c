@@ -76,10 +76,49 @@ ad_var nf_diagonal(ad_var a)
     return diagonal;
 }
 
+ad_var nf_rescaled(ad_var v, ad_var *scale)
+{
+    const double small = 1e-15, large = 1e15;
+    ad_var most = ad_max(ad_abs(ad_stop_gradient(v))), zero = ad_scalar(v.tape, 0);
+    ad_var is_small = ad_mul(ad_greater(ad_scalar(v.tape, small), most), ad_greater(most, zero));
+    ad_var is_large = ad_greater(most, ad_scalar(v.tape, large));
+    *scale = ad_where(ad_add(is_small, is_large), most, ad_scalar(v.tape, 1));
+    return ad_div(v, *scale);
+}
+
+/* 3 (4/3 - 1) - 1, of which the rounding of 4/3 is what is left. */
+ad_var nf_epsilon(ad_tape *tape)
+{
+    ad_var third = ad_add_scalar(ad_scalar(tape, 4.0 / 3), -1);
+    return ad_abs(ad_add_scalar(ad_mul_scalar(third, 3), -1));
+}
+
 ad_var nf_residual_tanh_slope(ad_var t, ad_var slope)
 {
     ad_var squared = ad_square(t);
     return ad_add(squared, ad_mul(slope, ad_sub(ad_scalar(t.tape, 1), squared)));
+}
+
+/* v (k) between zeros: `before` of them, and as many after as make k+1. */
+static ad_var padded(ad_var v, size_t before, size_t k)
+{
+    size_t *place = ad_alloc(k, sizeof *place);
+    ad_var y = {v.tape, -1};
+    if (!place) ad_tape_fail(v.tape, AD_ERROR_MEMORY, "out of memory to draw one of %zu", k);
+    for (size_t i = 0; place && i < k; i++) place[i] = before + i;
+    if (place) y = ad_scatter(v, place, k, k + 1);
+    ad_free(place);
+    return y;
+}
+
+/* The one between whose cumulative probabilities a uniform number falls. */
+ad_var nf_draw_one(ad_var log_weight, unsigned stream)
+{
+    size_t k = ad_shape_size(ad_shape_of(log_weight));
+    ad_var u = ad_uniform(log_weight.tape, AD_SCALAR, stream), upper = ad_cumsum(ad_exp(log_weight), 0, false);
+    ad_var lower = ad_slice(padded(upper, 1, k), 0, 0, k),
+           above = padded(ad_greater_equal(u, lower), 0, k); // 1 … 1 0 … 0
+    return ad_sub(ad_slice(above, 0, 0, k), ad_slice(above, 0, 1, k + 1));
 }
 
 bool nf_column_moments(const double *x, size_t rows, size_t columns, size_t column, double *mean, double *sd)

@@ -1,6 +1,8 @@
 /* Bijectors that see the data: each is fitted to the data as they are at its place in a chain. */
 #include "core/internal.h"
 
+#include <weir/flow.h>
+
 /* z = inverse(x) of each row, float64, on this thread. */
 static ad_status inverse_rows(const nf_bijector *bijector, const double *x, const double *context, size_t rows,
                               double *z, ad_error *error)
@@ -52,10 +54,60 @@ static ad_status fit_chain(nf_bijector *self, const double *x, const double *con
     return status;
 }
 
+/* The inner map sees its columns. */
+static ad_status fit_on(nf_bijector *self, const double *x, const double *context, size_t rows, ad_error *error)
+{
+    const size_t count = self->n_feature;
+    if (!wants_fit(self)) return AD_OK;
+    double *seen = ad_alloc(rows, count * sizeof *seen);
+    if (!seen) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to fit 'on' to %zu rows", rows);
+    for (size_t r = 0; r < rows; r++)
+        for (size_t i = 0; i < count; i++) seen[r * count + i] = x[r * self->dim + self->feature[i]];
+    ad_status status = nf_bijector_fit(self->child[0], seen, context, rows, error);
+    ad_free(seen);
+    return status;
+}
+
 ad_status nf_bijector_fit(nf_bijector *bijector, const double *x, const double *context, size_t rows, ad_error *error)
 {
     if (!bijector || (rows && !x))
         return ad_error_set(error, AD_ERROR_ARGUMENT, "fit: expected a bijector and %zu rows, got NULL for one", rows);
     if (bijector->is_chain) return fit_chain(bijector, x, context, rows, error);
+    if (bijector->type == &nf__type_on) return fit_on(bijector, x, context, rows, error);
     return bijector->type->fit ? bijector->type->fit(bijector, x, rows, error) : AD_OK;
+}
+
+static ad_status fit_flow(nf_bijector *base, nf_bijector *bijector, const double *x, const double *context, size_t rows,
+                          ad_error *error);
+
+/* x, at the side of the base distribution; each flow of a mixture sees all of it. */
+static ad_status fit_base(nf_bijector *base, const double *z, const double *context, size_t rows, ad_error *error)
+{
+    if (base->type != &nf__type_mixture_of) return base->type->fit(base, z, rows, error);
+    ad_status status = AD_OK;
+    for (size_t i = 0; i < base->n_child && status == AD_OK; i += 2)
+        status = fit_flow(base->child[i], base->child[i + 1], z, context, rows, error);
+    return status;
+}
+
+static ad_status fit_flow(nf_bijector *base, nf_bijector *bijector, const double *x, const double *context, size_t rows,
+                          ad_error *error)
+{
+    ad_status status = nf_bijector_fit(bijector, x, context, rows, error);
+    if (status != AD_OK || !wants_fit(base)) return status;
+    double *z = ad_alloc(rows, base->dim * sizeof *z);
+    if (!z)
+        return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to fit '%s' to %zu rows", base->type->name, rows);
+    status = inverse_rows(bijector, x, context, rows, z, error);
+    if (status == AD_OK) status = fit_base(base, z, context, rows, error);
+    ad_free(z);
+    return status;
+}
+
+ad_status nf_flow_fit_data(nf_flow *flow, const double *x, const double *context, size_t rows, ad_error *error)
+{
+    nf_flow_pull(flow);
+    ad_status status = fit_flow(nf_flow_base(flow), nf_flow_bijector(flow), x, context, rows, error);
+    nf_flow_push(flow);
+    return status;
 }

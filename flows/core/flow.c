@@ -111,6 +111,15 @@ void nf_flow_free(nf_flow *flow)
     ad_free(flow);
 }
 
+void nf__flow_release(nf_flow *flow, nf_bijector **base, nf_bijector **bijector)
+{
+    nf_flow_pull(flow);
+    *base = flow->base;
+    *bijector = flow->bijector;
+    flow->base = flow->bijector = NULL;
+    nf_flow_free(flow);
+}
+
 nf_bijector *nf_flow_bijector(const nf_flow *flow)
 {
     return flow ? flow->bijector : NULL;

@@ -25,4 +25,7 @@ struct nf_flow {
     nf__evaluations *evaluations; /* plans that evaluate it, kept for the next call */
 };
 
+/* Frees the flow, but for what it is made of, which is the caller's from now on and has its parameters' values. */
+void nf__flow_release(nf_flow *flow, nf_bijector **base, nf_bijector **bijector);
+
 #endif

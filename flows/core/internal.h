@@ -5,13 +5,17 @@
 #include <weir/bijector.h>
 
 /* Types that only code makes, not names in formulas. */
-extern const nf_bijector_type nf__type_chain, nf__type_invert;
+extern const nf_bijector_type nf__type_chain, nf__type_invert, nf__type_on, nf__type_mixture_of;
 /* What a flow has without another. */
 extern const nf_bijector_type nf__type_normal;
 
 /* An instance without arguments that owns its children; frees them on failure. */
 nf_bijector *nf__bijector_with_children(const nf_bijector_type *type, nf_bijector **child, size_t count,
                                         ad_error *error);
+/* mixture_of: child is the base distribution and the bijector of each flow in turn, which it owns, also on failure. */
+nf_bijector *nf__mixture_of(nf_bijector **child, size_t count, ad_error *error);
+/* That an instance's features are those of its events, each listed once. */
+ad_status nf__check_features(const nf_bijector *self, ad_error *error);
 /* ρ of a constrained value, element i of shape; and the value of a ρ on a tape. */
 double nf__unconstrain(const nf_parameter_spec *spec, double value, size_t i);
 ad_var nf__constrain(const nf_parameter_spec *spec, ad_var rho);

@@ -53,6 +53,7 @@ nf_scope *nf__scope_like(const nf_scope *at, ad_tape *tape, ad_var (*replace)(vo
     for (size_t i = 0; i < count; i++)
         like->parameter[i] = (nf_bound_parameter){replace(context, at->parameter[i].var), {tape, -1}};
     if (at->training) nf_set_training(like);
+    if (at->statistics) nf_set_statistics(like);
     return like;
 }
 
@@ -81,6 +82,13 @@ void nf_set_training(nf_scope *at)
     if (!at) return;
     at->training = true;
     for (size_t i = 0; i < at->self->n_child; i++) nf_set_training(&at->child[i]);
+}
+
+void nf_set_statistics(nf_scope *at)
+{
+    if (!at) return;
+    at->training = at->statistics = true;
+    for (size_t i = 0; i < at->self->n_child; i++) nf_set_statistics(&at->child[i]);
 }
 
 ad_var nf_param(const nf_scope *at, const char *name)

@@ -53,7 +53,7 @@ static bool parse_choice(nf__reader *p, const nf_argument *argument, double *val
 }
 
 /* A feature from `first` on. */
-static bool parse_feature(nf__reader *p, const nf_argument *argument, size_t dim, size_t first, size_t *feature)
+static bool parse_feature(nf__reader *p, const char *name, size_t dim, size_t first, size_t *feature)
 {
     char what[200], valid[200], given[64];
     double number;
@@ -63,28 +63,26 @@ static bool parse_feature(nf__reader *p, const nf_argument *argument, size_t dim
         *feature = (size_t)number;
         return true;
     }
-    snprintf(what, sizeof what, "'%s' lists features of an event, %s", argument->name, nf__got(start, given));
+    snprintf(what, sizeof what, "'%s' lists features of an event, %s", name, nf__got(start, given));
     snprintf(valid, sizeof valid, "a whole number from %zu to %zu, or a range of them, 1-%zu", first, dim, dim);
     return nf__fail(p, start, what, valid);
 }
 
-/* Behind the '['. */
-static bool parse_features(nf__reader *p, const nf_argument *argument, nf__arguments *a, double *value)
+bool nf__read_features(nf__reader *p, const char *name, size_t dim, size_t **feature, size_t *count)
 {
     size_t first, last;
     do {
-        if (!parse_feature(p, argument, a->dim, 1, &first)) return false;
+        if (!parse_feature(p, name, dim, 1, &first)) return false;
         last = first;
-        if (nf__take(p, '-') && !parse_feature(p, argument, a->dim, first, &last)) return false;
-        size_t *grown = ad_realloc(a->feature, a->n_feature + last - first + 1, sizeof *grown);
+        if (nf__take(p, '-') && !parse_feature(p, name, dim, first, &last)) return false;
+        size_t *grown = ad_realloc(*feature, *count + last - first + 1, sizeof *grown);
         if (!grown) {
             ad_error_set(p->error, AD_ERROR_MEMORY, "out of memory for a list of features");
             return false;
         }
-        a->feature = grown;
-        for (size_t i = first; i <= last; i++) a->feature[a->n_feature++] = i - 1;
+        *feature = grown;
+        for (size_t i = first; i <= last; i++) (*feature)[(*count)++] = i - 1;
     } while (nf__take(p, ','));
-    *value = NF_LISTED;
     return nf__take(p, ']') || nf__fail(p, p->at, "a list that isn't closed", "',', '-' or ']'");
 }
 
@@ -114,7 +112,10 @@ static bool parse_value(nf__reader *p, nf__arguments *a, size_t i)
     const char *start = p->at;
     const nf_argument *argument = &a->type->argument[i];
     double *value = &a->value[i];
-    if (argument->kind == NF_FEATURES && nf__take(p, '[')) return parse_features(p, argument, a, value);
+    if (argument->kind == NF_FEATURES && nf__take(p, '[')) {
+        *value = NF_LISTED;
+        return nf__read_features(p, argument->name, a->dim, &a->feature, &a->n_feature);
+    }
     if (argument->kind == NF_DESCRIPTOR) return parse_descriptor(p, argument, &a->choice[i]);
     if (argument->choices) return parse_choice(p, argument, value);
     bool whole = argument->kind == NF_COUNT;

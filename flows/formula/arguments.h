@@ -21,6 +21,9 @@ typedef struct {
 /* Behind the name of a->type; a is zero but for type and dim. Free it also on failure. */
 bool nf__read_arguments(nf__reader *p, nf__arguments *a);
 void nf__arguments_free(nf__arguments *a);
+/* Behind the '[' of a list of features of an event of dim, up to its ']': into *feature, which grows, from 0. `name` is
+ * what takes them. */
+bool nf__read_features(nf__reader *p, const char *name, size_t dim, size_t **feature, size_t *count);
 /* "whole numbers of hidden units, activation=tanh|relu …" */
 const char *nf__argument_help(const nf__arguments *a, char buffer[static 512]);
 

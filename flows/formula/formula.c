@@ -145,12 +145,33 @@ static void print_features(text *t, const size_t *feature, size_t count)
     append(t, "]");
 }
 
+static void print_step(text *t, const nf_bijector *bijector);
+
+static void print_flow(text *t, const nf_bijector *base, const nf_bijector *bijector)
+{
+    if (base && (t->with_defaults || base->type != &nf__type_normal)) {
+        print_step(t, base);
+        append(t, ":");
+    }
+    print_flat(t, bijector);
+}
+
 static void print_step(text *t, const nf_bijector *bijector)
 {
     const nf_bijector_type *type = bijector->type;
     append(t, "%s", type->name);
+    if (type == &nf__type_mixture_of) {
+        for (size_t i = 0; i < bijector->n_child; i += 2) {
+            append(t, i ? "|" : "(");
+            print_flow(t, bijector->child[i], bijector->child[i + 1]);
+        }
+        append(t, ")");
+        return;
+    }
     if (bijector->n_child) {
         append(t, "(");
+        if (bijector->feature) print_features(t, bijector->feature, bijector->n_feature);
+        append(t, bijector->feature ? "," : "");
         print_flat(t, bijector->child[0]);
         append(t, ")");
         return;
@@ -320,11 +341,7 @@ static char *print_formula(const nf_bijector *base, const nf_bijector *bijector,
     locale_t c_locale = newlocale(LC_ALL_MASK, "C", NULL);
     if (!c_locale) return NULL;
     locale_t before = uselocale(c_locale); /* a number has a point, wherever we are */
-    if (base && (with_defaults || base->type != &nf__type_normal)) {
-        print_step(&t, base);
-        append(&t, ":");
-    }
-    print_flat(&t, bijector);
+    print_flow(&t, base, bijector);
     uselocale(before);
     freelocale(c_locale);
     if (!t.failed) return t.data;

@@ -3,8 +3,9 @@
  *     flow     = [ distribution ':' ] chain
  *     chain    = term { '-' term }
  *     term     = factor [ '*' count ]
- *     factor   = name [ '(' argument { ',' argument } ')' ]  |  'invert' '(' chain ')'  |  '(' chain ')'
- *     distribution = name [ '(' argument { ',' argument } ')' ]
+ *     factor   = name [ '(' argument { ',' argument } ')' ]  |  '(' chain ')'
+ *                |  'invert' '(' chain ')'  |  'on' '(' list ',' chain ')'
+ *     distribution = name [ '(' argument { ',' argument } ')' ]  |  'mixture_of' '(' flow { '|' flow } ')'
  *     argument = number | name '=' ( number | word | list | named )
  *     named    = name [ '(' argument { ',' argument } ')' ], of a transformer, say
  *     list     = '[' features { ',' features } ']'
@@ -115,7 +116,7 @@ static bool parse_named_factor(parser *p, list *to)
     const nf_bijector_type *type = nf_registry_find(&nf_bijectors, start, length);
     if (!type) {
         snprintf(what, sizeof what, "expected a bijector, %s%s", nf__got(start, given), other_kind(start, length));
-        snprintf(valid, sizeof valid, "%s, invert(…), or '('",
+        snprintf(valid, sizeof valid, "%s, invert(…), on([1,3-5],…), or '('",
                  nf_registry_names(&nf_bijectors, ", ", names, sizeof names));
         return nf__fail(&p->reader, start, what, valid);
     }
@@ -123,44 +124,101 @@ static bool parse_named_factor(parser *p, list *to)
     return push(p, to, parse_instance(p, type, length));
 }
 
+static nf_bijector *parse_mixture(parser *p);
+
 /* False on failure only: a formula needs no base distribution. */
 static bool parse_base(parser *p, nf_bijector **base)
 {
+    static const char mixture[] = "mixture_of";
     nf__skip_spaces(&p->reader);
     size_t length = nf__name_length(p->reader.at);
-    const nf_bijector_type *type = nf_registry_find(&nf_distributions, p->reader.at, length);
-    if (!type) return true;
-    *base = parse_instance(p, type, length);
+    if (length == strlen(mixture) && memcmp(p->reader.at, mixture, length) == 0) {
+        p->reader.at += length;
+        *base = parse_mixture(p);
+    } else {
+        const nf_bijector_type *type = nf_registry_find(&nf_distributions, p->reader.at, length);
+        if (!type) return true;
+        *base = parse_instance(p, type, length);
+    }
     return *base && (nf__take(&p->reader, ':') ||
                      nf__fail(&p->reader, p->reader.at, "a base distribution without a bijector", "':' and a formula"));
 }
 
-/* The children between parentheses become one bijector. */
-static bool parse_inverted(parser *p, list *to)
+/* A chain and the ')' behind it, as one bijector; NULL on failure. */
+static nf_bijector *parse_enclosed(parser *p, const char *what)
 {
     list inside = {0};
-    if (!nf__take(&p->reader, '('))
-        return nf__fail(&p->reader, p->reader.at, "invert needs what it inverts", "'(' and a formula");
-    bool good =
-        parse_chain(p, &inside) &&
-        (nf__take(&p->reader, ')') || nf__fail(&p->reader, p->reader.at, "invert( isn't closed", "'-', '*' or ')'"));
-    if (!good) {
+    if (!parse_chain(p, &inside) ||
+        !(nf__take(&p->reader, ')') || nf__fail(&p->reader, p->reader.at, what, "'-', '*' or ')'"))) {
         free_list(&inside);
-        return false;
+        return NULL;
     }
     nf_bijector *child = inside.count == 1 ? inside.child[0] : nf_chain(inside.child, inside.count, p->reader.error);
     ad_free(inside.child);
+    return child;
+}
+
+/* Behind "invert". */
+static bool parse_inverted(parser *p, list *to)
+{
+    if (!nf__take(&p->reader, '('))
+        return nf__fail(&p->reader, p->reader.at, "invert needs what it inverts", "'(' and a formula");
+    nf_bijector *child = parse_enclosed(p, "invert( isn't closed");
     return child && push(p, to, nf_invert(child, p->reader.error));
 }
+
+/* Behind the features of `on`: the inner formula's events have these alone. */
+static nf_bijector *parse_inner(parser *p, size_t count)
+{
+    const size_t dim = p->dim;
+    p->dim = count;
+    nf_bijector *child = parse_enclosed(p, "on( isn't closed");
+    p->dim = dim;
+    return child;
+}
+
+/* Behind "on". */
+static bool parse_on(parser *p, list *to)
+{
+    static const char form[] = "on([1,3-5],formula)";
+    nf__reader *r = &p->reader;
+    size_t *feature = NULL, count = 0;
+    if (!nf__take(r, '(')) return nf__fail(r, r->at, "on needs features and what maps them", form);
+    if (!nf__take(r, '[')) return nf__fail(r, r->at, "on( needs a list of features", form);
+    const char *start = r->at;
+    ad_error error = {AD_OK, ""};
+    nf_bijector *made = NULL, *child = NULL;
+    if (nf__read_features(r, "on", p->dim, &feature, &count)) {
+        if (nf__take(r, ','))
+            child = parse_inner(p, count);
+        else
+            nf__fail(r, r->at, "on([…] needs what maps these features", "',' and a formula");
+    }
+    if (child && !(made = nf_on(p->dim, feature, count, child, &error))) {
+        if (error.status == AD_ERROR_ARGUMENT)
+            nf__fail(r, start, error.message, form);
+        else if (r->error)
+            *r->error = error;
+    }
+    ad_free(feature);
+    return made && push(p, to, made);
+}
+
+/* What is no bijector's name, but takes formulas. */
+static const struct {
+    const char *name;
+    bool (*parse)(parser *p, list *to);
+} operators[] = {{"invert", parse_inverted}, {"on", parse_on}};
 
 static bool parse_factor(parser *p, list *to)
 {
     nf__skip_spaces(&p->reader);
     size_t length = nf__name_length(p->reader.at);
-    if (length == 6 && memcmp(p->reader.at, "invert", 6) == 0) {
-        p->reader.at += length;
-        return parse_inverted(p, to);
-    }
+    for (size_t i = 0; i < sizeof operators / sizeof *operators; i++)
+        if (strlen(operators[i].name) == length && memcmp(operators[i].name, p->reader.at, length) == 0) {
+            p->reader.at += length;
+            return operators[i].parse(p, to);
+        }
     if (!nf__take(&p->reader, '(')) return parse_named_factor(p, to);
     return parse_chain(p, to) &&
            (nf__take(&p->reader, ')') || nf__fail(&p->reader, p->reader.at, "a '(' isn't closed", "'-', '*' or ')'"));
@@ -197,6 +255,50 @@ static bool parse_chain(parser *p, list *to)
     while (nf__take(&p->reader, '-'));
     p->depth--;
     return true;
+}
+
+/* One flow of a mixture: its base distribution and its bijector. */
+static bool parse_member(parser *p, list *to)
+{
+    nf_bijector *base = NULL, *bijector = NULL;
+    list steps = {0};
+    if (!parse_base(p, &base)) {
+        nf_bijector_free(base);
+        return false;
+    }
+    if (!base) base = nf_bijector_new(&nf__type_normal, p->dim, p->context, NULL, p->reader.error);
+    if (!push(p, to, base)) return false;
+    if (!parse_chain(p, &steps)) {
+        free_list(&steps);
+        return false;
+    }
+    bijector = nf_chain(steps.child, steps.count, p->reader.error);
+    ad_free(steps.child);
+    return push(p, to, bijector);
+}
+
+/* Behind "mixture_of"; NULL on failure. */
+static nf_bijector *parse_mixture(parser *p)
+{
+    list flows = {0};
+    nf_bijector *made = NULL;
+    bool good = nf__take(&p->reader, '(') ||
+                nf__fail(&p->reader, p->reader.at, "mixture_of needs flows", "'(' and formulas with '|' between");
+    if (good && p->depth++ == DEEPEST)
+        good = nf__fail(&p->reader, p->reader.at - 1, "parentheses are nested too deep", "at most 64 levels");
+    if (good) do
+            good = parse_member(p, &flows);
+        while (good && nf__take(&p->reader, '|'));
+    if (good)
+        good = nf__take(&p->reader, ')') ||
+               nf__fail(&p->reader, p->reader.at, "mixture_of( isn't closed", "'|', '-', '*' or ')'");
+    p->depth--;
+    if (!good)
+        free_list(&flows);
+    else
+        made = nf__mixture_of(flows.child, flows.count, p->reader.error);
+    if (good) ad_free(flows.child);
+    return made;
 }
 
 static nf_bijector *parse(const char *formula, size_t dim, size_t context, uint64_t seed, nf_bijector **base,

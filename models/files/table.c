@@ -1,4 +1,5 @@
 /* Tables: reading and writing by the extension of the file's name. */
+#include "files/encoding.h"
 #include "files/excerpt.h"
 #include "files/table.h"
 
@@ -7,6 +8,8 @@
 #include <weir/memory.h>
 
 #include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -37,6 +40,13 @@ ad_status nf_table_check_path(const char *path, ad_error *error)
 
 ad_status nf_table_read(const char *path, nf_table *table, ad_error *error)
 {
+    return nf_table_read_with(path, NULL, table, error);
+}
+
+ad_status nf_table_read_with(const char *path, const nf_read_options *options, nf_table *table, ad_error *error)
+{
+    static const nf_read_options defaults = {0};
+    if (!options) options = &defaults;
     *table = (nf_table){0};
     const struct format *format = format_of(path, error);
     if (!format) return AD_ERROR_ARGUMENT;
@@ -44,15 +54,37 @@ ad_status nf_table_read(const char *path, nf_table *table, ad_error *error)
     size_t bytes;
     ad_status status = nf_file_read(path, &data, &bytes, error);
     if (status) return status;
+    bool text = format->delimiter && !(format->extension[0] == '\0' && nf__npy_begins(data, bytes));
     if (bytes == 0)
         status = ad_error_set(error, AD_ERROR_FORMAT, "'%s' is empty", path);
-    else if (format->delimiter && !(format->extension[0] == '\0' && nf__npy_begins(data, bytes)))
-        status = nf__csv_parse(path, format->delimiter, data, bytes, table, error);
-    else
+    else if (!text)
         status = nf__npy_parse(path, data, bytes, table, error);
+    else if (!(status = nf__text_to_utf8(path, &data, &bytes, error)))
+        status = nf__csv_parse(path, format->delimiter, options, data, bytes, table, error);
     ad_free(data);
-    if (status) nf_table_free(table);
+    if (status)
+        nf_table_free(table);
+    else
+        table->missing = options->missing;
     return status;
+}
+
+/* Is each value an index of its column's labels, or NaN? */
+static ad_status check_labels(const char *path, const nf_table *table, ad_error *error)
+{
+    for (size_t c = 0; table->labels && c < table->columns; c++) {
+        size_t count = 0;
+        if (!table->labels[c]) continue;
+        while (table->labels[c][count]) count++;
+        for (size_t r = 0; r < table->rows; r++) {
+            double value = table->values[r * table->columns + c];
+            if (isnan(value) || (value >= 0 && value < (double)count && value == floor(value))) continue;
+            return ad_error_set(error, AD_ERROR_ARGUMENT,
+                                "'%s': row %zu, column %zu is %g, but this column has labels number 0 to %zu", path,
+                                r + 1, c + 1, value, count - 1);
+        }
+    }
+    return AD_OK;
 }
 
 ad_status nf_table_write(const char *path, const nf_table *table, ad_error *error)
@@ -60,7 +92,8 @@ ad_status nf_table_write(const char *path, const nf_table *table, ad_error *erro
     const struct format *format = format_of(path, error);
     if (!format) return AD_ERROR_ARGUMENT;
     nf_file *file;
-    ad_status status = nf_file_create(path, &file, error);
+    ad_status status = check_labels(path, table, error);
+    if (!status) status = nf_file_create(path, &file, error);
     if (status) return status;
     if (format->delimiter)
         status = nf__csv_write(file, format->delimiter, table, error);
@@ -75,7 +108,27 @@ void nf_table_free(nf_table *table)
 {
     ad_free(table->values);
     ad_free(table->names);
+    ad_free(table->labels);
+    ad_free(table->remarks);
     *table = (nf_table){0};
+}
+
+bool nf__table_remark(nf_table *table, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    size_t filled = table->remarks ? strlen(table->remarks) : 0, line = filled > 0;
+    if (length < 0) return false;
+    char *remarks = ad_realloc(table->remarks, filled + line + (size_t)length + 1, 1);
+    if (!remarks) return false;
+    if (line) remarks[filled] = '\n';
+    va_start(arguments, format);
+    vsnprintf(remarks + filled + line, (size_t)length + 1, format, arguments);
+    va_end(arguments);
+    table->remarks = remarks;
+    return true;
 }
 
 ad_status nf_table_check_finite(const nf_table *table, const char *what, ad_error *error)

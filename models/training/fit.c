@@ -8,22 +8,30 @@
 /* 0.999 is slow to forget the large gradients of narrow densities. */
 static const nf__optimizer_defaults adam_here = {"adam", 2e-3, "beta2", 0.98};
 
-static ad_status resolve(nf_fit_options *o, size_t rows, ad_error *error)
+/* Enough to tell initial weights apart, where there is no telling how many epochs there will be. */
+enum { EPOCHS_OF_A_START = 10 };
+
+static ad_status resolve(nf__training *t, ad_error *error)
 {
-    if (!o->epochs) o->epochs = 100;
+    nf_fit_options *o = &t->o;
+    const bool open_ended = !o->epochs && (o->seconds > 0 || t->loop.schedule.type->adapt);
+    if (!o->epochs) o->epochs = open_ended ? SIZE_MAX : 100;
     if (!o->starts) o->starts = 1;
     if (!o->batch) o->batch = 128;
-    if (o->optimizer.clip == 0) o->optimizer.clip = 1;
     if (o->val_fraction == 0) o->val_fraction = 0.1;
     if (!(o->ema >= 0 && o->ema < 1))
         return ad_error_set(error, AD_ERROR_ARGUMENT, "ema: expected 0 or more and less than 1, got %g", o->ema);
     if (!(o->val_fraction < 1))
         return ad_error_set(error, AD_ERROR_ARGUMENT, "validation fraction: expected less than 1, got %g",
                             o->val_fraction);
-    if (rows == 0 || rows >= UINT32_MAX)
-        return ad_error_set(error, AD_ERROR_ARGUMENT, "fit: expected between 1 and 2^32 rows, got %zu", rows);
+    if (!(o->seconds >= 0 && isfinite(o->seconds)))
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "seconds: expected 0 or more, got %g", o->seconds);
     if (o->val_fraction < 0) o->val_fraction = 0;
-    if (!o->schedule) o->schedule = "cosine";
+    t->seconds = t->until = o->seconds;
+    t->began = t->loop.started;
+    t->now.epochs = o->epochs;
+    t->now.starts = o->starts;
+    t->now.start_epochs = open_ended ? EPOCHS_OF_A_START : (o->epochs - 1) / 10 + 1;
     return AD_OK;
 }
 
@@ -33,23 +41,29 @@ static ad_status run(nf__training *t, ad_error *error)
     bool stop = false;
     ad_status status = nf__choose_start(t, &stop, error);
     if (status == AD_OK) status = nf__train_until(t, t->o.epochs, &stop, error);
-    /* stopped within the first epoch, the weights at hand are the best known */
-    if (report->best_epoch > 0 || report->outcome == NF_DIVERGED) nf__loop_restore(&t->loop);
+    /* Stopped within the first epoch, or without a finite validation loss, the weights at hand are the best known. */
+    if (report->best_epoch > 0 || report->outcome == NF_DIVERGED)
+        nf__loop_restore(&t->loop);
+    else if (status == AD_OK)
+        status = nf__take_statistics(t, error);
     nf_flow_pull(t->flow);
+    if (t->wanted) nf__report_rows(t);
     t->now.seconds = nf__clock() - t->loop.started;
     report->last = t->now;
     return status;
 }
 
-static ad_status start(nf__training *t, size_t rows, ad_error *error)
+static ad_status start(nf__training *t, ad_error *error)
 {
     size_t context = nf_flow_context_size(t->flow), count = nf_flow_trained_elements(t->flow);
     if (context && !t->o.row_context)
         return ad_error_set(error, AD_ERROR_ARGUMENT,
                             "fit: this flow is conditional: expected a context of %zu numbers a row", context);
-    ad_status status = resolve(&t->o, rows, error);
-    if (status == AD_OK) status = nf__loop_open(&t->loop, &t->o.optimizer, &adam_here, t->o.schedule, error);
-    if (status == AD_OK) status = nf__take_data(t, rows, error);
+    if (t->o.optimizer.clip == 0) t->o.optimizer.clip = 1;
+    if (!t->o.schedule) t->o.schedule = "cosine";
+    ad_status status = nf__loop_open(&t->loop, &t->o.optimizer, &adam_here, t->o.schedule, error);
+    if (status == AD_OK) status = resolve(t, error);
+    if (status == AD_OK) status = nf__take_data(t, error);
     if (status == AD_OK) status = nf__fit_bijectors(t, error);
     if (status != AD_OK) return status;
     t->update = ad_alloc_aligned(nf__parameter_bytes(t->flow), 1);
@@ -61,11 +75,10 @@ static ad_status start(nf__training *t, size_t rows, ad_error *error)
     if (t->average) memcpy(t->average, nf_flow_parameters(t->flow), nf__trained_bytes(t->flow));
     t->report->train_rows = t->n_train;
     t->report->val_rows = t->n_val;
-    t->now.epochs = t->o.epochs;
-    t->now.starts = t->o.starts;
-    t->now.start_epochs = (t->o.epochs - 1) / 10 + 1;
+    t->adapted = (nf__adapted){1, INFINITY, 0};
     nf__keep_best(t, INFINITY);
-    return AD_OK;
+    status = nf__redraw(t, error);
+    return status == AD_OK ? nf__look_at_rows(t, error) : status;
 }
 
 ad_status nf_fit(nf_flow *flow, const double *x, size_t rows, const nf_fit_options *options, nf_fit_report *report,
@@ -76,7 +89,9 @@ ad_status nf_fit(nf_flow *flow, const double *x, size_t rows, const nf_fit_optio
     nf__training t = {.o = options ? *options : (nf_fit_options){0},
                       .flow = flow,
                       .dim = nf_flow_dim(flow),
+                      .rows = rows,
                       .given = x,
+                      .wanted = report != NULL,
                       .report = report ? report : &unwanted};
     t.loop = (nf__loop){.flow = flow,
                         .pool = t.o.pool,
@@ -87,17 +102,21 @@ ad_status nf_fit(nf_flow *flow, const double *x, size_t rows, const nf_fit_optio
                         .context = t.o.context};
     if (!error) error = &own;
     *t.report = (nf_fit_report){.outcome = NF_FINISHED};
-    ad_status status = start(&t, rows, error);
+    ad_status status = start(&t, error);
     if (status == AD_OK) status = run(&t, error);
+    ad_plan_free(t.statistics_plan);
+    ad_plan_free(t.score_plan);
     ad_plan_free(t.val_plan);
     ad_plan_free(t.step_plan);
     nf__loop_close(&t.loop);
     ad_free_aligned(t.average);
     ad_free(t.updated);
     ad_free_aligned(t.update);
+    ad_free(t.redrawn);
     ad_free(t.order);
     ad_free(t.train);
     ad_free(t.val);
+    ad_free_aligned(t.weight);
     ad_free_aligned(t.context);
     ad_free_aligned(t.data);
     if (!report) ad_free(t.report->history);

@@ -11,35 +11,67 @@ typedef struct {
     size_t offset, bytes;
 } nf__part;
 
+/* Of schedules that go by the loss. */
+typedef struct {
+    double scale, best;
+    size_t since; /* the epoch of the best, or of the last other scale */
+} nf__adapted;
+
 typedef struct {
     nf_fit_options o;
     nf_flow *flow;
-    size_t dim;
-    const double *given;   /* (rows, dim), as the caller has them */
-    void *data, *context;  /* (rows, dim) and (rows, nf_flow_context_size()) in the flow's dtype */
-    uint32_t *train, *val; /* rows of each part */
+    size_t dim, rows;
+    const double *given; /* (rows, dim), as the caller has them */
+    /* In the flow's dtype, of the rows, and behind them of validation rows of their own: (all, dim),
+     * (all, nf_flow_context_size()), and (all), with a mean of 1 in each part; NULL where none have weights. */
+    void *data, *context, *weight;
+    uint32_t *train, *val; /* rows of each part, in random order */
     uint32_t *order;       /* the training rows as this epoch shuffles them */
     size_t n_train, n_val;
-    ad_plan *step_plan, *val_plan;
+    double *redrawn; /* room for rows that are made anew, of each thread */
+    /* A step; the loss alone; log p of each row; and what evaluation needs of the training rows, NULL for nothing. */
+    ad_plan *step_plan, *val_plan, *score_plan, *statistics_plan;
     void *average;     /* like the trained parameters; NULL where options.ema is 0 */
-    void *update;      /* like all parameters: what the step makes of those that it updates */
+    void *update;      /* like all parameters: what a step, or the statistics' plan, makes of those that it updates */
     nf__part *updated; /* which those are */
     size_t n_updated;
     double step_loss, val_loss; /* room for an element of the flow's dtype */
     nf__loop loop;
     nf_progress now;
     nf_fit_report *report;
-    size_t history_room; /* of the report's: it grows */
-    double first_nll;
+    bool wanted;                 /* the report, by the caller */
+    size_t history_room;         /* of the report's: it grows */
+    double first_nll, first_val; /* what a loss that is lost is far above */
+    /* Where options.seconds are given; else they are 0. */
+    double began;              /* when this training did, of those from several starts */
+    double seconds, until;     /* how long it may take, by which the rate goes; and when it is to stop for now */
+    double before;             /* how long it took to begin with the first start */
+    double closing, reporting; /* how long the end takes, of an epoch and of all */
+    bool time_over;
+    nf__adapted adapted;
 } nf__training;
 
 /* Streams of random numbers; an epoch's shuffle uses NF__SHUFFLE_STREAM + epoch. */
 enum { NF__SPLIT_STREAM = 0, NF__SHUFFLE_STREAM = 1 };
 
 /* The data in the flow's dtype, and which rows are for what. */
-ad_status nf__take_data(nf__training *t, size_t rows, ad_error *error);
-/* The plans of a step, and of the loss alone. */
+ad_status nf__take_data(nf__training *t, ad_error *error);
+/* options.redraw, for the epoch to come. */
+ad_status nf__redraw(nf__training *t, ad_error *error);
+/* The plans. A context that log p doesn't depend on is a mistake. */
 ad_status nf__compile(nf__training *t, ad_error *error);
+/* What nf_update() says of the training rows, for evaluation with the weights as they are. */
+ad_status nf__take_statistics(nf__training *t, ad_error *error);
+/* The mean loss of these rows. */
+ad_status nf__loss_of(nf__training *t, const uint32_t *row, size_t rows, double *loss, ad_error *error);
+/* Scores under the initial weights: what losses are compared with. A training row of density 0 is a mistake. */
+ad_status nf__look_at_rows(nf__training *t, ad_error *error);
+/* Scores under the weights that are kept, and the warning, into the report. */
+void nf__report_rows(nf__training *t);
+/* Why row number `row` of t->data has density 0 under the flow as it is. */
+void nf__explain_support(const nf__training *t, size_t row, char *text, size_t size);
+/* Says of which features the marginal is the base's, shifted and scaled, whatever the parameters are; "" for none. */
+void nf__tell_affine(const nf_flow *flow, char *text, size_t size);
 /* The flow's weights are the best so far, of this loss. */
 void nf__keep_best(nf__training *t, double nll);
 

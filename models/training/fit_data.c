@@ -1,107 +1,263 @@
-/* The data of a fit: taken in the flow's dtype, split into rows for training and for validation, and shown to the
- * bijectors that want to see them. */
+/* The data of a fit: taken in the flow's dtype, split into rows for training and for validation, made anew before an
+ * epoch, and shown to the bijectors and base distributions that want to see them. */
 #include "training/fit.h"
 
 #include <float.h>
 #include <math.h>
 #include <string.h>
 
-/* A column such as seconds since 1970 may vary less than float32 can tell. */
-static ad_status check_rounding(const char *what, const double *x, size_t rows, size_t columns, ad_error *error)
+/* ---- Taking them --------------------------------------------------------------------------------------------- */
+
+/* Numbers of the caller's: so many columns of the rows, and of the validation rows where they are of their own. */
+typedef struct {
+    const char *what; /* one of them, in messages */
+    size_t columns;
+    const double *rows, *val;
+    double blur; /* by how much float32 may move values at most, as a part of what their column spans */
+} source;
+
+/* A column such as seconds since 1970 may vary less than float32 can tell. Draws of a column are of float32 numbers:
+ * where rounding is 1e-5 of what it spans there are 50,000 of them, and of 2,000 draws 1 in 25 repeats another. As a
+ * condition it has to be told apart only. */
+static const double column_blur = 1e-5, context_blur = 1e-2;
+
+static ad_status check_rounding(const source *from, size_t rows, ad_error *error)
 {
-    const double most = 0.01; /* of what the column spans */
-    for (size_t c = 0; c < columns; c++) {
-        double low = x[c], high = x[c], rounding = 0;
+    for (size_t c = 0; c < from->columns; c++) {
+        double low = from->rows[c], high = low, rounding = 0;
         for (size_t r = 0; r < rows; r++) {
-            double value = x[r * columns + c];
+            double value = from->rows[r * from->columns + c];
             low = fmin(low, value);
             high = fmax(high, value);
             rounding = fmax(rounding, fabs(value - (double)(float)value));
         }
-        if (low < high && rounding > most * (high - low))
+        if (low < high && rounding > from->blur * (high - low))
             return ad_error_set(
                 error, AD_ERROR_ARGUMENT,
-                "fit: %s %zu goes from %.9g to %.9g, which float32 cannot tell apart well enough; train "
-                "in float64",
-                what, c + 1, low, high);
+                "fit: %s %zu goes from %.9g to %.9g, which float32 cannot tell apart well enough; subtract an offset "
+                "such as %.9g from it, or train in float64",
+                from->what, c + 1, low, high, low);
     }
     return AD_OK;
 }
 
-/* x (rows, columns) in the flow's dtype, all of it finite; `what` names it in messages. */
-static ad_status take(nf__training *t, const char *what, const double *x, size_t rows, size_t columns, void **taken,
-                      ad_error *error)
+static ad_status check_values(const source *from, const char *of, const double *x, size_t rows, ad_dtype dtype,
+                              ad_error *error)
 {
-    const ad_dtype dtype = nf_flow_dtype(t->flow);
-    *taken = ad_alloc_aligned(rows, columns * ad_dtype_size(dtype));
-    if (!*taken) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %zu rows of data", rows);
-    for (size_t i = 0; i < rows * columns; i++) {
+    for (size_t i = 0; i < rows * from->columns; i++) {
+        const size_t row = i / from->columns + 1, column = i % from->columns + 1;
         if (!isfinite(x[i]))
-            return ad_error_set(error, AD_ERROR_ARGUMENT, "fit: row %zu, %s %zu is not finite: %g", i / columns + 1,
-                                what, i % columns + 1, x[i]);
+            return ad_error_set(error, AD_ERROR_ARGUMENT, "fit: %srow %zu, %s %zu is not finite: %g", of, row,
+                                from->what, column, x[i]);
         if (dtype == AD_F32 && fabs(x[i]) > FLT_MAX)
             return ad_error_set(error, AD_ERROR_ARGUMENT,
-                                "fit: row %zu, %s %zu is too large for float32: %g; train in float64", i / columns + 1,
-                                what, i % columns + 1, x[i]);
+                                "fit: %srow %zu, %s %zu is too large for float32: %g; train in float64", of, row,
+                                from->what, column, x[i]);
     }
-    ad_from_double(dtype, x, *taken, rows * columns);
-    return dtype == AD_F32 ? check_rounding(what, x, rows, columns, error) : AD_OK;
+    return AD_OK;
 }
 
-/* The split: the rows at the first places of a random permutation are for validation. */
-static ad_status split(nf__training *t, size_t rows, ad_error *error)
+/* In the flow's dtype, all of it finite: the rows, and behind them the validation rows. */
+static ad_status take(nf__training *t, const source *from, void **taken, ad_error *error)
 {
-    t->n_val = (size_t)llround(t->o.val_fraction * (double)rows);
-    if (t->n_val == rows) t->n_val = rows - 1;
-    t->n_train = rows - t->n_val;
-    if (t->o.batch > t->n_train) t->o.batch = t->n_train;
-    t->val = ad_alloc(t->n_val, sizeof *t->val);
-    t->train = ad_alloc(t->n_train, sizeof *t->train);
-    t->order = ad_alloc(t->n_train, sizeof *t->order);
-    if (!t->val || !t->train || !t->order)
-        return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %zu rows of data", rows);
+    const ad_dtype dtype = nf_flow_dtype(t->flow);
+    const size_t size = from->columns * ad_dtype_size(dtype), own = from->val ? t->o.val_rows : 0;
+    *taken = ad_alloc_aligned(t->rows + own, size);
+    if (!*taken) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %zu rows of data", t->rows + own);
+    ad_status status = check_values(from, "", from->rows, t->rows, dtype, error);
+    if (status == AD_OK && own) status = check_values(from, "validation ", from->val, own, dtype, error);
+    if (status != AD_OK) return status;
+    ad_from_double(dtype, from->rows, *taken, t->rows * from->columns);
+    if (own) ad_from_double(dtype, from->val, (char *)*taken + t->rows * size, own * from->columns);
+    return dtype == AD_F32 ? check_rounding(from, t->rows, error) : AD_OK;
+}
+
+/* ---- Weights ------------------------------------------------------------------------------------------------- */
+
+static ad_status check_weights(const char *what, const double *w, size_t rows, ad_error *error)
+{
+    double sum = 0;
+    for (size_t i = 0; w && i < rows; i++) {
+        if (!(w[i] >= 0) || !isfinite(w[i]))
+            return ad_error_set(error, AD_ERROR_ARGUMENT, "%s: expected 0 or more of row %zu, got %g", what, i + 1,
+                                w[i]);
+        sum += w[i];
+    }
+    if (w && !(sum > 0 && isfinite(sum)))
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "%s: expected a positive sum, got %g", what, sum);
+    return AD_OK;
+}
+
+static double weight_of(const nf__training *t, size_t row)
+{
+    const double *w = row < t->rows ? t->o.row_weights : t->o.val_weights;
+    return !w ? 1 : row < t->rows ? w[row] : w[row - t->rows];
+}
+
+/* The weights of these rows in the flow's dtype, with a mean of 1. */
+static void scale_weights(nf__training *t, const uint32_t *row, size_t rows)
+{
+    const ad_dtype dtype = nf_flow_dtype(t->flow);
+    double sum = 0;
+    for (size_t i = 0; i < rows; i++) sum += weight_of(t, row[i]);
     for (size_t i = 0; i < rows; i++) {
-        uint32_t row = (uint32_t)ad_random_permutation(t->o.seed, NF__SPLIT_STREAM, rows, i);
+        double scaled = weight_of(t, row[i]) / sum * (double)rows;
+        ad_from_double(dtype, &scaled, (char *)t->weight + row[i] * ad_dtype_size(dtype), 1);
+    }
+}
+
+static ad_status take_weights(nf__training *t, ad_error *error)
+{
+    const size_t all = t->rows + t->o.val_rows;
+    if (!t->o.row_weights && !t->o.val_weights) return AD_OK;
+    t->weight = ad_alloc_aligned(all, ad_dtype_size(nf_flow_dtype(t->flow)));
+    if (!t->weight) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for the weights of %zu rows", all);
+    scale_weights(t, t->train, t->n_train);
+    scale_weights(t, t->val, t->n_val);
+    return AD_OK;
+}
+
+/* ---- The split ----------------------------------------------------------------------------------------------- */
+
+/* The rows first … first+rows-1 that count, and how many those are. */
+static size_t list_rows(const nf__training *t, size_t first, size_t rows, uint32_t *list)
+{
+    size_t n = 0;
+    for (size_t i = first; i < first + rows; i++)
+        if (weight_of(t, i) > 0) list[n++] = (uint32_t)i;
+    return n;
+}
+
+/* The rows at the first places of a random permutation are for validation, where it has none of its own. */
+static ad_status split(nf__training *t, ad_error *error)
+{
+    uint32_t *list = ad_alloc(t->rows, sizeof *list);
+    t->val = ad_alloc(t->rows > t->o.val_rows ? t->rows : t->o.val_rows, sizeof *t->val);
+    t->train = ad_alloc(t->rows, sizeof *t->train);
+    t->order = ad_alloc(t->rows, sizeof *t->order);
+    if (!list || !t->val || !t->train || !t->order) {
+        ad_free(list);
+        return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %zu rows of data", t->rows);
+    }
+    const size_t rows = list_rows(t, 0, t->rows, list);
+    const size_t taken = t->o.val_x ? 0 : (size_t)llround(t->o.val_fraction * (double)rows);
+    t->n_val = taken == rows ? rows - 1 : taken;
+    t->n_train = rows - t->n_val;
+    for (size_t i = 0; i < rows; i++) {
+        uint32_t row = list[ad_random_permutation(t->o.seed, NF__SPLIT_STREAM, rows, i)];
         if (i < t->n_val)
             t->val[i] = row;
         else
             t->train[i - t->n_val] = row;
     }
+    ad_free(list);
+    if (t->o.val_x) t->n_val = list_rows(t, t->rows, t->o.val_rows, t->val);
+    if (t->o.batch > t->n_train) t->o.batch = t->n_train;
     return AD_OK;
 }
 
-/* The training rows of an array of the caller's. */
-static double *training_rows(const nf__training *t, const double *x, size_t columns)
+static ad_status check_validation(const nf__training *t, ad_error *error)
 {
-    double *seen = ad_alloc(t->n_train, columns * sizeof *seen);
-    for (size_t i = 0; seen && i < t->n_train; i++)
-        memcpy(seen + i * columns, x + t->train[i] * columns, columns * sizeof *seen);
+    const nf_fit_options *o = &t->o;
+    if (!o->val_x != !o->val_rows || (!o->val_x && (o->val_context || o->val_weights)))
+        return ad_error_set(error, AD_ERROR_ARGUMENT,
+                            "fit: validation rows of their own: expected val_x and val_rows, got %s and %zu",
+                            o->val_x ? "val_x" : "NULL", o->val_rows);
+    if (o->val_x && nf_flow_context_size(t->flow) && !o->val_context)
+        return ad_error_set(error, AD_ERROR_ARGUMENT,
+                            "fit: this flow is conditional: expected val_context, of %zu numbers a validation row",
+                            nf_flow_context_size(t->flow));
+    if (t->rows == 0 || t->rows >= UINT32_MAX - o->val_rows)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "fit: expected between 1 and 2^32 rows, got %zu", t->rows);
+    return AD_OK;
+}
+
+ad_status nf__take_data(nf__training *t, ad_error *error)
+{
+    const source columns = {"column", t->dim, t->given, t->o.val_x, column_blur};
+    const source context = {"number of the context", nf_flow_context_size(t->flow), t->o.row_context, t->o.val_context,
+                            context_blur};
+    ad_status status = check_validation(t, error);
+    if (status == AD_OK) status = check_weights("row_weights", t->o.row_weights, t->rows, error);
+    if (status == AD_OK) status = check_weights("val_weights", t->o.val_weights, t->o.val_rows, error);
+    if (status == AD_OK) status = take(t, &columns, &t->data, error);
+    if (status == AD_OK && context.columns) status = take(t, &context, &t->context, error);
+    if (status == AD_OK) status = split(t, error);
+    return status == AD_OK ? take_weights(t, error) : status;
+}
+
+/* ---- Rows made anew ------------------------------------------------------------------------------------------ */
+
+enum { REDRAWN_AT_ONCE = 1024 };
+
+static void redraw_part(void *context, size_t part, int worker)
+{
+    nf__training *t = context;
+    const ad_dtype dtype = nf_flow_dtype(t->flow);
+    const size_t begin = part * REDRAWN_AT_ONCE, left = t->n_train - begin;
+    const size_t rows = left < REDRAWN_AT_ONCE ? left : REDRAWN_AT_ONCE;
+    double *x = t->redrawn + (size_t)worker * REDRAWN_AT_ONCE * t->dim;
+    t->o.redraw(t->o.context, t->now.epoch + 1, t->train + begin, rows, x);
+    for (size_t i = 0; i < rows; i++)
+        ad_from_double(dtype, x + i * t->dim, (char *)t->data + t->train[begin + i] * t->dim * ad_dtype_size(dtype),
+                       t->dim);
+}
+
+ad_status nf__redraw(nf__training *t, ad_error *error)
+{
+    if (!t->o.redraw) return AD_OK;
+    const size_t room = (size_t)ad_pool_threads(t->o.pool) * REDRAWN_AT_ONCE;
+    if (!t->redrawn) t->redrawn = ad_alloc(room, t->dim * sizeof *t->redrawn);
+    if (!t->redrawn) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to make %zu rows anew", room);
+    ad_pool_run(t->o.pool, (t->n_train + REDRAWN_AT_ONCE - 1) / REDRAWN_AT_ONCE, redraw_part, t);
+    return AD_OK;
+}
+
+/* ---- Bijectors that see them --------------------------------------------------------------------------------- */
+
+/* How many rows bijectors see: those for training, or where they have weights, enough to draw in proportion to them. */
+static size_t rows_to_see(const nf__training *t)
+{
+    enum { LEAST = 10000 };
+    return t->o.row_weights && t->n_train < LEAST ? LEAST : t->n_train;
+}
+
+/* Systematic draws. */
+static void draw_rows(const nf__training *t, uint32_t *row, size_t rows)
+{
+    double sum = 0, so_far = 0, n = (double)rows;
+    size_t next = 0;
+    for (size_t i = 0; i < t->n_train; i++) sum += weight_of(t, t->train[i]);
+    for (size_t i = 0; i < t->n_train; i++) {
+        so_far += weight_of(t, t->train[i]);
+        while (next < rows && ((double)next + 0.5) / n * sum <= so_far) row[next++] = t->train[i];
+    }
+    while (next < rows) row[next++] = t->train[t->n_train - 1];
+}
+
+static double *rows_of(const double *x, size_t columns, const uint32_t *row, size_t rows)
+{
+    double *seen = ad_alloc(rows, columns * sizeof *seen);
+    for (size_t i = 0; seen && i < rows; i++) memcpy(seen + i * columns, x + row[i] * columns, columns * sizeof *seen);
     return seen;
 }
 
 ad_status nf__fit_bijectors(nf__training *t, ad_error *error)
 {
-    size_t columns = nf_flow_context_size(t->flow);
-    double *seen = training_rows(t, t->given, t->dim);
-    double *context = columns ? training_rows(t, t->o.row_context, columns) : NULL;
+    const size_t columns = nf_flow_context_size(t->flow), rows = rows_to_see(t);
+    uint32_t *drawn = t->o.row_weights ? ad_alloc(rows, sizeof *drawn) : NULL;
+    if (drawn) draw_rows(t, drawn, rows);
+    const uint32_t *row = drawn ? drawn : t->train;
+    double *seen = rows_of(t->given, t->dim, row, rows);
+    double *context = columns ? rows_of(t->o.row_context, columns, row, rows) : NULL;
     ad_status status = AD_ERROR_MEMORY;
-    if (seen && (context || !columns)) {
-        nf_flow_pull(t->flow);
-        status = nf_bijector_fit(nf_flow_bijector(t->flow), seen, context, t->n_train, error);
-        nf_flow_push(t->flow);
+    if (seen && (context || !columns) && (drawn || !t->o.row_weights)) {
+        status = nf_flow_fit_data(t->flow, seen, context, rows, error);
     } else {
-        ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %zu rows of data", t->n_train);
+        ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %zu rows of data", rows);
     }
     ad_free(context);
     ad_free(seen);
+    ad_free(drawn);
     return status;
-}
-
-ad_status nf__take_data(nf__training *t, size_t rows, ad_error *error)
-{
-    size_t context = nf_flow_context_size(t->flow);
-    ad_status status = take(t, "column", t->given, rows, t->dim, &t->data, error);
-    if (status == AD_OK && context)
-        status = take(t, "number of the context", t->o.row_context, rows, context, &t->context, error);
-    return status == AD_OK ? split(t, rows, error) : status;
 }

@@ -40,29 +40,31 @@ static ad_status run_step(void *context, const ad_run *run, ad_error *error)
 static ad_status diverged_in(nf__training *t, const ad_run *run, double loss, ad_error *error)
 {
     char how[800];
-    if (t->now.step == 0 && loss == INFINITY) {
-        t->report->outcome = NF_DIVERGED;
-        t->report->diverged_step = 1;
-        return ad_error_set(error, AD_ERROR_NUMERIC,
-                            "training cannot start: the loss is infinite, since rows of the data have density 0 under "
-                            "the initial flow; its base or a bijector like sigmoid reaches only a part of the space: "
-                            "use others, or rescale the data");
-    }
     nf__loop_explain(&t->loop, loss, run_step, t, run, how);
     return diverged(t, t->now.step + 1, how, error);
 }
 
 /* Far above where it began, clipped steps may wander on finite values for ever. */
-static bool lost(const nf__training *t, double loss)
+static bool lost(double loss, double first)
 {
-    return !(loss < 1000 * (1 + fabs(t->first_nll)));
+    return !(loss < 1000 * (1 + fabs(first)));
 }
 
-static ad_status loss_of(nf__training *t, const uint32_t *row, size_t rows, double *loss, ad_error *error)
+/* A validation loss that was huge from the beginning, for one row, is as good as another to choose by. */
+static bool may_be_best(const nf__training *t, double nll)
 {
-    ad_run run = {.rows = rows, .index = row, .pool = t->o.pool};
-    ad_status status = ad_plan_run(t->val_plan, &run, error);
-    *loss = ad_element(nf_flow_dtype(t->flow), &t->val_loss, 0);
+    if (t->n_val == 0) return !lost(nll, t->first_nll);
+    return nll < t->report->best_nll && (!isfinite(t->first_val) || !lost(nll, fmax(t->first_val, t->first_nll)));
+}
+
+ad_status nf__take_statistics(nf__training *t, ad_error *error)
+{
+    enum { MOST_ROWS = 32768 }; /* known to within 1 % */
+    if (!t->statistics_plan) return AD_OK;
+    const size_t rows = t->n_train < MOST_ROWS ? t->n_train : MOST_ROWS;
+    ad_status status =
+        ad_plan_run(t->statistics_plan, &(ad_run){.rows = rows, .index = t->train, .pool = t->o.pool}, error);
+    if (status == AD_OK) apply_updates(t);
     return status;
 }
 
@@ -78,8 +80,8 @@ static ad_status check_epoch(nf__training *t, ad_error *error)
         if (isnan(t->now.val_nll)) return diverged(t, t->now.step, "the validation loss is NaN", error);
         return AD_OK;
     }
-    ad_status status = loss_of(t, t->order + t->n_train - rows, rows, &loss, error);
-    if (status != AD_OK || !lost(t, loss)) return status;
+    ad_status status = nf__loss_of(t, t->order + t->n_train - rows, rows, &loss, error);
+    if (status != AD_OK || !lost(loss, t->first_nll)) return status;
     snprintf(how, sizeof how, "loss %g after it", loss);
     return diverged(t, t->now.step, how, error);
 }
@@ -96,23 +98,41 @@ static void shuffle_part(void *context, size_t part, int worker)
         t->order[i] = t->train[ad_random_permutation(t->o.seed, NF__SHUFFLE_STREAM + t->now.epoch, t->n_train, i)];
 }
 
+/* Where batch `s` of an epoch begins. A small batch at the end has poor statistics. */
+static size_t batch_begin(const nf__training *t, size_t s, size_t steps)
+{
+    if (t->n_updated == 0) return s < steps ? s * t->o.batch : t->n_train;
+    const size_t base = t->n_train / steps, longer = t->n_train % steps;
+    return s * base + (s < longer ? s : longer);
+}
+
+/* How much of the time is over, as a part of what it is to be with the end of the epoch and of all. */
+static double look_at_clock(nf__training *t)
+{
+    if (t->seconds == 0) return 0;
+    const double spent = nf__clock() - t->began + t->closing + t->reporting;
+    t->time_over = spent >= t->until;
+    return fmin(1, spent / t->seconds);
+}
+
 /* One pass over the training rows. *stop: the caller wants no more. */
 static ad_status run_epoch(nf__training *t, bool *stop, ad_error *error)
 {
     size_t steps = (t->n_train + t->o.batch - 1) / t->o.batch;
+    size_t planned = t->o.epochs > SIZE_MAX / steps ? SIZE_MAX : steps * t->o.epochs;
     size_t seen = 0;
-    double sum = 0;
+    double sum = 0, part = look_at_clock(t);
     ad_pool_run(t->o.pool, (t->n_train + SHUFFLED_AT_ONCE - 1) / SHUFFLED_AT_ONCE, shuffle_part, t);
-    for (size_t s = 0; s < steps && !*stop; s++) {
-        size_t first = s * t->o.batch, rows = t->n_train - first < t->o.batch ? t->n_train - first : t->o.batch;
+    for (size_t s = 0; s < steps && !*stop && !(t->time_over && s > 0); s++) {
+        size_t first = batch_begin(t, s, steps), rows = batch_begin(t, s + 1, steps) - first;
         ad_run run = {
             .rows = rows, .index = t->order + first, .seed = t->o.seed, .step = t->now.step, .pool = t->o.pool};
         ad_status status = ad_plan_run(t->step_plan, &run, error);
         if (status != AD_OK) return status;
         const double loss = ad_element(nf_flow_dtype(t->flow), &t->step_loss, 0);
-        if (t->now.step == 0) t->first_nll = loss;
-        t->now.learning_rate = nf__loop_rate(&t->loop, t->now.step, steps * t->o.epochs);
-        status = lost(t, loss) ? AD_ERROR_NUMERIC : nf__loop_step(&t->loop, error);
+        if (t->now.step == 0) t->first_nll = fmax(t->first_nll, fabs(loss));
+        t->now.learning_rate = nf__loop_rate(&t->loop, t->now.step, planned, part, t->adapted.scale);
+        status = lost(loss, t->first_nll) ? AD_ERROR_NUMERIC : nf__loop_step(&t->loop, error);
         if (status == AD_ERROR_NUMERIC) return diverged_in(t, &run, loss, error);
         if (status != AD_OK) return status;
         apply_updates(t);
@@ -121,6 +141,7 @@ static ad_status run_epoch(nf__training *t, bool *stop, ad_error *error)
         if (t->average) nf__update_average(t);
         seen += rows;
         *stop = !nf__loop_goes_on(&t->loop, t->now.step, loss);
+        part = look_at_clock(t);
     }
     t->now.rows += seen;
     t->now.train_nll = sum / (double)seen;
@@ -130,7 +151,7 @@ static ad_status run_epoch(nf__training *t, bool *stop, ad_error *error)
 static ad_status validate(nf__training *t, ad_error *error)
 {
     t->now.val_nll = NAN;
-    return t->n_val > 0 ? loss_of(t, t->val, t->n_val, &t->now.val_nll, error) : AD_OK;
+    return t->n_val > 0 ? nf__loss_of(t, t->val, t->n_val, &t->now.val_nll, error) : AD_OK;
 }
 
 /* The history grows as epochs are done: those planned may never be. */
@@ -148,7 +169,8 @@ static ad_status make_room(nf__training *t, ad_error *error)
 /* With the weights that are judged and kept: where averages are wanted, those. */
 static ad_status end_epoch(nf__training *t, ad_error *error)
 {
-    ad_status status = validate(t, error);
+    ad_status status = nf__take_statistics(t, error);
+    if (status == AD_OK) status = validate(t, error);
     if (status == AD_OK) status = check_epoch(t, error);
     if (status != AD_OK) return status;
     t->now.epoch++;
@@ -156,9 +178,25 @@ static ad_status end_epoch(nf__training *t, ad_error *error)
     double nll = t->n_val ? t->now.val_nll : t->now.train_nll;
     /* A mean over the epoch, of weights that were moving, doesn't tell which were best at an epoch's end: the last are.
      */
-    if ((!t->n_val || nll < t->report->best_nll) && !lost(t, nll)) nf__keep_best(t, nll);
+    if (may_be_best(t, nll)) nf__keep_best(t, nll);
     t->report->history[t->now.epoch - 1] = t->now;
     return AD_OK;
+}
+
+/* False: the schedule is at its end. */
+static bool adapt_rate(nf__training *t)
+{
+    const nf_schedule *schedule = &t->loop.schedule;
+    nf__adapted *a = &t->adapted;
+    if (!schedule->type->adapt) return true;
+    const double nll = t->n_val ? t->now.val_nll : t->now.train_nll, before = a->scale;
+    if (nll < a->best) {
+        a->best = nll;
+        a->since = t->now.epoch;
+    }
+    a->scale = schedule->type->adapt(schedule->type, schedule->argument, t->now.epoch - a->since, before);
+    if (a->scale != before) a->since = t->now.epoch;
+    return a->scale > 0;
 }
 
 static bool out_of_patience(const nf__training *t)
@@ -169,17 +207,21 @@ static bool out_of_patience(const nf__training *t)
 ad_status nf__train_until(nf__training *t, size_t epochs, bool *stop, ad_error *error)
 {
     nf_outcome *outcome = &t->report->outcome;
-    while (t->now.epoch < epochs && !*stop) {
+    while (t->now.epoch < epochs && !*stop && !t->time_over) {
         ad_status status = make_room(t, error);
+        if (status == AD_OK) status = nf__redraw(t, error);
         if (status == AD_OK) status = run_epoch(t, stop, error);
         if (*stop) *outcome = NF_STOPPED_BY_CALLER;
         if (*stop || status != AD_OK) return status;
+        const double closes = nf__clock();
         if (t->average) nf__exchange_average(t);
         status = end_epoch(t, error);
+        t->closing = fmax(t->closing, nf__clock() - closes);
+        look_at_clock(t);
         if (status == AD_OK && t->o.progress && !t->o.progress(t->o.context, &t->now)) {
             *outcome = NF_STOPPED_BY_CALLER;
             *stop = true;
-        } else if (status == AD_OK && epochs == t->o.epochs && out_of_patience(t)) {
+        } else if (status == AD_OK && epochs == t->o.epochs && (out_of_patience(t) || !adapt_rate(t))) {
             *outcome = NF_STOPPED_EARLY;
             *stop = true;
         }

@@ -69,11 +69,12 @@ ad_plan *nf__loop_plan(const nf__loop *loop, const nf_flow_scope *at, nf__output
     return plan;
 }
 
-double nf__loop_rate(nf__loop *loop, size_t step, size_t steps)
+double nf__loop_rate(nf__loop *loop, size_t step, size_t steps, double time, double scale)
 {
     loop->norm = NAN;
-    loop->learning_rate = nf_scheduled_rate(&loop->schedule, nf_optimizer_settings(loop->optimizer)->learning_rate,
-                                            loop->warmup, step, steps);
+    loop->learning_rate =
+        scale * nf__scheduled_rate(&loop->schedule, nf_optimizer_settings(loop->optimizer)->learning_rate, loop->warmup,
+                                   step, steps, time);
     return loop->learning_rate;
 }
 

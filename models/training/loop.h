@@ -44,8 +44,9 @@ typedef struct {
 ad_plan *nf__loop_plan(const nf__loop *loop, const nf_flow_scope *at, nf__output loss, const nf__output *further,
                        size_t n_further, ad_error *error);
 
-/* The rate of step number `step` of `steps`, from 0. */
-double nf__loop_rate(nf__loop *loop, size_t step, size_t steps);
+/* The rate of step number `step` of `steps`, from 0, times `scale`; `time` is the part of the time that is over, from 0
+ * to 1, where that is limited too. */
+double nf__loop_rate(nf__loop *loop, size_t step, size_t steps, double time, double scale);
 /* Move the parameters against loop->gradient at that rate. */
 ad_status nf__loop_step(nf__loop *loop, ad_error *error);
 /* The callbacks after so many iterations; false when they or the caller want to stop. */

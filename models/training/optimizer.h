@@ -31,4 +31,8 @@ typedef struct {
 nf_optimizer *nf__optimizer_take(nf_optimizer *resume, const nf_optimizer_options *options,
                                  const nf__optimizer_defaults *defaults, size_t count, ad_dtype dtype, ad_error *error);
 
+/* nf_scheduled_rate(), where t is at least `time`. */
+double nf__scheduled_rate(const nf_schedule *schedule, double learning_rate, size_t warmup, size_t step, size_t steps,
+                          double time);
+
 #endif

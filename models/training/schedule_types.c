@@ -1,7 +1,9 @@
 /* The schedules that are known: Weir's own, and those registered from outside. */
 #include "training/optimizer.h"
 
-#define SCHEDULES(X) X(cosine) X(constant) X(linear) X(exponential) X(steps)
+#include <math.h>
+
+#define SCHEDULES(X) X(cosine) X(constant) X(linear) X(exponential) X(steps) X(plateau)
 
 #define DECLARE(name) extern const nf_schedule_type nf__schedule_##name;
 #define POINTER(name) &nf__schedule_##name,
@@ -34,9 +36,15 @@ ad_status nf_schedule_parse(const char *text, nf_schedule *schedule, ad_error *e
     return schedule->type ? AD_OK : error->status;
 }
 
-double nf_scheduled_rate(const nf_schedule *schedule, double learning_rate, size_t warmup, size_t step, size_t steps)
+double nf__scheduled_rate(const nf_schedule *schedule, double learning_rate, size_t warmup, size_t step, size_t steps,
+                          double time)
 {
     if (step < warmup) return learning_rate * (double)(step + 1) / (double)warmup;
     double t = step < steps ? (double)(step - warmup) / (double)(steps - warmup) : 1;
-    return learning_rate * schedule->type->factor(schedule->type, schedule->argument, t);
+    return learning_rate * schedule->type->factor(schedule->type, schedule->argument, fmax(t, time));
+}
+
+double nf_scheduled_rate(const nf_schedule *schedule, double learning_rate, size_t warmup, size_t step, size_t steps)
+{
+    return nf__scheduled_rate(schedule, learning_rate, warmup, step, steps, 0);
 }

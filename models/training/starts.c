@@ -1,5 +1,7 @@
 /* Several starts: the likelihood of a flow has many local optima, and which one training ends in is decided early. So
- * train from several initial weights for a tenth of the epochs, and go on with the best. */
+ * train from several initial weights for a tenth of the epochs, and go on with the best. Where the time is limited,
+ * each is tried as if the others took their share of it, and what goes on has what is left. */
+#include "training/clock.h"
 #include "training/fit.h"
 
 #include <math.h>
@@ -9,6 +11,7 @@
 typedef struct {
     void *parameters, *moments, *best, *average;
     nf_progress now, *history;
+    double spent;
     size_t history_room;
     double best_nll;
     size_t best_epoch;
@@ -68,11 +71,23 @@ static void exchange_history(nf__training *t, snapshot *s)
     s->history_room = room;
 }
 
+/* The time for one start; 0: no limit. */
+static double slice(const nf__training *t)
+{
+    return t->o.seconds * fmin(0.1, 0.5 / (double)t->o.starts);
+}
+
 /* The first start is from the flow's own weights. */
 static ad_status begin(nf__training *t, snapshot *initial, size_t start, ad_error *error)
 {
+    const double seconds = t->o.seconds, others = (double)(t->o.starts - 1) * slice(t);
     copy(t, initial, true);
     t->now.start = start + 1;
+    t->began = nf__clock();
+    if (start == 0) t->before = t->began - t->loop.started;
+    t->seconds = seconds > 0 ? fmax(seconds - t->before - others, slice(t)) : 0;
+    t->until = slice(t);
+    t->time_over = false;
     t->report->outcome = NF_FINISHED;
     if (start == 0) return AD_OK;
     nf_initialize(nf_flow_bijector(t->flow), t->o.seed + start);
@@ -106,10 +121,11 @@ ad_status nf__choose_start(nf__training *t, bool *stop, ad_error *error)
     for (size_t start = 0; start < t->o.starts && !*stop && (status == AD_OK || status == AD_ERROR_NUMERIC); start++) {
         status = begin(t, &initial, start, error);
         if (status == AD_OK) status = nf__train_until(t, epochs, stop, error);
-        bool complete = status == AD_OK && t->now.epoch == epochs;
+        bool complete = status == AD_OK && (t->now.epoch == epochs || t->time_over);
         if (!complete || !(score(t) < best_score)) continue;
         best_score = score(t);
         copy(t, &best, false);
+        best.spent = nf__clock() - t->began;
         exchange_history(t, &best);
     }
     if (best_score < INFINITY) { /* a start that diverged doesn't matter then */
@@ -117,6 +133,9 @@ ad_status nf__choose_start(nf__training *t, bool *stop, ad_error *error)
         exchange_history(t, &best);
         if (status == AD_ERROR_NUMERIC) status = AD_OK;
         if (!*stop) t->report->outcome = NF_FINISHED;
+        t->began = nf__clock() - best.spent;
+        if (t->o.seconds > 0) t->seconds = t->until = t->o.seconds - (t->began - t->loop.started);
+        t->time_over = false;
     }
     close_snapshot(&best);
     close_snapshot(&initial);

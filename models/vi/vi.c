@@ -82,6 +82,12 @@ static ad_status start(inference *v, const nf_target *target, ad_error *error)
     ad_status status = resolve(&v->o, &objective, error);
     if (status == AD_OK) status = nf__loop_open(&v->loop, &v->o.optimizer, NULL, v->o.schedule, error);
     if (status != AD_OK) return status;
+    if (v->loop.schedule.type->adapt)
+        return ad_error_set(
+            error, AD_ERROR_ARGUMENT,
+            "the schedule %s goes by a validation loss, which inference doesn't have: expected another, "
+            "such as cosine",
+            v->loop.schedule.type->name);
     jitter(v);
     status = nf__vi_check(v->flow, target, v->o.seed, error);
     if (status != AD_OK) return status;
@@ -178,7 +184,7 @@ static ad_status step(inference *v, ad_error *error)
     const nf_vi_options *o = &v->o;
     double loss, grown = (double)(v->now.iteration + 1) / (double)o->anneal;
     v->objective.beta = v->now.iteration < o->anneal ? o->beta_start + (o->beta - o->beta_start) * grown : o->beta;
-    v->now.learning_rate = nf__loop_rate(&v->loop, v->now.iteration, o->iters);
+    v->now.learning_rate = nf__loop_rate(&v->loop, v->now.iteration, o->iters, 0, 1);
     const ad_run run = {.rows = v->objective.rows,
                         .seed = o->seed,
                         .step = nf_optimizer_steps(v->loop.optimizer) % UINT32_MAX,

@@ -325,6 +325,7 @@ static const struct {
     {"sigmoid", sigmoid_of},
     {"softplus", softplus_of},
     {"relu", relu_of},
+    {"inside", same_of},
     {"sqrt", sqrtl},
     {"square", square_of},
     {"abs", fabsl},

@@ -75,6 +75,16 @@ static const char *const faults[][4] = {
     {"invert()", "       ^", "got ')'", "loc, scale"},
     {"invert(loc", "          ^", "isn't closed", "')'"},
     {"invert*2", "      ^", "invert needs what it inverts", "'('"},
+    {"on", "  ^", "on needs features", "on([1,3-5],"},
+    {"on(loc)", "   ^", "needs a list of features", "on([1,3-5],"},
+    {"on([3],loc)", "    ^", "'on' lists features of an event, got '3'", "from 1 to 2"},
+    {"on([1,1],loc)", "    ^", "on: feature 1 is listed twice", "on([1,3-5],"},
+    {"on([1)", "     ^", "isn't closed", "']'"},
+    {"on([1])", "      ^", "needs what maps these features", "','"},
+    {"on([1],)", "       ^", "got ')'", "loc, scale"},
+    {"on([2],loc", "          ^", "on( isn't closed", "')'"},
+    {"on([2],permute(order=[2]))", "                      ^", "got '2'", "from 1 to 1"},
+    {"on([2],loc)-permute(order=[3])", "                           ^", "got '3'", "from 1 to 2"},
     {"flip – loc", "     ^", "got '–'", "'-'"},
     {"flip-größe", "     ^", "got 'gr", "loc, scale"},
     {"flip-\xff", "     ^", "got '\xff'", "loc, scale"},
@@ -159,7 +169,8 @@ static nf_bijector *parse_nested(const char *open, const char *close, int levels
 
 START_TEST(deep_formulas)
 {
-    static const char *const pairs[][2] = {{"(", ")"}, {"invert(", ")"}, {"(", "-loc)"}, {"invert(flip-", ")"}};
+    static const char *const pairs[][2] = {
+        {"(", ")"}, {"invert(", ")"}, {"(", "-loc)"}, {"invert(flip-", ")"}, {"on([1],", ")"}};
     for (size_t i = 0; i < COUNT(pairs); i++) {
         nf_bijector *bijector = parse_nested(pairs[i][0], pairs[i][1], 64);
         ck_assert_msg(bijector != NULL, "%s", error.message);

@@ -36,6 +36,15 @@ static inline nf_table read_table(const char *path)
     return table;
 }
 
+static inline uint64_t next_random(uint64_t *state)
+{
+    *state += 0x9e3779b97f4a7c15; /* splitmix64 */
+    uint64_t z = *state;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+    z = (z ^ z >> 27) * 0x94d049bb133111eb;
+    return z ^ z >> 31;
+}
+
 /* One of those that golden/npy.py wrote. */
 static inline file_path numpy_path(const char *name)
 {

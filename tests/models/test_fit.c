@@ -204,31 +204,80 @@ START_TEST(kinks_go_where_they_should)
 }
 END_TEST
 
-/* Of the rows 0 and 4, a batch each, batchnorm keeps running averages with a weight of 1/2. They start from the data's
- * mean 2 and variance 4; a batch of one row has the variance 0. */
-START_TEST(batch_statistics_are_kept)
+/* A flow is evaluated with the mean and variance of the training rows, under the weights that are kept, averages too,
+ * whatever its batches have had. Then nf_flow_fit_data() finds nothing to do. */
+START_TEST(statistics_are_of_the_training_rows)
 {
-    static const double x[] = {0, 4}, point = 1;
-    bool ends[2] = {false};
-    for (uint64_t seed = 0; seed < 10; seed++) {
-        nf_flow *flow = new_flow("batchnorm(momentum=0.5)", 1, AD_F64);
-        nf_fit_options o = {DESCENT,     STEADY,     .optimizer.learning_rate = 1e-12,
-                            .epochs = 1, .batch = 1, .val_fraction = -1,
-                            .seed = seed};
-        ASSERT_OK(nf_fit(flow, x, 2, &o, NULL, &error));
-        nf_flow_pull(flow);
-        const nf_bijector *bijector = nf_flow_bijector(flow)->child[0];
-        double mean = *nf_parameter_value(bijector, "mean"), log_prob;
-        ck_assert_double_eq(*nf_parameter_value(bijector, "variance"), 1);
-        ck_assert(mean == 2.5 || mean == 1.5);
-        ends[mean > 2] = true;
-        /* which are what the flow is evaluated with */
-        ASSERT_OK(nf_log_prob(flow, &point, NULL, 1, &log_prob, NULL, &error));
-        double variance = 1 + 1e-5, square = (point - mean) * (point - mean);
-        ck_assert_double_eq_tol(log_prob, -square / (2 * variance) - 0.5 * log(2 * acos(-1) * variance), 1e-6);
+    enum { N_HERE = 129 };
+    double *x = normals(2 * N_HERE, 2, 5), before, after;
+    for (int i = 0; i < 2 * N_HERE; i++) x[i] = 3 + 2 * x[i] + (i % 2) * x[i - i % 2];
+    static const char *const formulas[] = {"(maf(8)-batchnorm-flip)*2", "on([2],batchnorm)-maf(4)-standardize",
+                                           "mixture_of(maf(4)-batchnorm|flip-batchnorm-maf(4)):batchnorm"};
+    for (int i = 0; i < 8 * (int)COUNT(formulas); i++) {
+        nf_flow *flow = new_flow(formulas[i / 8], 2, i & 1 ? AD_F64 : AD_F32);
+        nf_fit_options o = {STEADY,
+                            .optimizer.learning_rate = 0.02,
+                            .epochs = 10,
+                            .batch = i & 2 ? 128 : 64,
+                            .val_fraction = -1,
+                            .ema = i & 4 ? 0.99 : 0};
+        nf_fit_report report;
+        ASSERT_OK(nf_fit(flow, x, N_HERE, &o, &report, &error));
+        ck_assert_uint_eq(report.last.step, i & 2 ? 20 : 30);
+        ASSERT_OK(nf_nll(flow, x, NULL, N_HERE, &before, NULL, NULL, &error));
+        ASSERT_OK(nf_flow_fit_data(flow, x, NULL, N_HERE, &error));
+        ASSERT_OK(nf_nll(flow, x, NULL, N_HERE, &after, NULL, NULL, &error));
+        ck_assert_double_eq_tol(before, after, i & 1 ? 1e-10 : 1e-5);
+        ad_free(report.history);
         nf_flow_free(flow);
     }
-    ck_assert(ends[0] && ends[1]);
+    free(x);
+}
+END_TEST
+
+/* The identity, which counts the steps that it was trained in, and keeps the fewest rows of one. */
+static ad_status build_counting(nf_bijector *self, ad_error *to)
+{
+    ad_status status = nf_declare(self, &(nf_parameter_spec){.name = "steps", .fixed = true}, to);
+    if (status != AD_OK) return status;
+    return nf_declare(self, &(nf_parameter_spec){.name = "fewest", .value = 1e6, .fixed = true}, to);
+}
+
+static ad_var count_step(const nf_scope *at, ad_var x, ad_var *log_det)
+{
+    *log_det = ad_scalar(x.tape, 0);
+    ad_var steps = nf_param(at, "steps"), fewest = nf_param(at, "fewest");
+    if (at->training) {
+        nf_update(at, "steps", at->statistics ? steps : ad_add_scalar(steps, 1));
+        nf_update(at, "fewest", at->statistics ? fewest : ad_minimum(fewest, ad_row_count(x.tape)));
+    }
+    return x;
+}
+
+static const nf_bijector_type counting = {.name = "counting", .build = build_counting, .inverse = count_step};
+
+/* What a bijector updates is kept. One that sees the batch gets batches as equal as can be. */
+START_TEST(updates_are_kept)
+{
+    static const struct {
+        size_t rows, batch;
+        double steps, fewest;
+    } cases[] = {{36, 10, 4, 9}, {9, 4, 3, 3}, {9, 8, 2, 4}, {10, 4, 3, 3}, {12, 4, 3, 4}, {9, 100, 1, 9}};
+    ck_assert_int_ne(nf_register(&counting, &error), AD_ERROR_MEMORY);
+    double *x = normals(2 * ROWS, 1, 4);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        nf_flow *flow = new_flow("loc-counting", 2, AD_F32);
+        nf_fit_options o = {.epochs = 3, .batch = cases[i].batch, .val_fraction = -1};
+        nf_fit_report report;
+        ASSERT_OK(nf_fit(flow, x, cases[i].rows, &o, &report, &error));
+        const nf_bijector *bijector = nf_flow_bijector(flow)->child[1];
+        ck_assert_double_eq(*nf_parameter_value(bijector, "steps"), 3 * cases[i].steps);
+        ck_assert_double_eq(*nf_parameter_value(bijector, "fewest"), cases[i].fewest);
+        ck_assert_uint_eq(report.last.rows, 3 * cases[i].rows);
+        ad_free(report.history);
+        nf_flow_free(flow);
+    }
+    free(x);
 }
 END_TEST
 
@@ -275,7 +324,8 @@ Suite *fit_suite(void)
     tcase_add_test(tests, training_goes_on);
     tcase_add_test(tests, reaches_the_maximum_likelihood);
     tcase_add_loop_test(tests, kinks_go_where_they_should, 0, 2);
-    tcase_add_test(tests, batch_statistics_are_kept);
+    tcase_add_test(tests, statistics_are_of_the_training_rows);
+    tcase_add_test(tests, updates_are_kept);
     tcase_add_loop_test(tests, same_seed_same_weights, 0, 2);
     suite_add_tcase(suite, tests);
     return suite;

@@ -124,6 +124,34 @@ START_TEST(rates_warm_up_and_follow)
 }
 END_TEST
 
+/* The sum of the scales after epochs of a loss that never gets better; 0 where the schedule doesn't mind. */
+static double sum_of_scales(const nf_schedule *schedule)
+{
+    double sum = 0, scale = 1;
+    size_t stale = 0;
+    for (int epoch = 0; epoch < 1000 && schedule->type->adapt && scale > 0; epoch++) {
+        double before = scale;
+        scale = schedule->type->adapt(schedule->type, schedule->argument, ++stale, before);
+        if (scale != before) stale = 0;
+        sum += scale;
+    }
+    return sum;
+}
+
+/* Halves are exact. */
+START_TEST(a_plateau_lowers_the_rate)
+{
+    const nf_schedule schedule = parsed_schedule("plateau(patience=3, factor=0.5, end=0.25)");
+    ck_assert_double_eq(schedule.type->factor(schedule.type, schedule.argument, 0.5), 1);
+    static const double next[][3] = {{1, 1, 1},      {2, 1, 1},      {3, 1, 0.5},  {2, 0.5, 0.5},
+                                     {3, 0.5, 0.25}, {9, 0.5, 0.25}, {3, 0.25, 0}, {2, 0.25, 0.25}};
+    for (size_t i = 0; i < COUNT(next); i++)
+        ck_assert_double_eq(schedule.type->adapt(schedule.type, schedule.argument, (size_t)next[i][0], next[i][1]),
+                            next[i][2]);
+    ck_assert_double_eq(sum_of_scales(&schedule), 2 * 1 + 3 * 0.5 + 3 * 0.25);
+}
+END_TEST
+
 START_TEST(arguments_change_factors)
 {
     const nf_schedule first = parsed_schedule(nf_schedule_types()[_i]->name);
@@ -139,6 +167,7 @@ START_TEST(arguments_change_factors)
         for (size_t step = 0; step < 100; step++)
             difference +=
                 fabs(nf_scheduled_rate(&first, 1, 0, step, 100) - nf_scheduled_rate(&second, 1, 0, step, 100));
+        difference += fabs(sum_of_scales(&first) - sum_of_scales(&second));
         ck_assert_double_gt(difference, 1e-3);
     }
 }
@@ -154,6 +183,7 @@ Suite *schedule_types_suite(void)
     const int count = known() + 1;
     tcase_add_test(every, schedules_follow_their_formulas);
     tcase_add_test(every, registering_is_checked);
+    tcase_add_test(every, a_plateau_lowers_the_rate);
     tcase_add_loop_test(every, factors_are_parts_of_one, 0, count);
     tcase_add_loop_test(every, rates_warm_up_and_follow, 0, count);
     tcase_add_loop_test(every, arguments_change_factors, 0, count);

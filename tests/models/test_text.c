@@ -39,6 +39,17 @@ static const text_table text_tables[] = {
     {".csv", "# one, two\n# x, \"y\n1,2\n3,4\n", 2, 2, {1, 2, 3, 4}, {0}},
     {".csv", "# of 1, 2\r\na,b\r\n1,2\r\n3,4\r\n", 2, 2, {1, 2, 3, 4}, {"a", "b"}},
     {".csv", "#1,2\n3,4\n#x,y\n5,6\n", 2, 2, {3, 4, 5, 6}, {0}},
+    {".csv", "1;2\n3;4\n", 2, 2, {1, 2, 3, 4}, {0}},
+    {".csv", "\"x\";\"y, z\"\n1;2\n3;4\n", 2, 2, {1, 2, 3, 4}, {"x", "y, z"}},
+    {".csv", "x\ty\n1\t2\n3\t4\n", 2, 2, {1, 2, 3, 4}, {"x", "y"}},
+    {".csv", "x;y\n1;2,5\n-3,25;4e1\n", 2, 2, {1, 2.5, -3.25, 40}, {"x", "y"}},
+    {".csv", "1,5;2,5\n3,5;4,5\n", 2, 2, {1.5, 2.5, 3.5, 4.5}, {0}},
+    {".csv", "1,5\t2,5\n\"3,5\"\t-4,5E+1\n", 2, 2, {1.5, 2.5, 3.5, -45}, {0}},
+    {".csv", "1;123456789,123456789\n3;4\n", 2, 2, {1, 123456789.123456789, 3, 4}, {0}},
+    {".csv", "1.5;2\n3;4.5\n", 2, 2, {1.5, 2, 3, 4.5}, {0}},
+    {".csv", "a;b\n1\n2\n", 2, 1, {1, 2}, {"a;b"}},
+    {".csv", "x;y,z\n1,2\n3,4\n", 2, 2, {1, 2, 3, 4}, {"x;y", "z"}},
+    {".csv", "x,y;z\n1,2\n3,4\n", 2, 2, {1, 2, 3, 4}, {"x", "y;z"}},
 };
 
 static void assert_text_table(const char *path, const text_table *expected)
@@ -74,7 +85,7 @@ static const struct {
     {".csv", "x,y\n1,2\n3,abc\n", "a.csv:3:2: 'abc' is not a number"},
     {".csv", "1,2\n\n\n3,4x\n", "a.csv:4:2: '4x' is not a number"},
     {".csv", "1,2\r\n\r\n\r\n3,4 x\r\n", "a.csv:4:2: '4 x' is not a number"},
-    {".csv", "1,2\n3,\xff\xfe\033[2J\n", "a.csv:2:2: '\xff\xfe?[2J' is not a number"},
+    {".csv", "1,2\n3,\xff\xfe\033[2J\n", "a.csv:2:2: '\xc3\xbf\xc3\xbe?[2J' is not a number"},
     {".csv", "x,y\n1,2\n,4\n", "a.csv:3:1: this field is empty"},
     {".csv", "1,\n", "a.csv:1:2: this field is empty"},
     {".csv", "1,2\n3,\"\"\n", "a.csv:2:2: this field is empty"},
@@ -84,12 +95,17 @@ static const struct {
     {".csv", "x,y\n1,\"2\n3,4\n", "a.csv:2:2: this field's quote is never closed"},
     {".csv", "x,y\n1,\"2\" 3\n", "a.csv:2:2: there is text after the closing quote"},
     {".csv", "1,2\n3,\v\n4\n", "a.csv:2:2: '?' is not a number"},
-    {".csv", "1;2\n3;4\n", "a.csv:2:1: '3;4' is not a number; commas separate the fields of a .csv file"},
+    {".csv", "1 2\n3 4\n", "a.csv:2:1: '3 4' is not a number; commas separate the fields of a .csv file"},
     {".tsv", "1 2\n3 4\n", "a.tsv:2:1: '3 4' is not a number; tabs separate"},
     {".txt", "1,2\n3,4\n", "a.txt:2:1: '3,4' is not a number; blanks separate"},
     {".tsv", "1\t2\n3\t\n", "a.tsv:2:2: this field is empty"},
     {".txt", "1 2\n3 4 5\n", "a.txt:2:3: this line has 3 columns where line 1 has 2"},
     {".txt", "1 2\n3 \"4\"5\n", "a.txt:2:2: there is text after"},
+    {".csv", "1;2,5\n3;4.5\n", "a.csv:2:2: '4.5' is not a number; others of this file have a decimal comma"},
+    {".csv", "1;2,5\n3;.5\n", "a.csv:2:2: '.5' is not a number; others of this file have a decimal comma"},
+    {".csv", "1;2.5\n3;4,5\n", "a.csv:2:2: '4,5' is not a number; semicolons separate"},
+    {".csv", "1;2\n3;4\n5;\n", "a.csv:3:2: this field is empty"},
+    {".csv", "1,2\n3,NULL\n", "a.csv:2:2: 'NULL' is not a number but stands for a missing value; fill it in"},
 };
 
 START_TEST(text_refuses)

@@ -63,6 +63,9 @@ START_TEST(a_conditional_flow)
     SUCCEED("sample", "m.safetensors", "--context", "0.5", "-n", "5", "-o", "s.csv");
     slurp(scratch_path("s.csv").text, table, sizeof table);
     ck_assert_str_eq(table, steps[2]);
+    ck_assert_int_eq(strncmp(table, "a,b,c\n", 6), 0); /* the context is beside */
+    SUCCEED("sample", "m.safetensors", "--context", "0.5", "-n", "5", "--write-context", "no", "-o", "s.csv");
+    slurp(scratch_path("s.csv").text, table, sizeof table);
     ck_assert_int_eq(strncmp(table, "a,b\n", 4), 0);
     ck_assert_int_eq(RUN("sample", "m.safetensors", "--context", "0.5", "--steps", "4", "-o", "s.csv"), 2);
     assert_contains(complaint, "--steps: flip-rqs(4)-flip has 3 steps, got 4");

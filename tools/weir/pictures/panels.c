@@ -33,11 +33,10 @@ struct range range_of_column(const nf_table *table, size_t column)
 void points_write(FILE *script, const char *name, const nf_table *table)
 {
     size_t shown = table->rows < PANEL_POINTS ? table->rows : PANEL_POINTS;
-    size_t columns = table->columns < PANEL_FEATURES ? table->columns : PANEL_FEATURES;
     fprintf(script, "$%s << EOD\n", name);
     for (size_t i = 0; i < shown; i++) {
         const double *row = table->values + (size_t)((double)i / (double)shown * (double)table->rows) * table->columns;
-        for (size_t c = 0; c < columns; c++) fprintf(script, "%.10g ", row[c]);
+        for (size_t c = 0; c < table->columns; c++) fprintf(script, "%.15g ", row[c]);
         fprintf(script, "\n");
     }
     fprintf(script, "EOD\n");
@@ -153,7 +152,7 @@ void panel_begin(FILE *script, struct box box, const char *title)
             "unset arrow; unset label; unset object; unset logscale; set key default; unset key; unset offsets; set "
             "autoscale; set size noratio; set "
             "format '%%g'\n"
-            "set xtics out nomirror auto; set ytics out nomirror auto\n",
+            "set xtics out nomirror norotate auto; set ytics out nomirror norotate auto\n",
             box.left, box.right, box.bottom, box.top);
     fprintf(script, "set title '%s'\n", title);
 }
@@ -173,7 +172,9 @@ struct box panel_equal_units(struct box box, struct range x, struct range y, dou
 
 void panel_ranges(FILE *script, struct range x, struct range y)
 {
-    fprintf(script, "set xrange [%.10g:%.10g]; set yrange [%.10g:%.10g]\n", x.low, x.high, y.low, y.high);
+    fprintf(script, "set xrange [%.15g:%.15g]; set yrange [%.15g:%.15g]\n", x.low, x.high, y.low, y.high);
+    fprintf(script, "set format x '%%.%dg'; set format y '%%.%dg'\n", tic_digits(x, tic_step(x, 5)),
+            tic_digits(y, tic_step(y, 5)));
 }
 
 /* With names the column's own, else its number. */
@@ -186,11 +187,16 @@ void panel_label(FILE *script, const char *axis, char **names, size_t feature)
     fprintf(script, " noenhanced\n");
 }
 
-/* A step of 1, 2 or 5 times a power of ten that puts five tics or fewer on an axis. */
-double tic_step(struct range range)
+double tic_step(struct range range, int most)
 {
-    double least = (range.high - range.low) / 5, power = pow(10, floor(log10(least)));
+    double least = (range.high - range.low) / most, power = pow(10, floor(log10(least)));
     return power * (least <= 2 * power ? 2 : least <= 5 * power ? 5 : 10);
+}
+
+int tic_digits(struct range range, double step)
+{
+    double largest = fmax(fabs(range.low), fabs(range.high)), digits = ceil(log10(largest / step)) + 1;
+    return digits > 6 ? digits < 15 ? (int)digits : 15 : 6;
 }
 
 void panel_heat_map(FILE *script, const char *block, const struct grid *grid)

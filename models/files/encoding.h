@@ -1,0 +1,14 @@
+/* Text in the encodings that people's files have. */
+#ifndef WEIR_MODELS_FILES_ENCODING_H
+#define WEIR_MODELS_FILES_ENCODING_H
+
+#include <weir/error.h>
+
+#include <stddef.h>
+
+/* Make UTF-8, without a byte order mark, of a file's text, which a NUL follows and which is replaced where it has to
+ * be. UTF-16 is told by its byte order mark, or by every second byte of the first being 0; bytes that aren't UTF-8 are
+ * Windows-1252's. path is for messages. */
+ad_status nf__text_to_utf8(const char *path, char **text, size_t *bytes, ad_error *error);
+
+#endif
