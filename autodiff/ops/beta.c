@@ -23,11 +23,6 @@ static void stirling_error(const double *x, double *y)
     AD_SIMD for (size_t i = 0; i < WIDE; i++) y[i] /= x[i];
 }
 
-static inline double at_least_10(double x)
-{
-    return x > 10 ? x : 10;
-}
-
 /* lgamma(q) - lgamma(p + q) without p (1 - log(p + q)), for q >= 10, where the leading terms of both would cancel. */
 static void lgamma_difference(const double *p, const double *q, double *y)
 {

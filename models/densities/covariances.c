@@ -37,9 +37,10 @@ static ad_var distance(ad_var squares, double c)
 static ad_var covariance(ad_var correlation, ad_var magnitude, double jitter)
 {
     ad_tape *tape = correlation.tape;
+    if (!ad_is_valid(correlation)) return correlation;
     ad_var scaled = ad_mul(ad_square(ad_reshape(magnitude, AD_SCALAR)), correlation);
-    const size_t n = ad_shape_of(correlation).rank == 2 ? ad_shape_of(correlation).dim[0] : 0;
-    double *value = n > 0 ? ad_alloc(n * n, sizeof *value) : NULL;
+    const size_t n = ad_shape_of(correlation).dim[0];
+    double *value = ad_alloc(n * n, sizeof *value);
     if (!value) {
         ad_tape_fail(tape, AD_ERROR_MEMORY, "out of memory for a covariance matrix of %zu rows", n);
         return (ad_var){tape, -1};

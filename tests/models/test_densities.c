@@ -1,6 +1,7 @@
 /* Log-densities: each against SciPy's values, of golden/densities.txt, in both dtypes, with arguments shared and of
  * each row; and gradients against finite differences. */
 #include "autodiff/engine.h"
+#include "scratch.h"
 
 #include <weir/densities.h>
 
@@ -289,6 +290,49 @@ START_TEST(refusals)
 }
 END_TEST
 
+/* Values of no tape, of a tape that failed, and of another tape. */
+START_TEST(what_is_none)
+{
+    ad_tape *tape = ad_tape_new(), *other = ad_tape_new();
+    const ad_var good = ad_param(tape, "good", AD_SHAPE(2, 2)), foreign = ad_param(other, "x", AD_SHAPE(2, 2));
+    const ad_var bad = ad_reshape(ad_scalar(tape, 1), AD_SHAPE(2)), none = {NULL, -1};
+    const ad_var operand[] = {none, bad, foreign};
+    for (size_t i = 0; i < COUNT(operand); i++)
+        for (int k = 0; k < MOST_ARGUMENTS; k++) {
+            ad_var v[MOST_ARGUMENTS] = {good, good, good, good};
+            v[k] = operand[i];
+            ad_var each = densities[_i].record(v, true), sum = densities[_i].record(v, false);
+            ck_assert(k > 1 || (!ad_is_valid(each) && !ad_is_valid(sum)));
+        }
+    ad_tape_free(other);
+    ad_tape_free(tape);
+}
+END_TEST
+
+/* Any allocation of a recording may fail. */
+static void starve(int density, const golden_case *c)
+{
+    bool denied = true;
+    for (size_t allowed = 0; denied; allowed++) {
+        memory_limit(allowed);
+        ad_tape *tape = ad_tape_new();
+        ad_var v[MOST_ARGUMENTS];
+        for (int i = 0; i < c->n_argument; i++) v[i] = ad_param(tape, NULL, c->shape[i]);
+        const bool valid = ad_is_valid(densities[density].record(v, false));
+        denied = memory.denied;
+        memory_unlimited();
+        ck_assert(valid != denied);
+        ck_assert(!denied || ad_tape_error(tape)->status == AD_ERROR_MEMORY);
+        ad_tape_free(tape);
+    }
+}
+
+START_TEST(memory_runs_out)
+{
+    for_each_case(_i, starve);
+}
+END_TEST
+
 Suite *densities_suite(void)
 {
     Suite *suite = suite_create("densities");
@@ -297,6 +341,8 @@ Suite *densities_suite(void)
     tcase_add_loop_test(table, values, 0, COUNT(densities));
     tcase_add_loop_test(table, gradients, 0, COUNT(densities));
     tcase_add_loop_test(table, outside, 0, COUNT(densities));
+    tcase_add_loop_test(table, what_is_none, 0, COUNT(densities));
+    tcase_add_loop_test(table, memory_runs_out, 0, COUNT(densities));
     tcase_add_test(table, refusals);
     suite_add_tcase(suite, table);
     return suite;
