@@ -91,10 +91,12 @@ typedef struct nf_bijector_type {
     ad_status (*build)(nf_bijector *self, ad_error *error);
     /* Record the map and, in *log_det, the log|det J| of the same pass: per-row or shared, shape (). Both may be left
      * to the engine. *log_det left alone: taken from the Jacobian on the tape, whose diagonal or triangular structure
-     * is seen from what depends on what; a dense one goes through LU. One of the two functions NULL: the other is
-     * solved for, to the precision of the dtype, and differentiated implicitly: by bracketing where the Jacobian is
-     * diagonal or triangular, else by Newton's method; the map must then be defined on all reals, and smooth. Where a
-     * log-det jumps, gradients don't feel the jump: leaky.c shows a remedy, while at->training. */
+     * is seen from what depends on what; a dense one goes through LU. Its elements are rounded, and log|det J| is off
+     * by that, 1e-7 in float32, times the ratio of the map's largest stretch to its least: where that is beyond 1e5,
+     * write it, or take float64. One of the two functions NULL: the other is solved for, to the precision of the dtype,
+     * and differentiated implicitly: by bracketing where the Jacobian is diagonal or triangular, else by Newton's
+     * method; the map must then be defined on all reals, and smooth. Where a log-det jumps, gradients don't feel the
+     * jump: leaky.c shows a remedy, while at->training. */
     ad_var (*forward)(const nf_scope *at, ad_var z, ad_var *log_det);
     ad_var (*inverse)(const nf_scope *at, ad_var x, ad_var *log_det);
     /* Set parameters from data (rows, dim) on the x side; of a base distribution, from draws. NULL: nothing to set. */
@@ -103,6 +105,10 @@ typedef struct nf_bijector_type {
      * per-row, shape (dim), from ad_normal and ad_uniform. */
     ad_var (*log_prob)(const nf_scope *at, ad_var z);
     ad_var (*sample)(const nf_scope *at);
+    /* The open interval that forward maps every feature onto; both 0: all reals. What leaves forward is kept in it, in
+     * the numbers of the dtype too, and what reaches inverse on its edge only because the steps before have rounded is
+     * taken for what is next to it. Beyond that a point out of it is inverse's: see nf_into_support(). */
+    double low, high;
     const void *data; /* the author's own */
 } nf_bijector_type;
 

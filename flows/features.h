@@ -20,6 +20,24 @@ ad_var nf_row(ad_var a, size_t i);
 ad_var nf_identity(ad_tape *tape, size_t n);
 ad_var nf_diagonal(ad_var a);
 
+/* One bin of a monotone rational-quadratic spline (Durkan et al. 2019, eq. 4), of each feature: derivatives at its ends
+ * and its slope s = height / width, all positive. With ξ and η from 0 to 1 along its width and height,
+ *
+ *     η = [s ξ² + left ξ(1-ξ)] / β,      β = s + σ ξ(1-ξ),      σ = left + right - 2s,
+ *
+ * and log dy/dx, of y = height η and x = width ξ; and the ξ of an η. */
+typedef struct {
+    ad_var left, right, slope;
+} nf_spline_bin;
+ad_var nf_spline_bin_value(const nf_spline_bin *bin, ad_var xi, ad_var *log_slope);
+ad_var nf_spline_bin_root(const nf_spline_bin *bin, ad_var eta);
+/* v divided by *scale, so that squares can be added up in any dtype: *scale, shape (), is 1, but the size of the
+ * largest element where that is below 1e-15, and not 0, or above 1e15. It has no gradient of its own: what is made of
+ * both must not depend on it. */
+ad_var nf_rescaled(ad_var v, ad_var *scale);
+/* The distance from 1 to the next number, in the plan's dtype. */
+ad_var nf_epsilon(ad_tape *tape);
+
 /* 1 + (1 - t²)(slope - 1), t a tanh: how steep z + c tanh(z) is where it is `slope` at the middle. */
 ad_var nf_residual_tanh_slope(ad_var t, ad_var slope);
 

@@ -45,6 +45,11 @@ ad_var nf_layer_weight(const nf_scope *at, size_t layer); /* (out, in) */
 /* b, and for layer 0 with a context b + C c, which is per-row: (out). */
 ad_var nf_layer_bias(const nf_scope *at, size_t layer);
 
+/* What a network sees of features or of a context: v, within ±1e15. Beyond that a few layers could carry float32 to
+ * infinity, and differences of infinities are none. nf_layer_bias() sees the context so; the features of couplings and
+ * autoregressive maps are given so. */
+ad_var nf_network_input(ad_var v);
+
 /* ---- Conditioners ---------------------------------------------------------------------------------------------- */
 
 /* A conditioner: a network from the features that a coupling's network sees, and the context, to the parameters of its

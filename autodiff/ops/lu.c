@@ -16,13 +16,15 @@ typedef struct {
     real *element;   /* (n, n, width): U, and below its diagonal L, whose own diagonal is 1 */
     real *x;         /* (n, columns, width) */
     uint32_t *pivot; /* (n, width): rows k and pivot[k] were exchanged before column k was eliminated */
+    double *wide;    /* (n, n): of log_abs_det alone */
 } factors;
 
 /* In the scratch that scratch_of() has measured. */
 static factors factors_in(const ad_tile *tile, size_t width)
 {
     const size_t n = tile->in[0].shape.dim[0], x = tile->n_in == 2 ? tile->out.size : 0;
-    factors f = {.n = n, .element = tile->scratch};
+    factors f = {.n = n, .wide = tile->scratch};
+    f.element = (real *)(f.wide + (tile->n_in == 1 ? n * n : 0));
     f.x = f.element + n * n * width;
     f.pivot = (uint32_t *)(f.x + x * width);
     return f;
@@ -34,7 +36,8 @@ static size_t scratch_of(const ad_call *call, size_t rows, ad_dtype dtype)
     const size_t n = ad_shape_of(call->in[0]).dim[0];
     const size_t x = call->n_in == 2 ? ad_shape_size(ad_shape_of(call->in[1])) : 0;
     const size_t width = ad_is_per_row(call->in[0]) ? SIDE_BY_SIDE : 1;
-    return ((n * n + x) * ad_dtype_size(dtype) + n * sizeof(uint32_t)) * width;
+    const size_t wide = call->n_in == 1 ? n * n * sizeof(double) : 0;
+    return ((n * n + x) * ad_dtype_size(dtype) + n * sizeof(uint32_t)) * width + wide;
 }
 
 /* ---- Factorisation --------------------------------------------------------------------------------------------- */
@@ -191,7 +194,45 @@ static bool log_abs_det_shape(const ad_call *call, ad_shape *result)
     return false;
 }
 
-/* Σ log|u_ii|, in float64. */
+/* log|det A| by elimination in float64, for row r's A of a tile, in float32. */
+static double eliminate_wide(const factors *f, const ad_tile *tile, size_t r)
+{
+    const size_t n = f->n, rows = rows_of(&tile->in[0], tile);
+    double *a = f->wide, sum = 0;
+    for (size_t i = 0; i < n * n; i++) a[i] = (double)real_in(tile, 0)[i * rows + r];
+    for (size_t k = 0; k < n; k++) {
+        size_t pivot = k;
+        for (size_t i = k + 1; i < n; i++)
+            if (fabs(a[i * n + k]) > fabs(a[pivot * n + k])) pivot = i;
+        for (size_t j = k; j < n; j++) {
+            const double saved = a[k * n + j];
+            a[k * n + j] = a[pivot * n + j];
+            a[pivot * n + j] = saved;
+        }
+        for (size_t i = k + 1; i < n && a[k * n + k] != 0; i++) {
+            const double factor = a[i * n + k] / a[k * n + k];
+            for (size_t j = k + 1; j < n; j++) a[i * n + j] -= factor * a[k * n + j];
+        }
+        sum += log(fabs(a[k * n + k]));
+    }
+    return sum;
+}
+
+/* Has float32 lost digits of the least pivots? One that is NaN is none of them. */
+static bool is_worn(const factors *f, size_t width, size_t r)
+{
+    const real apart = 4096;
+    real least = (real)INFINITY, most = 0;
+    for (size_t i = 0; i < f->n; i++) {
+        const real pivot = f->element[(i * f->n + i) * width + r];
+        least = pivot < least ? pivot : least;
+        most = pivot > most ? pivot : most;
+    }
+    return AD_REAL_BITS == 32 && most > apart * least && most < (real)INFINITY;
+}
+
+/* Σ log|u_ii|, added up in float64; and where pivots of float32 are far apart, all of it is done in float64: the least
+ * is what rounding has left of a difference, and may be 0 of a matrix that isn't singular. */
 AD_FOR_EACH_WIDTH void sum_of_logs(const ad_tile *tile, size_t width)
 {
     const factors f = factors_in(tile, width);
@@ -199,12 +240,19 @@ AD_FOR_EACH_WIDTH void sum_of_logs(const ad_tile *tile, size_t width)
         real *out = (real *)tile->out.data + first;
         double sum[SIDE_BY_SIDE] = {0};
         factorise(&f, tile, first, width);
+        bool worn[SIDE_BY_SIDE];
         for (size_t i = 0; i < f.n; i++) {
             real *diagonal = f.element + (i * f.n + i) * width;
             for (size_t r = 0; r < width; r++) diagonal[r] = fabs(diagonal[r]);
+        }
+        for (size_t r = 0; r < width; r++) worn[r] = is_worn(&f, width, r);
+        for (size_t i = 0; i < f.n; i++) {
+            real *diagonal = f.element + (i * f.n + i) * width;
             vector_log(width, diagonal, diagonal);
             for (size_t r = 0; r < width; r++) sum[r] += (double)diagonal[r];
         }
+        for (size_t r = 0; r < width; r++)
+            if (worn[r]) sum[r] = eliminate_wide(&f, tile, first + r);
         for (size_t r = 0; r < width; r++) out[r] = (real)sum[r];
     }
 }

@@ -323,18 +323,24 @@ static bool is_last_step(size_t n, const real *step, const real *z)
     return true;
 }
 
-/* Where Newton's own step brings nothing: is what is left rounding, of z or of f? */
-static bool is_rounded_off(const descent *d, size_t n, const real *x, const real *z, const real *step)
+/* Where Newton's own step brings nothing: is it so short that what is left is rounding? Of a longer one a small part
+ * may still be of use, where f bends. */
+static bool is_rounded_off(size_t n, const real *z, const real *step)
 {
-    return largest_of(n, step) <= sqrt(epsilon) * (1 + largest_of(n, z)) ||
-           d->distance <= 1024 * epsilon * largest_of(n, x);
+    return largest_of(n, step) <= sqrt(epsilon) * (1 + largest_of(n, z));
+}
+
+/* Where not even the smallest part of it brings anything: is what is left the rounding of f? */
+static bool is_near(const descent *d, size_t n, const real *x)
+{
+    return d->distance <= 1024 * epsilon * largest_of(n, x);
 }
 
 /* After a look at `trial`, true if there is another one to look at; else the root is in z, or NaN. */
 static bool descend(descent *d, size_t n, const real *x, real *trial, const real *residual, const real *newton, real *z,
                     real *step)
 {
-    enum { MOST = 300 };
+    enum { MOST = 600 };
     const real distance = largest_of(n, residual);
     const bool first = d->steps++ == 0, better = distance < d->distance * (1 - d->fraction / 4096);
     if (first ? distance <= largest : better) {
@@ -344,10 +350,11 @@ static bool descend(descent *d, size_t n, const real *x, real *trial, const real
         memcpy(step, newton, n * sizeof *step);
         if (distance == 0 || is_last_step(n, step, z)) return false;
     } else {
-        if (d->fraction == 1 && is_rounded_off(d, n, x, z, step)) return false;
+        if (d->fraction == 1 && is_rounded_off(n, z, step)) return false;
         d->fraction /= 2;
     }
-    if (d->fraction < sqrt(epsilon) || d->steps > MOST) { /* 0 where f was not even finite */
+    if (d->fraction < epsilon || d->steps > MOST) { /* 0 where f was not even finite */
+        if (d->fraction > 0 && is_near(d, n, x)) return false;
         for (size_t i = 0; i < n; i++) z[i] = (real)NAN;
         return false;
     }

@@ -2,6 +2,8 @@
 #include "ops/elementwise.h"
 #include "tape/record.h"
 
+#include <float.h>
+
 /* ---- Comparison ---------------------------------------------------------------------------------------------- */
 
 AD_BINARY(greater, a > b ? (real)1 : (real)0)
@@ -136,6 +138,43 @@ AD_DEFINE_OP(where) = {
     AD_SAMPLES({.n_in = 3, .in = {{AD_DIMS(4), 0.5, 1}, {AD_DIMS(4), -2, 2}, {AD_DIMS(4), -2, 2}}},
                {.n_in = 3, .in = {{AD_NO_DIMS, 0, 0}, {AD_DIMS(3, 1), -2, 2}, {AD_DIMS(4), -2, 2}}},
                {.n_in = 3, .in = {{AD_DIMS(3, 1), 0.5, 1}, {AD_NO_DIMS, -2, 2}, {AD_DIMS(2, 1, 4), -2, 2}}}),
+};
+
+static const real smallest = AD_REAL_BITS == 32 ? (real)FLT_MIN : (real)DBL_MIN;
+
+/* The number next to an end, on the side of `to`; not a subnormal one, of which some functions make 0. */
+static real next_to(double end, real to)
+{
+    return end == 0 ? copysign(smallest, to) : nextafter((real)end, to);
+}
+
+/* attribute: the ends. */
+static void inside_loop(size_t n, const real *const in[], const size_t stride[], real *out, const double *attribute)
+{
+    (void)stride;
+    const real *x = in[0], low = next_to(attribute[0], (real)INFINITY), high = next_to(attribute[1], (real)-INFINITY);
+    AD_SIMD for (size_t i = 0; i < n; i++) out[i] = x[i] < low ? low : x[i] > high ? high : x[i];
+}
+
+static void inside_evaluate(const ad_tile *tile)
+{
+    elementwise(tile, inside_loop);
+}
+
+static void inside_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
+{
+    (void)call, (void)y;
+    gradient[0] = g;
+}
+
+AD_DEFINE_OP(inside) = {
+    .name = "inside",
+    .n_in = 1,
+    .flags = AD_OP_ELEMENTWISE,
+    .evaluate[AD_DTYPE] = inside_evaluate,
+    .vjp = inside_vjp,
+    AD_SAMPLES({.n_in = 1, .in = {{AD_DIMS(5), -2, 2}}, AD_ATTRIBUTES(-3, 3)},
+               {.n_in = 1, .in = {{AD_DIMS(2, 3), 0.5, 2}}, AD_ATTRIBUTES(0, INFINITY)}),
 };
 
 /* ---- Rectifiers ---------------------------------------------------------------------------------------------- */

@@ -1,5 +1,7 @@
-/* uniform: on the cube (low, high)^D. log p(z) = -D log(high - low) inside, -inf outside. */
+/* uniform: on the cube (low, high)^D. log p(z) = -D log(high - low) inside, -inf outside, which begins a few units of
+ * rounding beyond an end: a draw that has gone through other maps and back may come to lie there. */
 #include <weir/bijector.h>
+#include <weir/features.h>
 
 #include <math.h>
 
@@ -14,7 +16,8 @@ static ad_var log_prob(const nf_scope *at, ad_var z)
 {
     double low = nf_argument_value(at->self, "low"), high = nf_argument_value(at->self, "high");
     ad_var beyond = ad_maximum(ad_sub(ad_scalar(z.tape, low), z), ad_add_scalar(z, -high)); /* how far outside */
-    ad_var farthest = ad_max(beyond), outside = ad_greater(farthest, ad_scalar(z.tape, 0));
+    ad_var rounding = ad_mul_scalar(nf_epsilon(z.tape), 16 * fmax(fabs(low), fabs(high)));
+    ad_var farthest = ad_max(beyond), outside = ad_greater(farthest, rounding);
     ad_var inside = ad_scalar(z.tape, -(double)at->self->dim * log(high - low));
     ad_var is_number = ad_greater(farthest, ad_scalar(z.tape, -INFINITY));
     return ad_where(outside, ad_scalar(z.tape, -INFINITY), ad_where(is_number, inside, farthest));

@@ -30,7 +30,7 @@ static ad_var at_once(const nf_scope *at, ad_var v, bool inverse, ad_var *log_de
     const nf_choice transformer = nf_transformer_of(at->self);
     const nf_made made = made_of(at->self, &transformer);
     v = nf_reverse(v);
-    ad_var parameters = ad_transpose(nf_made_all(at, &made, v)), log_derivative;
+    ad_var parameters = ad_transpose(nf_made_all(at, &made, nf_network_input(v))), log_derivative;
     v = nf_apply_transformer(&transformer, inverse, v, parameters, &log_derivative);
     *log_det = ad_sum(log_derivative);
     return nf_reverse(v);
@@ -43,16 +43,18 @@ static ad_var by_feature(const nf_scope *at, ad_var v, bool inverse, ad_var *log
     const nf_made made = made_of(at->self, &transformer);
     nf_made_state state = {0};
     v = nf_reverse(v);
-    ad_var known = {v.tape, -1}, *log_derivative = ad_alloc(made.dim, sizeof *log_derivative);
+    ad_var known = {v.tape, -1}, seen = known, *log_derivative = ad_alloc(made.dim, sizeof *log_derivative);
     if (!log_derivative) {
         ad_tape_fail(v.tape, AD_ERROR_MEMORY, "out of memory for %zu features", made.dim);
         return known;
     }
     for (size_t d = 0; d < made.dim; d++) {
-        ad_var parameters = ad_reshape(nf_made_next(at, &made, &state, known, d), AD_SHAPE(made.outputs, 1));
+        ad_var parameters = ad_reshape(nf_made_next(at, &made, &state, seen, d), AD_SHAPE(made.outputs, 1));
         ad_var next =
             nf_apply_transformer(&transformer, inverse, ad_slice(v, 0, d, d + 1), parameters, &log_derivative[d]);
+        ad_var next_seen = nf_network_input(next);
         known = d ? ad_concat((ad_var[]){known, next}, 2, 0) : next;
+        seen = d ? ad_concat((ad_var[]){seen, next_seen}, 2, 0) : next_seen;
     }
     *log_det = ad_sum(ad_concat(log_derivative, (int)made.dim, 0));
     ad_free(log_derivative);

@@ -77,7 +77,7 @@ static ad_var map_parts(const nf_scope *at, const size_t *order, const size_t *p
     const nf_choice transformer = nf_transformer_of(at->self), *network = nf_argument_choice(at->self, "network");
     size_t moved = at->self->dim - seen;
     ad_var part[] = {seen ? nf_take(v, order, seen) : (ad_var){v.tape, -1}, nf_take(v, order + seen, moved)};
-    ad_var outputs = conditioner_of(at->self)->outputs(network, at, seen, part[0]);
+    ad_var outputs = conditioner_of(at->self)->outputs(network, at, seen, seen ? nf_network_input(part[0]) : part[0]);
     ad_var parameters = ad_reshape(outputs, AD_SHAPE(parameters_of(&transformer), moved)), log_derivative;
     part[1] = nf_apply_transformer(&transformer, inverse, part[1], parameters, &log_derivative);
     *log_det = ad_sum(log_derivative);

@@ -4,11 +4,13 @@
 
 #include <math.h>
 
+/* e^z, without overflow: from just below the logarithm of the dtype's largest number on it is constant. */
 static ad_var forward(const nf_scope *at, ad_var z, ad_var *log_det)
 {
     (void)at;
+    ad_var largest = ad_inside(ad_scalar(z.tape, INFINITY), 0, INFINITY);
     *log_det = ad_sum(z);
-    return ad_exp(z);
+    return ad_exp(ad_minimum(z, ad_mul_scalar(ad_log(largest), 1 - 1e-6)));
 }
 
 static ad_var inverse(const nf_scope *at, ad_var x, ad_var *log_det)
@@ -24,4 +26,6 @@ const nf_bijector_type nf__type_exp = {
     .help = "x = e^z, positive",
     .forward = forward,
     .inverse = inverse,
+    .low = 0,
+    .high = INFINITY,
 };

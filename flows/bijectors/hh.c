@@ -3,6 +3,7 @@
  *
  * v_i ~ N(0, 1) at the start: a direction with no preference, and no particular length. */
 #include <weir/bijector.h>
+#include <weir/features.h>
 
 static ad_status build(nf_bijector *self, ad_error *error)
 {
@@ -12,7 +13,7 @@ static ad_status build(nf_bijector *self, ad_error *error)
 
 static ad_var either(const nf_scope *at, ad_var z, ad_var *log_det)
 {
-    ad_var v = nf_param(at, "v");
+    ad_var scale, v = nf_rescaled(nf_param(at, "v"), &scale); /* only its direction matters */
     ad_var square = ad_maximum(ad_sum(ad_square(v)), ad_scalar(z.tape, 1e-30));
     *log_det = ad_scalar(z.tape, 0);
     return ad_sub(z, ad_mul(ad_div(ad_mul_scalar(v, 2), square), ad_sum(ad_mul(v, z))));

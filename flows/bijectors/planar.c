@@ -3,7 +3,8 @@
  *     û = u + (m(wᵀu) - wᵀu) w / (‖w‖² + ε),      m(a) = softplus(a) - 1 > -1,      ε = 1e-10,
  *
  * so that the map is increasing along w. Its slope there, where the tanh is steepest, is 1 + wᵀû = softplus(wᵀu) + c ε,
- * c being the factor of -w in û, and with t the tanh (eq. 12, without cancellation)
+ * c being the factor of -w in û. Where c ε, which is negative for wᵀu < -1.3, would take away more than a millionth of
+ * that, and at last make it negative, ε is left out: w isn't 0 there. With t the tanh (eq. 12, without cancellation)
  *
  *     log|det J| = log(1 + (1 - t²) wᵀû) = log(t² + (1 - t²)(1 + wᵀû)).
  *
@@ -33,12 +34,14 @@ typedef struct {
 
 static layer layer_of(const nf_scope *at)
 {
-    const double epsilon = 1e-10, least = 1e-30;
-    ad_var u = nf_param(at, "u"), w = nf_param(at, "w");
+    const double least = 1e-30;
+    ad_var u = nf_param(at, "u"), w = nf_param(at, "w"), epsilon = ad_scalar(u.tape, 1e-10);
     ad_var wu = ad_sum(ad_mul(w, u)), grown = ad_softplus(wu);
-    ad_var excess = ad_add_scalar(ad_sub(wu, grown), 1);
-    ad_var c = ad_div(excess, ad_add_scalar(ad_sum(ad_square(w)), epsilon));
-    ad_var slope = ad_add(grown, ad_mul_scalar(c, epsilon)); /* below 0 by about ε where wᵀu < -26, but for the bound */
+    ad_var excess = ad_add_scalar(ad_sub(wu, grown), 1), square = ad_add(ad_sum(ad_square(w)), epsilon);
+    ad_var too_much = ad_greater(ad_mul_scalar(ad_neg(excess), 1e-4), ad_mul(grown, square));
+    square = ad_where(too_much, ad_maximum(ad_sum(ad_square(w)), ad_scalar(u.tape, least)), square);
+    ad_var c = ad_div(excess, square);
+    ad_var slope = ad_add(grown, ad_mul(c, ad_where(too_much, ad_scalar(u.tape, 0), epsilon)));
     return (layer){.u_hat = ad_sub(u, ad_mul(c, w)),
                    .w = w,
                    .b = nf_param(at, "b"),

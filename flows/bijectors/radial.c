@@ -9,6 +9,7 @@
  * Starts with z_ref_i ~ N(0, 1) and α = s = 1, the identity. (PyMC3 has a and b normal with standard deviation
  * `jitter`, and z_ref so about a sample.) */
 #include <weir/bijector.h>
+#include <weir/features.h>
 
 #include <math.h>
 
@@ -22,10 +23,27 @@ static ad_status build(nf_bijector *self, ad_error *error)
     return status == AD_OK ? nf_declare(self, &b, error) : status;
 }
 
-/* ‖v‖, but at least 1e-15: at 0 it has no gradient. */
+/* v, but not infinite. */
+static ad_var bounded(ad_var v)
+{
+    return ad_inside(v, -INFINITY, INFINITY);
+}
+
+/* ‖v‖, but 1e-15 at 0, where it has no gradient. */
 static ad_var norm(ad_var v)
 {
-    return ad_sqrt(ad_maximum(ad_sum(ad_square(v)), ad_scalar(v.tape, 1e-30)));
+    ad_var scale, square = ad_sum(ad_square(nf_rescaled(v, &scale)));
+    return bounded(ad_mul(ad_sqrt(ad_maximum(square, ad_scalar(v.tape, 1e-30))), scale));
+}
+
+/* √(p² + α ρ), as p √(1 + (α / p) (ρ / p)) where a square might overflow. */
+static ad_var root_of(ad_var p, ad_var alpha, ad_var rho)
+{
+    ad_var one = ad_scalar(p.tape, 1), is_large = ad_greater(p, ad_scalar(p.tape, 1e15));
+    ad_var large = ad_where(is_large, p, one), other = ad_where(is_large, one, p);
+    ad_var ratio = ad_mul(ad_div(alpha, large), ad_div(rho, large));
+    return ad_where(is_large, ad_mul(large, ad_sqrt(ad_add_scalar(ratio, 1))),
+                    ad_sqrt(ad_add(ad_square(other), ad_mul(alpha, ad_where(is_large, one, rho)))));
 }
 
 /* q and log|det J| at r. */
@@ -50,7 +68,7 @@ static ad_var inverse(const nf_scope *at, ad_var x, ad_var *log_det)
     ad_var z_ref = nf_param(at, "z_ref"), from = ad_sub(x, z_ref), rho = norm(from);
     ad_var alpha = ad_exp(nf_param(at, "a")), s = ad_softplus(nf_param(at, "b"));
     ad_var p = ad_mul_scalar(ad_sub(rho, s), 0.5), far = ad_greater(p, ad_scalar(x.tape, 0));
-    ad_var t = ad_sqrt(ad_add(ad_square(p), ad_mul(alpha, rho))), sum = ad_add(t, ad_where(far, p, ad_neg(p)));
+    ad_var t = root_of(p, alpha, rho), sum = bounded(ad_add(t, ad_where(far, p, ad_neg(p))));
     ad_var shrink = ad_where(far, ad_div(sum, ad_maximum(rho, s)), ad_div(alpha, sum));
     stretch(at, ad_mul(rho, shrink), log_det);
     *log_det = ad_neg(*log_det);

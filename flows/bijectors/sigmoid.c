@@ -24,4 +24,6 @@ const nf_bijector_type nf__type_sigmoid = {
     .help = "x = 1 / (1 + e^-z), in (0, 1)",
     .forward = forward,
     .inverse = inverse,
+    .low = 0,
+    .high = 1,
 };

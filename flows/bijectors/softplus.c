@@ -26,4 +26,6 @@ const nf_bijector_type nf__type_softplus = {
     .help = "x = log(1 + e^z), positive",
     .forward = forward,
     .inverse = inverse,
+    .low = 0,
+    .high = INFINITY,
 };

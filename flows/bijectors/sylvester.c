@@ -53,7 +53,7 @@ static ad_var orthonormal(ad_var vectors, size_t dim, size_t m)
 {
     ad_var q = ad_slice(nf_identity(vectors.tape, dim), 1, 0, m); // (dim, m)
     for (size_t k = m; k-- > 0;) {
-        ad_var v = ad_slice(vectors, 0, k, k + 1); // (1, dim)
+        ad_var scale, v = nf_rescaled(ad_slice(vectors, 0, k, k + 1), &scale); // (1, dim); its direction
         ad_var square = ad_maximum(ad_sum(ad_square(v)), ad_scalar(v.tape, 1e-30));
         ad_var factor = ad_div(ad_scalar(v.tape, 2), square);
         q = ad_sub(q, ad_matmul(ad_transpose(ad_mul(v, factor)), ad_matmul(v, q)));

@@ -27,4 +27,6 @@ const nf_bijector_type nf__type_tanh = {
     .help = "x = tanh z, in (-1, 1)",
     .forward = forward,
     .inverse = inverse,
+    .low = -1,
+    .high = 1,
 };

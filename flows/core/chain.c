@@ -1,5 +1,5 @@
 /* chain: x = f_n(… f_2(f_1(z))), log|det J| = Σ_i log|det J_i|. */
-#include "core/internal.h"
+#include "core/rounding.h"
 
 #include <weir/bijector.h>
 
@@ -62,30 +62,68 @@ nf_bijector *nf_chain_slice(const nf_bijector *chain, size_t first, size_t last,
     return slice;
 }
 
-static ad_var pass(const nf_scope *at, ad_var v, ad_var *log_det, bool inverse)
+static void enter_step(ad_tape *tape, size_t i)
 {
-    ad_var total = ad_scalar(v.tape, 0), one;
-    for (size_t k = 0; k < at->self->n_child; k++) {
-        size_t i = inverse ? at->self->n_child - 1 - k : k;
-        char step[32];
-        snprintf(step, sizeof step, "%zu", i);
-        ad_tape_enter(v.tape, step);
-        v = inverse ? nf_inverse(&at->child[i], v, &one) : nf_forward(&at->child[i], v, &one);
-        ad_tape_leave(v.tape);
-        total = ad_add(total, one);
-    }
-    *log_det = total;
-    return v;
+    char step[32];
+    snprintf(step, sizeof step, "%zu", i);
+    ad_tape_enter(tape, step);
 }
 
 static ad_var chain_forward(const nf_scope *at, ad_var z, ad_var *log_det)
 {
-    return pass(at, z, log_det, false);
+    ad_var total = ad_scalar(z.tape, 0), one;
+    for (size_t i = 0; i < at->self->n_child; i++) {
+        enter_step(z.tape, i);
+        z = nf_forward(&at->child[i], z, &one);
+        ad_tape_leave(z.tape);
+        total = ad_add(total, one);
+    }
+    *log_det = total;
+    return z;
+}
+
+static ad_var step_back(const nf_scope *at, nf__rounded *point);
+
+/* The steps, from the last one, of a point that may be within rounding of where a step has its range. */
+static ad_var go_back(const nf_scope *at, nf__rounded *point)
+{
+    ad_tape *tape = point->at.tape;
+    ad_var total = ad_scalar(tape, 0);
+    for (size_t i = at->self->n_child; i-- > 0;) {
+        enter_step(tape, i);
+        total = ad_add(total, step_back(&at->child[i], point));
+        ad_tape_leave(tape);
+    }
+    return total;
+}
+
+/* One step; what chains and on() hold are steps too. */
+static ad_var step_back(const nf_scope *at, nf__rounded *point)
+{
+    const nf_bijector *self = at->self;
+    ad_tape *tape = point->at.tape;
+    ad_var log_det;
+    if (!self->is_chain && self->type != &nf__type_on) {
+        nf__rounded_inverse(at, point, &log_det);
+        return log_det;
+    }
+    ad_tape_enter(tape, self->type->name);
+    if (self->is_chain) {
+        log_det = go_back(at, point);
+    } else {
+        nf__rounded part = nf__rounded_take(self, point);
+        log_det = step_back(&at->child[0], &part);
+        nf__rounded_replace(self, point, &part);
+    }
+    ad_tape_leave(tape);
+    return log_det;
 }
 
 static ad_var chain_inverse(const nf_scope *at, ad_var x, ad_var *log_det)
 {
-    return pass(at, x, log_det, true);
+    nf__rounded point = nf__rounded_begin(at->self, x);
+    *log_det = go_back(at, &point);
+    return point.at;
 }
 
 const nf_bijector_type nf__type_chain = {

@@ -76,6 +76,23 @@ ad_var nf_diagonal(ad_var a)
     return diagonal;
 }
 
+ad_var nf_rescaled(ad_var v, ad_var *scale)
+{
+    const double small = 1e-15, large = 1e15;
+    ad_var most = ad_max(ad_abs(ad_stop_gradient(v))), zero = ad_scalar(v.tape, 0);
+    ad_var is_small = ad_mul(ad_greater(ad_scalar(v.tape, small), most), ad_greater(most, zero));
+    ad_var is_large = ad_greater(most, ad_scalar(v.tape, large));
+    *scale = ad_where(ad_add(is_small, is_large), most, ad_scalar(v.tape, 1));
+    return ad_div(v, *scale);
+}
+
+/* 3 (4/3 - 1) - 1, of which the rounding of 4/3 is what is left. */
+ad_var nf_epsilon(ad_tape *tape)
+{
+    ad_var third = ad_add_scalar(ad_scalar(tape, 4.0 / 3), -1);
+    return ad_abs(ad_add_scalar(ad_mul_scalar(third, 3), -1));
+}
+
 ad_var nf_residual_tanh_slope(ad_var t, ad_var slope)
 {
     ad_var squared = ad_square(t);

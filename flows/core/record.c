@@ -38,7 +38,9 @@ static ad_var record(const nf_scope *at, ad_var in, ad_var *log_det, const char 
 
 ad_var nf_forward(const nf_scope *at, ad_var z, ad_var *log_det)
 {
-    return record(at, z, log_det, "forward", at ? at->self->type->forward : NULL, at ? at->self->type->inverse : NULL);
+    const nf_bijector_type *type = at ? at->self->type : NULL;
+    ad_var x = record(at, z, log_det, "forward", type ? type->forward : NULL, type ? type->inverse : NULL);
+    return type && type->low < type->high ? ad_inside(x, type->low, type->high) : x;
 }
 
 ad_var nf_inverse(const nf_scope *at, ad_var x, ad_var *log_det)

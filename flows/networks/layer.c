@@ -40,9 +40,14 @@ ad_var nf_layer_weight(const nf_scope *at, size_t layer)
     return nf_param(at, names_of(layer).weight);
 }
 
+ad_var nf_network_input(ad_var v)
+{
+    return ad_inside(v, -1e15, 1e15);
+}
+
 ad_var nf_layer_bias(const nf_scope *at, size_t layer)
 {
     ad_var bias = nf_param(at, names_of(layer).bias);
     if (!at || layer > 0 || at->self->context == 0) return bias;
-    return ad_add(ad_matmul(nf_param(at, "context"), nf_context(at)), bias);
+    return ad_add(ad_matmul(nf_param(at, "context"), nf_network_input(nf_context(at))), bias);
 }

@@ -175,6 +175,12 @@ static ad_status look_at_first_line(struct parser *parser, const nf__reader *bel
                             .named = table->names != NULL,
                             .below = *below};
     *names = header == NF_HEADER_AUTO ? nf__is_header(&first, &doubtful) : header == NF_HEADER_YES;
+    if (*names) { /* and not those of a comment */
+        ad_free(table->names);
+        ad_free(table->remarks);
+        table->names = NULL;
+        table->remarks = NULL;
+    }
     return doubtful ? tell_doubt(parser, *names) : AD_OK;
 }
 
@@ -187,8 +193,6 @@ static ad_status take_first_line(struct parser *parser, bool names)
             status = take_field(parser, parser->line, c, &parser->first[c], &table->values[c]);
         return status;
     }
-    ad_free(table->names);
-    table->names = NULL;
     if (--table->rows == 0)
         return ad_error_set(parser->reader.error, AD_ERROR_FORMAT, "'%s' holds names of columns but no rows",
                             parser->reader.path);
@@ -290,8 +294,7 @@ static ad_status read_table(struct parser *parser)
     if (!parser->columns) return nf__reader_no_memory(reader);
     bool names = false;
     status = read_rows(parser);
-    if (!status && begin.comment && parser->options->header != NF_HEADER_YES)
-        status = use_comment(parser, begin.comment);
+    if (!status && begin.comment) status = use_comment(parser, begin.comment);
     if (!status) status = look_at_first_line(parser, &below, &names);
     if (!status) status = take_first_line(parser, names);
     if (!status) status = read_labels(parser, names ? below : begin);

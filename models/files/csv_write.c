@@ -12,11 +12,13 @@ struct writer {
     locale_t c_locale;
 };
 
-/* Would it be read as something else: blanks around it, a comment, a delimiter of another kind of file? */
+/* Would it be read as something else: blanks around it, a comment, a byte order mark, a delimiter of another kind of
+ * file? */
 static bool needs_quotes(const struct writer *writer, const char *text)
 {
     size_t length = strlen(text);
-    if (length == 0 || text[0] == '#' || strpbrk(text, ",;\t\"\r\n")) return true;
+    if (length == 0 || text[0] == '#' || strncmp(text, "\xef\xbb\xbf", 3) == 0 || strpbrk(text, ",;\t\"\r\n"))
+        return true;
     return text[0] == ' ' || text[length - 1] == ' ' || (writer->delimiter == ' ' && strchr(text, ' '));
 }
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char format_name[] = "weir-flow-1";
+static const char format_name[] = "weir-flow-1", format_family[] = "weir-flow-"; /* of every version */
 
 /* ---- The checksum --------------------------------------------------------------------------------------------- */
 
@@ -158,6 +158,12 @@ static nf_flow *flow_of(const nf__safetensors *file, const char *path, ad_error 
     const char *format = nf__safetensors_metadata(file, "format"), *formula = nf__safetensors_metadata(file, "formula");
     const char *context_text = nf__safetensors_metadata(file, "context");
     const char *dim_text = nf__safetensors_metadata(file, "dim"), *dtype_text = nf__safetensors_metadata(file, "dtype");
+    if (format && strncmp(format, format_family, strlen(format_family)) == 0 && strcmp(format, format_name) != 0) {
+        ad_error_set(error, AD_ERROR_FORMAT,
+                     "%s: its format is %.30s, and Weir %s reads %s: a newer Weir wrote it, and is needed to read it",
+                     path, format, WEIR_VERSION, format_name);
+        return NULL;
+    }
     if (!format || strcmp(format, format_name) != 0 || !formula || !dim_text || !dtype_text) {
         ad_error_set(error, AD_ERROR_FORMAT,
                      "%s: a safetensors file, but not one of Weir's: no formula, dim and dtype in it", path);

@@ -16,8 +16,8 @@ static recording record_loss(const nf__training *t, form as)
     recording r = {.tape = ad_tape_new()};
     r.x = ad_input(r.tape, "x", AD_SHAPE(t->dim));
     r.flow = nf_flow_bind(t->flow, r.tape);
-    if (as == STEP) nf_set_training(r.flow.bijector);
-    if (as == STATISTICS) nf_set_statistics(r.flow.bijector);
+    nf_scope *const parts[] = {r.flow.base, r.flow.bijector}; /* a base may be a mixture of flows */
+    for (int i = 0; i < 2 && as != EVALUATION; i++) (as == STEP ? nf_set_training : nf_set_statistics)(parts[i]);
     r.log_prob = ad_to_rows(nf_flow_record_log_prob(&r.flow, r.x));
     r.weight = t->weight ? ad_input(r.tape, "weight", AD_SCALAR) : (ad_var){r.tape, -1};
     const ad_var weighted = t->weight ? ad_mul(r.weight, r.log_prob) : r.log_prob;

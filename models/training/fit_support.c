@@ -123,7 +123,8 @@ void nf__tell_affine(const nf_flow *flow, char *text, size_t size)
     enum { MOST_FEATURES = 64 }; /* where dependence is looked at soon enough */
     const size_t dim = nf_flow_dim(flow), context = nf_flow_context_size(flow);
     *text = 0;
-    if (dim > MOST_FEATURES) return;
+    const nf_bijector *base = nf_flow_base(flow);
+    if (dim > MOST_FEATURES || base->n_parameter || base->n_child) return; /* a base that fits itself bends all */
     ad_tape *tape = ad_tape_new();
     nf_flow_scope at = nf_flow_bind(flow, tape);
     ad_var x = ad_input(tape, "x", AD_SHAPE(dim)), z = nf_inverse(at.bijector, x, NULL);
@@ -138,7 +139,7 @@ void nf__tell_affine(const nf_flow *flow, char *text, size_t size)
             append(text, size,
                    " can only be as the base distribution, %s, shifted and scaled%s: no term bends it; take rqs or "
                    "rqsar",
-                   nf_flow_base(flow)->type->name, context ? " by the context" : "");
+                   base->type->name, context ? " by the context" : "");
     }
     ad_free(depends);
     ad_tape_free(tape);

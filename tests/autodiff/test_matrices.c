@@ -285,6 +285,43 @@ START_TEST(singular_systems)
 }
 END_TEST
 
+/* Parts of very different scale, turned into one another: the determinant of what float32 holds of them is what
+ * Leibniz' formula makes of it in long double. The bits of a row are its own. */
+START_TEST(determinants_of_far_scales)
+{
+    enum { COUNT_OF = 48 };
+    problem p = problem_new(COUNT_OF, 1);
+    double *value = problem_array(&p, COUNT_OF * 9), expected[COUNT_OF];
+    for (size_t r = 0; r < COUNT_OF; r++) {
+        const double scale[] = {1, pow(10, -(double)(r % 6)), pow(10, -1.5 * (double)(r % 6))};
+        double *a = value + 9 * r;
+        for (size_t i = 0; i < 3; i++)
+            for (size_t j = 0; j < 3; j++) {
+                a[3 * i + j] = 0;
+                for (size_t k = 0; k < 3; k++)
+                    a[3 * i + j] += ad_random_normal(1, r, 3 * i + k) * scale[k] * ad_random_normal(2, r, 3 * k + j);
+                a[3 * i + j] = (float)a[3 * i + j];
+            }
+        long double det = 0;
+        for (size_t k = 0; k < 3; k++) {
+            const size_t l = (k + 1) % 3, m = (k + 2) % 3;
+            det += (long double)a[k] * ((long double)a[3 + l] * a[6 + m] - (long double)a[3 + m] * a[6 + l]);
+        }
+        expected[r] = (double)logl(fabsl(det));
+    }
+    ad_var matrix = bind(&p, true, AD_SHAPE(3, 3), value);
+    const double *together = value_of(&p, ad_log_abs_det(matrix), AD_F32);
+    for (size_t r = 0; r < COUNT_OF; r++) {
+        ck_assert_double_eq_tol(together[r], expected[r], 2e-4 * fmax(1, fabs(expected[r])));
+        problem one = problem_new(1, 1);
+        ad_var alone = bind(&one, r % 2, AD_SHAPE(3, 3), value + 9 * r);
+        ck_assert_double_eq(*value_of(&one, ad_log_abs_det(alone), AD_F32), together[r]);
+        problem_free(&one);
+    }
+    problem_free(&p);
+}
+END_TEST
+
 Suite *matrices_suite(void)
 {
     Suite *suite = suite_create("matrices");
@@ -296,6 +333,7 @@ Suite *matrices_suite(void)
     tcase_add_loop_test(matrices, triangular_systems, 0, 16);
     tcase_add_loop_test(matrices, general_systems, 0, 4);
     tcase_add_test(matrices, singular_systems);
+    tcase_add_test(matrices, determinants_of_far_scales);
     suite_add_tcase(suite, matrices);
     return suite;
 }

@@ -153,6 +153,40 @@ START_TEST(out_of_range_is_nan)
 }
 END_TEST
 
+/* R (z + z³ / 10), R a rotation: far from its roots Newton's step is good for a thousandth of itself. */
+static ad_var turned_cube(const nf_scope *at, ad_var z, ad_var *log_det)
+{
+    (void)at->self, (void)log_det;
+    const double turn[] = {cos(0.6), -sin(0.6), sin(0.6), cos(0.6)};
+    ad_var cubic = ad_add(z, ad_mul_scalar(ad_mul(z, ad_square(z)), 0.1));
+    return ad_matmul(ad_constant(z.tape, AD_SHAPE(2, 2), turn), cubic);
+}
+
+/* To a few units of rounding in either dtype, at any distance. */
+START_TEST(far_roots)
+{
+    enum { ROWS = 2000 };
+    static const nf_bijector_type type = {.name = "turned_cube", .forward = turned_cube};
+    for (double size = 1; size <= 1000; size *= 10)
+        for (ad_dtype dtype = AD_F32; dtype <= AD_F64; dtype++) {
+            nf_flow *flow = nf_flow_new(NULL, nf_bijector_new(&type, 2, 0, NULL, &error), dtype, &error);
+            double *z = normals(2 * ROWS, size, 1), x[ROWS][2], back[ROWS][2];
+            ASSERT_OK(nf_transform(flow, false, z, NULL, ROWS, x[0], NULL, NULL, &error));
+            ASSERT_OK(nf_transform(flow, true, x[0], NULL, ROWS, back[0], NULL, NULL, &error));
+            for (size_t r = 0; r < ROWS; r++) {
+                double y[2], most = fmax(fabs(x[r][0]), fabs(x[r][1]));
+                for (int j = 0; j < 2; j++) y[j] = back[r][j] + 0.1 * pow(back[r][j], 3);
+                double off = fmax(fabs(cos(0.6) * y[0] - sin(0.6) * y[1] - x[r][0]),
+                                  fabs(sin(0.6) * y[0] + cos(0.6) * y[1] - x[r][1]));
+                ck_assert_msg(off <= 8 * most * (dtype == AD_F32 ? 0x1p-23 : 0x1p-52),
+                              "%s, x = (%.9g, %.9g): off by %g", ad_dtype_name(dtype), x[r][0], x[r][1], off);
+            }
+            free(z);
+            nf_flow_free(flow);
+        }
+}
+END_TEST
+
 /* ---- What the reader is told ----------------------------------------------------------------------------------- */
 
 START_TEST(print_out_says_how)
@@ -278,6 +312,7 @@ Suite *derive_suite(void)
     tcase_add_loop_test(all, print_out_says_how, 0, COUNT(maps));
     tcase_add_test(all, arsinh);
     tcase_add_test(all, out_of_range_is_nan);
+    tcase_add_test(all, far_roots);
     tcase_add_test(all, registered);
     tcase_add_test(all, slices_of_a_chain);
     tcase_add_test(all, slices_of_a_flow);

@@ -197,6 +197,123 @@ START_TEST(finite_everywhere)
 }
 END_TEST
 
+/* ---- Far out of what float32 can square ------------------------------------------------------------------------ */
+
+/* One bijector of two features with these parameters, at v. */
+static void map_two(const char *formula, ad_dtype dtype, const char *const *name, const double *const *value,
+                    bool inverse, const double v[2], double out[2], double *log_det)
+{
+    nf_flow *flow = nf_flow_parse(formula, 2, 0, dtype, 1, &error);
+    for (int i = 0; name[i]; i++) ck_assert(nf_parameter_set(nf_flow_bijector(flow)->child[0], name[i], value[i]));
+    nf_flow_push(flow);
+    ASSERT_OK(nf_transform(flow, inverse, v, NULL, 1, out, log_det, NULL, &error));
+    nf_flow_free(flow);
+}
+
+/* (1, 1) reflected along (1, 2): 1 - 2 · 3/5, 1 - 4 · 3/5 */
+START_TEST(reflection_of_any_length)
+{
+    static const double lengths[] = {1e-300, 1e-160, 1e-38, 1e-30, 1e-20, 1e-15, 1e-8, 1, 1e15, 1e20, 1e38, 1e300};
+    static const char *const formulas[] = {"hh", "sylvester(2)"};
+    for (size_t i = 0; i < COUNT(lengths); i++)
+        for (ad_dtype dtype = AD_F32; dtype <= AD_F64; dtype++) {
+            const double length = lengths[i], v[] = {length, 2 * length, -length, length}, one[] = {1, 1};
+            const double bend[] = {0.3, -0.2};
+            const bool fits = dtype == AD_F64 || (length > 1e-38 && length < 1e38);
+            const double tolerance = dtype == AD_F32 ? 1e-6 : 1e-14;
+            double out[2], log_det;
+            map_two(formulas[0], dtype, (const char *[]){"v", NULL}, (const double *[]){v}, false, one, out, &log_det);
+            for (int k = 0; k < 2 && fits; k++) ck_assert_double_eq_tol(out[k], k ? -1.4 : -0.2, tolerance);
+            if (!fits) continue;
+            /* The same for the columns of Q: of any length of its vectors x is the same. */
+            const char *const names[] = {"v", "r_diagonal", "r_tilde_diagonal", "b", NULL};
+            const double unit[] = {1, 2, -1, 1};
+            double expected[2], expected_log_det;
+            map_two(formulas[1], dtype, names, (const double *[]){v, bend, bend, bend}, false, one, out, &log_det);
+            map_two(formulas[1], dtype, names, (const double *[]){unit, bend, bend, bend}, false, one, expected,
+                    &expected_log_det);
+            for (int k = 0; k < 2; k++) ck_assert_double_eq_tol(out[k], expected[k], tolerance);
+            ck_assert_double_eq_tol(log_det, expected_log_det, tolerance);
+        }
+}
+END_TEST
+
+/* From far away a radial map is the identity: q = 1 + (s - α) / (α + r). */
+START_TEST(radial_far_away)
+{
+    static const double sizes[] = {1e10, 1e18, 1e19, 1e30, 1e38, 1e153, 1e155, 1e300};
+    const double z_ref[] = {0.5, -0.25}, a = 3, b = -2, alpha = exp(a), s = log1p(exp(b));
+    for (size_t i = 0; i < COUNT(sizes); i++)
+        for (ad_dtype dtype = AD_F32; dtype <= AD_F64; dtype++)
+            for (int inverse = 0; inverse < 2; inverse++) {
+                if (dtype == AD_F32 && sizes[i] > 1e38) continue;
+                const double v[] = {sizes[i], -0.5 * sizes[i]}, r = sizes[i] * sqrt(1.25);
+                const double tolerance = dtype == AD_F32 ? 1e-6 : 1e-15, beta = (s - alpha) / r;
+                double out[2], log_det;
+                map_two("radial", dtype, (const char *[]){"z_ref", "a", "b", NULL}, (const double *[]){z_ref, &a, &b},
+                        inverse, v, out, &log_det);
+                for (int k = 0; k < 2; k++)
+                    ck_assert_double_eq_tol(out[k] / v[k], inverse ? 1 - beta : 1 + beta, 2 * tolerance);
+                ck_assert_double_eq_tol(log_det, inverse ? -beta : beta, 2 * tolerance);
+            }
+}
+END_TEST
+
+/* 1 + wᵀû = softplus(wᵀu), and of w = (1, 0), b = 0: x_1 = z_1 + (softplus(u_1) - 1) tanh z_1. */
+START_TEST(planar_stays_increasing)
+{
+    const double w[] = {1, 0}, b = 0;
+    for (double bend = -5; bend >= -60; bend -= 5)
+        for (ad_dtype dtype = AD_F32; dtype <= AD_F64; dtype++) {
+            const double u[] = {bend, 0.3}, middle[] = {0, 0.5}, aside[] = {1, 0.5}, slope = log1p(exp(bend));
+            const char *const names[] = {"u", "w", "b", NULL};
+            const double *const values[] = {u, w, &b}, tolerance = dtype == AD_F32 ? 2e-6 : 2e-6 * exp(bend) + 1e-14;
+            double out[2], back[2], log_det;
+            map_two("planar", dtype, names, values, false, middle, out, &log_det);
+            ck_assert_double_eq_tol(log_det, log(slope), dtype == AD_F32 ? 1e-5 : 1e-6);
+            map_two("planar", dtype, names, values, false, aside, out, &log_det);
+            ck_assert_double_eq_tol(out[0], 1 + (slope - 1) * tanh(1), tolerance);
+            ck_assert_double_eq_tol(log_det, log(pow(tanh(1), 2) + slope / pow(cosh(1), 2)), tolerance);
+            map_two("planar", dtype, names, values, true, out, back, &log_det);
+            for (int k = 0; k < 2; k++) ck_assert_double_eq_tol(back[k], aside[k], dtype == AD_F32 ? 1e-5 : 1e-13);
+        }
+}
+END_TEST
+
+/* Networks see no infinities, so no differences of them: log p is -inf where float32 has no number for it. */
+START_TEST(networks_far_away)
+{
+    static const char *const maps[] = {
+        "(maf(8,8,activation=%s)-flip)*3",     "(iaf(8,8,activation=%s)-flip)*3",
+        "(rqs(8,8,activation=%s)-flip)*3",     "(rqsar(8,8,activation=%s)-flip)*3",
+        "(realnvp(8,8,activation=%s)-flip)*3", "(realnvp(8,8,network=residual,activation=%s)-flip)*3"};
+    static const char *const activations[] = {"relu", "silu", "gelu", "elu", "tanh"};
+    enum { ROWS = 30 };
+    double x[ROWS][3], out[ROWS][3], log_det[ROWS], log_prob[ROWS];
+    for (size_t i = 0; i < ROWS; i++)
+        for (size_t j = 0; j < 3; j++)
+            x[i][j] = i % 4 == j ? 0.5 : pow(10, (double)(i + 1)) * (2 * ad_random_uniform(9, i, j) - 1);
+    for (size_t a = 0; a < COUNT(activations); a++) {
+        char formula[96];
+        snprintf(formula, sizeof formula, maps[_i], activations[a]);
+        for (ad_dtype dtype = AD_F32; dtype <= AD_F64; dtype++) {
+            nf_flow *flow = moved_flow(formula, 3, dtype);
+            ASSERT_OK(nf_log_prob(flow, x[0], NULL, ROWS, log_prob, NULL, &error));
+            for (size_t i = 0; i < ROWS; i++)
+                ck_assert_msg(log_prob[i] < 1e3 && (dtype == AD_F32 || isfinite(log_prob[i])), "%s, %s, row %zu: %g",
+                              formula, ad_dtype_name(dtype), i, log_prob[i]);
+            for (int inverse = 0; inverse < 2; inverse++) {
+                ASSERT_OK(nf_transform(flow, inverse, x[0], NULL, ROWS, out[0], log_det, NULL, &error));
+                for (size_t i = 0; i < ROWS; i++)
+                    ck_assert_msg(isfinite(log_det[i]) && isfinite(out[i][0] + out[i][1] + out[i][2]),
+                                  "%s, %s, row %zu", formula, ad_dtype_name(dtype), i);
+            }
+            nf_flow_free(flow);
+        }
+    }
+}
+END_TEST
+
 Suite *extremes_suite(void)
 {
     Suite *suite = suite_create("extremes");
@@ -207,6 +324,10 @@ Suite *extremes_suite(void)
     tcase_add_loop_test(all, edges_are_exact, 0, COUNT(edges));
     tcase_add_test(all, leaky_at_its_kink);
     tcase_add_loop_test(all, finite_everywhere, 0, COUNT(everywhere));
+    tcase_add_test(all, reflection_of_any_length);
+    tcase_add_test(all, radial_far_away);
+    tcase_add_test(all, planar_stays_increasing);
+    tcase_add_loop_test(all, networks_far_away, 0, 6);
     suite_add_tcase(suite, all);
     return suite;
 }

@@ -34,7 +34,8 @@ static nf_flow *flow_parsed(const char *formula, size_t dim)
 /* Log p of each row under the normal that is fitted to them all: golden/whiten.py. */
 START_TEST(whitens)
 {
-    static const char *const tables[] = {"whiten_many.csv", "whiten_few.csv", "whiten_two.csv", "whiten_same.csv"};
+    static const char *const tables[] = {"whiten_many.csv", "whiten_some.csv", "whiten_few.csv", "whiten_two.csv",
+                                         "whiten_same.csv"};
     for (size_t i = 0; i < COUNT(tables); i++) {
         size_t rows, dim;
         double *expected, *x = points_of(tables[i], &rows, &dim, &expected), *log_prob = malloc(rows * sizeof *x);
@@ -171,6 +172,112 @@ START_TEST(on_from_code)
 }
 END_TEST
 
+/* ---- marginal ---------------------------------------------------------------------------------------------------- */
+
+/* Of a skewed column, whole numbers and a heavy-tailed one, near and up to 1000 scales away: golden/marginal.py, whose
+ * integrals are finer. */
+START_TEST(marginal_equals_scipy)
+{
+    nf_table table;
+    ASSERT_OK(nf_table_read(golden_path("marginal_rows.csv").text, &table, &error));
+    size_t rows, dim;
+    double *expected, *x = points_of("marginal_points.csv", &rows, &dim, &expected), *got = malloc(rows * sizeof *got);
+    nf_flow *flow = flow_parsed("marginal", dim);
+    ASSERT_OK(nf_flow_fit_data(flow, table.values, NULL, table.rows, &error));
+    ASSERT_OK(nf_log_prob(flow, x, NULL, rows, got, NULL, &error));
+    for (size_t r = 0; r < rows; r++) ck_assert_double_eq_tol(got[r], expected[r], 1e-3);
+
+    /* in other units, and turned around, it is the same density */
+    for (size_t i = 0; i < table.rows * dim; i++) table.values[i] = 7 - 1e3 * table.values[i];
+    for (size_t i = 0; i < rows * dim; i++) x[i] = 7 - 1e3 * x[i];
+    ASSERT_OK(nf_flow_fit_data(flow, table.values, NULL, table.rows, &error));
+    ASSERT_OK(nf_log_prob(flow, x, NULL, rows, got, NULL, &error));
+    for (size_t r = 0; r < rows; r++) ck_assert_double_eq_tol(got[r] + (double)dim * log(1e3), expected[r], 1e-3);
+    nf_flow_free(flow);
+    free(got);
+    free(expected);
+    free(x);
+    nf_table_free(&table);
+}
+END_TEST
+
+/* Data that are normal by themselves stay as they are, and what is seen is a standard normal then. */
+START_TEST(marginal_of_a_normal)
+{
+    enum { N = 4000 };
+    double *x = normals(N, 3, 11), *z = malloc(N * sizeof *z), mean, sd;
+    nf_flow *flow = flow_parsed("marginal", 1);
+    for (size_t r = 0; r < N; r++) x[r] += 50;
+    ASSERT_OK(nf_flow_fit_data(flow, x, NULL, N, &error));
+    ASSERT_OK(nf_transform(flow, true, x, NULL, N, z, NULL, NULL, &error));
+    ck_assert(nf_column_moments(z, N, 1, 0, &mean, &sd));
+    ck_assert_double_eq_tol(mean, 0, 0.01);
+    ck_assert_double_eq_tol(sd, 1, 0.01);
+    for (size_t r = 0; r < N; r++) /* one in 60 is in a tail */
+        if (fabs(z[r]) < 2) ck_assert_double_eq_tol(z[r], (x[r] - 50) / 3, 0.1);
+    nf_flow_free(flow);
+    free(z);
+    free(x);
+}
+END_TEST
+
+/* One row to twelve, values that repeat, a constant, and values as large and small as may be: rows that were seen are
+ * likely, and others, far away, are not absurd. */
+START_TEST(marginal_of_few_rows)
+{
+    static const double columns[][12] = {{3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3},
+                                         {0, 1, 0, 1, 1, 0, 0, 1, 1, 0, 1, 0},
+                                         {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5},
+                                         {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12},
+                                         {1e9, 1e9 + 1, 1e9 + 2, 1e9, 1e9, 1e9, 1e9, 1e9, 1e9, 1e9, 1e9, 1e9},
+                                         {1e-30, 2e-30, 5e-30, 1e-30, 2e-30, 0, 3e-30, 0, 7e-30, 0, 0, 0},
+                                         {1, -1e20, 1e20, 2, 3, 4, 5, 6, 7, 8, 9, 10}};
+    for (size_t c = 0; c < COUNT(columns); c++)
+        for (size_t rows = 1; rows <= 12; rows++) {
+            nf_flow *flow = flow_parsed("marginal(bins=5)", 1);
+            ASSERT_OK(nf_flow_fit_data(flow, columns[c], NULL, rows, &error));
+            const double scale = *nf_parameter_value(nf_flow_bijector(flow)->child[0], "scale");
+            double log_prob[12], far = columns[c][0] + 1000 * scale, of_far, back;
+            ASSERT_OK(nf_log_prob(flow, columns[c], NULL, rows, log_prob, NULL, &error));
+            for (size_t r = 0; r < rows; r++) {
+                double in_units = log_prob[r] + log(scale);
+                ck_assert_msg(in_units > -100 && in_units < 8, "column %zu, %zu rows: row %zu has log p %g", c + 1,
+                              rows, r + 1, in_units);
+            }
+            ASSERT_OK(nf_log_prob(flow, &far, NULL, 1, &of_far, NULL, &error));
+            ck_assert_msg(of_far + log(scale) > -60, "column %zu, %zu rows: %g", c + 1, rows, of_far + log(scale));
+            ASSERT_OK(nf_transform(flow, true, &far, NULL, 1, &back, NULL, NULL, &error));
+            ck_assert_msg(back > 1 && back < 15, "column %zu, %zu rows: %g", c + 1, rows, back);
+            nf_flow_free(flow);
+        }
+    const double wrong[] = {1, 2, NAN, 3};
+    nf_flow *flow = flow_parsed("marginal", 2);
+    ASSERT_FAILS(nf_flow_fit_data(flow, wrong, NULL, 2, &error), AD_ERROR_NUMERIC, "marginal: column 1");
+    nf_flow_free(flow);
+}
+END_TEST
+
+/* Fixed, there is nothing to train; learned, there is, and every shape of a tail that it can get to is one. */
+START_TEST(marginal_is_fixed_or_learned)
+{
+    nf_flow *fixed = flow_parsed("marginal(bins=4)", 2), *learned = flow_parsed("marginal(bins=4,learned=yes)", 2);
+    ck_assert_uint_eq(nf_flow_trained_elements(fixed), 0);
+    ck_assert_uint_eq(nf_flow_trained_elements(learned), 2 * (1 + 4 + 5 + 2));
+    enum { N = 300 };
+    double *x = normals(2 * N, 1, 12), before, after;
+    for (size_t i = 0; i < 2 * N; i++) x[i] = exp(x[i]);
+    const nf_fit_options options = {.epochs = 30, .val_fraction = -1};
+    ASSERT_OK(nf_flow_fit_data(fixed, x, NULL, N, &error));
+    ASSERT_OK(nf_nll(fixed, x, NULL, N, &before, NULL, NULL, &error));
+    ASSERT_OK(nf_fit(learned, x, N, &options, NULL, &error));
+    ASSERT_OK(nf_nll(learned, x, NULL, N, &after, NULL, NULL, &error));
+    ck_assert_double_lt(after, before - 0.002);
+    nf_flow_free(learned);
+    nf_flow_free(fixed);
+    free(x);
+}
+END_TEST
+
 /* ---- gaussian_mixture -------------------------------------------------------------------------------------------- */
 
 START_TEST(mixture_equals_scipy)
@@ -283,6 +390,31 @@ START_TEST(training_starts_from_the_fit)
 }
 END_TEST
 
+/* ---- Memory ------------------------------------------------------------------------------------------------------ */
+
+/* Whichever allocation fails, that is what is said. */
+START_TEST(memory_runs_out)
+{
+    enum { N = 15, D = 3 };
+    double *x = normals(N * D, 1, 4), log_prob[N];
+    size_t allowed = 0;
+    do {
+        error = (ad_error){AD_OK, ""};
+        memory_limit(allowed++);
+        nf_flow *flow =
+            nf_flow_parse("gaussian_mixture(components=2):on([3,1],whiten)-marginal(bins=3)", D, 0, AD_F64, 1, &error);
+        ad_status status = flow ? nf_flow_fit_data(flow, x, NULL, N, &error) : error.status;
+        if (status == AD_OK) status = nf_log_prob(flow, x, NULL, N, log_prob, NULL, &error);
+        memory_unlimited();
+        ck_assert_msg(status == (memory.denied ? AD_ERROR_MEMORY : AD_OK), "%zu allocations: %s", allowed - 1,
+                      error.message);
+        nf_flow_free(flow);
+    } while (memory.denied);
+    ck_assert_uint_gt(allowed, 100);
+    free(x);
+}
+END_TEST
+
 Suite *fitted_suite(void)
 {
     Suite *suite = suite_create("fitted");
@@ -294,10 +426,15 @@ Suite *fitted_suite(void)
     tcase_add_test(all, on_maps_what_it_lists);
     tcase_add_test(all, on_fits_and_passes_the_context);
     tcase_add_test(all, on_from_code);
+    tcase_add_test(all, marginal_equals_scipy);
+    tcase_add_test(all, marginal_of_a_normal);
+    tcase_add_test(all, marginal_of_few_rows);
+    tcase_add_test(all, marginal_is_fixed_or_learned);
     tcase_add_test(all, mixture_equals_scipy);
     tcase_add_test(all, mixture_is_fitted);
     tcase_add_test(all, mixture_of_few_rows);
     tcase_add_test(all, training_starts_from_the_fit);
+    tcase_add_test(all, memory_runs_out);
     suite_add_tcase(suite, all);
     return suite;
 }

@@ -298,6 +298,63 @@ START_TEST(shapes_of_a_transformer)
 }
 END_TEST
 
+/* ---- Splines of large parameters in float32 ---------------------------------------------------------------------- */
+
+enum { PLACES = 4000 };
+
+/* At each place a spline of parameters of its own; `out` gets values, then log-derivatives. */
+static void spline(size_t bins, bool inverse, ad_dtype dtype, const double *v, const double *parameters, double *out)
+{
+    const nf_choice self = {&nf_transformer_rational_quadratic, (double[]){(double)bins, 5}};
+    const size_t count = 3 * bins - 1, size = ad_dtype_size(dtype);
+    ad_tape *tape = ad_tape_new();
+    ad_var at = ad_input(tape, "v", AD_SHAPE(1)), u = ad_input(tape, "u", AD_SHAPE(count, 1)), y[2];
+    y[0] = nf_apply_transformer(&self, inverse, at, u, &y[1]);
+    ad_plan *plan = ad_plan_new(y, 2, &(ad_plan_options){.dtype = dtype}, &error);
+    ck_assert_msg(plan != NULL, "%s", error.message);
+    char *memory = ad_alloc_aligned(PLACES * (count + 3), size), *to = memory + PLACES * (count + 1) * size;
+    ck_assert_ptr_nonnull(memory);
+    ad_from_double(dtype, v, memory, PLACES);
+    ad_from_double(dtype, parameters, memory + PLACES * size, PLACES * count);
+    ad_plan_set_input(plan, at, memory);
+    ad_plan_set_input(plan, u, memory + PLACES * size);
+    for (int i = 0; i < 2; i++) ad_plan_set_output(plan, i, to + (size_t)i * PLACES * size);
+    ASSERT_OK(ad_plan_run(plan, &(ad_run){.rows = PLACES}, &error));
+    ad_to_double(dtype, to, out, 2 * PLACES);
+    ad_plan_free(plan);
+    ad_tape_free(tape);
+    ad_free_aligned(memory);
+}
+
+/* What float32 gives is what float64 gives of a place that differs by rounding: 6e-7 of the ten units of the axis. */
+START_TEST(splines_in_float32)
+{
+    const size_t bins = _i % 2 ? 32 : 8, count = 3 * bins - 1;
+    const bool inverse = _i / 2 % 2;
+    const double rounding = 6e-7;
+    double *v = malloc(PLACES * (count + 9) * sizeof *v), *narrow = v + PLACES, *wide = narrow + 2 * PLACES;
+    ck_assert_ptr_nonnull(v);
+    double *beside[] = {wide + 2 * PLACES, wide + 4 * PLACES}, *parameters = wide + 6 * PLACES;
+    for (double size = 1; size <= 16; size *= 4) {
+        for (size_t i = 0; i < PLACES * count; i++) parameters[i] = (float)(size * ad_random_normal(4, 0, i));
+        for (size_t i = 0; i < PLACES; i++) v[i] = (float)(9.99 * ad_random_uniform(5, 0, i) - 4.995);
+        spline(bins, inverse, AD_F32, v, parameters, narrow);
+        spline(bins, inverse, AD_F64, v, parameters, wide);
+        for (int k = 0; k < 2; k++) {
+            for (size_t i = 0; i < PLACES; i++) v[i] += (k ? -2 : 1) * rounding;
+            spline(bins, inverse, AD_F64, v, parameters, beside[k]);
+        }
+        for (size_t i = 0; i < 2 * PLACES; i++) {
+            double moved = fmax(fabs(beside[0][i] - wide[i]), fabs(beside[1][i] - wide[i]));
+            ck_assert_msg(fabs(narrow[i] - wide[i]) <= 20 * moved + 4 * rounding * (1 + fabs(wide[i])),
+                          "%zu bins, size %g, %s %zu: %g for %g, and %g beside", bins, size,
+                          i < PLACES ? "value" : "log-derivative", i % PLACES, narrow[i], wide[i], moved);
+        }
+    }
+    free(v);
+}
+END_TEST
+
 Suite *networks_suite(void)
 {
     Suite *suite = suite_create("networks");
@@ -310,6 +367,7 @@ Suite *networks_suite(void)
     tcase_add_test(tcase, printed_and_read_again);
     tcase_add_test(tcase, mistakes);
     tcase_add_test(tcase, shapes_of_a_transformer);
+    tcase_add_loop_test(tcase, splines_in_float32, 0, 4);
     suite_add_tcase(suite, tcase);
     return suite;
 }

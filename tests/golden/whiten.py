@@ -1,8 +1,8 @@
 """Write whiten_*.csv: tables, and log p of each row under the normal that is fitted to the table, by SciPy.
 
-Correlations are shrunk by the factor 1 - lambda: that of 10^(-6 + i/4), i = 0 ... 24, under which the rows are likeliest,
-each with mean and correlations of the others, in the standard deviations (over n) of all. There are many rows; fewer than
-columns; two; and a column that repeats another.
+Correlations are shrunk by the factor 1 - lambda: that of 10^(-6 + i/4), i = 0 ... 24, under which the rows are
+likeliest, each with mean and correlations of the others, in the standard deviations (over n) of all. There are many
+rows; few; fewer than columns; two; and a column that repeats another.
 """
 
 from pathlib import Path
@@ -42,7 +42,8 @@ many = random.standard_t(5, size=(40, 4)) @ random.normal(size=(4, 4)) * units +
 few = random.normal(size=(3, 11)) @ random.normal(size=(11, 11))
 two = random.normal(size=(2, 3))
 same = random.normal(size=(30, 2))[:, [0, 1, 0]] * [1, 2, 100]
-for name, x in {"many": many, "few": few, "two": two, "same": same}.items():
+some = random.normal(size=(9, 2)) @ random.normal(size=(2, 5)) + 0.3 * random.normal(size=(9, 5))
+for name, x in {"many": many, "some": some, "few": few, "two": two, "same": same}.items():
     header = ",".join([f"x{i + 1}" for i in range(x.shape[1])] + ["log_prob"])
     table = np.column_stack([x, log_prob(name, x)])
     np.savetxt(HERE / f"whiten_{name}.csv", table, "%.17g", ",", header=header, comments="")

@@ -101,8 +101,13 @@ START_TEST(header_as_told)
     ck_assert_str_eq(table.names[1], "2020");
     assert_remark(&table, NULL);
     nf_table_free(&table);
-    table = read_with("# a,b\n1.5,2.5\n1,2\n", (nf_read_options){.header = NF_HEADER_YES});
+    table = read_with("# a,a\n1.5,2.5\n1,2\n", (nf_read_options){.header = NF_HEADER_YES});
     ck_assert_str_eq(table.names[0], "1.5");
+    assert_remark(&table, NULL);
+    nf_table_free(&table);
+    table = read_with("# a,a\nb,c\n1,2\n", (nf_read_options){0});
+    ck_assert_str_eq(table.names[0], "b");
+    assert_remark(&table, NULL);
     nf_table_free(&table);
     char text[512];
     snprintf(text, sizeof text, "2019,2020,2021\n%s", bodies[FLOATS]);
@@ -226,8 +231,11 @@ END_TEST
 START_TEST(names_round_trip)
 {
     static const char *const files[] = {"b.csv", "b.tsv", "b.txt"};
-    char *given[][3] = {
-        {"a,b", "say \"x\"", "two\nlines"}, {"2019", "2020", "2021"}, {"#", " x ", "é;\t"}, {"4", "", "1e3"}};
+    char *given[][3] = {{"a,b", "say \"x\"", "two\nlines"},
+                        {"2019", "2020", "2021"},
+                        {"#", " x ", "é;\t"},
+                        {"4", "", "1e3"},
+                        {"\xef\xbb\xbfx", "", "y"}};
     double values[] = {5, 4, 6, 4, 5, 3};
     for (size_t g = 0; g < COUNT(given); g++) {
         nf_table table = {.rows = 2, .columns = 3, .values = values, .names = given[g], .dtype = AD_F64};

@@ -67,6 +67,10 @@ START_TEST(missing_values)
     ck_assert_ptr_null(table.labels[0]);
     ck_assert_ptr_null(table.remarks);
     nf_table_free(&table);
+    table = read_text("a\nnan\nx\nnan\ny\nnan\n", (nf_read_options){.labels = true, .missing = true});
+    ck_assert_str_eq(shown(&table, 2, 0), "~");
+    ck_assert_ptr_null(table.remarks);
+    nf_table_free(&table);
     table = read_with("a.txt", "1 NA\n\"\" 2\n", 10, (nf_read_options){.missing = true});
     static const char *const few[] = {"1", "~", "~", "2", NULL};
     assert_fields(&table, few);

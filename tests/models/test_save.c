@@ -257,7 +257,10 @@ START_TEST(forgeries)
         ASSERT_FAILS(error.status, AD_ERROR_FORMAT, "forged.safetensors");                                             \
     } while (0)
     FORGE(format, NULL, "not one of Weir's");
-    FORGE(format, "weir-flow-2", "not one of Weir's");
+    FORGE(format, "weir-flow", "not one of Weir's");
+    FORGE(format, "weir-flow-2",
+          "its format is weir-flow-2, and Weir " WEIR_VERSION " reads weir-flow-1: a newer Weir");
+    FORGE(format, "weir-flow-10", "its format is weir-flow-10");
     FORGE(formula, NULL, "not one of Weir's");
     FORGE(formula, "", "the formula ends here");
     FORGE(formula, "loc-mof(2)", "expected a bijector, got 'mof'");

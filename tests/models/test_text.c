@@ -47,6 +47,7 @@ static const text_table text_tables[] = {
     {".csv", "1,5\t2,5\n\"3,5\"\t-4,5E+1\n", 2, 2, {1.5, 2.5, 3.5, -45}, {0}},
     {".csv", "1;123456789,123456789\n3;4\n", 2, 2, {1, 123456789.123456789, 3, 4}, {0}},
     {".csv", "1.5;2\n3;4.5\n", 2, 2, {1.5, 2, 3, 4.5}, {0}},
+    {".csv", "a;b\n1\n2\n", 2, 1, {1, 2}, {"a;b"}},
     {".csv", "x;y,z\n1,2\n3,4\n", 2, 2, {1, 2, 3, 4}, {"x;y", "z"}},
     {".csv", "x,y;z\n1,2\n3,4\n", 2, 2, {1, 2, 3, 4}, {"x", "y;z"}},
 };
@@ -101,6 +102,7 @@ static const struct {
     {".txt", "1 2\n3 4 5\n", "a.txt:2:3: this line has 3 columns where line 1 has 2"},
     {".txt", "1 2\n3 \"4\"5\n", "a.txt:2:2: there is text after"},
     {".csv", "1;2,5\n3;4.5\n", "a.csv:2:2: '4.5' is not a number; others of this file have a decimal comma"},
+    {".csv", "1;2,5\n3;.5\n", "a.csv:2:2: '.5' is not a number; others of this file have a decimal comma"},
     {".csv", "1;2.5\n3;4,5\n", "a.csv:2:2: '4,5' is not a number; semicolons separate"},
     {".csv", "1;2\n3;4\n5;\n", "a.csv:3:2: this field is empty"},
     {".csv", "1,2\n3,NULL\n", "a.csv:2:2: 'NULL' is not a number but stands for a missing value; fill it in"},

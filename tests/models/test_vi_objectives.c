@@ -166,6 +166,26 @@ START_TEST(both_lobes)
 }
 END_TEST
 
+/* A target beyond what tanh reaches presses draws onto its edge; the density of a draw there is needed by those that
+ * read it from the draw. */
+START_TEST(draws_at_an_edge)
+{
+    static const char *const objectives[] = {"elbo", "stl", "dreg"};
+    for (size_t i = 0; i < COUNT(objectives); i++) {
+        nf_target *target = target_of("mixture(modes=2,radius=4,sd=0.1)");
+        nf_flow *flow = new_flow("affine-tanh-scale-loc", 2, AD_F32);
+        nf_vi_report report = {0};
+        nf_vi_options o = {
+            .objective = objectives[i], .iters = 300, .mc = 50, .draws = 1000, .optimizer.learning_rate = 0.03};
+        ASSERT_OK(nf_vi(flow, target, &o, &report, &error));
+        ck_assert_msg(isfinite(report.average_loss) && isfinite(report.score.elbo), "%s", objectives[i]);
+        ad_free(report.history);
+        nf_flow_free(flow);
+        nf_target_free(target);
+    }
+}
+END_TEST
+
 Suite *vi_objectives_suite(void);
 
 Suite *vi_objectives_suite(void)
@@ -179,6 +199,7 @@ Suite *vi_objectives_suite(void)
     tcase_add_test(tests, no_variance_at_the_target);
     tcase_add_test(tests, tempered_and_annealed);
     tcase_add_test(tests, both_lobes);
+    tcase_add_test(tests, draws_at_an_edge);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -75,7 +75,9 @@ static void list_known(const struct known *known, char buffer[static 160])
 
 const char *option_expects(const struct option *option, char buffer[static 160])
 {
-    const char *what = option->kind == OPTION_COUNT ? "a whole number" : "a number";
+    const char *what = option->kind == OPTION_COUNT     ? "a whole number"
+                       : option->kind == OPTION_SECONDS ? "a time such as 90, 90s, 5m or 1h"
+                                                        : "a number";
     if (option->kind == OPTION_CHOICE)
         list_choices(option->choices, buffer);
     else if (option->known)
@@ -106,6 +108,28 @@ static bool parse_number(const char *text, double *number)
     if (!*text || text[strspn(text, "+-.0123456789eE")]) return false;
     *number = strtod(text, &end);
     return !*end && isfinite(*number);
+}
+
+static bool parse_seconds(const char *text, double *seconds)
+{
+    static const struct {
+        char unit;
+        double seconds;
+    } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}};
+    char number[32];
+    size_t length = strlen(text);
+    double unit = 1;
+    for (size_t i = 0; i < sizeof units / sizeof *units && length > 0; i++)
+        if (text[length - 1] == units[i].unit) {
+            unit = units[i].seconds;
+            length--;
+            break;
+        }
+    if (length >= sizeof number) return false;
+    snprintf(number, sizeof number, "%.*s", (int)length, text);
+    bool valid = parse_number(number, seconds);
+    *seconds *= unit;
+    return valid;
 }
 
 static bool in_range(const struct option *option, double number)
@@ -139,6 +163,8 @@ static bool parse_value(const struct option *option, const char *text, struct op
         return parse_count(text, &value->count) && in_range(option, (double)value->count);
     case OPTION_NUMBER:
         return parse_number(text, &value->number) && in_range(option, value->number);
+    case OPTION_SECONDS:
+        return parse_seconds(text, &value->number) && in_range(option, value->number);
     case OPTION_TEXT:
         return option->known ? is_known(option->known, text) : *text != '\0';
     case OPTION_CHOICE:
@@ -274,6 +300,7 @@ ad_status arguments_parse(struct arguments *arguments, const struct command *com
         if (!parse_value(option, value, &arguments->values[number]))
             return ad_error_set(error, AD_ERROR_ARGUMENT, "option %s: '%s' given, expected %s", name, value,
                                 option_expects(option, expects));
+        arguments->values[number].given = true;
         ad_error why;
         if (option->known && option->known->check(value, &why))
             return ad_error_set(error, why.status, "option %s: %.900s", name, why.message);
@@ -321,6 +348,11 @@ double option_number(const struct arguments *arguments, const char *name)
     return value_of(arguments, name, OPTION_NUMBER)->number;
 }
 
+double option_seconds(const struct arguments *arguments, const char *name)
+{
+    return value_of(arguments, name, OPTION_SECONDS)->number;
+}
+
 const char *option_text(const struct arguments *arguments, const char *name)
 {
     return value_of(arguments, name, OPTION_TEXT)->text;
@@ -336,16 +368,35 @@ bool option_given(const struct arguments *arguments, const char *name, enum opti
     return value_of(arguments, name, kind)->text != NULL;
 }
 
+bool options_any_given(const struct arguments *arguments, const struct option *group, const char *const *but)
+{
+    for (; group->name; group++) {
+        size_t i = 0;
+        while (but[i] && strcmp(but[i], group->name) != 0) i++;
+        if (!but[i] && value_of(arguments, group->name, group->kind)->given) return true;
+    }
+    return false;
+}
+
+bool option_named(const struct arguments *arguments, const char *name)
+{
+    const struct option *option;
+    size_t i = 0;
+    while ((option = command_option(arguments->command, i)) && strcmp(option->name, name) != 0) i++;
+    assert(option);
+    return arguments->values[i].given;
+}
+
 json_t *options_json(const struct arguments *arguments, const struct option *group)
 {
     json_t *object = json_object();
     for (; group->name; group++) {
         const struct option_value *value = value_of(arguments, group->name, group->kind);
-        json_t *item = group->kind == OPTION_FLAG     ? json_boolean(value->flag)
-                       : !value->text                 ? json_null()
-                       : group->kind == OPTION_COUNT  ? json_integer((json_int_t)value->count)
-                       : group->kind == OPTION_NUMBER ? json_real(value->number)
-                                                      : json_string(value->text);
+        json_t *item = group->kind == OPTION_FLAG    ? json_boolean(value->flag)
+                       : !value->text                ? json_null()
+                       : group->kind == OPTION_COUNT ? json_integer((json_int_t)value->count)
+                       : group->kind == OPTION_NUMBER || group->kind == OPTION_SECONDS ? json_real(value->number)
+                                                                                       : json_string(value->text);
         json_object_set_new(object, group->name, item);
     }
     return object;

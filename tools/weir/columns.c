@@ -1,6 +1,8 @@
 /* Columns by their names. */
 #include "columns.h"
 
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 static char **names_of(const json_t *array, size_t count)
@@ -25,6 +27,48 @@ char **feature_names(const json_t *record, size_t count)
 char **context_names(const json_t *record, size_t count)
 {
     return names_of(json_object_get(record, "context_columns"), count);
+}
+
+/* ---- Lists of columns ------------------------------------------------------------------------------------------ */
+
+/* The column that the front of the text names, up to a comma or the end, and the length of that: the longest name, for
+ * names may have commas; otherwise the number. As many as there are columns: none. */
+static size_t find_column(const nf_table *table, const char *text, size_t *length)
+{
+    size_t found = table->columns;
+    *length = 0;
+    for (size_t c = 0; table->names && c < table->columns; c++) {
+        size_t size = strlen(table->names[c]);
+        if (size <= *length || strncmp(text, table->names[c], size) != 0 || (text[size] && text[size] != ',')) continue;
+        *length = size;
+        found = c;
+    }
+    if (found < table->columns) return found;
+    *length = strcspn(text, ",");
+    char *end;
+    unsigned long number = strtoul(text, &end, 10);
+    return end == text + *length && number >= 1 && number <= table->columns ? number - 1 : table->columns;
+}
+
+ad_status columns_parse(const char *text, const char *option, const char *path, const nf_table *table, size_t *order,
+                        bool *taken, size_t *count, ad_error *error)
+{
+    *count = 0;
+    for (const char *at = text;; at++) {
+        size_t length, c = find_column(table, at, &length);
+        if (c == table->columns)
+            return ad_error_set(error, AD_ERROR_ARGUMENT,
+                                "--%s: %s has no column '%.*s'; expected names from its header, or numbers from 1 "
+                                "to %zu, separated by commas",
+                                option, path, (int)length, at, table->columns);
+        if (taken[c])
+            return ad_error_set(error, AD_ERROR_ARGUMENT, "--%s: column '%.*s' is given twice", option, (int)length,
+                                at);
+        taken[c] = true;
+        order[(*count)++] = c;
+        at += length;
+        if (!*at) return AD_OK;
+    }
 }
 
 /* ---- What doesn't match ---------------------------------------------------------------------------------------- */
@@ -88,7 +132,27 @@ ad_status columns_match(const nf_table *table, const char *path, const char *mod
         taken[c] = true;
         found++;
     }
-    bool left = false;
-    for (size_t c = 0; c < columns; c++) left |= !taken[c];
-    return found == count && !left ? AD_OK : mismatch(table, path, model, names, count, taken, order, error);
+    return found == count ? AD_OK : mismatch(table, path, model, names, count, taken, order, error);
+}
+
+ad_status columns_select(const nf_table *from, const size_t *order, size_t count, nf_table *to, ad_error *error)
+{
+    *to = (nf_table){.rows = from->rows, .columns = count, .dtype = from->dtype, .missing = from->missing};
+    to->values = ad_alloc(from->rows, count * sizeof *to->values);
+    if (from->names) to->names = ad_alloc(count, sizeof *to->names);
+    if (from->labels) to->labels = ad_alloc(count, sizeof *to->labels);
+    if (!to->values || (from->names && !to->names) || (from->labels && !to->labels)) {
+        nf_table_free(to);
+        return ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu columns of %zu rows", count, from->rows);
+    }
+    for (size_t i = 0; i < count; i++) {
+        static char none[] = "";
+        bool missing = order[i] == SIZE_MAX;
+        if (from->names) to->names[i] = missing ? none : from->names[order[i]];
+        if (from->labels) to->labels[i] = missing ? NULL : from->labels[order[i]];
+    }
+    for (size_t r = 0; r < from->rows; r++)
+        for (size_t i = 0; i < count; i++)
+            to->values[r * count + i] = order[i] == SIZE_MAX ? NAN : from->values[r * from->columns + order[i]];
+    return AD_OK;
 }

@@ -9,7 +9,7 @@
 
 /* ---- Tables -------------------------------------------------------------------------------------------------- */
 
-enum option_kind { OPTION_FLAG, OPTION_COUNT, OPTION_NUMBER, OPTION_TEXT, OPTION_CHOICE };
+enum option_kind { OPTION_FLAG, OPTION_COUNT, OPTION_NUMBER, OPTION_SECONDS, OPTION_TEXT, OPTION_CHOICE };
 /* A text that names a file: "-" stands for standard input or output. */
 enum file_role { NO_FILE, INPUT_FILE, OUTPUT_FILE };
 
@@ -40,6 +40,13 @@ struct option {
         .help = "threads to use; 0: one for each core"                                                                 \
     }
 
+/* In the order of nf_header. */
+#define OPTION_HEADER                                                                                                  \
+    {                                                                                                                  \
+        .name = "header", .kind = OPTION_CHOICE, .value = "WHAT", .initial = "auto", .choices = "auto|yes|no",         \
+        .help = "is the first line of the table the columns' names?"                                                   \
+    }
+
 /* What stands without a name on the command line. */
 struct positional {
     const char *name;
@@ -48,13 +55,14 @@ struct positional {
     enum file_role file;
 };
 
-enum { MOST_OPTIONS = 32, MOST_POSITIONALS = 2, MOST_GROUPS = 3 };
+enum { MOST_OPTIONS = 48, MOST_POSITIONALS = 2, MOST_GROUPS = 3 };
 
 struct arguments;
 
 struct command {
     const char *name;
     const char *summary; /* one line */
+    const char *about;   /* more of it, for the command's help; NULL: nothing */
     const char *example;
     struct positional positionals[MOST_POSITIONALS];
     const struct option *groups[MOST_GROUPS]; /* each ended by {0}; --json and --help belong to all commands */
@@ -74,6 +82,7 @@ struct option_value {
     uint64_t count;
     size_t choice; /* index among the choices */
     bool flag;
+    bool given; /* by the user */
 };
 
 struct arguments {
@@ -92,10 +101,15 @@ void option_default(struct arguments *arguments, const char *name, const char *t
 bool option_flag(const struct arguments *arguments, const char *name);
 uint64_t option_count(const struct arguments *arguments, const char *name);
 double option_number(const struct arguments *arguments, const char *name);
+double option_seconds(const struct arguments *arguments, const char *name);   /* of "90", "90s", "1.5m" or "2h" */
 const char *option_text(const struct arguments *arguments, const char *name); /* or a file's name; NULL: not given */
 size_t option_choice(const struct arguments *arguments, const char *name);
 /* Does an option without a default have a value? */
 bool option_given(const struct arguments *arguments, const char *name, enum option_kind kind);
+/* Has the user given any of a group, but for those whose names are in `but`, ended by NULL? */
+bool options_any_given(const struct arguments *arguments, const struct option *group, const char *const *but);
+/* Was it on the command line? */
+bool option_named(const struct arguments *arguments, const char *name);
 /* The values of a group, by name. */
 json_t *options_json(const struct arguments *arguments, const struct option *group);
 

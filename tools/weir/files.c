@@ -9,12 +9,19 @@
 #include <string.h>
 #include <sys/stat.h>
 
-ad_status read_data(const char *path, nf_table *data, ad_error *error)
+ad_status read_table(const char *path, nf_header header, nf_table *table, ad_error *error)
 {
-    ad_status status = nf_table_read(path, data, error);
-    if (!status) status = nf_table_check_finite(data, path, error);
-    if (status) nf_table_free(data);
-    return status;
+    const nf_read_options options = {.header = header, .labels = true, .missing = true};
+    return nf_table_read_with(path, &options, table, error);
+}
+
+void table_warn(const nf_table *table)
+{
+    for (const char *line = table->remarks; line && *line;) {
+        size_t length = strcspn(line, "\n");
+        warn("%.*s", (int)length, line);
+        line += length + (line[length] == '\n');
+    }
 }
 
 nf_flow *load_model(const char *path, json_t **record, ad_error *error)

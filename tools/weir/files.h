@@ -8,8 +8,11 @@
 
 #include <jansson.h>
 
-/* A table of finite numbers. */
-ad_status read_data(const char *path, nf_table *data, ad_error *error);
+/* A table of numbers, labels, and NaN for what is missing. */
+ad_status read_table(const char *path, nf_header header, nf_table *table, ad_error *error);
+/* What its reader took for granted, as warnings: once the table is found to be of use, or the mistake would be told
+ * twice. */
+void table_warn(const nf_table *table);
 
 /* A flow, and the record of its training as a JSON object, which is empty when there is none. */
 nf_flow *load_model(const char *path, json_t **record, ad_error *error);

@@ -2,6 +2,7 @@
 #include "report.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <string.h>
 
 json_t *report_number(double number)
@@ -18,6 +19,16 @@ json_t *report_text(const char *text)
     for (; text[i] && i < sizeof ascii - 1; i++) ascii[i] = (unsigned char)text[i] < 0x80 ? text[i] : '?';
     ascii[i] = '\0';
     return json_string(ascii);
+}
+
+void warn(const char *format, ...)
+{
+    va_list given;
+    va_start(given, format);
+    fprintf(stderr, "weir: warning: ");
+    vfprintf(stderr, format, given);
+    fprintf(stderr, "\n");
+    va_end(given);
 }
 
 void report_json(const json_t *result, FILE *to)

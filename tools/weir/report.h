@@ -10,6 +10,9 @@ json_t *report_number(double number);
 /* A file name may be no UTF-8; JSON must be. */
 json_t *report_text(const char *text);
 
+/* A line on standard error: "weir: warning: …". */
+void warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 void report_json(const json_t *result, FILE *to);
 
 /* Members of an object: 0, "" or NaN where there is none of this kind. */

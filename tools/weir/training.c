@@ -6,6 +6,7 @@
 #include "known.h"
 #include "progress.h"
 #include "report.h"
+#include "scores.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -103,7 +104,7 @@ const struct option training_options[] = {
 
 static bool has_standardize(const nf_bijector *bijector)
 {
-    static const char *const standardizing[] = {"standardize", "whiten"};
+    static const char *const standardizing[] = {"standardize", "whiten", "marginal"};
     for (size_t i = 0; i < sizeof standardizing / sizeof *standardizing; i++)
         if (strcmp(bijector->type->name, standardizing[i]) == 0) return true;
     if (bijector->n_feature < bijector->dim && strcmp(bijector->type->name, "on") == 0) return false;
@@ -138,16 +139,34 @@ static nf_flow *make_flow(const struct arguments *arguments, size_t dim, size_t 
 
 /* ---- Training ------------------------------------------------------------------------------------------------ */
 
+/* What the loop calls back with. */
+struct watched {
+    struct progress progress;
+    struct rows *rows;
+};
+
+/* In the units of the columns. */
 static bool on_epoch(void *context, const nf_progress *done)
 {
-    progress_epoch(context, done);
+    struct watched *watched = context;
+    nf_progress told = *done;
+    told.train_nll -= rows_offset(watched->rows, true);
+    told.val_nll -= rows_offset(watched->rows, false);
+    progress_epoch(&watched->progress, &told);
     return true;
 }
 
 static bool on_step(void *context)
 {
-    progress_step(context);
-    return interrupt_noted(context);
+    struct watched *watched = context;
+    progress_step(&watched->progress);
+    return interrupt_noted(&watched->progress);
+}
+
+static void on_redraw(void *context, size_t epoch, const uint32_t *row, size_t count, double *x)
+{
+    struct watched *watched = context;
+    rows_redraw(watched->rows, epoch, row, count, x);
 }
 
 /* Zero turns it off here; for the library zero is the default, and a negative number turns it off. */
@@ -156,14 +175,14 @@ static double zero_is_off(double number)
     return number > 0 ? number : -1;
 }
 
-static ad_status fit_flow(const struct arguments *arguments, nf_flow *flow, const nf_table *data,
-                          const struct context *context, nf_fit_report *report, ad_error *error)
+static ad_status fit_flow(const struct arguments *arguments, nf_flow *flow, struct rows *rows, nf_fit_report *report,
+                          ad_pool *pool, ad_error *error)
 {
-    ad_pool *pool = ad_pool_new((int)option_count(arguments, "threads"), error);
-    if (!pool) return error->status;
+    const struct training_data *data = rows->data;
     size_t epochs = option_count(arguments, "epochs"), batch = option_count(arguments, "batch");
     double val_fraction = option_number(arguments, "val-fraction");
-    struct progress progress = progress_start(epochs, (size_t)((double)data->rows * (1 - val_fraction)), batch);
+    double part = data->validation ? 1 : 1 - val_fraction;
+    struct watched watched = {progress_start(epochs, (size_t)((double)data->table->rows * part), batch), rows};
     char optimizer[OPTIMIZER_TEXT];
     nf_fit_options options = {
         .epochs = epochs,
@@ -175,65 +194,122 @@ static ad_status fit_flow(const struct arguments *arguments, nf_flow *flow, cons
         .val_fraction = zero_is_off(val_fraction),
         .patience = (long)option_count(arguments, "patience"),
         .ema = option_number(arguments, "ema"),
-        .row_context = context ? context->values : NULL,
+        .row_context = rows->context,
+        .row_weights = data->weights,
         .seed = option_count(arguments, "seed"),
         .pool = pool,
         .progress = on_epoch,
         .interrupted = on_step,
-        .context = &progress,
+        .context = &watched,
+        .redraw = rows->plain ? NULL : on_redraw,
     };
-    ad_status status = nf_fit(flow, data->values, data->rows, &options, report, error);
-    progress_end(&progress);
-    ad_pool_free(pool);
+    if (data->validation) {
+        options.val_x = rows->val_x;
+        options.val_context = data->validation->context;
+        options.val_weights = data->validation_weights;
+        options.val_rows = data->validation->features.rows;
+    }
+    ad_status status = nf_fit(flow, rows->x, data->table->rows, &options, report, error);
+    progress_end(&watched.progress);
     if (!status && report->outcome == NF_STOPPED_BY_CALLER)
         status = ad_error_set(error, AD_ERROR_INTERRUPTED, "interrupted in epoch %zu of %zu", report->last.epoch + 1,
                               epochs);
     return status;
 }
 
-ad_status train(const struct arguments *arguments, const char *data_name, const nf_table *data,
-                const struct context *context, struct trained *trained, ad_error *error)
+/* ---- What is told of it -------------------------------------------------------------------------------------- */
+
+static void free_names(char **names, size_t count)
+{
+    for (size_t i = 0; names && i < count; i++) ad_free(names[i]);
+    ad_free(names);
+}
+
+/* The names of features; NULL where the columns have none. */
+static char **name_features(const nf_columns *columns)
+{
+    size_t count = nf_columns_features(columns);
+    bool named = count > 0 && nf_columns_column(columns, 0)->name;
+    char **names = named ? ad_alloc(count, sizeof *names) : NULL, name[128];
+    for (size_t i = 0; names && i < count; i++) {
+        names[i] = ad_strdup(nf_columns_feature_name(columns, i, name));
+        if (names[i]) continue;
+        free_names(names, count);
+        return NULL;
+    }
+    return names;
+}
+
+json_t *training_record(const struct arguments *arguments, const nf_flow *flow, const struct rows *rows,
+                        const nf_fit_report *report, ad_error *error)
+{
+    const struct training_data *data = rows->data;
+    char **names = name_features(data->features), **given = name_features(data->given);
+    const nf_record told = {.data = data->name,
+                            .columns = (const char *const *)(data->features ? names : data->table->names),
+                            .context_columns = (const char *const *)given,
+                            .fit = report,
+                            .kinds = data->features,
+                            .context_kinds = data->given};
+    json_t *options = options_json(arguments, training_options);
+    json_t *record = make_record(flow, told, options, error);
+    json_decref(options);
+    free_names(names, nf_columns_features(data->features));
+    free_names(given, nf_columns_features(data->given));
+    return record;
+}
+
+/* The record, and what the file has beside it. */
+static json_t *make_result(const nf_flow *flow, const json_t *record, const nf_fit_report *report, bool appended)
+{
+    char *formula = nf_flow_formula(flow, false);
+    double rate = (double)report->last.rows / report->last.seconds;
+    json_t *result = json_pack("{s:s, s:I, s:I, s:b, s:o}", "formula", formula ? formula : "", "dim",
+                               (json_int_t)nf_flow_dim(flow), "parameters", (json_int_t)nf_flow_trained_elements(flow),
+                               "standardize_appended", appended, "rows_per_second", report_number(rate));
+    ad_free(formula);
+    json_object_update(result, (json_t *)record);
+    if (*report->warning) json_object_set_new(result, "warning", report_text(report->warning));
+    return result;
+}
+
+static void blame_standardize(ad_error *error)
+{
+    char reason[sizeof error->message];
+    snprintf(reason, sizeof reason, "%s", error->message);
+    ad_error_set(error, error->status,
+                 "%.800s; 'standardize' was appended to the formula, and --no-standardize leaves it out", reason);
+}
+
+ad_status train(const struct arguments *arguments, const struct training_data *data, struct trained *trained,
+                ad_error *error)
 {
     *trained = (struct trained){0};
     bool appended;
-    nf_flow *flow = make_flow(arguments, data->columns, context ? context->size : 0, &appended, error);
-    if (!flow) return error->status;
+    size_t dim = data->features ? nf_columns_features(data->features) : data->table->columns;
+    nf_flow *flow = make_flow(arguments, dim, nf_columns_features(data->given), &appended, error);
+    ad_pool *pool = flow ? ad_pool_new((int)option_count(arguments, "threads"), error) : NULL;
+    struct rows rows = {0};
     nf_fit_report report = {0};
-    ad_status status = fit_flow(arguments, flow, data, context, &report, error);
-    if (status == AD_ERROR_NUMERIC && report.diverged_step == 1 && appended) {
-        char reason[sizeof error->message];
-        snprintf(reason, sizeof reason, "%s", error->message);
-        ad_error_set(error, status,
-                     "%.800s; 'standardize' was appended to the formula, and --no-standardize leaves it out", reason);
-    }
-    if (status && report.outcome != NF_DIVERGED && report.outcome != NF_STOPPED_BY_CALLER) {
-        nf_flow_free(flow);
-        ad_free(report.history);
-        return status;
-    }
-    const nf_record told = {.data = data_name,
-                            .columns = (const char *const *)data->names,
-                            .context_columns = context ? (const char *const *)context->names : NULL,
-                            .fit = &report};
-    json_t *options = options_json(arguments, training_options);
-    ad_error untold;
-    json_t *record = make_record(flow, told, options, &untold);
-    json_decref(options);
-    ad_free(report.history);
-    if (!record) {
+    ad_status status = pool ? rows_make(data, option_count(arguments, "seed"), &rows, error) : error->status;
+    if (!status) status = fit_flow(arguments, flow, &rows, &report, pool, error);
+    if (status == AD_ERROR_NUMERIC && report.diverged_step == 1 && appended) blame_standardize(error);
+    bool nothing = status && report.outcome != NF_DIVERGED && report.outcome != NF_STOPPED_BY_CALLER;
+    ad_error untold = {0};
+    json_t *record = nothing ? NULL : training_record(arguments, flow, &rows, &report, &untold);
+    if (untold.status) {
         *error = untold;
-        nf_flow_free(flow);
-        return untold.status;
+        status = untold.status;
     }
-    char *formula = nf_flow_formula(flow, false);
-    double rate = (double)report.last.rows / report.last.seconds;
-    json_t *result = json_pack("{s:s, s:I, s:I, s:b, s:o}", "formula", formula ? formula : "", "dim",
-                               (json_int_t)data->columns, "parameters", (json_int_t)nf_flow_trained_elements(flow),
-                               "standardize_appended", appended, "rows_per_second", report_number(rate));
-    ad_free(formula);
-    json_object_update(result, record);
-    if (*report.warning) json_object_set_new(result, "warning", report_text(report.warning));
-    *trained = (struct trained){flow, record, result, report.best_epoch, ""};
+    if (record) {
+        scores_tell(record, &rows, flow, pool);
+        *trained = (struct trained){flow, record, make_result(flow, record, &report, appended), report.best_epoch, ""};
+    } else {
+        nf_flow_free(flow);
+    }
+    ad_free(report.history);
+    rows_free(&rows);
+    ad_pool_free(pool);
     return status;
 }
 
@@ -288,7 +364,9 @@ void print_training(const json_t *result, FILE *to)
     print_warning(report_text_of(result, "warning"), to);
     if (best_epoch > 0) fprintf(to, "best epoch  %lld\n", best_epoch);
     if (!isnan(train_nll)) fprintf(to, "train NLL   %.4f nats per row\n", train_nll);
-    if (!isnan(val_nll)) fprintf(to, "val NLL     %.4f nats per row\n", val_nll);
+    double val_error = report_number_of(result, "val_nll_stderr");
+    if (!isnan(val_nll) && isnan(val_error)) fprintf(to, "val NLL     %.4f nats per row\n", val_nll);
+    if (!isnan(val_nll) && !isnan(val_error)) fprintf(to, "val NLL     %.4f ± %.4f nats per row\n", val_nll, val_error);
     if (!isnan(test_nll))
         fprintf(to, "test NLL    %.4f ± %.4f nats per row, on %lld fresh rows\n", test_nll,
                 report_number_of(result, "test_nll_stderr"), report_count_of(result, "test_rows"));

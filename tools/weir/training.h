@@ -3,8 +3,7 @@
 #define WEIR_COMMAND_TRAINING_H
 
 #include "command.h"
-#include "context.h"
-#include <weir/models.h>
+#include "rows.h"
 
 #include <limits.h>
 
@@ -18,11 +17,15 @@ struct trained {
     char kept[PATH_MAX]; /* the file that has the model, once it is saved; "": none */
 };
 
-/* context: of each row of the data; NULL for a flow without. Train as the options say, with progress on stderr. Ctrl-C
- * and a divergence are errors that leave something trained; where trained->flow is NULL nothing is. Call it between
- * interrupt_catch() and interrupt_release(), and save in between too. */
-ad_status train(const struct arguments *arguments, const char *data_name, const nf_table *data,
-                const struct context *context, struct trained *trained, ad_error *error);
+/* Train as the options say, with progress on stderr. Ctrl-C and a divergence are errors that leave something trained;
+ * where trained->flow is NULL nothing is. Call it between interrupt_catch() and interrupt_release(), and save in
+ * between too. */
+ad_status train(const struct arguments *arguments, const struct training_data *data, struct trained *trained,
+                ad_error *error);
+/* The record of a flow that was fitted to rows: what nf_record_text() tells of report (NULL: nothing), and the kinds of
+ * the columns. NULL on failure. */
+json_t *training_record(const struct arguments *arguments, const nf_flow *flow, const struct rows *rows,
+                        const nf_fit_report *report, ad_error *error);
 void trained_free(struct trained *trained);
 
 /* Save to path, or as keep_model() does, what there is of a training that ended with this status, and return the status

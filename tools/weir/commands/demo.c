@@ -85,7 +85,8 @@ static ad_status learn(const struct arguments *arguments, struct trained *traine
     const int threads = (int)option_count(arguments, "threads");
     ad_pool *pool = NULL;
     interrupt_catch();
-    ad_status status = train(arguments, paths->data, data, NULL, trained, error);
+    const struct training_data rows = {.name = paths->data, .table = data};
+    ad_status status = train(arguments, &rows, trained, error);
     if (!status) status = (pool = ad_pool_new(threads, error)) ? score(trained, pool, error) : error->status;
     if (trained->flow) status = save_trained(trained, status, paths->model, error);
     interrupt_release();

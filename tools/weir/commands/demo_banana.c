@@ -145,7 +145,7 @@ static ad_status run(const struct arguments *given, json_t *result, ad_error *er
     if (draw_banana(option_count(arguments, "rows"), target.seed, &data, error)) return error->status;
     ad_status status = nf_table_write(path, &data, error);
     interrupt_catch();
-    if (!status) status = train(arguments, path, &data, NULL, &trained, error);
+    if (!status) status = train(arguments, &(struct training_data){.name = path, .table = &data}, &trained, error);
     if (!status) w.pool = ad_pool_new((int)option_count(arguments, "threads"), error);
     if (!status) status = w.pool ? score(&w, error) : error->status;
     if (trained.flow) status = save_trained(&trained, status, model, error);

@@ -1,7 +1,8 @@
 /* weir info: what is in a model file. */
-#include "command.h"
-#include "files.h"
+#include "automatic.h"
+#include "describe.h"
 #include "inference.h"
+#include "model.h"
 #include "report.h"
 #include "training.h"
 
@@ -9,20 +10,20 @@
 
 static ad_status run(const struct arguments *arguments, json_t *result, ad_error *error)
 {
-    const char *model = arguments->positionals[0];
-    json_t *record;
-    nf_flow *flow = load_model(model, &record, error);
-    if (!flow) return error->status;
+    struct model model;
+    if (model_open(arguments->positionals[0], &model, error)) return error->status;
+    const nf_flow *flow = model.flow;
     char *formula = nf_flow_formula(flow, false);
-    json_object_set_new(result, "model", report_text(model));
+    json_object_set_new(result, "model", report_text(model.path));
     json_object_set_new(result, "formula", json_string(formula ? formula : ""));
     json_object_set_new(result, "dim", json_integer((json_int_t)nf_flow_dim(flow)));
     json_object_set_new(result, "dtype", json_string(ad_dtype_name(nf_flow_dtype(flow))));
     json_object_set_new(result, "parameters", json_integer((json_int_t)nf_flow_trained_elements(flow)));
     json_object_set_new(result, "fixed_parameters", json_integer((json_int_t)nf_flow_fixed_elements(flow)));
-    json_object_set_new(result, "training", record);
+    json_object_set(result, "training", model.record);
+    if (json_object_get(model.record, "kinds")) describe_columns(result, model.features, model.conditions);
     ad_free(formula);
-    nf_flow_free(flow);
+    model_close(&model);
     return AD_OK;
 }
 
@@ -76,6 +77,7 @@ static void print(const json_t *result, FILE *to)
             report_text_of(result, "model"), report_text_of(result, "formula"), report_count_of(result, "dim"),
             report_count_of(result, "parameters"), report_count_of(result, "fixed_parameters"),
             report_text_of(result, "dtype"));
+    describe_print(result, to);
     const json_t *training = json_object_get(result, "training");
     if (!json_object_get(training, "outcome")) {
         fprintf(to, "training    not on record\n");
@@ -84,6 +86,8 @@ static void print(const json_t *result, FILE *to)
     bool inferred = json_object_get(training, "target") != NULL;
     if (inferred)
         print_inference(training, to);
+    else if (json_object_get(training, "candidates"))
+        print_automatic(training, to);
     else
         print_training(training, to);
     print_options(training, to);

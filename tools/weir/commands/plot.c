@@ -1,12 +1,14 @@
 /* weir plot: a picture of a trained flow. */
-#include "command.h"
+#include "columns.h"
 #include "context.h"
-#include "files.h"
-#include "inference.h"
-#include "pictures/picture.h"
-#include "report.h"
+#include "pictures/pairs_picture.h"
 #include "pictures/steps_picture.h"
 #include "pictures/target_picture.h"
+#include "points.h"
+#include "report.h"
+
+#include <math.h>
+#include <string.h>
 
 static const struct option options[] = {
     {.name = "data",
@@ -21,7 +23,12 @@ static const struct option options[] = {
     {.name = "context",
      .kind = OPTION_TEXT,
      .value = "CONTEXT",
-     .help = "of a conditional flow, numbers, as in '0.5,1': the picture is of the density there"},
+     .help = "of a conditional flow, values, as in '0.5,Oslo' or 'city=Oslo,age=0.5': the picture is of the density "
+             "there"},
+    {.name = "show",
+     .kind = OPTION_TEXT,
+     .value = "COLUMNS",
+     .help = "columns to show, names or numbers, as in 'age,dose' or '3,4'; the first eight where not given"},
     {.name = "steps",
      .kind = OPTION_FLAG,
      .help = "show samples after each step of the formula's chain, in the first two features"},
@@ -40,6 +47,7 @@ static const struct option options[] = {
      .low = 1,
      .help = "how many samples to draw"},
     {.name = "seed", .kind = OPTION_COUNT, .value = "N", .initial = "1", .help = "of the samples"},
+    OPTION_HEADER,
     OPTION_THREADS,
     {0},
 };
@@ -61,84 +69,165 @@ static ad_status find_target(const struct arguments *arguments, const struct pic
                         nf_flow_dim(picture->flow));
 }
 
-static ad_status draw(const struct arguments *arguments, struct picture *picture, json_t *record, ad_error *error)
+/* The first columns of samples, but where there are too many, for those that tell nothing. */
+static size_t choose_first(const nf_table *all, const nf_columns *columns, size_t *order)
+{
+    size_t count = 0;
+    for (size_t c = 0, at = 0; c < nf_columns_count(columns) && count < PAIRS_MOST && at < all->columns; c++) {
+        const nf_column *column = nf_columns_column(columns, c);
+        if (column->kind == NF_COLUMN_DROPPED) continue;
+        if (all->columns <= PAIRS_MOST || column->features > 0) order[count++] = at;
+        at++;
+    }
+    /* Of a target there may be more columns than features. */
+    for (; count < PAIRS_MOST && count < all->columns && nf_columns_count(columns) < all->columns; count++)
+        order[count] = count;
+    return count;
+}
+
+/* The columns that are shown, of a table of all. */
+static ad_status choose(const char *text, const char *path, const nf_table *all, const nf_columns *columns,
+                        size_t *order, size_t *count, ad_error *error)
+{
+    *count = choose_first(all, columns, order);
+    if (!text) return AD_OK;
+    bool *taken = ad_alloc(all->columns, sizeof *taken);
+    if (!taken) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu columns", all->columns);
+    ad_status status = columns_parse(text, "show", path, all, order, taken, count, error);
+    ad_free(taken);
+    if (status || *count <= PAIRS_MOST) return status;
+    return ad_error_set(error, AD_ERROR_ARGUMENT, "--show: %zu columns are more than the %d that can be made out",
+                        *count, PAIRS_MOST);
+}
+
+/* The labels of a table are indices of its own list: make them those of another's, NaN where that has none. */
+static void take_labels(nf_table *table, const nf_table *other)
+{
+    for (size_t c = 0; table->labels && other->labels && c < table->columns; c++) {
+        char **from = table->labels[c], **to = other->labels[c];
+        for (size_t r = 0; from && to && r < table->rows; r++) {
+            double *value = &table->values[r * table->columns + c];
+            size_t k = 0;
+            if (isnan(*value)) continue;
+            while (to[k] && strcmp(to[k], from[(size_t)*value]) != 0) k++;
+            *value = to[k] ? (double)k : NAN;
+        }
+    }
+}
+
+/* Of the features of the data, those that samples have too. */
+static ad_status keep(const nf_table *all, const nf_columns *columns, nf_table *kept, ad_error *error)
+{
+    size_t *order = ad_alloc(all->columns, sizeof *order), count = 0;
+    if (!order) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu columns", all->columns);
+    for (size_t c = 0; c < all->columns; c++)
+        if (nf_columns_column(columns, c)->kind != NF_COLUMN_DROPPED) order[count++] = c;
+    ad_status status = columns_select(all, order, count, kept, error);
+    ad_free(order);
+    return status;
+}
+
+/* With the columns that were chosen in the place of all. */
+static ad_status draw_chosen(const struct arguments *arguments, struct picture *picture, const nf_table *samples,
+                             const nf_table *data, size_t *drawn, ad_error *error)
+{
+    const char *model = arguments->positionals[0];
+    nf_table shown = {0}, shown_data = {0};
+    if (data && data->columns != samples->columns)
+        return ad_error_set(error, AD_ERROR_FORMAT, "--data: its %zu columns can't be shown beside %zu of %s",
+                            data->columns, samples->columns, model);
+    size_t count, *order = ad_alloc(samples->columns + PAIRS_MOST, sizeof *order);
+    if (!order) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu columns", samples->columns);
+    ad_status status = choose(option_text(arguments, "show"), model, samples, picture->features, order, &count, error);
+    if (!status) status = columns_select(samples, order, count, &shown, error);
+    if (!status && data) status = columns_select(data, order, count, &shown_data, error);
+    if (!status && data) take_labels(&shown_data, &shown);
+    picture->samples = &shown;
+    picture->data = data ? &shown_data : NULL;
+    picture->columns = samples->columns;
+    *drawn = count;
+    if (!status) status = picture_draw(picture, option_text(arguments, "output"), error);
+    nf_table_free(&shown_data);
+    nf_table_free(&shown);
+    ad_free(order);
+    return status;
+}
+
+static ad_status draw(const struct arguments *arguments, const struct model *model, struct picture *picture,
+                      const struct points *points, const struct context *context, size_t *drawn, ad_error *error)
 {
     nf_target *target;
-    nf_table samples = {0};
-    struct context context = {0};
-    size_t rows = option_count(arguments, "rows");
+    nf_table samples = {0}, data = {0};
     if (find_target(arguments, picture, &target, error)) return error->status;
-    picture->pool = ad_pool_new((int)option_count(arguments, "threads"), error);
-    ad_status status = picture->pool ? AD_OK : error->status;
-    if (!status) status = context_repeat(picture->context, nf_flow_context_size(picture->flow), rows, &context, error);
-    if (!status)
-        status = draw_samples(picture->flow, context.values, record, rows, option_count(arguments, "seed"), &samples,
-                              picture->pool, error);
-    context_free(&context);
+    ad_status status = model_sample(model, context->values, option_count(arguments, "rows"),
+                                    option_count(arguments, "seed"), &samples, picture->pool, error);
+    if (!status && points) status = keep(&points->features, model->features, &data, error);
     picture->samples = &samples;
-    const char *output = option_text(arguments, "output");
-    if (!status && target && !picture->data && samples.columns == 2 && nf_target_size(target) == 2)
-        status = target_picture_draw(picture, target, output, error);
+    if (!status && target && !points && samples.columns == 2 && nf_target_size(target) == 2)
+        status = target_picture_draw(picture, target, option_text(arguments, "output"), error);
     else if (!status)
-        status = picture_draw(picture, output, error);
-    ad_free(samples.values);
-    ad_pool_free(picture->pool);
+        status = draw_chosen(arguments, picture, &samples, points ? &data : NULL, drawn, error);
+    nf_table_free(&data);
+    nf_table_free(&samples);
     nf_target_free(target);
     return status;
 }
 
-static ad_status draw_steps(const struct arguments *arguments, const struct picture *picture, ad_error *error)
+static ad_status draw_model(const struct arguments *arguments, const struct model *model, const struct points *points,
+                            size_t *columns, size_t *drawn, ad_error *error)
 {
-    ad_pool *pool = ad_pool_new((int)option_count(arguments, "threads"), error);
-    if (!pool) return error->status;
-    ad_status status = steps_picture_draw(picture->flow, picture->context, option_count(arguments, "seed"),
-                                          option_text(arguments, "output"), pool, error);
-    ad_pool_free(pool);
-    return status;
-}
-
-static ad_status read_points(const char *path, const nf_flow *flow, const json_t *record, const char *model,
-                             nf_table *data, ad_error *error)
-{
-    struct context context;
-    ad_status status = context_read_points(path, NULL, flow, record, model, data, &context, error);
-    if (!status) context_free(&context);
+    struct context context = {0};
+    struct picture picture = {.flow = model->flow,
+                              .record = model->record,
+                              .features = model->features,
+                              .context = option_text(arguments, "context"),
+                              .pool = ad_pool_new((int)option_count(arguments, "threads"), error)};
+    if (!picture.pool) return error->status;
+    ad_status status = context_read(picture.context, model, false, option_count(arguments, "rows"), &context, error);
+    picture.given = context.values;
+    if (!status && option_flag(arguments, "steps"))
+        status = steps_picture_draw(model->flow, picture.given, option_count(arguments, "seed"),
+                                    option_text(arguments, "output"), picture.pool, error);
+    else if (!status)
+        status = draw(arguments, model, &picture, points, &context, drawn, error);
+    *columns = picture.columns;
+    context_free(&context);
+    ad_pool_free(picture.pool);
     return status;
 }
 
 static ad_status run(const struct arguments *arguments, json_t *result, ad_error *error)
 {
-    const char *model = arguments->positionals[0], *output = option_text(arguments, "output");
+    const char *path = arguments->positionals[0], *output = option_text(arguments, "output");
     const char *input = option_text(arguments, "data");
     if (picture_check_name(output, error)) return error->status;
-    json_t *record;
-    nf_flow *flow = load_model(model, &record, error);
-    if (!flow) return error->status;
-    nf_table data = {0};
-    ad_status status = input ? read_points(input, flow, record, model, &data, error) : AD_OK;
+    struct model model;
+    if (model_open(path, &model, error)) return error->status;
+    struct points points = {0};
+    ad_status status =
+        input ? points_read(input, NULL, (nf_header)option_choice(arguments, "header"), &model, &points, error) : AD_OK;
+    size_t columns = 0, drawn = 0;
     if (!status) status = check_output(output, error);
-    struct picture picture = {
-        .flow = flow, .record = record, .data = input ? &data : NULL, .context = option_text(arguments, "context")};
-    if (!status && option_flag(arguments, "steps"))
-        status = draw_steps(arguments, &picture, error);
-    else if (!status)
-        status = draw(arguments, &picture, record, error);
+    if (!status) status = draw_model(arguments, &model, input ? &points : NULL, &columns, &drawn, error);
     if (!status) {
-        json_object_set_new(result, "model", report_text(model));
+        json_object_set_new(result, "model", report_text(path));
         if (input) json_object_set_new(result, "data", report_text(input));
         json_object_set_new(result, "output", report_text(output));
         json_object_set_new(result, "rows", json_integer((json_int_t)option_count(arguments, "rows")));
         json_object_set_new(result, "seed", json_integer((json_int_t)option_count(arguments, "seed")));
+        if (columns > 0) json_object_set_new(result, "columns", json_integer((json_int_t)columns));
+        if (columns > 0) json_object_set_new(result, "columns_shown", json_integer((json_int_t)drawn));
     }
-    nf_table_free(&data);
-    json_decref(record);
-    nf_flow_free(flow);
+    points_free(&points);
+    model_close(&model);
     return status;
 }
 
 static void print(const json_t *result, FILE *to)
 {
     fprintf(to, "%s: picture of %s\n", report_text_of(result, "output"), report_text_of(result, "model"));
+    long long all = report_count_of(result, "columns"), shown = report_count_of(result, "columns_shown");
+    if (shown < all) fprintf(to, "%lld of the %lld columns are shown; --show names others\n", shown, all);
 }
 
 const struct command plot_command = {

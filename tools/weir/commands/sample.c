@@ -1,17 +1,24 @@
 /* weir sample: draw from a trained flow. */
-#include "command.h"
-#include "columns.h"
+#include "beside.h"
 #include "context.h"
-#include "files.h"
-#include "inference.h"
 #include "report.h"
+
+#include <string.h>
+#include <strings.h>
 
 static const struct option options[] = {
     {.name = "context",
      .kind = OPTION_TEXT,
      .file = INPUT_FILE,
      .value = "CONTEXT",
-     .help = "of a conditional flow: numbers, as in '0.5,1', or a file whose rows are used in turn"},
+     .help = "of a conditional flow: values, as in '0.5,Oslo' or 'city=Oslo,age=0.5', or a file whose rows are used "
+             "in turn"},
+    {.name = "write-context",
+     .kind = OPTION_CHOICE,
+     .value = "WHEN",
+     .initial = "auto",
+     .choices = "auto|yes|no",
+     .help = "write the context's columns beside the samples; auto: in text, not in a .npy"},
     {.name = "rows",
      .letter = 'n',
      .kind = OPTION_COUNT,
@@ -35,68 +42,89 @@ static const struct option options[] = {
     {0},
 };
 
-/* What there is to draw from: the flow, or its first steps, whose draws have no names and are on no target's scale. */
-static ad_status cut(const struct arguments *arguments, nf_flow **flow, json_t **record, ad_error *error)
+/* What there is to draw from: the model, or the first steps of its flow, whose draws are numbers without names, on no
+ * target's scale. */
+static ad_status cut(const struct arguments *arguments, const struct model *model, struct model *part, ad_error *error)
 {
-    size_t all = nf_chain_steps(nf_flow_bijector(*flow)), steps = option_count(arguments, "steps");
+    size_t all = nf_chain_steps(nf_flow_bijector(model->flow)), steps = option_count(arguments, "steps");
+    *part = *model;
     if (!option_given(arguments, "steps", OPTION_COUNT)) return AD_OK;
     if (steps > all) {
-        char *formula = nf_flow_formula(*flow, false);
+        char *formula = nf_flow_formula(model->flow, false);
         ad_error_set(error, AD_ERROR_ARGUMENT, "--steps: %s has %zu step%s, got %zu", formula ? formula : "the flow",
                      all, all == 1 ? "" : "s", steps);
         ad_free(formula);
         return error->status;
     }
-    if (steps < all) *record = NULL;
-    *flow = nf_flow_slice(*flow, steps, error);
-    return *flow ? AD_OK : error->status;
+    part->flow = nf_flow_slice(model->flow, steps, error);
+    if (!part->flow || steps == all) return part->flow ? AD_OK : error->status;
+    part->record = NULL;
+    part->target = NULL;
+    part->features = nf_columns_plain(nf_flow_dim(model->flow), NULL, error);
+    return part->features ? AD_OK : error->status;
+}
+
+static void cut_free(struct model *part, const struct model *model)
+{
+    if (part->features != model->features) nf_columns_free(part->features);
+    if (part->flow != model->flow) nf_flow_free(part->flow);
+}
+
+/* Where it isn't said, a model that knows no kinds of a context writes what it always did, and so does an array. */
+static bool writes_context(const struct arguments *arguments, const struct model *model)
+{
+    enum { AUTO, YES, NO };
+    const char *dot = strrchr(option_text(arguments, "output"), '.');
+    size_t choice = option_choice(arguments, "write-context");
+    bool of_course = json_object_get(model->record, "context_kinds") && !(dot && strcasecmp(dot, ".npy") == 0);
+    return model->conditions && (choice == YES || (choice == AUTO && of_course));
 }
 
 /* Names and numbers as the training data had them, or the target. */
-static ad_status draw(const struct arguments *arguments, nf_flow *flow, json_t *record, const struct context *context,
-                      size_t *columns, ad_error *error)
+static ad_status draw(const struct arguments *arguments, const struct model *model, const struct context *context,
+                      bool beside, size_t *columns, ad_error *error)
 {
     ad_pool *pool = ad_pool_new((int)option_count(arguments, "threads"), error);
     if (!pool) return error->status;
-    nf_table table;
-    ad_status status = draw_samples(flow, context->values, record, option_count(arguments, "rows"),
-                                    option_count(arguments, "seed"), &table, pool, error);
-    table.names = feature_names(record, table.columns);
-    if (!status) status = nf_table_write(option_text(arguments, "output"), &table, error);
-    *columns = table.columns;
-    ad_free(table.values);
-    ad_free(table.names);
+    nf_table samples = {0}, both = {0};
+    ad_status status = model_sample(model, context->values, option_count(arguments, "rows"),
+                                    option_count(arguments, "seed"), &samples, pool, error);
+    if (!status && beside) status = put_beside(&samples, context, model, &both, error);
+    const nf_table *all = beside ? &both : &samples;
+    if (!status) status = nf_table_write(option_text(arguments, "output"), all, error);
+    *columns = all->columns;
+    nf_table_free(&both);
+    nf_table_free(&samples);
     ad_pool_free(pool);
     return status;
 }
 
 static ad_status run(const struct arguments *arguments, json_t *result, ad_error *error)
 {
-    const char *model = arguments->positionals[0], *output = option_text(arguments, "output");
-    json_t *record;
-    nf_flow *flow = load_model(model, &record, error);
-    if (!flow) return error->status;
-    ad_status status = check_output(output, error);
+    const char *path = arguments->positionals[0], *output = option_text(arguments, "output");
+    struct model model, part = {0};
+    if (model_open(path, &model, error)) return error->status;
     size_t columns = 0;
-    nf_flow *part = flow;
-    json_t *of_part = record; /* borrowed */
-    if (!status) status = cut(arguments, &part, &of_part, error);
+    bool beside = writes_context(arguments, &model);
     struct context context = {0};
+    ad_status status = check_output(output, error);
+    if (!status) status = cut(arguments, &model, &part, error);
+    if (!status) status = columns_check_output(part.features, output, error);
+    if (!status && beside) status = columns_check_output(model.conditions, output, error);
     if (!status)
-        status = context_read(option_text(arguments, "context"), part, record, model, option_count(arguments, "rows"),
+        status = context_read(option_text(arguments, "context"), &model, true, option_count(arguments, "rows"),
                               &context, error);
-    if (!status) status = draw(arguments, part, of_part, &context, &columns, error);
+    if (!status) status = draw(arguments, &part, &context, beside, &columns, error);
     context_free(&context);
-    if (part != flow) nf_flow_free(part);
+    cut_free(&part, &model);
     if (!status) {
-        json_object_set_new(result, "model", report_text(model));
+        json_object_set_new(result, "model", report_text(path));
         json_object_set_new(result, "output", report_text(output));
         json_object_set_new(result, "rows", json_integer((json_int_t)option_count(arguments, "rows")));
         json_object_set_new(result, "columns", json_integer((json_int_t)columns));
         json_object_set_new(result, "seed", json_integer((json_int_t)option_count(arguments, "seed")));
     }
-    json_decref(record);
-    nf_flow_free(flow);
+    model_close(&model);
     return status;
 }
 

@@ -1,7 +1,6 @@
 /* The picture of what each step of a chain does, as a gnuplot script: the same draws after none, one, two … steps, each
  * in the colour of the angle it began at. */
 #include "pictures/steps_picture.h"
-#include "context.h"
 #include "pictures/gnuplot.h"
 #include "pictures/panels.h"
 
@@ -30,7 +29,10 @@ static void draw_panel(FILE *script, const nf_table *now, size_t panel, size_t d
     box.bottom = box.top - 0.74 * height;
     panel_begin(script, box, title);
     panel_ranges(script, range_of_column(now, 0), range_of_column(now, 1));
-    fprintf(script, "set xtics %.3g\n", tic_step(range_of_column(now, 0)));
+    panel_tics(script, "x", range_of_column(now, 0));
+    for (const char *axis = "xy"; *axis; axis++)
+        fprintf(script, "set %clabel (strlen(%coffset) ? 'feature %d'.%coffset : '')%s\n", *axis, *axis,
+                *axis == 'x' ? 1 : 2, *axis, *axis == 'x' ? " offset 0, 0.5" : "");
     fprintf(script, "plot $step%zu using 1:2:3 with points pt 7 ps dot lc palette notitle\n", panel);
 }
 
@@ -39,7 +41,7 @@ static void write_block(FILE *script, const nf_table *now, const double *z, size
     fprintf(script, "$step%zu << EOD\n", panel);
     for (size_t r = 0; r < DRAWS; r++) {
         const double *x = now->values + r * now->columns, *base = z + r * now->columns;
-        fprintf(script, "%.7g %.7g %.5g\n", x[0], x[1], atan2(base[1], base[0]));
+        fprintf(script, "%.15g %.15g %.5g\n", x[0], x[1], atan2(base[1], base[0]));
     }
     fprintf(script, "EOD\n");
 }
@@ -86,28 +88,29 @@ static ad_status write_panels(FILE *script, const nf_flow *flow, size_t panels, 
     return status;
 }
 
-ad_status steps_picture_draw(nf_flow *flow, const char *context, uint64_t seed, const char *path, ad_pool *pool,
+ad_status steps_picture_draw(nf_flow *flow, const double *given, uint64_t seed, const char *path, ad_pool *pool,
                              ad_error *error)
 {
     if (nf_flow_dim(flow) < 2)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "the picture of steps needs 2 features, the flow has 1");
-    struct context given;
-    ad_status status = context_repeat(context, nf_flow_context_size(flow), DRAWS, &given, error);
-    if (status) return status;
+    const size_t size = nf_flow_context_size(flow);
+    double *context = size > 0 ? ad_alloc(DRAWS, size * sizeof *context) : NULL;
+    if (size > 0 && !context) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for a picture");
+    for (size_t r = 0; context && r < DRAWS; r++) memcpy(context + r * size, given, size * sizeof *context);
     nf_flow_pull(flow);
     size_t panels = count_panels(nf_flow_bijector(flow), error);
     FILE *script = panels > 0 ? gnuplot_begin(error) : NULL;
     if (!script) {
-        context_free(&given);
+        ad_free(context);
         return error->status;
     }
     panels_begin(script, path, ACROSS * PANEL_SIZE, (int)((panels + ACROSS - 1) / ACROSS) * PANEL_SIZE);
     /* Angles are cyclic, and so are the colours. */
     fprintf(script, "set palette model HSV functions gray, 0.8, 0.85; set cbrange [-pi:pi]; unset colorbox\n");
     fprintf(script, "set multiplot\n");
-    status = write_panels(script, flow, panels, given.values, seed, pool, error);
+    ad_status status = write_panels(script, flow, panels, context, seed, pool, error);
     panels_end(script);
-    context_free(&given);
+    ad_free(context);
     if (!status) return gnuplot_finish(script, path, error);
     fclose(script);
     return status;

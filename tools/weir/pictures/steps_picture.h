@@ -6,7 +6,7 @@
 
 /* The first two features: draws of the base, and the same draws after each step of the chain; a last step `standardize`
  * goes with the step before. context: numbers, of a conditional flow; else NULL. */
-ad_status steps_picture_draw(nf_flow *flow, const char *context, uint64_t seed, const char *path, ad_pool *pool,
+ad_status steps_picture_draw(nf_flow *flow, const double *given, uint64_t seed, const char *path, ad_pool *pool,
                              ad_error *error);
 
 #endif

@@ -1,0 +1,173 @@
+/* Candidates: each is fitted to every fold's rows and scored on those that were held out. */
+#include "automatic/search.h"
+#include "training/clock.h"
+
+#include <weir/memory.h>
+
+#include <math.h>
+#include <string.h>
+
+/* What a fit's callbacks are called with. */
+typedef struct {
+    nf__search *search;
+    const nf__fold *fold;
+} work;
+
+static bool interrupted(void *context)
+{
+    nf__search *s = ((work *)context)->search;
+    s->stopped = s->stopped || (s->o.interrupted && s->o.interrupted(s->o.context));
+    return s->stopped;
+}
+
+static bool progress(void *context, const nf_progress *now)
+{
+    nf__search *s = ((work *)context)->search;
+    const size_t fold = (size_t)(((work *)context)->fold - s->fold), done = s->n_candidate;
+    if (!s->o.progress) return true;
+    const double part = (double)(fold * now->epochs + now->epoch) / (double)(s->n_fold * now->epochs);
+    s->o.progress(s->o.context, &(nf_automatic_progress){.formula = s->suggestion[done].formula,
+                                                         .candidate = done + 1,
+                                                         .candidates = s->planned,
+                                                         .fraction = ((double)done + part) / (double)s->planned,
+                                                         .nll = s->nll,
+                                                         .seconds = nf__clock() - s->started});
+    return true;
+}
+
+/* The caller's rows anew, scaled. The numbers are a fold's. */
+static void redraw(void *context, size_t epoch, const uint32_t *row, size_t rows, double *x)
+{
+    const work *w = context;
+    const nf__search *s = w->search;
+    enum { BLOCK = 256 };
+    uint32_t number[BLOCK];
+    for (size_t first = 0; first < rows; first += BLOCK) {
+        const size_t n = rows - first < BLOCK ? rows - first : BLOCK;
+        double *to = x + first * s->dim;
+        for (size_t i = 0; i < n; i++) number[i] = w->fold->train[row[first + i]];
+        s->o.redraw(s->o.context, epoch, number, n, to);
+        for (size_t i = 0; i < n * s->dim; i++) to[i] = (to[i] - s->mean[i % s->dim]) / s->scale[i % s->dim];
+    }
+}
+
+static ad_status train(nf__search *s, const nf__fold *f, const nf__suggestion *what, nf_flow *flow, ad_error *error)
+{
+    work w = {s, f};
+    nf_fit_report report;
+    const nf_fit_options options = {
+        .epochs = what->epochs,
+        .batch = what->batch,
+        .optimizer = {.name = what->weight_decay > 0 ? "adamw(beta2=0.98)" : "adam",
+                      .learning_rate = what->learning_rate,
+                      .weight_decay = what->weight_decay},
+        .ema = what->ema,
+        .patience = (long)(what->epochs / 4 + 5),
+        .row_context = f->context,
+        .row_weights = f->weights,
+        .val_x = f->held_x,
+        .val_context = f->held_context,
+        .val_weights = f->held_weights,
+        .val_rows = f->n_held,
+        .seconds = what->seconds,
+        .redraw = s->o.redraw ? redraw : NULL,
+        .seed = what->seed,
+        .pool = s->o.pool,
+        .progress = progress,
+        .interrupted = interrupted,
+        .context = &w,
+    };
+    ad_status status = nf_fit(flow, f->x, f->n_train, &options, &report, error);
+    ad_free(report.history);
+    /* The best weights before it went wrong are as good as any. */
+    return status == AD_ERROR_NUMERIC && report.best_epoch > 0 ? AD_OK : status;
+}
+
+static nf_flow *fit_fold(nf__search *s, const nf__fold *f, const nf__suggestion *what, double *log_prob,
+                         ad_error *error)
+{
+    nf_flow *flow =
+        nf_flow_parse(what->formula, s->dim, s->context, s->o.dtype, what->seed + (uint64_t)(f - s->fold), error);
+    if (!flow) return NULL;
+    ad_status status = what->epochs == 0 ? nf_flow_fit_data(flow, f->x, f->context, f->n_train, error)
+                                         : train(s, f, what, flow, error);
+    if (status == AD_OK) status = nf_log_prob(flow, f->held_x, f->held_context, f->n_held, log_prob, s->o.pool, error);
+    for (size_t r = 0; r < f->n_held; r++) log_prob[r] += s->held_offset[f->first + r];
+    for (size_t r = 0; r < f->n_held && status == AD_OK; r++)
+        if (isnan(log_prob[r])) status = ad_error_set(error, AD_ERROR_NUMERIC, "a log-density is NaN");
+    if (status == AD_OK) return flow;
+    nf_flow_free(flow);
+    return NULL;
+}
+
+static bool make_room(nf__search *s)
+{
+    if (s->n_candidate < s->room) return true;
+    const size_t room = 2 * s->room + 16;
+    nf__suggestion *suggestion = ad_realloc(s->suggestion, room, sizeof *suggestion);
+    if (suggestion) s->suggestion = suggestion;
+    nf_candidate *candidate = ad_realloc(s->candidate, room, sizeof *candidate);
+    if (candidate) s->candidate = candidate;
+    double **log_prob = ad_realloc(s->log_prob, room, sizeof *log_prob);
+    if (log_prob) s->log_prob = log_prob;
+    nf_flow **flow = ad_realloc(s->flow, room, s->n_fold * sizeof *flow);
+    if (flow) s->flow = flow;
+    if (!suggestion || !candidate || !log_prob || !flow) return false;
+    s->room = room;
+    return true;
+}
+
+ad_status nf__try(nf__search *s, const nf__suggestion *suggestion, size_t *index, ad_error *error)
+{
+    const double begun = nf__clock();
+    const size_t i = s->n_candidate;
+    char *formula = make_room(s) ? ad_strdup(suggestion->formula) : NULL;
+    double *log_prob = formula ? ad_alloc(s->n_held, sizeof *log_prob) : NULL;
+    if (!log_prob) {
+        ad_free(formula);
+        return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for one more candidate");
+    }
+    s->suggestion[i] = *suggestion;
+    s->suggestion[i].formula = formula;
+    s->log_prob[i] = log_prob;
+    nf_flow **flow = s->flow + i * s->n_fold;
+    memset(flow, 0, s->n_fold * sizeof(nf_flow *));
+    bool whole = true;
+    ad_status status = AD_OK;
+    for (size_t f = 0; f < s->n_fold && whole; f++) {
+        flow[f] = fit_fold(s, &s->fold[f], &s->suggestion[i], log_prob + s->fold[f].first, error);
+        whole = flow[f];
+        /* What fails by its numbers is out of the race; a formula that can't be or memory that isn't there is told. */
+        if (!whole && error->status != AD_ERROR_NUMERIC) status = error->status;
+        if (s->stopped) whole = false;
+    }
+    nf_candidate c = {.formula = formula,
+                      .nll = NAN,
+                      .standard_error = NAN,
+                      .epochs = suggestion->epochs,
+                      .batch = suggestion->batch,
+                      .learning_rate = suggestion->learning_rate,
+                      .ema = suggestion->ema,
+                      .weight_decay = suggestion->weight_decay,
+                      .seconds = nf__clock() - begun,
+                      .failed = !whole};
+    if (whole) c.nll = nf__score(s, log_prob, &c.standard_error);
+    s->candidate[i] = c;
+    *index = i;
+    s->n_candidate++;
+    return status;
+}
+
+nf_flow *nf__refit(nf__search *s, const char *formula, ad_error *error)
+{
+    nf_flow *flow = nf_flow_parse(formula, s->dim, s->context, s->o.dtype, s->o.seed, error);
+    double *x = flow ? ad_alloc(s->rows, s->dim * sizeof *x) : NULL;
+    ad_status status = flow && !x ? ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %zu rows", s->rows) : AD_OK;
+    for (size_t i = 0; x && i < s->rows * s->dim; i++)
+        x[i] = (s->given[i] - s->mean[i % s->dim]) / s->scale[i % s->dim];
+    if (x) status = nf_flow_fit_data(flow, x, s->o.row_context, s->rows, error);
+    ad_free(x);
+    if (status == AD_OK) return flow;
+    nf_flow_free(flow);
+    return NULL;
+}

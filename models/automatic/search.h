@@ -1,0 +1,65 @@
+/* An automatic fit under way: what its files share. */
+#ifndef WEIR_MODELS_AUTOMATIC_SEARCH_H
+#define WEIR_MODELS_AUTOMATIC_SEARCH_H
+
+#include <weir/automatic.h>
+
+/* Rows to fit to and rows to score on, scaled, and which of the caller's they are. */
+typedef struct {
+    uint32_t *train, *held; /* held: places among all that are scored are `first` … */
+    size_t n_train, n_held, first;
+    double *x, *context, *weights;                /* of train; NULL for none */
+    double *held_x, *held_context, *held_weights; /* of held */
+} nf__fold;
+
+/* What is tried. */
+typedef struct {
+    char *formula;
+    size_t epochs; /* 0: its data set it at once */
+    size_t batch;
+    double learning_rate, ema, weight_decay;
+    uint64_t seed;
+    double seconds; /* a limit for each fold; 0: none */
+} nf__suggestion;
+
+typedef struct {
+    nf_automatic_options o;
+    size_t rows, dim, context;
+    const double *given;
+    double *mean, *scale; /* (dim): rows are (x - mean) / scale, as `standardize` has it */
+    nf_bijector *last;    /* that standardize, until the result has it */
+    nf__fold *fold;
+    size_t n_fold, n_held; /* rows scored, in all folds */
+    double *held_weight;   /* (n_held), with a sum of 1 */
+    double *held_offset;   /* (n_held): what log p of a scaled row lacks to that of the row */
+    nf__suggestion *suggestion;
+    nf_flow **flow;    /* [candidate][fold]: NULL where it failed */
+    double **log_prob; /* [candidate][n_held] */
+    nf_candidate *candidate;
+    size_t n_candidate, room;
+    size_t planned; /* candidates, for progress */
+    double started, nll;
+    bool stopped;
+} nf__search;
+
+/* Deal the rows, and scale them. */
+ad_status nf__folds_make(nf__search *s, ad_error *error);
+void nf__folds_free(nf__search *s);
+
+/* Fit a candidate on each fold and score it; *index is its number. AD_OK also where it failed, which is on record.
+ * suggestion->formula is copied. */
+ad_status nf__try(nf__search *s, const nf__suggestion *suggestion, size_t *index, ad_error *error);
+/* A flow of this formula that all rows set at once. */
+nf_flow *nf__refit(nf__search *s, const char *formula, ad_error *error);
+
+/* Weights (n_candidate) of the mixture that the held-out rows are most likely under, where candidate 0 keeps `least` at
+ * least and others either `worth` or nothing; and the mixture's log p of each of these rows, into mixed (n_held). */
+ad_status nf__stack(const nf__search *s, double least, double worth, double *weight, double *mixed, ad_error *error);
+/* The mean of -log_prob (n_held) by the rows' weights, and its standard error. */
+double nf__score(const nf__search *s, const double *log_prob, double *standard_error);
+
+/* Flows that the data's size make sensible, number i; false past the last. The text is in `formula`. */
+bool nf__suggest(const nf__search *s, size_t i, char formula[static 200], nf__suggestion *suggestion);
+size_t nf__fewest_rows_of_a_flow(void);
+
+#endif

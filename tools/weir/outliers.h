@@ -1,0 +1,18 @@
+/* Rows of unusually low density, beside those that the flow was fitted to. */
+#ifndef WEIR_COMMAND_OUTLIERS_H
+#define WEIR_COMMAND_OUTLIERS_H
+
+#include "command.h"
+
+/* For the record of a fit: quantiles of the log-densities of so many rows that it was fitted to, which are sorted. NULL
+ * where there are none. */
+json_t *outliers_quantiles(double *log_prob, size_t rows);
+
+/* The `count` rows of lowest density, the lowest first: [{"row": from 1, "log_prob": nats, "percentile": how many of
+ * 100 rows of the fit have less}]. quantiles: those on the model's record; NULL: none, and no percentiles. */
+json_t *outliers_lowest(const double *log_prob, size_t rows, size_t count, const json_t *quantiles);
+
+/* What outliers_lowest() found, as a table. */
+void outliers_print(const json_t *lowest, FILE *to);
+
+#endif
