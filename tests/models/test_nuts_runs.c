@@ -199,11 +199,6 @@ START_TEST(from_a_start)
             ck_assert_double_eq_tol(squares, 1, 0.1);
         }
         nf_nuts_free(&r);
-        o.start = NULL;
-        o.draws = 20;
-        r = sample(&target, &o);
-        ck_assert_double_gt(mean_steps(&r), 100);
-        nf_nuts_free(&r);
     }
     nf_target *other = target_of("gaussian");
     nf_nuts_result none;
