@@ -1,5 +1,6 @@
 /* NUTS: bits of its chains, stopping, and mistakes. */
 #include "models/nuts_tools.h"
+#include <weir/densities.h>
 
 #include "scratch.h"
 
@@ -170,6 +171,44 @@ START_TEST(a_start_outside_the_support_is_drawn_again)
 }
 END_TEST
 
+/* Far away, and of scales that a warm-up of a few draws can't learn: they come with the start, and trajectories are as
+ * short as those of N(0, I). */
+static const double far_sd[] = {0.01, 0.1, 1, 10};
+
+static ad_var far_density(const nf_target *self, const ad_var *value)
+{
+    (void)self;
+    ad_tape *tape = value[0].tape;
+    return nf_log_normal(value[0], ad_scalar(tape, 500), ad_constant(tape, AD_SHAPE(4), far_sd));
+}
+
+START_TEST(from_a_start)
+{
+    const nf_target target = {.name = "far", .site = four, .n_site = 1, .log_density = far_density, .log_z = NAN};
+    nf_start start;
+    ASSERT_OK(nf_find_start(&target, NULL, &start, &error));
+    for (int dense = 0; dense < 2; dense++) {
+        nf_nuts_options o = {.chains = 8, .tune = 15, .draws = 500, .seed = 1, .dense = dense, .start = &start};
+        nf_nuts_result r = sample(&target, &o);
+        ck_assert_double_lt(mean_steps(&r), 10);
+        for (size_t i = 0; i < 4; i++) {
+            double mean = 0, squares = 0;
+            for (size_t d = 0; d < 4000; d++) mean += (r.values[4 * d + i] - 500) / far_sd[i] / 4000;
+            for (size_t d = 0; d < 4000; d++) squares += pow((r.values[4 * d + i] - 500) / far_sd[i], 2) / 4000;
+            ck_assert_double_eq_tol(mean, 0, 0.1);
+            ck_assert_double_eq_tol(squares, 1, 0.1);
+        }
+        nf_nuts_free(&r);
+    }
+    nf_target *other = target_of("gaussian");
+    nf_nuts_result none;
+    ASSERT_FAILS(nf_nuts(other, &(nf_nuts_options){.start = &start}, &none, &error), AD_ERROR_ARGUMENT,
+                 "the start has 4 features, but target 'gaussian' has 2");
+    nf_target_free(other);
+    nf_start_free(&start);
+}
+END_TEST
+
 START_TEST(options_are_checked)
 {
     nf_flow *flow = moved_flow("scale", 3, AD_F32);
@@ -208,6 +247,7 @@ Suite *nuts_runs_suite(void)
     tcase_add_loop_test(runs, chains_depend_neither_on_each_other_nor_on_threads, 0, 2);
     tcase_add_loop_test(runs, stopped_keeps_the_draws_so_far, 0, 2);
     tcase_add_test(runs, interrupted);
+    tcase_add_test(runs, from_a_start);
     suite_add_tcase(suite, runs);
     TCase *mistakes = tcase_create("mistakes");
     tcase_set_timeout(mistakes, 120);

@@ -162,6 +162,53 @@ START_TEST(vi_options_of_the_optimizer)
 }
 END_TEST
 
+/* With the target alone, nothing is left to settings; modes are looked for. */
+START_TEST(vi_without_settings)
+{
+    json_t *result = SUCCEED_JSON("vi", "gaussian(dim=1)", "--seed", "2", "-o", "g.safetensors");
+    json_t *modes = member(result, "modes");
+    ck_assert_str_eq(text_in(result, "formula"), "rqsar(64,64)-affine(rank=0)-whiten");
+    ck_assert_str_eq(text_in(result, "outcome"), "converged");
+    ck_assert_double_eq_tol(number_in(result, "elbo"), 0, 0.01);
+    ck_assert_double_eq(number_in(modes, "searches"), 24);
+    ck_assert_double_eq(number_in(modes, "modes"), 1);
+    ck_assert_double_eq(number_in(modes, "held"), 1);
+    ck_assert(!json_object_get(member(result, "options"), "iters"));
+    json_decref(result);
+    SUCCEED("info", "g.safetensors");
+    assert_contains(output, "24 searches, from points up to 20 from 0, found 1; the fit holds it");
+    assert_contains(output, "0.0000 is exact");
+    assert_contains(output, ": good\n");
+
+    result = SUCCEED_JSON("vi", "gaussian", "--flow", "affine-whiten", "--budget", "1m");
+    ck_assert_str_eq(text_in(result, "formula"), "affine-whiten");
+    ck_assert_str_eq(text_in(member(result, "options"), "flow"), "affine-whiten");
+    ck_assert_str_eq(text_in(result, "outcome"), "converged");
+    json_decref(result);
+    SUCCEED("vi", "banana", "--budget", "0.1s");
+    assert_contains(output, "out of time after");
+
+    ck_assert_int_eq(RUN("vi", "gaussian", "--budget", "5q"), 2);
+    assert_contains(complaint, "--budget: '5q' given, expected a time, as 90s, 2m or 1h");
+    ck_assert_int_eq(RUN("vi", "gaussian", "--budget", "5s", "--lr", "0.1"), 2);
+    assert_contains(complaint, "--lr is one");
+}
+END_TEST
+
+/* A mode that no draw has seen takes the trust from k-hat; so does a log Z that is known to be another. */
+START_TEST(vi_tells_of_missed_modes)
+{
+    SUCCEED("vi", "mixture(modes=2,radius=20)", "--flow", "scale-loc", "--iters", "4000", "--lr", "0.05");
+    assert_contains(output, "found 2; the fit misses 1\n");
+    assert_contains(output, "missed: x[1] ");
+    assert_contains(output, "% of the target's mass and 0 % of the flow's");
+    assert_contains(output, "don't trust the fit");
+    ck_assert_ptr_null(strstr(output, ": good"));
+    SUCCEED("vi", "gaussian(correlation=0.6)", "--flow", "scale-loc", "--iters", "3000", "--lr", "0.02");
+    assert_contains(output, "the flow's own draws are ");
+}
+END_TEST
+
 START_TEST(nuts_tells_all)
 {
     json_t *result = SUCCEED_JSON("nuts", "eight_schools", "--chains", "3", "--tune", "300", "-n", "200", "--seed", "4",
@@ -196,6 +243,27 @@ START_TEST(nuts_tells_all)
 }
 END_TEST
 
+/* Chains begin at what searches found, in each of several modes; with points from (-2, 2) none reaches them. */
+START_TEST(nuts_starts)
+{
+    json_t *result = SUCCEED_JSON("nuts", "mixture(modes=2,radius=40)", "--chains", "8", "--tune", "100", "-n", "50",
+                                  "-o", "draws.npy");
+    ck_assert_double_eq(number_in(result, "modes"), 2);
+    json_decref(result);
+    nf_table draws;
+    int right = 0;
+    ck_assert_int_eq(nf_table_read(scratch_path("draws.npy").text, &draws, NULL), AD_OK);
+    for (size_t chain = 0; chain < 8; chain++) right += draws.values[2 * 50 * chain] > 0;
+    ck_assert(right >= 2 && right <= 6);
+    nf_table_free(&draws);
+    result = SUCCEED_JSON("nuts", "gaussian", "--start", "uniform", "--tune", "50", "-n", "50");
+    ck_assert_ptr_null(json_object_get(result, "modes"));
+    json_decref(result);
+    SUCCEED("nuts", "gaussian", "--tune", "50", "-n", "50");
+    assert_contains(output, "24 searches found 1 mode\n");
+}
+END_TEST
+
 START_TEST(nuts_with_a_flow)
 {
     make_model();
@@ -217,7 +285,10 @@ Suite *inference_suite(void)
     tcase_add_test(tests, vi_on_the_scale_of_the_sites);
     tcase_add_test(tests, vi_logprob_of_draws);
     tcase_add_test(tests, vi_options_of_the_optimizer);
+    tcase_add_test(tests, vi_without_settings);
+    tcase_add_test(tests, vi_tells_of_missed_modes);
     tcase_add_test(tests, nuts_tells_all);
+    tcase_add_test(tests, nuts_starts);
     tcase_add_test(tests, nuts_with_a_flow);
     return suite;
 }
