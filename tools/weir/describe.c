@@ -31,7 +31,8 @@ static void print_list(const json_t *list, const char *title, FILE *to)
     static const char blank[] = "";
     const json_t *column;
     size_t i, widest = 0;
-    json_array_foreach(list, i, column) widest = (size_t)fmax((double)widest, (double)strlen(report_text_of(column, "name")));
+    json_array_foreach(list, i, column) widest =
+        (size_t)fmax((double)widest, (double)strlen(report_text_of(column, "name")));
     json_array_foreach(list, i, column)
     {
         bool plain = strcmp(report_text_of(column, "kind"), nf_column_kind_name(NF_COLUMN_REAL)) == 0 &&

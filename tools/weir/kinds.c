@@ -45,8 +45,7 @@ static bool read_item(const char *text, struct item *item)
 static bool is_name(const struct item *item, const char *name)
 {
     size_t i = 0;
-    for (; i < item->length && *name && item->name[i] == *name; name++)
-        i += item->quoted && *name == '"' ? 2 : 1;
+    for (; i < item->length && *name && item->name[i] == *name; name++) i += item->quoted && *name == '"' ? 2 : 1;
     return i == item->length && !*name;
 }
 

@@ -7,8 +7,8 @@
 #include <string.h>
 
 /* Finer where outliers are. */
-static const double parts[] = {0,    0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15,
-                               0.2,  0.3,    0.4,    0.5,    0.6,   0.7,   0.8,   0.9,  0.95, 0.99, 1};
+static const double parts[] = {0,   0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15,
+                               0.2, 0.3,    0.4,    0.5,    0.6,   0.7,   0.8,   0.9,  0.95, 0.99, 1};
 enum { PARTS = sizeof parts / sizeof *parts };
 
 /* A NaN has no place in an order; where it comes up it is lowest of all. */

@@ -12,8 +12,8 @@
 struct finding {
     const nf_table *file;
     const char *path;
-    bool *taken;                          /* does a column have a role? */
-    size_t *conditions, *dropped, *rest;  /* columns */
+    bool *taken;                         /* does a column have a role? */
+    size_t *conditions, *dropped, *rest; /* columns */
     size_t n_conditions, n_dropped, n_rest;
 };
 
@@ -40,8 +40,8 @@ static ad_status find_columns(const struct roles_text *text, struct finding *fin
                                &finding->n_conditions, error);
     if (!status && text->weights) {
         /* Room for a list, of which it must be one. */
-        status = columns_parse(text->weights, "weights", finding->path, file, finding->rest, finding->taken, &one,
-                               error);
+        status =
+            columns_parse(text->weights, "weights", finding->path, file, finding->rest, finding->taken, &one, error);
         if (!status && one != 1)
             status = ad_error_set(error, AD_ERROR_ARGUMENT, "--weights: expected one column, got '%s'", text->weights);
         roles->weight = finding->rest[0];
@@ -53,9 +53,9 @@ static ad_status find_columns(const struct roles_text *text, struct finding *fin
                                error);
     finding->n_dropped = one + more;
     if (!status && finding->n_conditions + finding->n_dropped == columns)
-        status = ad_error_set(error, AD_ERROR_ARGUMENT,
-                              "--context: every column of %s is context or left out; nothing is left to fit",
-                              finding->path);
+        status =
+            ad_error_set(error, AD_ERROR_ARGUMENT,
+                         "--context: every column of %s is context or left out; nothing is left to fit", finding->path);
     /* Dropped ones stay among the others. */
     for (size_t i = 0; i < finding->n_dropped; i++) finding->taken[finding->dropped[i]] = false;
     for (size_t c = 0; c < columns; c++)
@@ -126,8 +126,8 @@ static ad_status learn(const struct finding *finding, const struct roles_text *t
     if (!status && finding->n_conditions > 0) {
         status = columns_select(file, finding->conditions, finding->n_conditions, &roles->conditions, error);
         if (!status)
-            roles->given = nf_columns_learn(&roles->conditions, kinds.conditions,
-                                            &(nf_columns_options){.context = true}, error);
+            roles->given =
+                nf_columns_learn(&roles->conditions, kinds.conditions, &(nf_columns_options){.context = true}, error);
         if (!status && !roles->given) status = error->status;
     }
     kinds_free(&kinds);

@@ -58,7 +58,7 @@ static ad_status score(const struct picture *picture, struct grid *grid, ad_erro
     if (size > 0 && !context) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for a density");
     for (size_t i = 0; i < points; i++)
         if (size > 0) memcpy(context + i * size, picture->given, size * sizeof *context);
-    ad_status status = picture->features ? nf_columns_log_prob(picture->features, picture->flow, context, &table, 0, 1,
+    ad_status status = picture->features ? nf_columns_log_prob(picture->features, picture->flow, context, &table, 1, 0,
                                                                grid->log_density, picture->pool, error)
                                          : nf_log_prob(picture->flow, grid->points, context, points, grid->log_density,
                                                        picture->pool, error);
