@@ -119,7 +119,9 @@ ad_status picture_draw(const struct picture *picture, const char *path, ad_error
     panels_begin(script, path, PICTURE_WIDTH, picture->samples->columns > 1 && !plane ? PAIRS_HEIGHT : PICTURE_HEIGHT);
     char *formula = nf_flow_formula(picture->flow, false), title[512];
     const char *given = json_string_value(json_object_get(picture->record, "context"));
-    int length = snprintf(title, sizeof title, "%.300s", formula ? formula : "");
+    enum { MOST_FORMULA = 120 }; /* letters that can be read in a line */
+    bool cut = formula && strlen(formula) > MOST_FORMULA;
+    int length = snprintf(title, sizeof title, "%.*s%s", MOST_FORMULA, formula ? formula : "", cut ? "…" : "");
     if (picture->context)
         length += strchr(picture->context, '=')
                       ? snprintf(title + length, sizeof title - (size_t)length, ", given %.100s", picture->context)
