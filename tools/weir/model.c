@@ -183,10 +183,10 @@ ad_status model_score(const struct model *model, const nf_table *features, const
                       double *nll, double *standard_error, ad_pool *pool, ad_error *error)
 {
     double sum = 0, squares = 0, rows = (double)features->rows;
-    ad_status status =
-        model->target
-            ? nf_vi_log_prob(model->flow, model->target, features->values, features->rows, log_prob, pool, error)
-            : nf_columns_log_prob(model->features, model->flow, context, features, 0, 1, log_prob, pool, error);
+    ad_status status = model->target ? nf_vi_log_prob(model->flow, model->target, features->values, features->rows,
+                                                      log_prob, pool, error)
+                                     : nf_columns_log_prob(model->features, model->flow, context, features, 0,
+                                                           score_noise, log_prob, pool, error);
     for (size_t r = 0; r < features->rows && !status; r++) {
         if (isnan(log_prob[r]))
             status = ad_error_set(error, AD_ERROR_NUMERIC, "the log-density of row %zu is NaN", r + 1);
