@@ -14,6 +14,7 @@
 #ifndef WEIR_RECORD_H
 #define WEIR_RECORD_H
 
+#include <weir/columns.h>
 #include <weir/vi.h>
 
 WEIR_BEGIN_DECLARATIONS
@@ -35,6 +36,9 @@ typedef struct {
     ad_pool *pool;
     size_t draws;
     const char *options; /* how it was trained, as a JSON object: {"epochs": 100} */
+    /* What the columns are that the flow's features, and its context, are of; NULL: plain numbers. With these,
+     * `columns` may be left out. */
+    const nf_columns *kinds, *context_kinds;
 } nf_record;
 
 /* The record as text, a JSON object: for nf_save(), and then for ad_free(). Text that isn't UTF-8 has '?' in place of
@@ -48,6 +52,10 @@ char *nf_record_text(const nf_flow *flow, const nf_record *record, ad_error *err
 ad_status nf_record_columns(const char *record, size_t dim, char ***columns, ad_error *error);
 ad_status nf_record_context_columns(const char *record, size_t size, char ***columns, ad_error *error);
 ad_status nf_record_context(const char *record, char **context, ad_error *error);
+
+/* And what its columns, and those of its context, are: for nf_columns_free(), or NULL. */
+ad_status nf_record_kinds(const char *record, nf_columns **kinds, ad_error *error);
+ad_status nf_record_context_kinds(const char *record, nf_columns **kinds, ad_error *error);
 
 WEIR_END_DECLARATIONS
 

@@ -16,7 +16,8 @@ static bool are_identifiers(const nf__sample *sample)
 static ad_status check_labels(const nf__sample *sample, const nf__given *given, ad_error *error)
 {
     char text[160];
-    if (!sample->labels || given->request == NF__AUTO || given->request == NF__CATEGORY) return AD_OK;
+    if (!sample->labels || given->request == NF__AUTO || given->request == NF__CATEGORY || given->request == NF__DROP)
+        return AD_OK;
     return ad_error_set(error, AD_ERROR_FORMAT, "%s holds text, '%s' for one, and so can't be %s: category, or drop",
                         nf__column_text(sample->columns, sample->column, text),
                         sample->present ? sample->labels[(size_t)sample->value[0]] : "", given->text);

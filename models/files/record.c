@@ -201,6 +201,21 @@ static ad_status check(const nf_flow *flow, const nf_record *record, ad_error *e
     return AD_OK;
 }
 
+/* As text: numbers of the record are told with fewer digits than they have. */
+static ad_status put_kinds(json_t **to, const char *key, const nf_columns *kinds, size_t features, ad_error *error)
+{
+    if (!kinds) return AD_OK;
+    if (nf_columns_features(kinds) != features)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "a record's %s have %zu features, but the flow takes %zu", key,
+                            nf_columns_features(kinds), features);
+    ad_error own;
+    char *text = nf_columns_text(kinds, &own);
+    if (!text) return ad_error_set(error, own.status, "%s", own.message);
+    nf__json_put(to, key, json_string(text));
+    ad_free(text);
+    return AD_OK;
+}
+
 /* *to becomes NULL where memory runs out. */
 static ad_status fill(json_t **to, const nf_flow *flow, const nf_record *record, json_t *options, ad_error *error)
 {
@@ -224,6 +239,8 @@ static ad_status fill(json_t **to, const nf_flow *flow, const nf_record *record,
     if (record->context_columns)
         nf__json_put(to, "context_columns", texts_json(record->context_columns, nf_flow_context_size(flow)));
     if (record->context) nf__json_put(to, "context", nf__json_text(record->context));
+    if (!status) status = put_kinds(to, "kinds", record->kinds, nf_flow_dim(flow), error);
+    if (!status) status = put_kinds(to, "context_kinds", record->context_kinds, nf_flow_context_size(flow), error);
     return status;
 }
 
@@ -309,4 +326,28 @@ ad_status nf_record_context(const char *record, char **context, ad_error *error)
         status = ad_error_set(error, AD_ERROR_MEMORY, "out of memory for the context's names");
     json_decref(json);
     return status;
+}
+
+static ad_status read_kinds(const char *record, const char *key, nf_columns **kinds, ad_error *error)
+{
+    json_t *json;
+    *kinds = NULL;
+    ad_status status = parse(record, &json, error);
+    const char *text = json_string_value(json_object_get(json, key));
+    ad_error own;
+    if (text && !(*kinds = nf_columns_parse(text, &own))) {
+        status = ad_error_set(error, own.status, "%s", own.message);
+    }
+    json_decref(json);
+    return status;
+}
+
+ad_status nf_record_kinds(const char *record, nf_columns **kinds, ad_error *error)
+{
+    return read_kinds(record, "kinds", kinds, error);
+}
+
+ad_status nf_record_context_kinds(const char *record, nf_columns **kinds, ad_error *error)
+{
+    return read_kinds(record, "context_kinds", kinds, error);
 }

@@ -1,12 +1,12 @@
 /* weir plot: pictures of flows, of data and of targets. */
 #include <weir/models.h>
-#include "tools/command.h"
+#include "tools/mixed.h"
 
 #include <math.h>
 #include <sys/stat.h>
 
 /* One, two and more features; names that gnuplot must not take for its own. */
-static const char *const headers[] = {"a", "it's \"_{x}^2`ls`\",b", "a,b,c", "a,b,c,d,e"};
+static const char *const headers[] = {"a", "it's \"_{x}^2`ls`\",b", "a,b,c", "a,b,c,d,epsilon"};
 
 START_TEST(pictures)
 {
@@ -31,12 +31,77 @@ START_TEST(pictures)
     ck_assert_int_eq(strncmp(svg, "<?xml", 5), 0);
     ck_assert_int_eq(strstr(svg, "Density of the flow") != NULL, columns[_i] == 2);
     assert_contains(svg, "validation");
+    if (columns[_i] == 5) assert_contains(svg, "epsilon");
     if (columns[_i] == 2) {
         SUCCEED("plot", "m.safetensors", "--steps", "-o", "picture.SVG");
         slurp(scratch_path("picture.SVG").text, svg, sizeof svg);
         assert_contains(svg, "1: maf, standardize");
     }
     ck_assert_int_eq(scratch_files(false), 4);
+}
+END_TEST
+
+/* Numbers that differ in their last digits alone: tics tell them apart, as what is left of an offset. */
+START_TEST(far_from_zero)
+{
+    if (!have_gnuplot()) return;
+    char table[1 << 14];
+    static char svg[1 << 22];
+    static const char *const options[] = {NULL, "--steps"};
+    for (int columns = 2; columns <= 3; columns++) {
+        size_t filled = (size_t)snprintf(table, sizeof table, columns == 2 ? "time,y\n" : "time,y,z\n");
+        for (int r = 0; r < 80; r++) {
+            filled += (size_t)snprintf(table + filled, sizeof table - filled, "%.9g,%g", 1.7e9 + 12 * r, sin(7 * r));
+            filled += (size_t)snprintf(table + filled, sizeof table - filled, columns == 2 ? "\n" : ",%d\n", r);
+        }
+        write_text("data.csv", table);
+        SUCCEED("fit", "data.csv", "--flow", "scale", "--dtype", "float64", "--epochs", "3", "-o", "m.safetensors");
+        for (size_t i = 0; i < (columns == 2 ? 2 : 1); i++) {
+            SUCCEED("plot", "m.safetensors", "--data", "data.csv", "-n", "500", "-o", "p.svg", options[i]);
+            slurp(scratch_path("p.svg").text, svg, sizeof svg);
+            if (i == 0) assert_contains(svg, "time − 17000");
+            ck_assert_ptr_null(strstr(svg, ">-0<"));
+            ck_assert_ptr_null(strstr(svg, "1.7e+09"));
+        }
+    }
+}
+END_TEST
+
+/* More columns than there is room for: those that tell something, or that are asked for, and it is said. Whole numbers,
+ * labels and what is missing have their places. */
+START_TEST(ten_columns)
+{
+    if (!have_gnuplot()) return;
+    static char svg[1 << 23];
+    mixed_write("mixed.csv", 1, 300);
+    SUCCEED("fit", "mixed.csv", "--columns", "phase:angle", "--flow", "maf(8)", "--epochs", "2", "-o", "m.st");
+    json_t *plot = SUCCEED_JSON("plot", "m.st", "--data", "mixed.csv", "-n", "300", "-o", "p.svg");
+    ck_assert_double_eq(number_in(plot, "columns"), MIXED_COLUMNS);
+    ck_assert_double_eq(number_in(plot, "columns_shown"), 8);
+    json_decref(plot);
+    slurp(scratch_path("p.svg").text, svg, sizeof svg);
+    static const char *const shown[] = {"8 of its 10 columns",
+                                        "height",
+                                        "age",
+                                        "visits",
+                                        "income",
+                                        "share",
+                                        "spent",
+                                        "phase",
+                                        "city",
+                                        "Oslo",
+                                        "missing "};
+    for (size_t i = 0; i < COUNT(shown); i++) assert_contains(svg, shown[i]);
+    ck_assert_ptr_null(strstr(svg, "height_cm"));
+    SUCCEED("plot", "m.st", "--show", "city,height_cm", "-n", "300", "-o", "p.svg");
+    assert_contains(output, "2 of the 10 columns are shown");
+    slurp(scratch_path("p.svg").text, svg, sizeof svg);
+    assert_contains(svg, "height_cm");
+    ck_assert_ptr_null(strstr(svg, "income"));
+    ck_assert_int_eq(RUN("plot", "m.st", "--show", "1,2,3,4,5,6,7,8,9", "-o", "q.svg"), 2);
+    assert_contains(complaint, "--show: 9 columns are more than the 8 that can be made out");
+    ck_assert_int_eq(RUN("plot", "m.st", "--show", "weight", "-o", "q.svg"), 2);
+    assert_contains(complaint, "--show: m.st has no column 'weight'");
 }
 END_TEST
 
@@ -145,6 +210,8 @@ Suite *pictures_suite(void)
     TCase *tests;
     Suite *suite = command_suite("pictures", &tests);
     tcase_add_loop_test(tests, pictures, 0, COUNT(headers));
+    tcase_add_test(tests, far_from_zero);
+    tcase_add_test(tests, ten_columns);
     tcase_add_test(tests, a_conditional_flow);
     tcase_add_test(tests, pictures_of_targets);
     tcase_add_loop_test(tests, picture_without_gnuplot, 0, COUNT(bad_gnuplots));

@@ -2,8 +2,6 @@
 #include "beside.h"
 #include "columns.h"
 
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* place[c]: where column c of the samples, and behind them of the context, goes. */
@@ -31,18 +29,6 @@ static char *name_of(const nf_table *table, size_t c)
     return table->names ? table->names[c] : none;
 }
 
-/* The number that the fewest digits of a float32 mean, or text would have all 17 of a float64. */
-static double as_written(double value, ad_dtype dtype)
-{
-    if (dtype != AD_F32 || !isfinite(value)) return value;
-    char text[32];
-    for (int digits = 6; digits < 9; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, value);
-        if (strtof(text, NULL) == (float)value) return strtod(text, NULL);
-    }
-    return value;
-}
-
 static void fill(const nf_table *from, size_t first, const size_t *place, nf_table *to)
 {
     for (size_t c = 0; c < from->columns; c++) {
@@ -50,8 +36,7 @@ static void fill(const nf_table *from, size_t first, const size_t *place, nf_tab
         if (to->names) to->names[at] = name_of(from, c);
         to->labels[at] = from->labels ? from->labels[c] : NULL;
         for (size_t r = 0; r < to->rows; r++)
-            to->values[r * to->columns + at] =
-                as_written(from->values[r % from->rows * from->columns + c], from->dtype);
+            to->values[r * to->columns + at] = from->values[r % from->rows * from->columns + c];
     }
 }
 
@@ -69,6 +54,7 @@ ad_status put_beside(const nf_table *samples, const struct context *context, con
                               : ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu columns", columns);
     if (!status) {
         fill(samples, 0, place, both);
+        if (samples->dtype == AD_F32) write_briefly(both->values, both->rows * both->columns);
         fill(&context->table, samples->columns, place, both);
     }
     ad_free(place);

@@ -4,6 +4,7 @@
 #include "inference.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -119,6 +120,48 @@ ad_status columns_check_output(const nf_columns *columns, const char *path, ad_e
 
 /* ---- Using them ------------------------------------------------------------------------------------------------- */
 
+void write_briefly(double *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if ((double)(float)values[i] != values[i]) continue;
+        char text[32];
+        int digits = 5;
+        do snprintf(text, sizeof text, "%.*g", ++digits, values[i]);
+        while (digits < 9 && strtof(text, NULL) != (float)values[i]);
+        values[i] = strtod(text, NULL);
+    }
+}
+
+ad_status model_encode(const struct model *model, const nf_table *table, uint64_t seed, double *x, ad_pool *pool,
+                       ad_error *error)
+{
+    return model->target ? nf_target_unconstrain(model->target, table->values, table->rows, x, NULL, pool, error)
+                         : nf_columns_encode(model->features, table, seed, 0, x, NULL, error);
+}
+
+static ad_status decode_columns(const struct model *model, double *x, size_t rows, nf_table *table, ad_error *error)
+{
+    const ad_dtype dtype = nf_flow_dtype(model->flow);
+    bool plain = columns_plain(model->features);
+    /* Columns that are their features have no more digits then than these. */
+    if (!plain && dtype == AD_F32) write_briefly(x, rows * nf_flow_dim(model->flow));
+    ad_status status = nf_columns_decode(model->features, x, rows, table, error);
+    /* What comes out of a map is no longer a number of the flow's dtype. */
+    if (!status) table->dtype = plain ? dtype : AD_F64;
+    return status;
+}
+
+ad_status model_decode(const struct model *model, double *x, size_t rows, nf_table *table, ad_pool *pool,
+                       ad_error *error)
+{
+    if (!model->target) return decode_columns(model, x, rows, table, error);
+    *table = (nf_table){.rows = rows, .columns = nf_target_size(model->target), .dtype = AD_F64};
+    table->values = ad_alloc(rows, table->columns * sizeof *table->values);
+    table->names = columns_names(model->features);
+    if (!table->values || !table->names) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu rows", rows);
+    return nf_target_values(model->target, x, rows, table->values, pool, error);
+}
+
 ad_status model_sample(const struct model *model, const double *context, size_t rows, uint64_t seed, nf_table *table,
                        ad_pool *pool, ad_error *error)
 {
@@ -131,29 +174,9 @@ ad_status model_sample(const struct model *model, const double *context, size_t 
     double *features = ad_alloc(rows, nf_flow_dim(model->flow) * sizeof *features);
     if (!features) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu samples", rows);
     ad_status status = nf_sample(model->flow, context, rows, seed, features, NULL, pool, error);
-    if (!status) status = nf_columns_decode(model->features, features, rows, table, error);
-    /* What comes out of a map is no longer a number of the flow's dtype. */
-    if (!status) table->dtype = columns_plain(model->features) ? nf_flow_dtype(model->flow) : AD_F64;
+    if (!status) status = model_decode(model, features, rows, table, pool, error);
     ad_free(features);
     return status;
-}
-
-ad_status model_encode(const struct model *model, const nf_table *table, uint64_t seed, double *x, ad_pool *pool,
-                       ad_error *error)
-{
-    return model->target ? nf_target_unconstrain(model->target, table->values, table->rows, x, NULL, pool, error)
-                         : nf_columns_encode(model->features, table, seed, 0, x, NULL, error);
-}
-
-ad_status model_decode(const struct model *model, const double *x, size_t rows, nf_table *table, ad_pool *pool,
-                       ad_error *error)
-{
-    if (!model->target) return nf_columns_decode(model->features, x, rows, table, error);
-    *table = (nf_table){.rows = rows, .columns = nf_target_size(model->target), .dtype = AD_F64};
-    table->values = ad_alloc(rows, table->columns * sizeof *table->values);
-    table->names = columns_names(model->features);
-    if (!table->values || !table->names) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu rows", rows);
-    return nf_target_values(model->target, x, rows, table->values, pool, error);
 }
 
 ad_status model_score(const struct model *model, const nf_table *features, const double *context, double *log_prob,

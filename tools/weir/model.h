@@ -28,16 +28,21 @@ bool columns_plain(const nf_columns *columns);
  * be NULL. */
 ad_status columns_check_output(const nf_columns *columns, const char *path, ad_error *error);
 
+/* Numbers that float32 has become those that their fewest digits mean in float64: the same in float32, and shorter in
+ * text. */
+void write_briefly(double *values, size_t count);
+
 /* Draw from the flow, or, where it isn't the model's own (its first steps), from that one: a table of the model's
  * columns; on the scale of its sites where the model is of a target; or of plain features. context: of each row, as the
  * flow takes it. For nf_table_free(). */
 ad_status model_sample(const struct model *model, const double *context, size_t rows, uint64_t seed, nf_table *table,
                        ad_pool *pool, ad_error *error);
 
-/* Rows of a table of the model's features to what the flow takes, and back, to a table for nf_table_free(). */
+/* Rows of a table of the model's features to what the flow takes, and back, to a table for nf_table_free(); x becomes
+ * brief. */
 ad_status model_encode(const struct model *model, const nf_table *table, uint64_t seed, double *x, ad_pool *pool,
                        ad_error *error);
-ad_status model_decode(const struct model *model, const double *x, size_t rows, nf_table *table, ad_pool *pool,
+ad_status model_decode(const struct model *model, double *x, size_t rows, nf_table *table, ad_pool *pool,
                        ad_error *error);
 
 /* log p of each row of a table of the model's features into log_prob, in nats; its mean, negative, and the standard

@@ -20,21 +20,15 @@ static ad_status encode(const nf_columns *columns, const nf_table *table, uint64
     return nf_columns_encode(columns, table, seed, 0, *x, log_weight ? *log_weight : NULL, error);
 }
 
-static ad_status copy(const nf_table *table, double **x, ad_error *error)
-{
-    *x = ad_alloc(table->rows, table->columns * sizeof **x);
-    if (!*x) return out_of_memory(table->rows, error);
-    memcpy(*x, table->values, table->rows * table->columns * sizeof **x);
-    return AD_OK;
-}
-
 ad_status rows_make(const struct training_data *data, uint64_t seed, struct rows *rows, ad_error *error)
 {
-    *rows = (struct rows){.data = data, .seed = seed, .trained = ad_alloc(data->table->rows, sizeof *rows->trained)};
+    *rows = (struct rows){.data = data,
+                          .seed = seed,
+                          .plain = !data->features || columns_plain(data->features),
+                          .trained = ad_alloc(data->table->rows, sizeof *rows->trained)};
     ad_status status = rows->trained ? AD_OK : out_of_memory(data->table->rows, error);
-    if (!status && !data->features) status = copy(data->table, &rows->x, error);
-    if (!status && data->features)
-        status = encode(data->features, data->table, seed, &rows->x, &rows->log_weight, error);
+    if (!status && !rows->plain)
+        status = encode(data->features, data->table, seed, &rows->encoded, &rows->log_weight, error);
     if (!status && data->validation)
         status =
             encode(data->features, &data->validation->features, seed + 1, &rows->val_x, &rows->val_log_weight, error);
@@ -43,14 +37,14 @@ ad_status rows_make(const struct training_data *data, uint64_t seed, struct rows
         rows_free(rows);
         return status;
     }
-    rows->plain = !data->features || columns_plain(data->features);
+    rows->x = rows->plain ? data->table->values : rows->encoded;
     if (rows->plain) memset(rows->trained, true, data->table->rows);
     return AD_OK;
 }
 
 void rows_free(struct rows *rows)
 {
-    ad_free(rows->x);
+    ad_free(rows->encoded);
     ad_free(rows->context);
     ad_free(rows->log_weight);
     ad_free(rows->val_x);

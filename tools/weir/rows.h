@@ -19,8 +19,10 @@ struct training_data {
 /* Rows as the flow takes them. */
 struct rows {
     const struct training_data *data;
-    double *x, *context; /* (rows, features), (rows, context size) or NULL */
-    double *log_weight;  /* of each, what is added to the flow's log p for that of the columns; NULL: nothing */
+    const double *x;    /* (rows, features) */
+    double *encoded;    /* that, unless it is the table's own; NULL */
+    double *context;    /* (rows, context size), or NULL */
+    double *log_weight; /* of each, what is added to the flow's log p for that of the columns; NULL: nothing */
     double *val_x, *val_log_weight; /* of rows of their own; NULL: none */
     bool plain;                     /* x are the very values of the table: nothing is to be redrawn */
     bool *trained; /* which rows nf_fit() took for training, as rows_redraw() finds out; all if plain */

@@ -240,17 +240,6 @@ static char **name_features(const nf_columns *columns)
     return names;
 }
 
-static ad_status put_kinds(json_t *record, const char *key, const nf_columns *columns, ad_error *error)
-{
-    if (!columns) return AD_OK;
-    char *text = nf_columns_text(columns, error);
-    if (!text) return error->status;
-    /* As text: numbers of the record are told with fewer digits than they have. */
-    json_object_set_new(record, key, json_string(text));
-    ad_free(text);
-    return AD_OK;
-}
-
 json_t *training_record(const struct arguments *arguments, const nf_flow *flow, const struct rows *rows,
                         const nf_fit_report *report, ad_error *error)
 {
@@ -259,17 +248,15 @@ json_t *training_record(const struct arguments *arguments, const nf_flow *flow, 
     const nf_record told = {.data = data->name,
                             .columns = (const char *const *)(data->features ? names : data->table->names),
                             .context_columns = (const char *const *)given,
-                            .fit = report};
+                            .fit = report,
+                            .kinds = data->features,
+                            .context_kinds = data->given};
     json_t *options = options_json(arguments, training_options);
     json_t *record = make_record(flow, told, options, error);
     json_decref(options);
     free_names(names, nf_columns_features(data->features));
     free_names(given, nf_columns_features(data->given));
-    if (record && !put_kinds(record, "kinds", data->features, error) &&
-        !put_kinds(record, "context_kinds", data->given, error))
-        return record;
-    json_decref(record);
-    return NULL;
+    return record;
 }
 
 /* The record, and what the file has beside it. */
@@ -377,7 +364,9 @@ void print_training(const json_t *result, FILE *to)
     print_warning(report_text_of(result, "warning"), to);
     if (best_epoch > 0) fprintf(to, "best epoch  %lld\n", best_epoch);
     if (!isnan(train_nll)) fprintf(to, "train NLL   %.4f nats per row\n", train_nll);
-    if (!isnan(val_nll)) fprintf(to, "val NLL     %.4f nats per row\n", val_nll);
+    double val_error = report_number_of(result, "val_nll_stderr");
+    if (!isnan(val_nll) && isnan(val_error)) fprintf(to, "val NLL     %.4f nats per row\n", val_nll);
+    if (!isnan(val_nll) && !isnan(val_error)) fprintf(to, "val NLL     %.4f ± %.4f nats per row\n", val_nll, val_error);
     if (!isnan(test_nll))
         fprintf(to, "test NLL    %.4f ± %.4f nats per row, on %lld fresh rows\n", test_nll,
                 report_number_of(result, "test_nll_stderr"), report_count_of(result, "test_rows"));

@@ -97,6 +97,9 @@ static ad_status read_input(const struct arguments *arguments, struct input *inp
     if (!status) status = roles_find(&input->file, path, &text, &input->roles, error);
     if (status) return status;
     table_warn(&input->file);
+    /* The columns have values of their own, which may be many. */
+    ad_free(input->file.values);
+    input->file.values = NULL;
     const struct roles *roles = &input->roles;
     input->data = (struct training_data){.name = path,
                                          .table = &roles->table,
@@ -105,6 +108,17 @@ static ad_status read_input(const struct arguments *arguments, struct input *inp
                                          .given = roles->given,
                                          .weights = roles->weights};
     return read_validation(arguments, input, error);
+}
+
+/* What was said of the table, beside the options of the training. */
+static void tell_options(const struct arguments *arguments, json_t *record)
+{
+    static const char *const names[] = {"drop", "columns", "weights", "validation"};
+    json_t *told = json_object_get(record, "options");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *text = option_text(arguments, names[i]);
+        if (text) json_object_set_new(told, names[i], report_text(text));
+    }
 }
 
 /* ---- The command ----------------------------------------------------------------------------------------------- */
@@ -122,6 +136,7 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
                                              : train(arguments, &input.data, &trained, error);
     if (trained.flow) {
         if (context) json_object_set_new(trained.record, "context", report_text(context));
+        tell_options(arguments, trained.record);
         status = save_trained(&trained, status, output, error);
         json_object_update(result, trained.result);
         describe_columns(result, input.roles.features, input.roles.given);

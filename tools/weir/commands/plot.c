@@ -69,12 +69,27 @@ static ad_status find_target(const struct arguments *arguments, const struct pic
                         nf_flow_dim(picture->flow));
 }
 
-/* The columns that are shown, of a table of all. */
-static ad_status choose(const char *text, const char *path, const nf_table *all, size_t *order, size_t *count,
-                        ad_error *error)
+/* The first columns of samples, but where there are too many, for those that tell nothing. */
+static size_t choose_first(const nf_table *all, const nf_columns *columns, size_t *order)
 {
-    *count = all->columns < PAIRS_MOST ? all->columns : PAIRS_MOST;
-    for (size_t c = 0; c < *count; c++) order[c] = c;
+    size_t count = 0;
+    for (size_t c = 0, at = 0; c < nf_columns_count(columns) && count < PAIRS_MOST && at < all->columns; c++) {
+        const nf_column *column = nf_columns_column(columns, c);
+        if (column->kind == NF_COLUMN_DROPPED) continue;
+        if (all->columns <= PAIRS_MOST || column->features > 0) order[count++] = at;
+        at++;
+    }
+    /* Of a target there may be more columns than features. */
+    for (; count < PAIRS_MOST && count < all->columns && nf_columns_count(columns) < all->columns; count++)
+        order[count] = count;
+    return count;
+}
+
+/* The columns that are shown, of a table of all. */
+static ad_status choose(const char *text, const char *path, const nf_table *all, const nf_columns *columns,
+                        size_t *order, size_t *count, ad_error *error)
+{
+    *count = choose_first(all, columns, order);
     if (!text) return AD_OK;
     bool *taken = ad_alloc(all->columns, sizeof *taken);
     if (!taken) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu columns", all->columns);
@@ -123,7 +138,7 @@ static ad_status draw_chosen(const struct arguments *arguments, struct picture *
                             data->columns, samples->columns, model);
     size_t count, *order = ad_alloc(samples->columns + PAIRS_MOST, sizeof *order);
     if (!order) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu columns", samples->columns);
-    ad_status status = choose(option_text(arguments, "show"), model, samples, order, &count, error);
+    ad_status status = choose(option_text(arguments, "show"), model, samples, picture->features, order, &count, error);
     if (!status) status = columns_select(samples, order, count, &shown, error);
     if (!status && data) status = columns_select(data, order, count, &shown_data, error);
     if (!status && data) take_labels(&shown_data, &shown);

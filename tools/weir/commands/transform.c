@@ -41,9 +41,9 @@ static char **number_names(size_t count, ad_error *error)
     return names;
 }
 
-static ad_status make_table(size_t rows, size_t columns, nf_table *table, ad_error *error)
+static ad_status make_table(size_t rows, size_t columns, ad_dtype dtype, nf_table *table, ad_error *error)
 {
-    *table = (nf_table){.rows = rows, .columns = columns, .dtype = AD_F64};
+    *table = (nf_table){.rows = rows, .columns = columns, .dtype = dtype};
     table->values = ad_alloc(rows, columns * sizeof *table->values);
     if (table->values) return AD_OK;
     return ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu rows", rows);
@@ -60,7 +60,7 @@ static ad_status to_base(const struct arguments *arguments, const struct model *
     size_t rows = points.features.rows, dim = nf_flow_dim(model->flow);
     double *x = ad_alloc(rows, dim * sizeof *x);
     if (!x) status = ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu rows", rows);
-    if (!status) status = make_table(rows, dim, out, error);
+    if (!status) status = make_table(rows, dim, nf_flow_dtype(model->flow), out, error);
     if (!status) status = model_encode(model, &points.features, option_count(arguments, "seed"), x, pool, error);
     if (!status) status = nf_transform(model->flow, true, x, points.context, rows, out->values, NULL, pool, error);
     if (!status && !(out->names = number_names(dim, error))) status = error->status;

@@ -9,12 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BINS = 50, MOST_BARS = 40, MOST_LABELS = 12 };
+enum { BINS = 50, MOST_BARS = 40, MOST_LABELS = 12, LABEL_BYTES = 7 };
 
 /* A column as it is shown. */
 struct axis {
     struct range range;
-    bool whole; /* whole numbers, or labels, so few that each has a bar */
+    bool whole; /* whole numbers, or labels, */
+    bool bars;  /* so few that each has a bar */
     size_t bins;
     char *const *labels; /* of 0, 1, …; NULL: numbers */
 };
@@ -59,13 +60,15 @@ static struct axis axis_of(const struct picture *picture, size_t column, double 
         span = (struct range){fmin(span.low, all.low), fmax(span.high, all.high)};
     }
     struct axis axis = {.labels = first->labels ? first->labels[column] : NULL};
-    axis.whole = span.high - span.low < MOST_BARS && is_whole(first, column);
-    if (axis.whole) {
-        axis.range = (struct range){floor(span.low) - 0.5, ceil(span.high) + 0.5};
-        axis.bins = (size_t)(axis.range.high - axis.range.low);
-    } else {
-        axis.range = with_margin(span);
-        axis.bins = BINS;
+    axis.whole = is_whole(first, column);
+    axis.bars = axis.whole && span.high - span.low < MOST_BARS;
+    axis.range = with_margin(span);
+    axis.bins = BINS;
+    if (axis.whole && span.low <= span.high) {
+        /* A bin has as many values as the next. */
+        double low = floor(span.low), values = ceil(span.high) - low + 1, width = ceil(values / BINS);
+        axis.bins = (size_t)ceil(values / width);
+        axis.range = (struct range){low - 0.5, low - 0.5 + width * (double)axis.bins};
     }
     return axis;
 }
@@ -145,32 +148,42 @@ static struct histogram write_histogram(FILE *script, const struct picture *pict
 /* ---- Panels ----------------------------------------------------------------------------------------------------- */
 
 /* "50k" for large numbers, where that tells them apart. */
-static const char *tic_text(double value, double largest, int digits, double step, char text[static 32])
+static const char *tic_text(double value, double largest, double step, char text[static 32])
 {
     bool short_form = largest >= 1e4 && largest / step < 100 && step >= 100;
     if (short_form) return report_rate(value, text);
-    snprintf(text, 32, "%.*g", digits, value);
+    snprintf(text, 32, "%g", value);
     return text;
 }
 
 /* Numbers that take much room have fewer tics. */
 static void set_number_tics(FILE *script, const char *axis_name, const struct axis *axis, size_t shown)
 {
-    const struct range range = axis->range;
+    const double offset = tic_offset(axis->range);
+    const struct range range = {axis->range.low - offset, axis->range.high - offset};
     double largest = fmax(fabs(range.low), fabs(range.high)), step = tic_step(range, shown > 4 ? 3 : 5);
     char text[32];
-    int digits = tic_digits(range, step);
-    if (strlen(tic_text(ceil(range.low / step) * step, largest, digits, step, text)) > 5) step = tic_step(range, 2);
+    if (strlen(tic_text(ceil(range.low / step) * step, largest, step, text)) > 5) step = tic_step(range, 2);
     fprintf(script, "set %stics norotate (", axis_name);
     const char *separator = "";
     /* A label at the very end would run into the next panel's. */
     double end = *axis_name == 'x' && shown > 1 ? range.high - 0.06 * (range.high - range.low) : range.high;
     for (double i = ceil(range.low / step); i <= end / step; i++) {
         double value = i * step + 0.0; /* never -0 */
-        fprintf(script, "%s'%s' %.15g", separator, tic_text(value, largest, digits, step, text), value);
+        fprintf(script, "%s'%s' %.15g", separator, tic_text(value, largest, step, text), offset + value);
         separator = ", ";
     }
     fprintf(script, ")\n");
+}
+
+/* What there is room for, of whole letters. */
+static void shorten(const char *label, char text[static LABEL_BYTES + 8])
+{
+    size_t length = strlen(label);
+    bool cut = length > LABEL_BYTES + 2;
+    if (cut)
+        for (length = LABEL_BYTES; length > 0 && (label[length] & 0xc0) == 0x80;) length--;
+    snprintf(text, LABEL_BYTES + 8, "%.*s%s", (int)length, label, cut ? "…" : "");
 }
 
 static void set_tics(FILE *script, const char *axis_name, const struct axis *axis, size_t shown)
@@ -181,12 +194,12 @@ static void set_tics(FILE *script, const char *axis_name, const struct axis *axi
     }
     size_t count = axis->bins, stride = (count + MOST_LABELS - 1) / MOST_LABELS;
     long low = (long)ceil(axis->range.low);
-    fprintf(script, "set %stics %s noenhanced (", axis_name, *axis_name == 'x' ? "rotate by -40" : "norotate");
+    fprintf(script, "set %stics %s noenhanced font ',11' (", axis_name,
+            *axis_name == 'x' ? "rotate by -40" : "norotate");
     for (size_t i = 0; i < count; i += stride) {
-        char text[16];
+        char text[LABEL_BYTES + 8];
         long label = low + (long)i;
-        const char *name = label >= 0 ? axis->labels[label] : "";
-        snprintf(text, sizeof text, "%.12s", name);
+        shorten(label >= 0 ? axis->labels[label] : "", text);
         fprintf(script, "%s", i > 0 ? ", " : "");
         gnuplot_quote(script, text);
         fprintf(script, " %ld", label);
@@ -215,16 +228,19 @@ static void set_axes(FILE *script, size_t row, size_t across, size_t shown, cons
 static void draw_histogram(FILE *script, const struct picture *picture, size_t column, const struct axis *axis,
                            struct histogram histogram)
 {
+    bool crowded = picture->samples->columns > 4;
     if (histogram.missing_data > 0 || histogram.missing_samples > 0) {
         char data[32] = "";
-        if (picture->data) snprintf(data, sizeof data, "%.3g %%, ", 100 * histogram.missing_data);
-        fprintf(script, "set label 'missing: %s%.3g %%' at graph 0.98, graph 0.92 right font ',11'\n", data,
-                100 * histogram.missing_samples);
+        if (picture->data) snprintf(data, sizeof data, "%.1f %%, ", 100 * histogram.missing_data);
+        fprintf(script,
+                "set label 'missing %s%.1f %%' at graph 0.97, graph 0.9 right font ',%d'\n"
+                "set offsets 0, 0, graph 0.25, 0\n",
+                data, 100 * histogram.missing_samples, crowded ? 10 : 13);
     }
     const char *separator = "plot ";
     for (int layer = picture->data ? 0 : 1; layer < 2; layer++) {
         const char *colour = layer == 0 ? data_colour : sample_colour, *title = layer == 0 ? "data" : "samples";
-        if (axis->whole)
+        if (axis->bars)
             fprintf(script, "%s$histogram%zu using ($1%+.3g):%d:(0.38) with boxes fs solid 0.6 lc rgb '%s' title '%s'",
                     separator, column, picture->data ? 0.2 * (2 * layer - 1) : 0, layer + 2, colour, title);
         else
@@ -249,7 +265,7 @@ static void draw_panels(FILE *script, const struct picture *picture, const struc
             set_axes(script, row, column, shown, axes, picture->samples->names);
             if (shown == 1) fprintf(script, "set ytics auto; set ylabel 'density'\n");
             if (row == 0)
-                fprintf(script, shown > 1 ? "set key left at graph 1.05, graph 0.95\n" : "set key top right\n");
+                fprintf(script, shown > 2 ? "set key left at graph 1.05, graph 0.95\n" : "set key top right\n");
             if (row == column) {
                 draw_histogram(script, picture, row, &axes[row], histograms[row]);
                 continue;
@@ -259,7 +275,7 @@ static void draw_panels(FILE *script, const struct picture *picture, const struc
         }
     }
     /* What the corner leaves free. */
-    size_t free_from = shown > 3 ? (shown + 1) / 2 : 2;
+    size_t free_from = shown > 3 ? (shown + 1) / 2 : shown > 2 ? 2 : 1;
     struct box box = {0.155 + width * (double)free_from, 0.98, 0.08, top};
     if (shown > 1) box.bottom = top - height * (double)free_from + 0.07;
     if (shown == 1) box.left = 0.6;

@@ -34,6 +34,7 @@ static void draw_density(FILE *script, struct box box, const struct grid *grid, 
     panel_ranges(script, grid->x, grid->y);
     panel_label(script, "x", names, 0);
     panel_label(script, "y", names, 1);
+    fprintf(script, "set cbtics font ',11'\n");
     panel_heat_map(script, "density", grid);
 }
 
@@ -57,11 +58,10 @@ static ad_status score(const struct picture *picture, struct grid *grid, ad_erro
     if (size > 0 && !context) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for a density");
     for (size_t i = 0; i < points; i++)
         if (size > 0) memcpy(context + i * size, picture->given, size * sizeof *context);
-    ad_status status = picture->features
-                           ? nf_columns_log_prob(picture->features, picture->flow, context, &table, 0, 1,
-                                                 grid->log_density, picture->pool, error)
-                           : nf_log_prob(picture->flow, grid->points, context, points, grid->log_density, picture->pool,
-                                         error);
+    ad_status status = picture->features ? nf_columns_log_prob(picture->features, picture->flow, context, &table, 0, 1,
+                                                               grid->log_density, picture->pool, error)
+                                         : nf_log_prob(picture->flow, grid->points, context, points, grid->log_density,
+                                                       picture->pool, error);
     ad_free(context);
     return status;
 }
@@ -129,8 +129,8 @@ ad_status picture_draw(const struct picture *picture, const char *path, ad_error
         snprintf(title + length, sizeof title - (size_t)length, ": %zu of its %zu columns", picture->samples->columns,
                  picture->columns);
     bool loss = loss_write(script, picture->record);
-    ad_status status = plane ? draw_plane(script, picture, title, loss, error)
-                             : pairs_draw(script, picture, title, loss, error);
+    ad_status status =
+        plane ? draw_plane(script, picture, title, loss, error) : pairs_draw(script, picture, title, loss, error);
     panels_end(script);
     ad_free(formula);
     if (!status) return gnuplot_finish(script, path, error);
