@@ -37,6 +37,24 @@ near() {
         }'
 }
 
+# numbers FILE: of a .npy of float64, one a line.
+numbers() {
+    tail -c +129 "$1" | od -An -v -w8 -tf8
+}
+
+# near_on_the_scale_of_sites: that version took points of a target's flow with log tau for tau, and gave log q of them.
+# Since then points are those that are drawn, whose density has log|d tau / d log tau| = log tau taken off.
+near_on_the_scale_of_sites() {
+    awk -F , -v OFS=, 'NR > 1 { $2 = sprintf("%.17g", exp($2)) } 1' schools.csv >"$scratch/points.csv"
+    "$weir" logprob schools.safetensors "$scratch/points.csv" -o "$scratch/logprob.npy" >/dev/null
+    numbers schools.logprob.npy >"$scratch/expected"
+    numbers "$scratch/logprob.npy" >"$scratch/got"
+    tail -n +2 schools.csv | cut -d , -f 2 | paste -d ' ' "$scratch/expected" "$scratch/got" - | awk '
+        NF == 3 { error = $1 - ($2 + $3); lines++ }
+        NF != 3 || !(error * error <= 1e-12 * (1 + $1 * $1)) { wrong = 1 }
+        END { exit wrong || lines == 0 }'
+}
+
 # has FLAG …: whether the CPU has all of them.
 has() {
     for flag; do
@@ -60,8 +78,12 @@ for model in *.safetensors; do
         export WEIR_ISA="$isa"
         compare="cmp"
         [ "$isa" != portable ] || compare=near
-        "$weir" logprob "$model.safetensors" "$model.csv" -o "$scratch/logprob.npy" >/dev/null
-        result "$model.logprob.npy, $isa" "$compare" "$model.logprob.npy" "$scratch/logprob.npy"
+        if [ "$model" = schools ]; then
+            result "$model.logprob.npy, $isa" near_on_the_scale_of_sites
+        else
+            "$weir" logprob "$model.safetensors" "$model.csv" -o "$scratch/logprob.npy" >/dev/null
+            result "$model.logprob.npy, $isa" "$compare" "$model.logprob.npy" "$scratch/logprob.npy"
+        fi
         # shellcheck disable=SC2086
         "$weir" sample "$model.safetensors" $context -n 20 --seed 3 -o "$scratch/samples.npy" >/dev/null
         [ "$isa" = portable ] || result "$model.samples.npy, $isa" cmp "$model.samples.npy" "$scratch/samples.npy"
