@@ -68,6 +68,12 @@ static ad_status keep_better(const nf_inference *fit, const nf_target *target, c
     return AD_OK;
 }
 
+static void restore(nf_inference *fit, const best_fit *best)
+{
+    memcpy(nf_flow_parameters(fit->flow), best->parameters, best->bytes);
+    nf_flow_pull(fit->flow);
+}
+
 /* All learning rates, from the first on. Draws with good weights have the target's own mass in their average: where the
  * flow is near, `forward` makes the tails agree, of which the ELBO feels little. Far from it, its weights are those of
  * a few draws. */
@@ -95,10 +101,7 @@ static ad_status run_round(nf_inference *fit, const nf_target *target, const nf_
     }
     /* What `forward` costs the ELBO is little; what an accident has cost is much. */
     const double little = 0.02;
-    if (!(now.elbo > best->elbo - little)) {
-        memcpy(nf_flow_parameters(fit->flow), best->parameters, best->bytes);
-        nf_flow_pull(fit->flow);
-    }
+    if (!(now.elbo > best->elbo - little)) restore(fit, best);
     fit->rounds++;
     return status;
 }
@@ -127,7 +130,7 @@ static ad_status iterate(nf_inference *fit, const nf_target *target, const nf_in
                          ad_error *error)
 {
     const nf__vi_stop stop = {o->interrupted, o->context};
-    const double little = 0.05;
+    const double little = 0.05, late = 0.7; /* another start takes its time */
     bool stopped = false, good = false;
     best_fit best = {.bytes = nf__parameter_bytes(fit->flow), .elbo = -INFINITY};
     best.parameters = ad_alloc_aligned(best.bytes, 1);
@@ -145,8 +148,10 @@ static ad_status iterate(nf_inference *fit, const nf_target *target, const nf_in
         fit->report.average_loss = -fit->report.score.elbo;
         good = !status && is_good(fit, target);
         const bool stuck = fit->held < fit->start.modes || best.elbo - before < little;
-        if (!status && !good && !stopped && !fit->out_of_time && stuck && fit->rounds < MOST_ROUNDS)
+        const bool in_time = nf__clock() - begun < late * o->budget;
+        if (!status && !good && !stopped && in_time && stuck && fit->rounds < MOST_ROUNDS)
             status = begin_again(fit, target, o, error);
+        if (status && isfinite(best.elbo)) restore(fit, &best);
     }
     ad_free_aligned(best.parameters);
     fit->report.outcome = stopped ? NF_STOPPED_BY_CALLER : good ? NF_STOPPED_EARLY : NF_FINISHED;

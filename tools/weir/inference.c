@@ -158,7 +158,8 @@ static void print_values(const json_t *values, FILE *to)
 }
 
 /* k-hat speaks of the draws that there are, and of nothing that none of them has seen: where modes are known to be
- * missed, or where log Z is known to be another, it doesn't count. */
+ * missed, or where log Z is known to be another, it doesn't count. Models of earlier versions have no search on
+ * record. */
 static void print_khat(const json_t *result, FILE *to)
 {
     const double khat = report_number_of(result, "khat"), log_z = report_number_of(result, "log_z"),
@@ -175,16 +176,15 @@ static void print_khat(const json_t *result, FILE *to)
         fprintf(to, "above 0.7: the flow misses a part of the target; don't trust the fit\n");
     else if (modes_missed(result) > 0)
         fprintf(to, "of no use, for no draw has seen the modes that are missed; don't trust the fit\n");
-    else if (!isnan(exact) && fabs(log_z - exact) > far)
+    else if (looked && !isnan(exact) && fabs(log_z - exact) > far)
         fprintf(to, "of no use, for log Z is known to be %.4f: draws miss a part of the target; don't trust the fit\n",
                 exact);
-    else if (log_z - report_number_of(result, "elbo") > far)
+    else if (looked && log_z - report_number_of(result, "elbo") > far)
         fprintf(to,
                 "weights can be trusted; the flow's own draws are %.2f nats off, and another formula may come nearer\n",
                 log_z - report_number_of(result, "elbo"));
     else
-        fprintf(to, "%s%s\n", khat < 0.5 || equal ? "good" : "fair",
-                looked ? "" : ", as far as draws tell: no other modes were looked for");
+        fprintf(to, "%s\n", khat < 0.5 || equal ? "good" : "fair");
 }
 
 void print_inference(const json_t *result, FILE *to)
@@ -209,7 +209,7 @@ void print_inference(const json_t *result, FILE *to)
             report_number_of(result, "elbo_stderr"));
     fprintf(to, "log Z       %.4f by importance sampling; %lld draws are worth %.0f of the target\n",
             report_number_of(result, "log_z"), report_count_of(result, "draws"), report_number_of(result, "ess"));
-    if (!isnan(exact))
+    if (!isnan(exact) && json_object_get(result, "modes"))
         fprintf(to, "            %.4f is exact: %.4f above the ELBO\n", exact,
                 exact - report_number_of(result, "elbo"));
     print_modes(result, to);

@@ -165,19 +165,26 @@ static json_t *given_options(const struct arguments *arguments, bool alone)
     return given;
 }
 
+/* What a fit without settings adds to the record of one with them. */
+struct alone {
+    bool is;
+    bool out_of_time;
+};
+
 /* The record becomes the result. `modes` is taken. */
 static ad_status tell(const struct arguments *arguments, const nf_target *target, nf_flow *flow,
-                      const nf_vi_report *report, bool alone, json_t *modes, ad_pool *pool, json_t *result,
+                      const nf_vi_report *report, struct alone alone, json_t *modes, ad_pool *pool, json_t *result,
                       ad_error *error)
 {
     const nf_record told = {.target = target, .vi = report, .seed = option_count(arguments, "seed"), .pool = pool};
-    json_t *given = given_options(arguments, alone), *record = make_record(flow, told, given, error);
+    json_t *given = given_options(arguments, alone.is), *record = make_record(flow, told, given, error);
     json_decref(given);
     if (!record) {
         json_decref(modes);
         return error->status;
     }
     if (modes) json_object_set_new(record, "modes", modes);
+    if (alone.out_of_time) json_object_set_new(record, "outcome", json_string("out of time"));
     const char *output = option_text(arguments, "output");
     char kept[PATH_MAX] = "";
     ad_status status = output ? keep_model(flow, record, output, kept, error) : AD_OK;
@@ -194,7 +201,7 @@ static ad_status tell(const struct arguments *arguments, const nf_target *target
 
 /* tell(), of a fit that ended with this status; the status of both. */
 static ad_status tell_of(const struct arguments *arguments, const nf_target *target, nf_flow *flow,
-                         const nf_vi_report *report, bool alone, json_t *modes, ad_pool *pool, ad_status status,
+                         const nf_vi_report *report, struct alone alone, json_t *modes, ad_pool *pool, ad_status status,
                          json_t *result, ad_error *error)
 {
     ad_error telling = {AD_OK, ""};
@@ -229,7 +236,7 @@ static ad_status fit(const struct arguments *arguments, const nf_target *target,
     /* Scores that were made can be trusted as far as modes are known. */
     json_t *modes = !status ? modes_looked_for(flow, target, o.seed, pool) : NULL;
     if (!status || report.iterations > 0)
-        status = tell_of(arguments, target, flow, &report, false, modes, pool, status, result, error);
+        status = tell_of(arguments, target, flow, &report, (struct alone){false}, modes, pool, status, result, error);
     else
         json_decref(modes);
     interrupt_release();
@@ -257,8 +264,8 @@ static ad_status fit_alone(const struct arguments *arguments, const nf_target *t
     ad_status status = infer_alone(target, &o, &fitted, error);
     if (fitted.flow && (!status || fitted.report.iterations > 0)) {
         json_t *modes = fitted.mode ? modes_json(target, &fitted.start, fitted.mode, fitted.held) : NULL;
-        status = tell_of(arguments, target, fitted.flow, &fitted.report, true, modes, pool, status, result, error);
-        if (fitted.out_of_time) json_object_set_new(result, "outcome", json_string("out of time"));
+        status = tell_of(arguments, target, fitted.flow, &fitted.report, (struct alone){true, fitted.out_of_time},
+                         modes, pool, status, result, error);
     }
     interrupt_release();
     nf_inference_free(&fitted);
