@@ -80,6 +80,10 @@ ad_var ad_equal(ad_var a, ad_var b);         /* a == b */
 /* condition != 0 ? a : b. The side not taken must still be finite there, or its gradient may be NaN: clamp before. */
 ad_var ad_where(ad_var condition, ad_var a, ad_var b);
 
+ad_var ad_pow(ad_var a, ad_var b);   /* a^b as C's pow: NaN for a < 0 unless b is whole; 0^0 = 1 */
+ad_var ad_atan2(ad_var y, ad_var x); /* the angle of (x, y), in (-π, π] */
+ad_var ad_lbeta(ad_var a, ad_var b); /* log B(a, b), of a, b >= 0, without cancellation where they are large */
+
 ad_var ad_neg(ad_var x);
 ad_var ad_exp(ad_var x);
 ad_var ad_log(ad_var x);
@@ -96,6 +100,21 @@ ad_var ad_abs(ad_var x);  /* gradient 0 at 0 */
 ad_var ad_sign(ad_var x); /* -1, 0, 1; gradient 0 */
 ad_var ad_sin(ad_var x);
 ad_var ad_cos(ad_var x);
+ad_var ad_floor(ad_var x); /* gradient 0 */
+
+/* Special functions, named as in SciPy, with its values at poles and infinities. What is hard to get right in float32
+ * is computed in double in either dtype: the normal's functions but ndtr, polygamma, lbeta. */
+ad_var ad_erf(ad_var x);
+ad_var ad_erfc(ad_var x);                 /* 1 - erf(x), small where x is large */
+ad_var ad_erfinv(ad_var x);               /* of x in [-1, 1] */
+ad_var ad_ndtr(ad_var x);                 /* Φ(x), the distribution function of N(0, 1) */
+ad_var ad_log_ndtr(ad_var x);             /* log Φ(x), exact in both tails, as its first two derivatives are */
+ad_var ad_ndtri(ad_var p);                /* Φ^-1(p), of p in [0, 1] */
+ad_var ad_ndtri_exp(ad_var x);            /* Φ^-1(e^x), of x <= 0 */
+ad_var ad_lgamma(ad_var x);               /* log |Γ(x)| */
+ad_var ad_digamma(ad_var x);              /* ψ(x), its derivative */
+ad_var ad_trigamma(ad_var x);             /* ψ'(x) */
+ad_var ad_polygamma(ad_var x, int order); /* the derivative of ψ of an order, 0 to 60 */
 
 /* The same value; no gradient passes. */
 ad_var ad_stop_gradient(ad_var x);
@@ -151,7 +170,8 @@ typedef struct {
  * they in its gradients. */
 ad_var ad_matmul_blocks(ad_var a, ad_var b, const ad_blocks *blocks);
 
-/* Solve A x = b for a triangular A (n,n), b (n) or (n,m). Only the named triangle is read. */
+/* Solve A x = b for a triangular A (n,n), b (n) or (n,m). Only the named triangle is read. For Aᵀ x = b give
+ * ad_transpose(a) and the other triangle; for x A = b that and ad_transpose(b), and transpose what comes out. */
 typedef enum { AD_LOWER = 0, AD_UPPER = 1, AD_UNIT_DIAGONAL = 2 } ad_triangle; /* or-ed: AD_UPPER | AD_UNIT_DIAGONAL */
 ad_var ad_solve_triangular(ad_var a, ad_var b, unsigned triangle);
 
@@ -159,6 +179,16 @@ ad_var ad_solve_triangular(ad_var a, ad_var b, unsigned triangle);
  * (n,m), not finite where A is singular; and log|det A| for A (n,n), -inf where it is singular. */
 ad_var ad_solve(ad_var a, ad_var b);
 ad_var ad_log_abs_det(ad_var a);
+
+/* The lower triangular L with L Lᵀ = A, of a symmetric positive definite A (n,n), shared or per-row. Only A's lower
+ * triangle is read, and it alone gets a gradient; above its diagonal L is 0. Where A is not positive definite, in the
+ * plan's dtype, L has NaN. */
+ad_var ad_cholesky(ad_var a);
+/* Of that L: A^-1 b for b (n) or (n,m), and log det A. */
+ad_var ad_cholesky_solve(ad_var l, ad_var b);
+ad_var ad_cholesky_log_det(ad_var l);
+/* The diagonal (n) of a matrix (n,n). */
+ad_var ad_diagonal(ad_var a);
 
 /* ---- Roots ------------------------------------------------------------------------------------------------------ */
 /* What f's Jacobian is known to be, and the way of solving: */

@@ -15,6 +15,7 @@
 #include <weir/diagnostics.h>
 #include <weir/file.h>
 #include <weir/flows.h>
+#include <weir/infer.h>
 #include <weir/nuts.h>
 #include <weir/objective.h>
 #include <weir/optimizer.h>
@@ -22,6 +23,7 @@
 #include <weir/psis.h>
 #include <weir/record.h>
 #include <weir/save.h>
+#include <weir/start.h>
 #include <weir/target.h>
 #include <weir/training.h>
 #include <weir/verify.h>

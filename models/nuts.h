@@ -13,6 +13,7 @@
 #define WEIR_NUTS_H
 
 #include <weir/diagnostics.h>
+#include <weir/start.h>
 #include <weir/target.h>
 
 WEIR_BEGIN_DECLARATIONS
@@ -44,6 +45,9 @@ typedef struct {
     /* Polled as often: true stops as well (ctrl-C). NULL: none. */
     bool (*interrupted)(void *context);
     void *context;
+    /* Of nf_find_start(): chains begin at draws from it, spread over its modes by their mass, with its first normal's
+     * covariance as their mass matrix. NULL, or with a flow: at points from (-2, 2), with the unit matrix. */
+    const nf_start *start;
 } nf_nuts_options;
 
 /* How a draw came about. */
@@ -76,9 +80,10 @@ typedef struct {
 } nf_nuts_result;
 
 /* Fill *result, to be released with nf_nuts_free(); on failure it is empty. options may be NULL, for the defaults, and
- * so may error. A chain starts at a point drawn uniformly from (-2, 2), up to 100 times until density and gradient are
- * finite there; the gradient is checked at the first one. Its draws are a function of seed, of its number and of the
- * options that shape it: the same bits beside any number of other chains and with any pool. */
+ * so may error. A chain starts at a draw from options.start or else at a point drawn uniformly from (-2, 2), up to 100
+ * times until density and gradient are finite there; the gradient is checked at the first one. Its draws are a function
+ * of seed, of its number and of the options that shape it: the same bits beside any number of other chains and with any
+ * pool. */
 ad_status nf_nuts(const nf_target *target, const nf_nuts_options *options, nf_nuts_result *result, ad_error *error);
 void nf_nuts_free(nf_nuts_result *result);
 

@@ -107,6 +107,19 @@ ad_status nf_target_values(const nf_target *target, const double *z, size_t rows
 ad_status nf_target_log_densities(const nf_target *target, const double *z, size_t rows, double *log_density,
                                   ad_pool *pool, ad_error *error);
 
+/* And back: the z of each value (rows, nf_target_size()) on the user's scale, as nf_target_values() gives them, into z
+ * (rows, dim), and the log-determinant of constrain() there, into log_det (rows; NULL: not wanted). A density of values
+ * is
+ *
+ *     log p(value) = log p(z) - log|det d constrain(z) / dz|
+ *
+ * over all elements of a site but, of a simplex, its last, and, of a Cholesky factor, those on and above the diagonal,
+ * which follow from the others. A value outside its support has no z: z is NaN, and log_det INFINITY, so that its
+ * density is 0; with a NaN both are NaN. On the edge of the support, where rounding puts values, it is as if next to
+ * it. */
+ad_status nf_target_unconstrain(const nf_target *target, const double *value, size_t rows, double *z, double *log_det,
+                                ad_pool *pool, ad_error *error);
+
 /* Compare the gradient of the log-density at each z (rows, dim), where it is finite, with finite differences.
  * AD_ERROR_NUMERIC where they disagree. */
 ad_status nf_target_check_gradient(const nf_target *target, const double *z, size_t rows, ad_error *error);

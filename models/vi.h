@@ -98,6 +98,12 @@ typedef struct {
 ad_status nf_vi_summarize(const nf_flow *flow, const nf_target *target, size_t draws, uint64_t seed,
                           nf_vi_moments *moments, double *khat, ad_pool *pool, ad_error *error);
 
+/* The log-density, in nats, that the fit gives to values (rows, nf_target_size()) on the user's scale, as
+ * nf_target_values() makes them of the flow's draws: log q(z) - log|det d constrain(z) / dz|, see
+ * nf_target_unconstrain(). -INFINITY where a value is outside the support. */
+ad_status nf_vi_log_prob(const nf_flow *flow, const nf_target *target, const double *value, size_t rows,
+                         double *log_prob, ad_pool *pool, ad_error *error);
+
 WEIR_END_DECLARATIONS
 
 #endif

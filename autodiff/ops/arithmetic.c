@@ -150,6 +150,16 @@ AD_DEFINE_OP(sign) = {
     AD_SAMPLES(AD_UNARY_SAMPLES(0.5, 2), AD_UNARY_SAMPLES(-2, -0.5)),
 };
 
+AD_UNARY(floor, floor(a))
+
+AD_DEFINE_OP(floor) = {
+    .name = "floor",
+    .n_in = 1,
+    .flags = AD_OP_ELEMENTWISE,
+    .evaluate[AD_DTYPE] = floor_evaluate,
+    AD_SAMPLES(AD_UNARY_SAMPLES(1.1, 1.9), AD_UNARY_SAMPLES(-1.9, -1.1)),
+};
+
 /* ---- Multiplication and addition ----------------------------------------------------------------------------- */
 
 /* Rounded twice, as by mul and add: what else a plan has doesn't change the bits. */

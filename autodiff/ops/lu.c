@@ -16,17 +16,17 @@ typedef struct {
     real *element;   /* (n, n, width): U, and below its diagonal L, whose own diagonal is 1 */
     real *x;         /* (n, columns, width) */
     uint32_t *pivot; /* (n, width): rows k and pivot[k] were exchanged before column k was eliminated */
-    double *wide;    /* (n, n): of log_abs_det */
+    double *wide;    /* (n, n): of log_abs_det alone */
 } factors;
 
 /* In the scratch that scratch_of() has measured. */
 static factors factors_in(const ad_tile *tile, size_t width)
 {
     const size_t n = tile->in[0].shape.dim[0], x = tile->n_in == 2 ? tile->out.size : 0;
-    factors f = {.n = n, .element = tile->scratch};
+    factors f = {.n = n, .wide = tile->scratch};
+    f.element = (real *)(f.wide + (tile->n_in == 1 ? n * n : 0));
     f.x = f.element + n * n * width;
     f.pivot = (uint32_t *)(f.x + x * width);
-    f.wide = (double *)(f.pivot + (n * width + 1) / 2 * 2);
     return f;
 }
 
@@ -36,7 +36,7 @@ static size_t scratch_of(const ad_call *call, size_t rows, ad_dtype dtype)
     const size_t n = ad_shape_of(call->in[0]).dim[0];
     const size_t x = call->n_in == 2 ? ad_shape_size(ad_shape_of(call->in[1])) : 0;
     const size_t width = ad_is_per_row(call->in[0]) ? SIDE_BY_SIDE : 1;
-    const size_t wide = call->n_in == 1 ? (n * n + 2) * sizeof(double) : 0;
+    const size_t wide = call->n_in == 1 ? n * n * sizeof(double) : 0;
     return ((n * n + x) * ad_dtype_size(dtype) + n * sizeof(uint32_t)) * width + wide;
 }
 

@@ -37,6 +37,21 @@ typedef double sleef_vector;
 #define AD_SLEEF_EACH            AD_SLEEF
 #endif
 
+/* Vectors of double in either dtype, and the names of functions of them. */
+#if AD_REAL_BITS == 64
+typedef sleef_vector sleef_wide;
+#define AD_SLEEF_WIDE AD_SLEEF
+#elif defined __AVX512F__
+typedef __m512d sleef_wide;
+#define AD_SLEEF_WIDE(name, accuracy) Sleef_##name##d8_##accuracy##avx512f
+#elif defined __AVX2__
+typedef __m256d sleef_wide;
+#define AD_SLEEF_WIDE(name, accuracy) Sleef_##name##d4_##accuracy##avx2
+#else
+typedef double sleef_wide;
+#define AD_SLEEF_WIDE(name, accuracy) Sleef_##name##_##accuracy
+#endif
+
 enum { AD_LANES = sizeof(sleef_vector) / sizeof(real) };
 
 /* void vector_exp(n, x, y): y_i = exp(x_i); y may be x. The last numbers go through a padded copy. */
@@ -63,6 +78,9 @@ AD_VECTOR_FUNCTION(log1p, AD_SLEEF, u10)
 AD_VECTOR_FUNCTION(expm1, AD_SLEEF, u10)
 AD_VECTOR_FUNCTION(sin, AD_SLEEF_EACH, u10)
 AD_VECTOR_FUNCTION(cos, AD_SLEEF_EACH, u10)
+AD_VECTOR_FUNCTION(erf, AD_SLEEF, u10)
+AD_VECTOR_FUNCTION(erfc, AD_SLEEF, u15)
+AD_VECTOR_FUNCTION(lgamma, AD_SLEEF, u10)
 
 #if AD_REAL_BITS == 64
 AD_VECTOR_FUNCTION(tanh, AD_SLEEF, u35)

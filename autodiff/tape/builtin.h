@@ -9,15 +9,21 @@
 
 /* X(name): one argument, recorded by ad_name(x). */
 #define AD_UNARY_OPS(X)                                                                                                \
-    X(neg) X(sqrt) X(square) X(abs) X(sign)                                             /* arithmetic.c */             \
+    X(neg) X(sqrt) X(square) X(abs) X(sign) X(floor)                                    /* arithmetic.c */             \
     X(relu)                                                                             /* selection.c */              \
     X(exp) X(log) X(log1p) X(expm1) X(tanh) X(sigmoid) X(softplus) X(sin) X(cos)        /* transcendental.c */         \
+    X(erf) X(erfc)                                                                      /* error_function.c */         \
+    X(ndtri) X(ndtri_exp) X(erfinv)                                                     /* normal_quantile.c */        \
+    X(lgamma)                                                                           /* gamma.c */                  \
+    X(cholesky)                                                                         /* cholesky.c */               \
     X(stop_gradient)                                                                    /* layout.c */
 
 /* X(name): two arguments that broadcast, recorded by ad_name(a, b). */
 #define AD_BINARY_OPS(X)                                                                                               \
     X(add) X(sub) X(mul) X(div)                                                         /* arithmetic.c */             \
-    X(maximum) X(minimum) X(greater) X(greater_equal) X(equal)                          /* selection.c */
+    X(maximum) X(minimum) X(greater) X(greater_equal) X(equal)                          /* selection.c */              \
+    X(pow) X(atan2)                                                                     /* power.c */                  \
+    X(lbeta)                                                                            /* beta.c */
 
 /* X(name): two ops in one pass, which ad__simplify() makes of pairs. */
 #define AD_FUSED_OPS(X)                                                                                                \
@@ -28,6 +34,9 @@
  * root_program.c. */
 #define AD_OTHER_OPS(X)                                                                                                \
     X(tanh_slope)                                                                       /* transcendental.c */         \
+    X(log_ndtr)                                                                         /* error_function.c */         \
+    X(polygamma)                                                                        /* gamma.c */                  \
+    X(lbeta_slope)                                                                      /* beta.c */                   \
     X(where) X(inside) X(leaky_relu) X(gate)                                            /* selection.c */              \
     X(input) X(param) X(constant) X(row_count)                                          /* leaf.c */                   \
     X(normal) X(uniform)                                                                /* noise.c */                  \

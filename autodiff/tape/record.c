@@ -49,6 +49,50 @@ ad_var ad__tanh_slope(ad_var g, ad_var y)
     return ad_apply(ad__builtin(AD_OP_tanh_slope), (ad_var[]){g, y}, 2, NULL, 0, g.tape);
 }
 
+ad_var ad__lbeta_slope(ad_var a, ad_var b)
+{
+    return ad_apply(ad__builtin(AD_OP_lbeta_slope), (ad_var[]){a, b}, 2, NULL, 0, a.tape);
+}
+
+/* A function by the order of its derivative. */
+static ad_var apply_order(ad__op_id op, ad_var x, int order, int most)
+{
+    if (order >= 0 && order <= most) return ad_apply(ad__builtin(op), &x, 1, &(double){order}, 1, x.tape);
+    ad_tape_fail(x.tape, AD_ERROR_ARGUMENT, "%s: its derivative of order %d: takes 0 to %d", ad__builtin(op)->name,
+                 order, most);
+    return (ad_var){x.tape, -1};
+}
+
+ad_var ad__log_ndtr(ad_var x, int order)
+{
+    return apply_order(AD_OP_log_ndtr, x, order, AD__MOST_LOG_NDTR);
+}
+
+ad_var ad_log_ndtr(ad_var x)
+{
+    return ad__log_ndtr(x, 0);
+}
+
+ad_var ad_ndtr(ad_var x)
+{
+    return ad_mul_scalar(ad_erfc(ad_mul_scalar(x, -0.70710678118654752440)), 0.5);
+}
+
+ad_var ad_polygamma(ad_var x, int order)
+{
+    return apply_order(AD_OP_polygamma, x, order, AD__MOST_POLYGAMMA);
+}
+
+ad_var ad_digamma(ad_var x)
+{
+    return ad_polygamma(x, 0);
+}
+
+ad_var ad_trigamma(ad_var x)
+{
+    return ad_polygamma(x, 1);
+}
+
 ad_var ad_add_scalar(ad_var x, double c)
 {
     return ad_add(x, ad_scalar(x.tape, c));
@@ -268,4 +312,35 @@ ad_var ad_solve_triangular(ad_var a, ad_var b, unsigned triangle)
         return (ad_var){a.tape, -1};
     }
     return ad_apply(ad__builtin(AD_OP_solve_triangular), (ad_var[]){a, b}, 2, &attribute, 1, a.tape);
+}
+
+ad_var ad_cholesky_solve(ad_var l, ad_var b)
+{
+    return ad_solve_triangular(ad_transpose(l), ad_solve_triangular(l, b, AD_LOWER), AD_UPPER);
+}
+
+ad_var ad_diagonal(ad_var a)
+{
+    const ad_shape shape = ad_shape_of(a);
+    if (!ad_is_valid(a)) return a;
+    const size_t n = shape.dim[0];
+    if (shape.rank != 2 || n != shape.dim[1]) {
+        char text[128];
+        ad_tape_fail(a.tape, AD_ERROR_ARGUMENT, "diagonal: matrix %s: takes (n,n)", ad_shape_text(shape, text));
+        return (ad_var){a.tape, -1};
+    }
+    size_t *index = ad_alloc(n, sizeof *index);
+    if (!index) {
+        ad_tape_fail(a.tape, AD_ERROR_MEMORY, "out of memory for the diagonal of %zu elements", n);
+        return (ad_var){a.tape, -1};
+    }
+    for (size_t i = 0; i < n; i++) index[i] = i * (n + 1);
+    ad_var diagonal = ad_gather(flatten(a), index, n);
+    ad_free(index);
+    return diagonal;
+}
+
+ad_var ad_cholesky_log_det(ad_var l)
+{
+    return ad_mul_scalar(ad_sum(ad_log(ad_diagonal(l))), 2);
 }

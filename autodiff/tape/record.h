@@ -9,6 +9,14 @@ ad_var ad__gate(ad_var g, ad_var y, double slope);
 /* g (1 - y²): the gradient of y = tanh(x). */
 ad_var ad__tanh_slope(ad_var g, ad_var y);
 
+/* The derivative of log Φ of an order: from 0, log Φ(x), and 1, φ(x)/Φ(x), to AD__MOST_LOG_NDTR. */
+enum { AD__MOST_LOG_NDTR = 12 };
+ad_var ad__log_ndtr(ad_var x, int order);
+/* ψ(a) - ψ(a + b): the gradient of log B(a, b) with respect to a. */
+ad_var ad__lbeta_slope(ad_var a, ad_var b);
+/* Of digamma. */
+enum { AD__MOST_POLYGAMMA = 60 };
+
 /* ad_grad() of Σ seed_i y_i, for a y of any shape, as if `held` (or an invalid value) depended on nothing. */
 void ad__grad_held(ad_var y, ad_var seed, ad_var held, const ad_var *wrt, int count, ad_var *gradient);
 

@@ -82,25 +82,41 @@ static ad_var chain_forward(const nf_scope *at, ad_var z, ad_var *log_det)
     return z;
 }
 
+static ad_var step_back(const nf_scope *at, nf__rounded *point);
+
 /* The steps, from the last one, of a point that may be within rounding of where a step has its range. */
 static ad_var go_back(const nf_scope *at, nf__rounded *point)
 {
     ad_tape *tape = point->at.tape;
-    ad_var total = ad_scalar(tape, 0), one;
+    ad_var total = ad_scalar(tape, 0);
     for (size_t i = at->self->n_child; i-- > 0;) {
-        const nf_scope *child = &at->child[i];
         enter_step(tape, i);
-        if (child->self->is_chain) {
-            ad_tape_enter(tape, child->self->type->name);
-            one = go_back(child, point);
-            ad_tape_leave(tape);
-        } else {
-            nf__rounded_inverse(child, point, &one);
-        }
+        total = ad_add(total, step_back(&at->child[i], point));
         ad_tape_leave(tape);
-        total = ad_add(total, one);
     }
     return total;
+}
+
+/* One step; what chains and on() hold are steps too. */
+static ad_var step_back(const nf_scope *at, nf__rounded *point)
+{
+    const nf_bijector *self = at->self;
+    ad_tape *tape = point->at.tape;
+    ad_var log_det;
+    if (!self->is_chain && self->type != &nf__type_on) {
+        nf__rounded_inverse(at, point, &log_det);
+        return log_det;
+    }
+    ad_tape_enter(tape, self->type->name);
+    if (self->is_chain) {
+        log_det = go_back(at, point);
+    } else {
+        nf__rounded part = nf__rounded_take(self, point);
+        log_det = step_back(&at->child[0], &part);
+        nf__rounded_replace(self, point, &part);
+    }
+    ad_tape_leave(tape);
+    return log_det;
 }
 
 static ad_var chain_inverse(const nf_scope *at, ad_var x, ad_var *log_det)

@@ -24,6 +24,9 @@ ad_var nf__constrain(const nf_parameter_spec *spec, ad_var rho);
 bool nf__each_base_parameter(const nf_bijector *base,
                              bool (*visit)(void *context, const char *name, nf_parameter *parameter), void *context);
 
+/* v with y in the place of the features that an on() maps. */
+ad_var nf__on_replace(const nf_bijector *on, ad_var v, ad_var y);
+
 /* The same types and arguments, fresh parameters. */
 nf_bijector *nf__bijector_copy(const nf_bijector *bijector, ad_error *error);
 nf_parameter *nf__find_parameter(const nf_bijector *self, const char *name);

@@ -28,8 +28,7 @@ nf_bijector *nf_on(size_t dim, const size_t *feature, size_t count, nf_bijector 
     return NULL;
 }
 
-/* v with y in the place of the features that are mapped. */
-static ad_var replaced(const nf_bijector *self, ad_var v, ad_var y)
+ad_var nf__on_replace(const nf_bijector *self, ad_var v, ad_var y)
 {
     size_t *index = ad_alloc(self->dim, sizeof *index);
     if (!index) {
@@ -46,13 +45,13 @@ static ad_var replaced(const nf_bijector *self, ad_var v, ad_var y)
 static ad_var on_forward(const nf_scope *at, ad_var z, ad_var *log_det)
 {
     const nf_bijector *self = at->self;
-    return replaced(self, z, nf_forward(&at->child[0], nf_take(z, self->feature, self->n_feature), log_det));
+    return nf__on_replace(self, z, nf_forward(&at->child[0], nf_take(z, self->feature, self->n_feature), log_det));
 }
 
 static ad_var on_inverse(const nf_scope *at, ad_var x, ad_var *log_det)
 {
     const nf_bijector *self = at->self;
-    return replaced(self, x, nf_inverse(&at->child[0], nf_take(x, self->feature, self->n_feature), log_det));
+    return nf__on_replace(self, x, nf_inverse(&at->child[0], nf_take(x, self->feature, self->n_feature), log_det));
 }
 
 const nf_bijector_type nf__type_on = {

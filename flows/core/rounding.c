@@ -26,8 +26,9 @@ static bool only_moves(const nf_bijector_type *type)
 
 static void count_ranges(const nf_bijector *bijector, nf__rounded *point)
 {
-    for (size_t i = bijector->n_child; bijector->is_chain && i-- > 0;) count_ranges(bijector->child[i], point);
-    if (bijector->is_chain) return;
+    const bool has_steps = bijector->is_chain || bijector->type == &nf__type_on;
+    for (size_t i = bijector->n_child; has_steps && i-- > 0;) count_ranges(bijector->child[i], point);
+    if (has_steps) return;
     point->ranges += point->rounded && has_range(bijector->type);
     point->rounded |= !only_moves(bijector->type);
 }
@@ -70,6 +71,24 @@ static ad_var settled(const nf__rounded *point, double low, double high)
     ad_var above = ad_mul(ad_greater_equal(still, to), ad_greater(to, ad_sub(still, reach)));
     v = ad_where(below, ad_inside(ad_add(from, depth), low, high), v);
     return ad_where(above, ad_inside(ad_sub(to, depth), low, high), v);
+}
+
+nf__rounded nf__rounded_take(const nf_bijector *on, const nf__rounded *point)
+{
+    nf__rounded part = *point;
+    part.at = nf_take(point->at, on->feature, on->n_feature);
+    for (int i = 0; i < 2 && point->ranges > 0; i++)
+        part.beside[i] = nf_take(point->beside[i], on->feature, on->n_feature);
+    return part;
+}
+
+void nf__rounded_replace(const nf_bijector *on, nf__rounded *point, const nf__rounded *part)
+{
+    point->at = nf__on_replace(on, point->at, part->at);
+    for (int i = 0; i < 2 && part->ranges > 0; i++)
+        point->beside[i] = nf__on_replace(on, point->beside[i], part->beside[i]);
+    point->ranges = part->ranges;
+    point->rounded = part->rounded;
 }
 
 void nf__rounded_inverse(const nf_scope *step, nf__rounded *point, ad_var *log_det)

@@ -13,7 +13,10 @@ typedef struct {
 } nf__rounded;
 
 nf__rounded nf__rounded_begin(const nf_bijector *chain, ad_var x);
-/* The inverse of one step, which isn't a chain. */
+/* Of an on(): the point in the features that it maps; and the whole, when they have been mapped. */
+nf__rounded nf__rounded_take(const nf_bijector *on, const nf__rounded *point);
+void nf__rounded_replace(const nf_bijector *on, nf__rounded *point, const nf__rounded *part);
+/* The inverse of one step, which is neither a chain nor an on(). */
 void nf__rounded_inverse(const nf_scope *step, nf__rounded *point, ad_var *log_det);
 
 #endif

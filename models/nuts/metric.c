@@ -33,6 +33,25 @@ void nf__metric_free(nf__metric *metric)
     ad_free_aligned(metric->difference);
 }
 
+void nf__metric_set(nf__metric *metric, const double *factor, bool triangular)
+{
+    const size_t dim = metric->dim;
+    for (size_t i = 0; i < dim; i++) {
+        for (size_t j = metric->dense ? 0 : i; j <= i; j++) {
+            double sum = 0;
+            for (size_t k = 0; triangular && k <= j; k++) sum += factor[i * dim + k] * factor[j * dim + k];
+            if (!triangular && i == j) sum = factor[i] * factor[i];
+            if (metric->dense) {
+                metric->inverse[i * dim + j] = metric->inverse[j * dim + i] = sum;
+                metric->factor[i * dim + j] = triangular ? factor[i * dim + j] : i == j ? factor[i] : 0;
+            } else {
+                metric->inverse[i] = sum;
+                metric->factor[i] = 1 / sqrt(sum);
+            }
+        }
+    }
+}
+
 /* With M⁻¹ = L Lᵀ, p = L⁻ᵀ n has the covariance M. */
 void nf__metric_momentum(const nf__metric *metric, double *p)
 {

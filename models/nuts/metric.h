@@ -20,6 +20,10 @@ typedef struct {
 bool nf__metric_new(nf__metric *metric, size_t dim, bool dense);
 void nf__metric_free(nf__metric *metric);
 
+/* M⁻¹ = L Lᵀ, L (dim, dim) lower triangular; or, not dense, its diagonal. Where only L's diagonal is given, (dim), it
+ * is diagonal. */
+void nf__metric_set(nf__metric *metric, const double *factor, bool triangular);
+
 /* Standard normals to momenta, in place. */
 void nf__metric_momentum(const nf__metric *metric, double *p);
 /* v = M⁻¹ p */

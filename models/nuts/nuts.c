@@ -14,6 +14,10 @@ static ad_status resolve(nf_nuts_options *o, const nf_target *target, ad_error *
     if (!o->draws) o->draws = 1000;
     if (o->target_accept == 0) o->target_accept = 0.8;
     if (!o->max_depth) o->max_depth = 10;
+    if (o->flow) o->start = NULL;
+    if (o->start && o->start->dim != nf_target_dim(target))
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "the start has %zu features, but target '%s' has %zu",
+                            o->start->dim, target->name, nf_target_dim(target));
     if (!(o->target_accept > 0 && o->target_accept < 1))
         return ad_error_set(error, AD_ERROR_ARGUMENT, "target acceptance: expected between 0 and 1, got %g",
                             o->target_accept);

@@ -2,6 +2,7 @@
  * U-turn of Betancourt 2017, "A Conceptual Introduction to Hamiltonian Monte Carlo", as in Stan. */
 #include "nuts/metric.h"
 #include "nuts/nuts_chain.h"
+#include "start/normal.h"
 #include "nuts/nuts_tree.h"
 #include "nuts/warmup.h"
 
@@ -42,6 +43,7 @@ bool nf__nuts_chain_new(nf__nuts_chain *c, const nf_nuts_options *options, size_
     for (int i = 0; i < STATES; i++, next += 4 * dim)
         *states[i] = (nf_state){next, next + dim, next + 2 * dim, next + 3 * dim, 0};
     c->p_sum = next;
+    if (options->start) nf__metric_set(&c->metric, options->start->normal[0].factor, options->start->dense);
     return true;
 }
 
@@ -272,10 +274,15 @@ static ad_status end_draw(nf__nuts_chain *c, ad_error *error)
 
 /* ---- The start -------------------------------------------------------------------------------------------------- */
 
-enum { ATTEMPTS = 100 };
+enum { ATTEMPTS = 100, FROM_START = 20 };
 
 void nf__nuts_chain_start(nf__nuts_chain *c)
 {
+    if (c->options->start && c->attempt < FROM_START) {
+        const uint64_t row = c->number + ((uint64_t)c->attempt << 32);
+        nf__start_draw_row(c->options->start, c->options->seed + 1, row, c->now.q, c->now.p);
+        return;
+    }
     for (size_t i = 0; i < c->dim; i++) c->now.q[i] = 4 * uniform(c, START, c->attempt * c->dim + i) - 2;
 }
 

@@ -4,7 +4,9 @@
 
 #include <weir/vi.h>
 
-/* That flow and target fit each other, that the target's log-densities at draws of the flow are numbers, and that its
+/* That flow and target fit each other. */
+ad_status nf__vi_check_sizes(const nf_flow *flow, const nf_target *target, ad_error *error);
+/* The same, that the target's log-densities at draws of the flow are numbers, and that its
  * gradient is that of its value. */
 ad_status nf__vi_check(nf_flow *flow, const nf_target *target, uint64_t seed, ad_error *error);
 

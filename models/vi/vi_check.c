@@ -53,7 +53,7 @@ static ad_status check_gradient(const nf_target *target, const double *z, const 
     return status;
 }
 
-ad_status nf__vi_check(nf_flow *flow, const nf_target *target, uint64_t seed, ad_error *error)
+ad_status nf__vi_check_sizes(const nf_flow *flow, const nf_target *target, ad_error *error)
 {
     size_t dim = nf_target_dim(target);
     if (nf_flow_dim(flow) != dim)
@@ -64,6 +64,13 @@ ad_status nf__vi_check(nf_flow *flow, const nf_target *target, uint64_t seed, ad
         return ad_error_set(error, AD_ERROR_ARGUMENT,
                             "the flow is conditional on %zu numbers, and a target has none to give",
                             nf_flow_context_size(flow));
+    return AD_OK;
+}
+
+ad_status nf__vi_check(nf_flow *flow, const nf_target *target, uint64_t seed, ad_error *error)
+{
+    if (nf__vi_check_sizes(flow, target, error)) return error->status;
+    const size_t dim = nf_target_dim(target);
     double *z = ad_alloc(DRAWS * dim, sizeof *z), *log_p = ad_alloc(DRAWS, sizeof *log_p);
     ad_status status = z && log_p ? AD_OK : ad_error_set(error, AD_ERROR_MEMORY, "out of memory to check the target");
     if (status == AD_OK) status = nf_sample(flow, NULL, DRAWS, seed, z, NULL, NULL, error);

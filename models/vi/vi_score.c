@@ -149,3 +149,24 @@ ad_status nf_vi_summarize(const nf_flow *flow, const nf_target *target, size_t d
     ad_free(w);
     return status;
 }
+
+/* ---- Log-densities on the user's scale ------------------------------------------------------------------------- */
+
+ad_status nf_vi_log_prob(const nf_flow *flow, const nf_target *target, const double *value, size_t rows,
+                         double *log_prob, ad_pool *pool, ad_error *error)
+{
+    ad_error own;
+    const size_t dim = nf_target_dim(target);
+    if (!error) error = &own;
+    if (nf__vi_check_sizes(flow, target, error)) return error->status;
+    double *z = ad_alloc(rows, (dim + 1) * sizeof *z), *log_det = z ? z + rows * dim : NULL;
+    ad_status status = z ? nf_target_unconstrain(target, value, rows, z, log_det, pool, error)
+                         : ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %zu log-densities", rows);
+    /* Whatever the flow makes of a row without z, its density is known. */
+    for (size_t r = 0; r < rows && !status; r++)
+        for (size_t j = 0; j < dim && log_det[r] == INFINITY; j++) z[r * dim + j] = 0;
+    if (!status) status = nf_log_prob(flow, z, NULL, rows, log_prob, pool, error);
+    for (size_t r = 0; r < rows && !status; r++) log_prob[r] -= log_det[r];
+    ad_free(z);
+    return status;
+}

@@ -3,6 +3,7 @@
 #define WEIR_TESTS_REFERENCE_H
 
 #include "autodiff/engine.h"
+#include "autodiff/special_reference.h"
 
 enum { MAX_PARTS = 3 };
 
@@ -286,6 +287,29 @@ static inline void log_abs_det_row(const row_call *c)
     *c->out = logl(fabsl(determinant(c->in[0], c->shape[0].dim[0], 0, 0)));
 }
 
+static inline void cholesky_row(const row_call *c)
+{
+    const size_t n = c->out_shape.dim[0];
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j <= i; j++) {
+            long double rest = c->in[0][i * n + j];
+            for (size_t k = 0; k < j; k++) rest -= c->out[i * n + k] * c->out[j * n + k];
+            c->out[i * n + j] = i == j ? sqrtl(rest) : rest / c->out[j * n + j];
+        }
+}
+
+static inline void log_ndtr_row(const row_call *c)
+{
+    for (size_t i = 0; i < ad_shape_size(c->out_shape); i++)
+        c->out[i] = log_ndtr_derivative(c->in[0][i], (int)c->attribute[0]);
+}
+
+static inline void polygamma_row(const row_call *c)
+{
+    for (size_t i = 0; i < ad_shape_size(c->out_shape); i++)
+        c->out[i] = polygamma_of(c->in[0][i], (int)c->attribute[0]);
+}
+
 static const struct {
     const char *op;
     long double (*unary)(long double);
@@ -308,6 +332,13 @@ static const struct {
     {"sign", sign_of},
     {"sin", sinl},
     {"cos", cosl},
+    {"floor", floorl},
+    {"erf", erfl},
+    {"erfc", erfcl},
+    {"erfinv", erfinv_of},
+    {"ndtri", ndtri_of},
+    {"ndtri_exp", ndtri_exp_of},
+    {"lgamma", lgammal},
     {"stop_gradient", same_of},
     {"to_rows", same_of},
     {"sum_rows", same_of}, /* and summed by the test */
@@ -316,6 +347,10 @@ static const struct {
     {"mul", .binary = mul_of},
     {"tanh_slope", .binary = tanh_slope_of},
     {"div", .binary = div_of},
+    {"pow", .binary = powl},
+    {"atan2", .binary = atan2l},
+    {"lbeta", .binary = lbeta_of},
+    {"lbeta_slope", .binary = lbeta_slope_of},
     {"maximum", .binary = fmaxl},
     {"minimum", .binary = fminl},
     {"greater", .binary = greater_of},
@@ -343,6 +378,9 @@ static const struct {
     {"solve_triangular", .row = solve_triangular_row},
     {"solve", .row = solve_row},
     {"log_abs_det", .row = log_abs_det_row},
+    {"cholesky", .row = cholesky_row},
+    {"log_ndtr", .row = log_ndtr_row},
+    {"polygamma", .row = polygamma_row},
 };
 
 static inline void reference_row(const ad_op *op, const row_call *call)

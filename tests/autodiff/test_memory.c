@@ -92,6 +92,7 @@ static ad_status do_everything(ad_error *error)
     h = ad_add(h, ad_solve_triangular(v[1], ad_normal(tape, AD_SHAPE(3), 1), AD_UPPER));
     h = ad_mul(h, ad_log_abs_det(v[1]));
     h = ad_add(h, ad_solve(v[1], h));
+    h = ad_add(h, ad_cholesky_solve(ad_cholesky(v[1]), ad_mul(h, ad_diagonal(v[1]))));
     h = ad_add(h, ad_matmul(ad_transpose(v[1]), ad_leaky_relu(v[0], 0.1)));
     h = ad_slice(ad_concat((ad_var[]){ad_gather(h, index, 4), ad_scatter(h, index, 3, 4)}, 2, 0), 0, 2, 5);
     h = ad_sub(h, ad_div(ad_sum_rows(h), ad_row_count(tape)));

@@ -185,12 +185,46 @@ static const struct {
 static void record_everything(values v, ad_var bad)
 {
     static const size_t index[] = {0, 1}, row_end[] = {2}, end[] = {3};
-    ad_var (*const unary[])(ad_var) = {ad_neg,     ad_exp,       ad_log,      ad_log1p,         ad_expm1,    ad_tanh,
-                                       ad_sigmoid, ad_softplus,  ad_relu,     ad_sqrt,          ad_square,   ad_abs,
-                                       ad_sign,    ad_sin,       ad_cos,      ad_stop_gradient, ad_sum,      ad_mean,
-                                       ad_max,     ad_logsumexp, ad_sum_rows, ad_to_rows,       ad_transpose};
-    ad_var (*const binary[])(ad_var, ad_var) = {ad_add,     ad_sub,     ad_mul,           ad_div,   ad_maximum,
-                                                ad_minimum, ad_greater, ad_greater_equal, ad_equal, ad_matmul};
+    ad_var (*const unary[])(ad_var) = {ad_neg,
+                                       ad_exp,
+                                       ad_log,
+                                       ad_log1p,
+                                       ad_expm1,
+                                       ad_tanh,
+                                       ad_sigmoid,
+                                       ad_softplus,
+                                       ad_relu,
+                                       ad_sqrt,
+                                       ad_square,
+                                       ad_abs,
+                                       ad_sign,
+                                       ad_sin,
+                                       ad_cos,
+                                       ad_stop_gradient,
+                                       ad_sum,
+                                       ad_mean,
+                                       ad_max,
+                                       ad_logsumexp,
+                                       ad_sum_rows,
+                                       ad_to_rows,
+                                       ad_transpose,
+                                       ad_floor,
+                                       ad_erf,
+                                       ad_erfc,
+                                       ad_erfinv,
+                                       ad_ndtr,
+                                       ad_log_ndtr,
+                                       ad_ndtri,
+                                       ad_ndtri_exp,
+                                       ad_lgamma,
+                                       ad_digamma,
+                                       ad_trigamma,
+                                       ad_cholesky,
+                                       ad_diagonal,
+                                       ad_cholesky_log_det};
+    ad_var (*const binary[])(ad_var, ad_var) = {ad_add,     ad_sub,     ad_mul,           ad_div,           ad_maximum,
+                                                ad_minimum, ad_greater, ad_greater_equal, ad_equal,         ad_matmul,
+                                                ad_pow,     ad_atan2,   ad_lbeta,         ad_cholesky_solve};
     const ad_var operand[] = {bad, v.x, v.m};
     for (size_t i = 0; i < COUNT(operand); i++) {
         const ad_var a = operand[i];
@@ -220,6 +254,7 @@ static void record_everything(values v, ad_var bad)
         ad_solve(a, v.x);
         ad_solve(v.x, a);
         ad_log_abs_det(a);
+        ad_polygamma(a, 2);
         ck_assert(!ad_is_valid(ad_grad1(a, v.x)));
         ck_assert(!ad_is_valid(ad_grad1(v.s, a)));
     }

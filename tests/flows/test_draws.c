@@ -22,6 +22,8 @@ static const char *const formulas[] = {"affine-sigmoid",
                                        "affine-sigmoid-maf(8)-flip",
                                        "affine-tanh-affine",
                                        "affine-tanh-flip-leaky-hh",
+                                       "affine-on([3,1],sigmoid)-scale-loc",
+                                       "affine-on([2],tanh-scale-loc)-flip",
                                        "uniform(-2,3):loc",
                                        "uniform:scale-loc"};
 

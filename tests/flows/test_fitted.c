@@ -390,6 +390,31 @@ START_TEST(training_starts_from_the_fit)
 }
 END_TEST
 
+/* ---- Memory ------------------------------------------------------------------------------------------------------ */
+
+/* Whichever allocation fails, that is what is said. */
+START_TEST(memory_runs_out)
+{
+    enum { N = 15, D = 3 };
+    double *x = normals(N * D, 1, 4), log_prob[N];
+    size_t allowed = 0;
+    do {
+        error = (ad_error){AD_OK, ""};
+        memory_limit(allowed++);
+        nf_flow *flow =
+            nf_flow_parse("gaussian_mixture(components=2):on([3,1],whiten)-marginal(bins=3)", D, 0, AD_F64, 1, &error);
+        ad_status status = flow ? nf_flow_fit_data(flow, x, NULL, N, &error) : error.status;
+        if (status == AD_OK) status = nf_log_prob(flow, x, NULL, N, log_prob, NULL, &error);
+        memory_unlimited();
+        ck_assert_msg(status == (memory.denied ? AD_ERROR_MEMORY : AD_OK), "%zu allocations: %s", allowed - 1,
+                      error.message);
+        nf_flow_free(flow);
+    } while (memory.denied);
+    ck_assert_uint_gt(allowed, 100);
+    free(x);
+}
+END_TEST
+
 Suite *fitted_suite(void)
 {
     Suite *suite = suite_create("fitted");
@@ -409,6 +434,7 @@ Suite *fitted_suite(void)
     tcase_add_test(all, mixture_is_fitted);
     tcase_add_test(all, mixture_of_few_rows);
     tcase_add_test(all, training_starts_from_the_fit);
+    tcase_add_test(all, memory_runs_out);
     suite_add_tcase(suite, all);
     return suite;
 }

@@ -288,6 +288,41 @@ static bool infer_wrongly(void)
     return nf_vi(flow, &wrong, NULL, NULL, NULL) == AD_OK || nf_vi(flow, &empty, NULL, NULL, NULL) == AD_OK;
 }
 
+static bool find_start(void)
+{
+    nf_start start;
+    double z[4], q[2];
+    nf_infer_mode mode[24];
+    size_t held;
+    if (nf_find_start(target, &(nf_start_options){.searches = 2}, &start, NULL)) return false;
+    bool good = nf_start_draw(&start, 2, 1, z, NULL) == AD_OK && nf_start_log_prob(&start, z, 2, q, NULL) == AD_OK &&
+                nf_infer_modes(flow, target, &start, 1, mode, &held, NULL, NULL) == AD_OK;
+    nf_start_free(&start);
+    return good;
+}
+
+static bool find_no_start(void)
+{
+    nf_start start;
+    return nf_find_start(&empty, NULL, &start, NULL) == AD_OK;
+}
+
+static bool infer_alone(void)
+{
+    nf_inference fitted;
+    bool good = nf_infer(target, &(nf_infer_options){.formula = "whiten", .budget = 1e-6, .searches = 2, .draws = 10},
+                         &fitted, NULL) == AD_OK;
+    nf_inference_free(&fitted);
+    return good;
+}
+
+static bool score_on_the_users_scale(void)
+{
+    double z[8], log_det[4];
+    return nf_target_unconstrain(target, points, 4, z, log_det, NULL, NULL) == AD_OK &&
+           nf_vi_log_prob(flow, target, points, 4, log_det, NULL, NULL) == AD_OK;
+}
+
 static const struct {
     const char *name;
     bool (*call)(void);
@@ -327,6 +362,10 @@ static const struct {
     {"fit_nothing", fit_nothing, false},
     {"infer", infer, true},
     {"infer_wrongly", infer_wrongly, false},
+    {"find_start", find_start, true},
+    {"find_no_start", find_no_start, false},
+    {"infer_alone", infer_alone, true, .slow = true},
+    {"score_on_the_users_scale", score_on_the_users_scale, true},
 };
 
 START_TEST(null_is_welcome)

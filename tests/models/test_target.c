@@ -135,6 +135,77 @@ START_TEST(values_satisfy_their_constraints)
 }
 END_TEST
 
+/* Back is the inverse of the map, with the log-determinant of finite differences above. */
+START_TEST(back_is_the_inverse)
+{
+    enum { ROWS = 300, DIM = 22, ALL = 3 + 3 + 3 + 4 + 4 + 16 };
+    nf_target target = {.name = "all", .site = sites, .n_site = COUNT(sites), .log_density = flat};
+    double *z = normals(ROWS * DIM, 3, 6), *x = malloc(ROWS * ALL * sizeof *x), *back = malloc(ROWS * DIM * sizeof *z);
+    double log_det[ROWS], expected[ROWS];
+    ASSERT_OK(nf_target_values(&target, z, ROWS, x, NULL, &error));
+    ASSERT_OK(nf_target_log_densities(&target, z, ROWS, expected, NULL, &error));
+    ASSERT_OK(nf_target_unconstrain(&target, x, ROWS, back, log_det, NULL, &error));
+    for (size_t i = 0; i < ROWS * DIM; i++) ck_assert_double_eq_tol(back[i], z[i], 1e-6);
+    for (size_t r = 0; r < ROWS; r++) ck_assert_double_eq_tol(log_det[r], expected[r], 1e-6);
+    free(back);
+    free(x);
+    free(z);
+}
+END_TEST
+
+/* What files leave of a draw: single precision, in which it may be on the edge. */
+START_TEST(back_from_a_file)
+{
+    enum { ROWS = 300, DIM = 22, ALL = 3 + 3 + 3 + 4 + 4 + 16 };
+    nf_target target = {.name = "all", .site = sites, .n_site = COUNT(sites), .log_density = flat};
+    for (int wide = 0; wide < 2; wide++) {
+        double *z = normals(ROWS * DIM, wide ? 40 : 1, 7), *x = malloc(ROWS * ALL * sizeof *x), log_det[ROWS];
+        double *back = malloc(ROWS * DIM * sizeof *z);
+        ASSERT_OK(nf_target_values(&target, z, ROWS, x, NULL, &error));
+        for (size_t i = 0; i < ROWS * ALL; i++) x[i] = (double)(float)x[i];
+        for (size_t r = 0; r < ROWS; r++) /* exp and ordered overflow single precision */
+            for (size_t i = 0; i < ALL; i++)
+                if (isinf(x[r * ALL + i])) x[r * ALL + i] = 1e38 + 1e37 * (double)i;
+        ASSERT_OK(nf_target_unconstrain(&target, x, ROWS, back, log_det, NULL, &error));
+        for (size_t i = 0; i < ROWS * DIM; i++) ck_assert(isfinite(back[i]));
+        for (size_t i = 0; i < ROWS * DIM && !wide; i++) ck_assert_double_eq_tol(back[i], z[i], 1e-3);
+        for (size_t r = 0; r < ROWS; r++) ck_assert(isfinite(log_det[r]));
+        free(back);
+        free(x);
+        free(z);
+    }
+}
+END_TEST
+
+static const struct {
+    nf_site site;
+    double value[4];
+} outside[] = {
+    {{"x", 2, NF_SITE_POSITIVE_EXP, 0, 0}, {1, -1e-9}},
+    {{"x", 1, NF_SITE_INTERVAL, -2, 5}, {5.001}},
+    {{"x", 1, NF_SITE_INTERVAL, -2, 5}, {-2.001}},
+    {{"x", 3, NF_SITE_SIMPLEX, 0, 0}, {0.5, 0.6, -0.1}},
+    {{"x", 3, NF_SITE_SIMPLEX, 0, 0}, {0.5, 0.2, 0.2}},
+    {{"x", 3, NF_SITE_ORDERED, 0, 0}, {1, 3, 2}},
+    {{"x", 4, NF_SITE_CORRELATION_CHOLESKY, 0, 0}, {1, 0, 0.6, 0.7}},
+    {{"x", 4, NF_SITE_CORRELATION_CHOLESKY, 0, 0}, {1, 0.1, 0.6, 0.8}},
+    {{"x", 4, NF_SITE_CORRELATION_CHOLESKY, 0, 0}, {1, 0, 0.6, -0.8}},
+};
+
+START_TEST(outside_the_support)
+{
+    nf_target target = {.name = "t", .site = &outside[_i].site, .n_site = 1, .log_density = flat};
+    const size_t dim = nf_target_dim(&target);
+    double z[4], log_det;
+    ASSERT_OK(nf_target_unconstrain(&target, outside[_i].value, 1, z, &log_det, NULL, &error));
+    for (size_t j = 0; j < dim; j++) ck_assert(isnan(z[j]));
+    ck_assert(log_det == INFINITY);
+    double nothing[4] = {NAN, NAN, NAN, NAN};
+    ASSERT_OK(nf_target_unconstrain(&target, nothing, 1, z, &log_det, NULL, &error));
+    ck_assert(isnan(z[0]) && isnan(log_det));
+}
+END_TEST
+
 /* A zero is the middle of each constraint. */
 START_TEST(zero_is_the_middle)
 {
@@ -311,6 +382,9 @@ Suite *target_suite(void)
     TCase *constraint = tcase_create("constraints");
     tcase_add_loop_test(constraint, log_det_is_that_of_the_map, 0, (int)COUNT(sites));
     tcase_add_test(constraint, values_satisfy_their_constraints);
+    tcase_add_test(constraint, back_is_the_inverse);
+    tcase_add_test(constraint, back_from_a_file);
+    tcase_add_loop_test(constraint, outside_the_support, 0, (int)COUNT(outside));
     tcase_add_test(constraint, zero_is_the_middle);
     tcase_add_test(constraint, far_out_stays_finite);
     tcase_add_test(constraint, elements_have_names);

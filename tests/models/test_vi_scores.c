@@ -93,6 +93,47 @@ START_TEST(marginal_likelihood)
 }
 END_TEST
 
+static ad_var flat(const nf_target *self, const ad_var *value)
+{
+    (void)self;
+    return ad_scalar(value[0].tape, 0);
+}
+
+static double normal(double z, double mean, double sd)
+{
+    return -0.5 * (z - mean) * (z - mean) / (sd * sd) - log(sd) - 0.918938533204672741780329736406;
+}
+
+/* z ~ N(0.3, 1.2²) is a log-normal exp z, and a logit-normal between -2 and 5. */
+START_TEST(log_prob_on_the_scale_of_the_sites)
+{
+    static const nf_site positive = {"x", 1, NF_SITE_POSITIVE_EXP, 0, 0}, interval = {"x", 1, NF_SITE_INTERVAL, -2, 5};
+    static const double x[] = {0.02, 0.7, 1, 4.4, -0.5, 5.5};
+    enum { POINTS = COUNT(x) };
+    nf_target target = {.name = "t", .site = &positive, .n_site = 1, .log_density = flat};
+    nf_flow *flow = normal_flow(0.3, 1.2), *wide = new_flow("scale-loc", 2, AD_F64);
+    double got[POINTS];
+    ASSERT_OK(nf_vi_log_prob(flow, &target, x, POINTS, got, NULL, &error));
+    for (size_t r = 0; r < POINTS; r++)
+        if (x[r] > 0)
+            ck_assert_double_eq_tol(got[r], normal(log(x[r]), 0.3, 1.2) - log(x[r]), 1e-12);
+        else
+            ck_assert(got[r] == -INFINITY);
+    target.site = &interval;
+    ASSERT_OK(nf_vi_log_prob(flow, &target, x, POINTS, got, NULL, &error));
+    for (size_t r = 0; r < POINTS; r++) {
+        double p = (x[r] + 2) / 7, slope = 7 * p * (1 - p);
+        if (p < 1)
+            ck_assert_double_eq_tol(got[r], normal(log(p / (1 - p)), 0.3, 1.2) - log(slope), 1e-12);
+        else
+            ck_assert(got[r] == -INFINITY);
+    }
+    ASSERT_FAILS(nf_vi_log_prob(wide, &target, x, 1, got, NULL, &error), AD_ERROR_ARGUMENT, "is of dimension 2");
+    nf_flow_free(wide);
+    nf_flow_free(flow);
+}
+END_TEST
+
 Suite *vi_scores_suite(void);
 
 Suite *vi_scores_suite(void)
@@ -103,6 +144,7 @@ Suite *vi_scores_suite(void)
     tcase_add_test(tests, scores);
     tcase_add_test(tests, weighted_moments);
     tcase_add_test(tests, marginal_likelihood);
+    tcase_add_test(tests, log_prob_on_the_scale_of_the_sites);
     suite_add_tcase(suite, tests);
     return suite;
 }

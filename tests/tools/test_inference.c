@@ -55,6 +55,57 @@ START_TEST(vi_on_the_scale_of_the_sites)
 }
 END_TEST
 
+/* Points are on that scale, too: a mean field's entropy, and E[log tau] for the scale of tau. */
+START_TEST(vi_logprob_of_draws)
+{
+    enum { ROWS = 5000, DIM = 10 };
+    SUCCEED("vi", "eight_schools", "--flow", "scale-loc", "--iters", "500", "--lr", "0.02", "-o", "e.safetensors");
+    SUCCEED("sample", "e.safetensors", "-n", "5000", "-o", "e.csv");
+    nf_table draws;
+    ck_assert_int_eq(nf_table_read(scratch_path("e.csv").text, &draws, NULL), AD_OK);
+    double expected = 0;
+    for (size_t j = 0; j < DIM; j++) {
+        double sum = 0, squares = 0;
+        for (size_t r = 0; r < ROWS; r++) {
+            double z = draws.values[r * DIM + j];
+            if (j == 1) z = log(z);
+            sum += z;
+            squares += z * z;
+        }
+        double mean = sum / ROWS, variance = squares / ROWS - mean * mean;
+        expected += 0.5 * log(2 * 3.14159265358979323846 * 2.71828182845904523536 * variance);
+        if (j == 1) expected += mean;
+    }
+    json_t *result = SUCCEED_JSON("logprob", "e.safetensors", "e.csv");
+    ck_assert_double_eq_tol(number_in(result, "nll"), expected, 4 * number_in(result, "nll_stderr"));
+    ck_assert_double_lt(number_in(result, "nll_stderr"), 0.1);
+    json_decref(result);
+
+    /* Columns have names; without, a tau below zero is told, and so is what the columns should be. */
+    ck_assert_str_eq(draws.names[1], "tau");
+    draws.names[1] = (char[]){"log_tau"};
+    ck_assert_int_eq(nf_table_write(scratch_path("renamed.csv").text, &draws, NULL), AD_OK);
+    ck_assert_int_eq(RUN("logprob", "e.safetensors", "renamed.csv"), 1);
+    assert_contains(complaint, "missing: 'tau'");
+    for (size_t r = 0; r < ROWS; r++) draws.values[r * DIM + 1] = log(draws.values[r * DIM + 1]);
+    ck_assert_int_eq(nf_table_write(scratch_path("z.npy").text, &draws, NULL), AD_OK);
+    SUCCEED("logprob", "e.safetensors", "z.npy");
+    assert_contains(output, "have density 0");
+    assert_contains(output, "on the scale of the target's sites");
+    SUCCEED("transform", "e.safetensors", "e.csv", "-o", "base.npy");
+    SUCCEED("transform", "e.safetensors", "base.npy", "--inverse", "-o", "back.csv");
+    nf_table back;
+    ck_assert_int_eq(nf_table_read(scratch_path("back.csv").text, &back, NULL), AD_OK);
+    ck_assert_uint_eq(back.rows * back.columns, ROWS * DIM);
+    ck_assert_str_eq(back.names[1], "tau");
+    nf_table_free(&back);
+    write_text("narrow.csv", "1,2,3\n");
+    ck_assert_int_eq(RUN("logprob", "e.safetensors", "narrow.csv"), 1);
+    assert_contains(complaint, "a flow of 10 features");
+    nf_table_free(&draws);
+}
+END_TEST
+
 /* With weight decay W, scale's rho settles where d KL / d rho + W rho = 0, KL = s²/2 - log s - 1/2, s = softplus(rho).
  */
 START_TEST(vi_options_of_the_optimizer)
@@ -164,6 +215,7 @@ Suite *inference_suite(void)
     Suite *suite = command_suite("inference", &tests);
     tcase_add_test(tests, vi_tells_all);
     tcase_add_test(tests, vi_on_the_scale_of_the_sites);
+    tcase_add_test(tests, vi_logprob_of_draws);
     tcase_add_test(tests, vi_options_of_the_optimizer);
     tcase_add_test(tests, nuts_tells_all);
     tcase_add_test(tests, nuts_with_a_flow);

@@ -41,6 +41,32 @@ START_TEST(pictures)
 }
 END_TEST
 
+/* Numbers that differ in their last digits alone: tics tell them apart, as what is left of an offset. */
+START_TEST(far_from_zero)
+{
+    if (!have_gnuplot()) return;
+    char table[1 << 14];
+    static char svg[1 << 22];
+    static const char *const options[] = {NULL, "--steps"};
+    for (int columns = 2; columns <= 3; columns++) {
+        size_t filled = (size_t)snprintf(table, sizeof table, columns == 2 ? "time,y\n" : "time,y,z\n");
+        for (int r = 0; r < 80; r++) {
+            filled += (size_t)snprintf(table + filled, sizeof table - filled, "%.9g,%g", 1.7e9 + 12 * r, sin(7 * r));
+            filled += (size_t)snprintf(table + filled, sizeof table - filled, columns == 2 ? "\n" : ",%d\n", r);
+        }
+        write_text("data.csv", table);
+        SUCCEED("fit", "data.csv", "--flow", "scale", "--dtype", "float64", "--epochs", "3", "-o", "m.safetensors");
+        for (size_t i = 0; i < (columns == 2 ? 2 : 1); i++) {
+            SUCCEED("plot", "m.safetensors", "--data", "data.csv", "-n", "500", "-o", "p.svg", options[i]);
+            slurp(scratch_path("p.svg").text, svg, sizeof svg);
+            if (i == 0) assert_contains(svg, "time − 17000");
+            ck_assert_ptr_null(strstr(svg, ">-0<"));
+            ck_assert_ptr_null(strstr(svg, "1.7e+09"));
+        }
+    }
+}
+END_TEST
+
 /* More columns than there is room for: those that tell something, or that are asked for, and it is said. Whole numbers,
  * labels and what is missing have their places. */
 START_TEST(ten_columns)
@@ -184,6 +210,7 @@ Suite *pictures_suite(void)
     TCase *tests;
     Suite *suite = command_suite("pictures", &tests);
     tcase_add_loop_test(tests, pictures, 0, COUNT(headers));
+    tcase_add_test(tests, far_from_zero);
     tcase_add_test(tests, ten_columns);
     tcase_add_test(tests, a_conditional_flow);
     tcase_add_test(tests, pictures_of_targets);

@@ -35,6 +35,16 @@ START_TEST(by_environment)
 }
 END_TEST
 
+/* The posteriors of tools/bench. */
+START_TEST(posteriors)
+{
+    SUCCEED("--plugin", PLUGIN("posteriors"), "help", "targets");
+    assert_contains(output, "radon_noncentered");
+    SUCCEED("--plugin", PLUGIN("posteriors"), "nuts", "surgical", "--chains", "2", "--tune", "20", "--draws", "10",
+            "-o", "trace.npy");
+}
+END_TEST
+
 /* What a model needs, and what it was only trained with. */
 START_TEST(missing_plugin_is_named)
 {
@@ -155,6 +165,7 @@ Suite *plugins_suite(void)
     unsetenv("WEIR_PLUGINS");
     tcase_add_test(tests, by_option);
     tcase_add_test(tests, by_environment);
+    tcase_add_test(tests, posteriors);
     tcase_add_test(tests, missing_plugin_is_named);
     tcase_add_test(tests, missing_target_is_named);
     tcase_add_test(tests, damaged_name);

@@ -378,6 +378,15 @@ bool options_any_given(const struct arguments *arguments, const struct option *g
     return false;
 }
 
+bool option_named(const struct arguments *arguments, const char *name)
+{
+    const struct option *option;
+    size_t i = 0;
+    while ((option = command_option(arguments->command, i)) && strcmp(option->name, name) != 0) i++;
+    assert(option);
+    return arguments->values[i].given;
+}
+
 json_t *options_json(const struct arguments *arguments, const struct option *group)
 {
     json_t *object = json_object();

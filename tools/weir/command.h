@@ -62,6 +62,7 @@ struct arguments;
 struct command {
     const char *name;
     const char *summary; /* one line */
+    const char *about;   /* more of it, for the command's help; NULL: nothing */
     const char *example;
     struct positional positionals[MOST_POSITIONALS];
     const struct option *groups[MOST_GROUPS]; /* each ended by {0}; --json and --help belong to all commands */
@@ -107,6 +108,8 @@ size_t option_choice(const struct arguments *arguments, const char *name);
 bool option_given(const struct arguments *arguments, const char *name, enum option_kind kind);
 /* Has the user given any of a group, but for those whose names are in `but`, ended by NULL? */
 bool options_any_given(const struct arguments *arguments, const struct option *group, const char *const *but);
+/* Was it on the command line? */
+bool option_named(const struct arguments *arguments, const char *name);
 /* The values of a group, by name. */
 json_t *options_json(const struct arguments *arguments, const struct option *group);
 

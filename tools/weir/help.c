@@ -32,7 +32,7 @@ void help_print(const struct command *command, FILE *to)
             fprintf(to, " -%c %s", option->letter, option->value);
         else if (option->required)
             fprintf(to, " --%s %s", option->name, option->value);
-    fprintf(to, " [options]\n\n%s\n\narguments:\n", command->summary);
+    fprintf(to, " [options]\n\n%s\n%s\narguments:\n", command->summary, command->about ? command->about : "");
     for (size_t i = 0; i < MOST_POSITIONALS && command->positionals[i].name; i++)
         fprintf(to, "  %-*s%s\n", INDENT - 2, command->positionals[i].name, command->positionals[i].help);
     fprintf(to, "\noptions, with their defaults in brackets:\n");

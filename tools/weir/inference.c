@@ -2,6 +2,7 @@
 #include "inference.h"
 #include "interrupt.h"
 #include "meter.h"
+#include "modes.h"
 #include "report.h"
 
 #include <math.h>
@@ -12,6 +13,11 @@
 struct watched {
     struct meter meter;
     const char *label;
+};
+
+struct automatic {
+    struct meter meter;
+    double budget;
 };
 
 /* "12000/25000  31.2k/s  0:01 left  loss -1.732" */
@@ -45,7 +51,48 @@ ad_status infer(nf_flow *flow, const nf_target *target, const nf_vi_options *opt
     return status;
 }
 
+/* "1200 iterations  31.2k/s  0:41 of 1:00  loss -1.732" */
+static bool on_automatic(void *context, const nf_vi_progress *now)
+{
+    struct automatic *watched = context;
+    const double seconds = meter_seconds(&watched->meter);
+    if (!meter_is_due(&watched->meter, seconds / watched->budget)) return true;
+    char text[256], spent[32], most[32];
+    snprintf(text, sizeof text, "%s of at most %s  loss %.4g", report_duration(seconds, spent),
+             report_duration(watched->budget, most), now->loss);
+    meter_show(&watched->meter, fmin(seconds / watched->budget, 1), text);
+    return true;
+}
+
+ad_status infer_alone(const nf_target *target, const nf_infer_options *options, nf_inference *inference,
+                      ad_error *error)
+{
+    struct automatic watched = {meter_start(), options->budget};
+    nf_infer_options o = *options;
+    o.progress = on_automatic;
+    o.interrupted = interrupt_noted;
+    o.context = &watched;
+    ad_status status = nf_infer(target, &o, inference, error);
+    meter_end(&watched.meter);
+    if (!status && interrupt_signal())
+        status =
+            ad_error_set(error, AD_ERROR_INTERRUPTED, "interrupted after %zu iterations", inference->report.iterations);
+    return status;
+}
+
 /* ---- Draws ---------------------------------------------------------------------------------------------------- */
+
+char **element_names(const nf_target *target)
+{
+    enum { BYTES = 64 };
+    const size_t size = nf_target_size(target);
+    char **names = ad_alloc(size, sizeof *names + BYTES), *text = (char *)(names + (names ? size : 0));
+    for (size_t i = 0; names && i < size; i++) {
+        names[i] = text + i * BYTES;
+        nf_target_element(target, i, names[i]);
+    }
+    return names;
+}
 
 static void name_columns(const nf_target *target, json_t *record)
 {
@@ -57,17 +104,25 @@ static void name_columns(const nf_target *target, json_t *record)
     json_object_set_new(record, "columns", columns);
 }
 
-ad_status draw_samples(nf_flow *flow, const double *context, json_t *record, size_t rows, uint64_t seed,
-                       nf_table *table, ad_pool *pool, ad_error *error)
+nf_target *target_on_record(const nf_flow *flow, const json_t *record)
 {
     const char *text = json_string_value(json_object_get(record, "target"));
     nf_target *target = text ? nf_target_parse(text, NULL) : NULL; /* another program's: there are no sites to know */
+    if (!target || nf_target_dim(target) == nf_flow_dim(flow)) return target;
+    nf_target_free(target);
+    return NULL;
+}
+
+ad_status draw_samples(nf_flow *flow, const double *context, json_t *record, size_t rows, uint64_t seed,
+                       nf_table *table, ad_pool *pool, ad_error *error)
+{
+    nf_target *target = target_on_record(flow, record);
     size_t dim = nf_flow_dim(flow);
     *table = (nf_table){.rows = rows, .columns = dim, .dtype = nf_flow_dtype(flow)};
     double *z = ad_alloc(rows, dim * sizeof *z);
     ad_status status = z ? AD_OK : ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu samples", rows);
     if (!status) status = nf_sample(flow, context, rows, seed, z, NULL, pool, error);
-    if (!status && target && nf_target_dim(target) == dim) {
+    if (!status && target) {
         table->columns = nf_target_size(target);
         table->values = ad_alloc(rows, table->columns * sizeof *table->values);
         status = table->values ? nf_target_values(target, z, rows, table->values, pool, error)
@@ -102,25 +157,49 @@ static void print_values(const json_t *values, FILE *to)
     }
 }
 
-static const char *verdict(double khat)
+/* k-hat speaks of the draws that there are, and of nothing that none of them has seen: where modes are known to be
+ * missed, or where log Z is known to be another, it doesn't count. */
+static void print_khat(const json_t *result, FILE *to)
 {
-    if (khat < 0.5) return "good";
-    if (khat < 0.7) return "fair";
-    return "above 0.7: the flow misses a part of the target; don't trust the fit";
+    const double khat = report_number_of(result, "khat"), log_z = report_number_of(result, "log_z"),
+                 exact = report_number_of(result, "exact_log_z"), far = 0.1;
+    const bool looked = json_object_get(result, "modes") != NULL;
+    if (isnan(khat)) {
+        fprintf(to, "k-hat       unknown: too few weights\n");
+        return;
+    }
+    fprintf(to, "k-hat       %.2f: ", khat);
+    /* A tail of weights that hardly differ is no danger. */
+    const bool equal = report_number_of(result, "ess") > 0.99 * (double)report_count_of(result, "draws");
+    if (khat >= 0.7 && !equal)
+        fprintf(to, "above 0.7: the flow misses a part of the target; don't trust the fit\n");
+    else if (modes_missed(result) > 0)
+        fprintf(to, "of no use, for no draw has seen the modes that are missed; don't trust the fit\n");
+    else if (!isnan(exact) && fabs(log_z - exact) > far)
+        fprintf(to, "of no use, for log Z is known to be %.4f: draws miss a part of the target; don't trust the fit\n",
+                exact);
+    else if (log_z - report_number_of(result, "elbo") > far)
+        fprintf(to,
+                "weights can be trusted; the flow's own draws are %.2f nats off, and another formula may come nearer\n",
+                log_z - report_number_of(result, "elbo"));
+    else
+        fprintf(to, "%s%s\n", khat < 0.5 || equal ? "good" : "fair",
+                looked ? "" : ", as far as draws tell: no other modes were looked for");
 }
 
 void print_inference(const json_t *result, FILE *to)
 {
     char seconds[32], rate[32];
-    double spent = report_number_of(result, "seconds"), exact = report_number_of(result, "exact_log_z"),
-           khat = report_number_of(result, "khat");
+    double spent = report_number_of(result, "seconds"), exact = report_number_of(result, "exact_log_z");
     if (json_object_get(result, "formula")) fprintf(to, "flow        %s\n", report_text_of(result, "formula"));
     fprintf(to, "target      %s\n", report_text_of(result, "target"));
     fprintf(to, "inference   %s after %lld iterations; %s, %s iterations/s\n", report_text_of(result, "outcome"),
             report_count_of(result, "iterations"), report_seconds(spent, seconds),
             report_rate((double)report_count_of(result, "iterations") / spent, rate));
-    fprintf(to, "loss        %.4f nats, mean of the last %lld\n", report_number_of(result, "average_loss"),
-            report_count_of(result, "averaged"));
+    fprintf(to, "loss        %.4f nats", report_number_of(result, "average_loss"));
+    if (report_count_of(result, "averaged") > 0)
+        fprintf(to, ", mean of the last %lld", report_count_of(result, "averaged"));
+    fprintf(to, "\n");
     if (!isnan(exact)) fprintf(to, "            %.4f is the best possible: -log Z\n", 0 - exact);
     if (report_count_of(result, "draws") == 0) {
         fprintf(to, "scores      none: they were interrupted\n");
@@ -130,9 +209,10 @@ void print_inference(const json_t *result, FILE *to)
             report_number_of(result, "elbo_stderr"));
     fprintf(to, "log Z       %.4f by importance sampling; %lld draws are worth %.0f of the target\n",
             report_number_of(result, "log_z"), report_count_of(result, "draws"), report_number_of(result, "ess"));
-    if (isnan(khat))
-        fprintf(to, "k-hat       unknown: too few weights\n");
-    else
-        fprintf(to, "k-hat       %.2f: %s\n", khat, verdict(khat));
+    if (!isnan(exact))
+        fprintf(to, "            %.4f is exact: %.4f above the ELBO\n", exact,
+                exact - report_number_of(result, "elbo"));
+    print_modes(result, to);
+    print_khat(result, to);
     print_values(json_object_get(result, "values"), to);
 }

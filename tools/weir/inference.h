@@ -11,8 +11,18 @@
 ad_status infer(nf_flow *flow, const nf_target *target, const nf_vi_options *options, const char *label,
                 nf_vi_report *report, ad_error *error);
 
+/* nf_infer() in the same way. */
+ad_status infer_alone(const nf_target *target, const nf_infer_options *options, nf_inference *inference,
+                      ad_error *error);
+
 /* What `result` says of an inference. */
 void print_inference(const json_t *result, FILE *to);
+
+/* The target that a model file's flow was fitted to, for nf_target_free(); NULL: none, or none that is known here. */
+nf_target *target_on_record(const nf_flow *flow, const json_t *record);
+
+/* The names of its nf_target_size() elements, for ad_free(); NULL when memory is out. */
+char **element_names(const nf_target *target);
 
 /* Draw from the flow of a model file into table->values, to be freed; those of a fit to a target come on the scale of
  * its sites, whose names become the record's columns. */

@@ -23,6 +23,17 @@ static ad_status read_kinds(const json_t *record, const char *key, const char *p
                         features);
 }
 
+/* An element of a site each. */
+static ad_status site_columns(const nf_target *target, nf_columns **columns, ad_error *error)
+{
+    const size_t size = nf_target_size(target);
+    char **names = element_names(target);
+    *columns = names ? nf_columns_plain(size, (const char *const *)names, error) : NULL;
+    if (!names) ad_error_set(error, AD_ERROR_MEMORY, "no memory for the names of %zu columns", size);
+    ad_free(names);
+    return *columns ? AD_OK : error->status;
+}
+
 ad_status model_open(const char *path, struct model *model, ad_error *error)
 {
     *model = (struct model){.path = path};
@@ -30,7 +41,9 @@ ad_status model_open(const char *path, struct model *model, ad_error *error)
     if (!model->flow) return error->status;
     size_t dim = nf_flow_dim(model->flow), size = nf_flow_context_size(model->flow);
     char **names = feature_names(model->record, dim), **given = context_names(model->record, size);
-    ad_status status = read_kinds(model->record, "kinds", path, dim, names, &model->features, error);
+    model->target = target_on_record(model->flow, model->record);
+    ad_status status = model->target ? site_columns(model->target, &model->features, error)
+                                     : read_kinds(model->record, "kinds", path, dim, names, &model->features, error);
     if (!status && size > 0)
         status = read_kinds(model->record, "context_kinds", path, size, given, &model->conditions, error);
     ad_free(names);
@@ -43,6 +56,7 @@ void model_close(struct model *model)
 {
     nf_columns_free(model->conditions);
     nf_columns_free(model->features);
+    nf_target_free(model->target);
     json_decref(model->record);
     nf_flow_free(model->flow);
     *model = (struct model){0};
@@ -117,16 +131,34 @@ void write_briefly(double *values, size_t count)
     }
 }
 
-ad_status model_decode(const struct model *model, double *features, size_t rows, nf_table *table, ad_error *error)
+ad_status model_encode(const struct model *model, const nf_table *table, uint64_t seed, double *x, ad_pool *pool,
+                       ad_error *error)
+{
+    return model->target ? nf_target_unconstrain(model->target, table->values, table->rows, x, NULL, pool, error)
+                         : nf_columns_encode(model->features, table, seed, 0, x, NULL, error);
+}
+
+static ad_status decode_columns(const struct model *model, double *x, size_t rows, nf_table *table, ad_error *error)
 {
     const ad_dtype dtype = nf_flow_dtype(model->flow);
     bool plain = columns_plain(model->features);
     /* Columns that are their features have no more digits then than these. */
-    if (!plain && dtype == AD_F32) write_briefly(features, rows * nf_flow_dim(model->flow));
-    ad_status status = nf_columns_decode(model->features, features, rows, table, error);
+    if (!plain && dtype == AD_F32) write_briefly(x, rows * nf_flow_dim(model->flow));
+    ad_status status = nf_columns_decode(model->features, x, rows, table, error);
     /* What comes out of a map is no longer a number of the flow's dtype. */
     if (!status) table->dtype = plain ? dtype : AD_F64;
     return status;
+}
+
+ad_status model_decode(const struct model *model, double *x, size_t rows, nf_table *table, ad_pool *pool,
+                       ad_error *error)
+{
+    if (!model->target) return decode_columns(model, x, rows, table, error);
+    *table = (nf_table){.rows = rows, .columns = nf_target_size(model->target), .dtype = AD_F64};
+    table->values = ad_alloc(rows, table->columns * sizeof *table->values);
+    table->names = columns_names(model->features);
+    if (!table->values || !table->names) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu rows", rows);
+    return nf_target_values(model->target, x, rows, table->values, pool, error);
 }
 
 ad_status model_sample(const struct model *model, const double *context, size_t rows, uint64_t seed, nf_table *table,
@@ -141,7 +173,7 @@ ad_status model_sample(const struct model *model, const double *context, size_t 
     double *features = ad_alloc(rows, nf_flow_dim(model->flow) * sizeof *features);
     if (!features) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu samples", rows);
     ad_status status = nf_sample(model->flow, context, rows, seed, features, NULL, pool, error);
-    if (!status) status = model_decode(model, features, rows, table, error);
+    if (!status) status = model_decode(model, features, rows, table, pool, error);
     ad_free(features);
     return status;
 }
@@ -150,8 +182,10 @@ ad_status model_score(const struct model *model, const nf_table *features, const
                       double *nll, double *standard_error, ad_pool *pool, ad_error *error)
 {
     double sum = 0, squares = 0, rows = (double)features->rows;
-    ad_status status =
-        nf_columns_log_prob(model->features, model->flow, context, features, 0, score_noise, log_prob, pool, error);
+    ad_status status = model->target ? nf_vi_log_prob(model->flow, model->target, features->values, features->rows,
+                                                      log_prob, pool, error)
+                                     : nf_columns_log_prob(model->features, model->flow, context, features, 0,
+                                                           score_noise, log_prob, pool, error);
     for (size_t r = 0; r < features->rows && !status; r++) {
         if (isnan(log_prob[r]))
             status = ad_error_set(error, AD_ERROR_NUMERIC, "the log-density of row %zu is NaN", r + 1);

@@ -7,8 +7,10 @@
 struct model {
     const char *path; /* of its file, for messages */
     nf_flow *flow;
-    json_t *record;         /* of its training: an object, which may be empty */
-    nf_columns *features;   /* what the flow models */
+    json_t *record;    /* of its training: an object, which may be empty */
+    nf_target *target; /* that the flow was fitted to, where it is known here; else NULL */
+    /* What the flow models; of a target's, the elements of its sites on the user's scale. */
+    nf_columns *features;
     nf_columns *conditions; /* what it is conditioned on; NULL: nothing */
 };
 
@@ -33,13 +35,18 @@ ad_status columns_check_output(const nf_columns *columns, const char *path, ad_e
  * text. */
 void write_briefly(double *values, size_t count);
 
-/* The table of the model's columns that features are of; for nf_table_free(). The features become brief. */
-ad_status model_decode(const struct model *model, double *features, size_t rows, nf_table *table, ad_error *error);
 /* Draw from the flow, or, where it isn't the model's own (its first steps), from that one: a table of the model's
  * columns; on the scale of its sites where the model is of a target; or of plain features. context: of each row, as the
  * flow takes it. For nf_table_free(). */
 ad_status model_sample(const struct model *model, const double *context, size_t rows, uint64_t seed, nf_table *table,
                        ad_pool *pool, ad_error *error);
+
+/* Rows of a table of the model's features to what the flow takes, and back, to a table for nf_table_free(); x becomes
+ * brief. */
+ad_status model_encode(const struct model *model, const nf_table *table, uint64_t seed, double *x, ad_pool *pool,
+                       ad_error *error);
+ad_status model_decode(const struct model *model, double *x, size_t rows, nf_table *table, ad_pool *pool,
+                       ad_error *error);
 
 /* log p of each row of a table of the model's features into log_prob, in nats; its mean, negative, and the standard
  * error of that. A NaN is AD_ERROR_NUMERIC, and the message tells its row. */

@@ -47,6 +47,7 @@ static ad_status evaluate(const struct arguments *arguments, const struct model 
         status = model_score(model, &points->features, points->context, log_prob, &nll, &standard_error, pool, error);
     if (!status && output) status = write(output, log_prob, rows, error);
     if (!status) {
+        if (model->target) json_object_set_new(result, "target", report_text(model->target->text));
         json_object_set_new(result, "rows", json_integer((json_int_t)rows));
         json_object_set_new(result, "nll", report_number(nll));
         json_object_set_new(result, "nll_stderr", report_number(standard_error));
@@ -87,7 +88,10 @@ static void print(const json_t *result, FILE *to)
 {
     const char *data = report_text_of(result, "data");
     if (isnan(report_number_of(result, "nll")))
-        fprintf(to, "NLL infinite: rows of %s have density 0\n", data);
+        fprintf(to, "NLL infinite: rows of %s have density 0%s\n", data,
+                json_object_get(result, "target")
+                    ? "; points are on the scale of the target's sites, as 'weir sample' writes them"
+                    : "");
     else
         fprintf(to, "NLL %.4f ± %.4f nats per row, mean over %lld rows of %s\n", report_number_of(result, "nll"),
                 report_number_of(result, "nll_stderr"), report_count_of(result, "rows"), data);

@@ -43,6 +43,14 @@ static const struct option options[] = {
      .low = 1,
      .high = 24,
      .help = "a trajectory has less than 2^N steps"},
+    {.name = "start",
+     .kind = OPTION_CHOICE,
+     .value = "NAME",
+     .initial = "search",
+     .choices = "search|uniform",
+     .help =
+         "where chains begin: where searches found the target, with its covariance there, or at points from (-2, 2); "
+         "with --flow the latter"},
     {.name = "dense", .kind = OPTION_FLAG, .help = "a full mass matrix instead of a diagonal one"},
     {.name = "flow",
      .kind = OPTION_TEXT,
@@ -56,9 +64,21 @@ static const struct option options[] = {
 
 /* ---- Sampling -------------------------------------------------------------------------------------------------- */
 
-static ad_status sample(const struct arguments *arguments, const nf_target *target, const nf_flow *flow, ad_pool *pool,
-                        nf_nuts_result *draws, ad_error *error)
+enum { SEARCH };
+
+/* Where searches find nothing, chains look for themselves. */
+static void find_start(const struct arguments *arguments, const nf_target *target, ad_pool *pool, nf_start *start)
 {
+    const nf_start_options o = {.seed = option_count(arguments, "seed"), .pool = pool, .interrupted = interrupt_noted};
+    *start = (nf_start){0};
+    if (option_choice(arguments, "start") == SEARCH && !option_text(arguments, "flow"))
+        nf_find_start(target, &o, start, NULL);
+}
+
+static ad_status sample(const struct arguments *arguments, const nf_target *target, const nf_flow *flow, ad_pool *pool,
+                        nf_start *start, nf_nuts_result *draws, ad_error *error)
+{
+    find_start(arguments, target, pool, start);
     const nf_nuts_options o = {
         .chains = option_count(arguments, "chains"),
         .tune = option_count(arguments, "tune"),
@@ -69,6 +89,7 @@ static ad_status sample(const struct arguments *arguments, const nf_target *targ
         .flow = flow,
         .seed = option_count(arguments, "seed"),
         .pool = pool,
+        .start = start->count > 0 ? start : NULL,
     };
     return draw_chains(target, &o, "", draws, error);
 }
@@ -183,12 +204,18 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     nf_flow *flow = model ? load_model(model, &record, error) : NULL;
     ad_pool *pool = model && !flow ? NULL : ad_pool_new((int)option_count(arguments, "threads"), error);
     nf_nuts_result draws = {0};
+    nf_start start = {0};
     interrupt_catch();
-    ad_status status = pool ? sample(arguments, target, flow, pool, &draws, error) : error->status;
+    ad_status status = pool ? sample(arguments, target, flow, pool, &start, &draws, error) : error->status;
     if (!status) status = keep(arguments, target, &draws, result, error);
+    if (!status && start.count > 0) {
+        json_object_set_new(result, "searches", json_integer((json_int_t)start.searches));
+        json_object_set_new(result, "modes", json_integer((json_int_t)start.modes));
+    }
     interrupt_release();
     if (!status) status = tell(arguments, target, &draws, pool, result, error);
     nf_nuts_free(&draws);
+    nf_start_free(&start);
     ad_pool_free(pool);
     nf_flow_free(flow);
     json_decref(record);
@@ -305,6 +332,11 @@ static void print(const json_t *result, FILE *to)
     fprintf(to, "target      %s\n", report_text_of(result, "target"));
     fprintf(to, "draws       %lld chains of %lld, mean acceptance %.3f\n", report_count_of(result, "chains"),
             report_count_of(result, "draws"), report_number_of(result, "acceptance"));
+    const long long modes = report_count_of(result, "modes");
+    if (modes > 0)
+        fprintf(to, "start       %lld searches found %lld mode%s%s\n", report_count_of(result, "searches"), modes,
+                modes == 1 ? "" : "s",
+                modes == 1 ? "" : "; chains that can't change between them share them out by an estimate");
     fprintf(to, "took        %s, %s gradients/s\n", report_seconds(took, seconds),
             report_rate(report_number_of(result, "gradients") / took, rate));
     if (parameters) print_advice(result, to);

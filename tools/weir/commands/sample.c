@@ -59,6 +59,7 @@ static ad_status cut(const struct arguments *arguments, const struct model *mode
     part->flow = nf_flow_slice(model->flow, steps, error);
     if (!part->flow || steps == all) return part->flow ? AD_OK : error->status;
     part->record = NULL;
+    part->target = NULL;
     part->features = nf_columns_plain(nf_flow_dim(model->flow), NULL, error);
     return part->features ? AD_OK : error->status;
 }

@@ -62,8 +62,7 @@ static ad_status to_base(const struct arguments *arguments, const struct model *
     if (!x) status = ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu rows", rows);
     if (!status) status = make_table(rows, dim, nf_flow_dtype(model->flow), out, error);
     if (!status)
-        status = nf_columns_encode(model->features, &points.features, option_count(arguments, "seed") + score_noise, 0,
-                                   x, NULL, error);
+        status = model_encode(model, &points.features, option_count(arguments, "seed") + score_noise, x, pool, error);
     if (!status) status = nf_transform(model->flow, true, x, points.context, rows, out->values, NULL, pool, error);
     if (!status && !(out->names = number_names(dim, error))) status = error->status;
     ad_free(x);
@@ -120,7 +119,7 @@ static ad_status to_data(const struct arguments *arguments, const struct model *
     if (!status && !(x = ad_alloc(z.rows, z.columns * sizeof *x)))
         status = ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu rows", z.rows);
     if (!status) status = nf_transform(model->flow, false, z.values, context.values, z.rows, x, NULL, pool, error);
-    if (!status) status = model_decode(model, x, z.rows, out, error);
+    if (!status) status = model_decode(model, x, z.rows, out, pool, error);
     ad_free(x);
     context_free(&context);
     nf_table_free(&z);

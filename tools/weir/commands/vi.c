@@ -1,9 +1,11 @@
 /* weir vi: fit a flow to a target by variational inference. */
+#include "duration.h"
 #include "files.h"
 #include "inference.h"
 #include "interrupt.h"
 #include "keep.h"
 #include "known.h"
+#include "modes.h"
 #include "report.h"
 
 #include <math.h>
@@ -21,6 +23,12 @@ static const struct option options[] = {
      .value = "FORMULA",
      .initial = "scale-loc",
      .help = "the chain of bijectors; see 'weir help formulas'"},
+    {.name = "budget",
+     .kind = OPTION_TEXT,
+     .value = "TIME",
+     .help =
+         "ask for a fit without settings that takes at most so long: 90s, 2m; it takes no option below but --draws, "
+         "--dtype, --seed and --threads, and --flow is its formula if given [60s]"},
     {.name = "objective",
      .kind = OPTION_TEXT,
      .value = "NAME",
@@ -142,14 +150,34 @@ static nf_vi_options chosen(const struct arguments *arguments, char optimizer[st
     };
 }
 
-/* The record becomes the result. */
+/* Options that say how to fit: where the command line has none of them, nor --flow, nothing is left to the user. */
+static const char *const settings[] = {"objective",  "iters",        "mc",        "importance", "beta",     "anneal",
+                                       "beta-start", "jitter",       "optimizer", "lr",         "schedule", "warmup",
+                                       "beta2",      "weight-decay", "clip",      "tolerance"};
+enum { SETTINGS = sizeof settings / sizeof *settings };
+
+/* The options on record; those that had no part in a fit aren't. */
+static json_t *given_options(const struct arguments *arguments, bool alone)
+{
+    json_t *given = options_json(arguments, options);
+    for (size_t i = 0; i < SETTINGS && alone; i++) json_object_del(given, settings[i]);
+    if (alone && !option_named(arguments, "flow")) json_object_del(given, "flow");
+    return given;
+}
+
+/* The record becomes the result. `modes` is taken. */
 static ad_status tell(const struct arguments *arguments, const nf_target *target, nf_flow *flow,
-                      const nf_vi_report *report, ad_pool *pool, json_t *result, ad_error *error)
+                      const nf_vi_report *report, bool alone, json_t *modes, ad_pool *pool, json_t *result,
+                      ad_error *error)
 {
     const nf_record told = {.target = target, .vi = report, .seed = option_count(arguments, "seed"), .pool = pool};
-    json_t *given = options_json(arguments, options), *record = make_record(flow, told, given, error);
+    json_t *given = given_options(arguments, alone), *record = make_record(flow, told, given, error);
     json_decref(given);
-    if (!record) return error->status;
+    if (!record) {
+        json_decref(modes);
+        return error->status;
+    }
+    if (modes) json_object_set_new(record, "modes", modes);
     const char *output = option_text(arguments, "output");
     char kept[PATH_MAX] = "";
     ad_status status = output ? keep_model(flow, record, output, kept, error) : AD_OK;
@@ -162,6 +190,23 @@ static ad_status tell(const struct arguments *arguments, const nf_target *target
     ad_free(formula);
     json_decref(record);
     return status;
+}
+
+/* tell(), of a fit that ended with this status; the status of both. */
+static ad_status tell_of(const struct arguments *arguments, const nf_target *target, nf_flow *flow,
+                         const nf_vi_report *report, bool alone, json_t *modes, ad_pool *pool, ad_status status,
+                         json_t *result, ad_error *error)
+{
+    ad_error telling = {AD_OK, ""};
+    ad_status told = tell(arguments, target, flow, report, alone, modes, pool, result, &telling);
+    const char *output = option_text(arguments, "output");
+    char reason[sizeof error->message];
+    snprintf(reason, sizeof reason, "%s", error->message);
+    if (status && !told && output)
+        ad_error_set(error, status, "%.800s; the parameters at hand are in '%s'", reason, output);
+    if (status && told) ad_error_set(error, told, "%.300s; and %.700s", reason, telling.message);
+    if (!status && told) *error = telling;
+    return told ? told : status;
 }
 
 static ad_status fit(const struct arguments *arguments, const nf_target *target, nf_flow *flow, json_t *result,
@@ -181,34 +226,82 @@ static ad_status fit(const struct arguments *arguments, const nf_target *target,
     if (convergence.converged) report.outcome = NF_STOPPED_EARLY;
     if (convergence.status) status = ad_error_set(error, convergence.status, "no memory to watch the parameters");
     nf_convergence_free(&convergence);
-    if (!status || report.iterations > 0) {
-        ad_error telling = {AD_OK, ""};
-        ad_status told = tell(arguments, target, flow, &report, pool, result, &telling);
-        const char *output = option_text(arguments, "output");
-        char reason[sizeof error->message];
-        snprintf(reason, sizeof reason, "%s", error->message);
-        if (status && !told && output)
-            ad_error_set(error, status, "%.800s; the parameters at hand are in '%s'", reason, output);
-        if (status && told) ad_error_set(error, told, "%.300s; and %.700s", reason, telling.message);
-        if (!status && told) *error = telling;
-        if (told) status = told;
-    }
+    /* Scores that were made can be trusted as far as modes are known. */
+    json_t *modes = !status ? modes_looked_for(flow, target, o.seed, pool) : NULL;
+    if (!status || report.iterations > 0)
+        status = tell_of(arguments, target, flow, &report, false, modes, pool, status, result, error);
+    else
+        json_decref(modes);
     interrupt_release();
     ad_free(report.history);
     ad_pool_free(pool);
     return status;
 }
 
+/* Nothing but the target is given. */
+static ad_status fit_alone(const struct arguments *arguments, const nf_target *target, double budget, json_t *result,
+                           ad_error *error)
+{
+    ad_pool *pool = ad_pool_new((int)option_count(arguments, "threads"), error);
+    if (!pool) return error->status;
+    const nf_infer_options o = {
+        .formula = option_named(arguments, "flow") ? option_text(arguments, "flow") : NULL,
+        .budget = budget,
+        .draws = option_count(arguments, "draws"),
+        .dtype = (ad_dtype)option_choice(arguments, "dtype"),
+        .seed = option_count(arguments, "seed"),
+        .pool = pool,
+    };
+    nf_inference fitted;
+    interrupt_catch();
+    ad_status status = infer_alone(target, &o, &fitted, error);
+    if (fitted.flow && (!status || fitted.report.iterations > 0)) {
+        json_t *modes = fitted.mode ? modes_json(target, &fitted.start, fitted.mode, fitted.held) : NULL;
+        status = tell_of(arguments, target, fitted.flow, &fitted.report, true, modes, pool, status, result, error);
+        if (fitted.out_of_time) json_object_set_new(result, "outcome", json_string("out of time"));
+    }
+    interrupt_release();
+    nf_inference_free(&fitted);
+    ad_pool_free(pool);
+    return status;
+}
+
+/* Is the fit to be without settings? *budget: the seconds that it has. */
+static ad_status is_alone(const struct arguments *arguments, bool *alone, double *budget, ad_error *error)
+{
+    const char *given = option_text(arguments, "budget"), *setting = NULL;
+    for (size_t i = 0; i < SETTINGS && !setting; i++)
+        if (option_named(arguments, settings[i])) setting = settings[i];
+    *budget = 60;
+    *alone = given || (!setting && !option_named(arguments, "flow"));
+    if (given && setting)
+        return ad_error_set(error, AD_ERROR_ARGUMENT,
+                            "--budget asks for a fit without settings, and --%s is one: leave out one of the two",
+                            setting);
+    if (given && !parse_duration(given, budget))
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "--budget: '%s' given, expected a time, as 90s, 2m or 1h", given);
+    return AD_OK;
+}
+
 static ad_status run(const struct arguments *arguments, json_t *result, ad_error *error)
 {
     const char *output = option_text(arguments, "output");
+    bool alone;
+    double budget;
+    if (is_alone(arguments, &alone, &budget, error)) return error->status;
     nf_target *target = nf_target_parse(arguments->positionals[0], error);
     if (!target) return error->status;
-    nf_flow *flow = nf_flow_parse(option_text(arguments, "flow"), nf_target_dim(target), 0,
-                                  (ad_dtype)option_choice(arguments, "dtype"), option_count(arguments, "seed"), error);
-    ad_status status = flow ? AD_OK : error->status;
+    nf_flow *flow = NULL;
+    ad_status status = AD_OK;
+    if (!alone || option_named(arguments, "flow")) {
+        flow = nf_flow_parse(option_text(arguments, "flow"), nf_target_dim(target), 0,
+                             (ad_dtype)option_choice(arguments, "dtype"), option_count(arguments, "seed"), error);
+        status = flow ? AD_OK : error->status;
+    }
     if (!status && output) status = check_output(output, error);
-    if (!status) status = fit(arguments, target, flow, result, error);
+    if (!status)
+        status =
+            alone ? fit_alone(arguments, target, budget, result, error) : fit(arguments, target, flow, result, error);
     nf_flow_free(flow);
     nf_target_free(target);
     return status;
@@ -223,7 +316,14 @@ static void print(const json_t *result, FILE *to)
 const struct command vi_command = {
     .name = "vi",
     .summary = "Fit a flow to a target density, by variational inference.",
-    .example = "weir vi pot1 --flow '(maf(32,32)-flip)*4-scale-loc' --lr 0.01 --schedule cosine -o pot1.safetensors",
+    .about =
+        "\nWith the target alone, nothing is left to settings: where it lies is searched for, the formula follows "
+        "from\n"
+        "its dimension, the learning rate falls as the fit converges, and the fit goes on until it has or the time\n"
+        "is over (--budget). Where --flow or another option that says how to fit is given, and --budget isn't, "
+        "nothing\n"
+        "is chosen or searched for: the options have the defaults below.\n",
+    .example = "weir vi eight_schools -o schools.safetensors",
     .positionals = {{"TARGET", NULL, "an unnormalised density: pot1, or funnel(dim=5); see 'weir help targets'"}},
     .groups = {options},
     .run = run,

@@ -115,8 +115,8 @@ void inference_curve(FILE *script, struct box box, const json_t *record, enum in
     range = logarithmic ? (struct range){range.low / 1.25, range.high * 1.25} : with_margin(range);
     panel_ranges(script, time, range);
     shade_annealing(script, record, curve == INFERENCE_LOSS ? "β grows" : "");
-    fprintf(script, "set xlabel 'iteration'; set ylabel '%s'; set xtics %.3g\n", curves[curve].label,
-            tic_step(time, 5));
+    panel_tics(script, "x", time);
+    fprintf(script, "set xlabel 'iteration'; set ylabel '%s'.yoffset\n", curves[curve].label);
     if (logarithmic) set_logarithmic(script, range);
     fprintf(script, "plot $history using 1:%d with lines lw 2 lc rgb '%s' notitle", (int)curve + 2, data_colour);
     if (bound) fprintf(script, ", %.8g with lines dt 2 lw 2 lc rgb '%s' notitle", best, sample_colour);

@@ -63,7 +63,7 @@ void loss_draw(FILE *script, struct box box, const json_t *record)
     if (!isnan(test_nll)) snprintf(title + filled, sizeof title - filled, ", test %.3f nats", test_nll);
     panel_begin(script, box, title);
     panel_ranges(script, (struct range){0, (double)epochs}, loss_range(record));
-    fprintf(script, "set xlabel 'epoch'; set ylabel 'negative log-likelihood (nats)'; set key top right\n");
+    fprintf(script, "set xlabel 'epoch'; set ylabel 'negative log-likelihood (nats)'.yoffset; set key top right\n");
     if (best > 0)
         fprintf(script,
                 "set arrow from %lld, graph 0 to %lld, graph 0.58 nohead dt 2 lw 1.5 lc rgb '#808080'\n"

@@ -148,29 +148,29 @@ static struct histogram write_histogram(FILE *script, const struct picture *pict
 /* ---- Panels ----------------------------------------------------------------------------------------------------- */
 
 /* "50k" for large numbers, where that tells them apart. */
-static const char *tic_text(double value, double largest, int digits, double step, char text[static 32])
+static const char *tic_text(double value, double largest, double step, char text[static 32])
 {
     bool short_form = largest >= 1e4 && largest / step < 100 && step >= 100;
     if (short_form) return report_rate(value, text);
-    snprintf(text, 32, "%.*g", digits, value);
+    snprintf(text, 32, "%g", value);
     return text;
 }
 
 /* Numbers that take much room have fewer tics. */
 static void set_number_tics(FILE *script, const char *axis_name, const struct axis *axis, size_t shown)
 {
-    const struct range range = axis->range;
+    const double offset = tic_offset(axis->range);
+    const struct range range = {axis->range.low - offset, axis->range.high - offset};
     double largest = fmax(fabs(range.low), fabs(range.high)), step = tic_step(range, shown > 4 ? 3 : 5);
     char text[32];
-    int digits = tic_digits(range, step);
-    if (strlen(tic_text(ceil(range.low / step) * step, largest, digits, step, text)) > 5) step = tic_step(range, 2);
+    if (strlen(tic_text(ceil(range.low / step) * step, largest, step, text)) > 5) step = tic_step(range, 2);
     fprintf(script, "set %stics norotate (", axis_name);
     const char *separator = "";
     /* A label at the very end would run into the next panel's. */
     double end = *axis_name == 'x' && shown > 1 ? range.high - 0.06 * (range.high - range.low) : range.high;
     for (double i = ceil(range.low / step); i <= end / step; i++) {
         double value = i * step + 0.0; /* never -0 */
-        fprintf(script, "%s'%s' %.15g", separator, tic_text(value, largest, digits, step, text), value);
+        fprintf(script, "%s'%s' %.15g", separator, tic_text(value, largest, step, text), offset + value);
         separator = ", ";
     }
     fprintf(script, ")\n");

@@ -170,11 +170,48 @@ struct box panel_equal_units(struct box box, struct range x, struct range y, dou
     return box;
 }
 
+double tic_step(struct range range, int most)
+{
+    double least = (range.high - range.low) / most, power = pow(10, floor(log10(least)));
+    return power * (least <= 2 * power ? 2 : least <= 5 * power ? 5 : 10);
+}
+
+double tic_offset(struct range range)
+{
+    if (!(range.high > range.low) || !isfinite(range.high - range.low)) return 0;
+    double most = fmax(fabs(range.low), fabs(range.high)), unit = pow(10, floor(log10(range.high - range.low)) + 1);
+    double digits = floor(log10(most)) - floor(log10(tic_step(range, 5))) + 1;
+    /* %g shows six, and 1e+06 from there on; gnuplot's own tics may stand closer, by a digit. */
+    return digits > (most < 1e6 ? 5 : 3) ? round((range.low + range.high) / 2 / unit) * unit : 0;
+}
+
+void panel_tics(FILE *script, const char *axis, struct range range)
+{
+    double step = tic_step(range, 5), offset = tic_offset(range);
+    if (offset == 0) {
+        fprintf(script, "set %stics %.3g\n", axis, step);
+        return;
+    }
+    double first = ceil((range.low - offset) / step) + 0; /* not -0 */
+    fprintf(script, "set %stics (", axis);
+    for (double tic = first; offset + tic * step <= range.high; tic++)
+        fprintf(script, "%s'%g' %.15g", tic > first ? ", " : "", tic * step, offset + tic * step);
+    fprintf(script, ")\n");
+}
+
+static void set_range(FILE *script, const char *axis, struct range range)
+{
+    double offset = tic_offset(range);
+    fprintf(script, "set %srange [%.15g:%.15g]; %soffset = ''\n", axis, range.low, range.high, axis);
+    if (offset == 0) return;
+    fprintf(script, "%soffset = ' %s %.15g'\n", axis, offset < 0 ? "+" : "−", fabs(offset));
+    panel_tics(script, axis, range);
+}
+
 void panel_ranges(FILE *script, struct range x, struct range y)
 {
-    fprintf(script, "set xrange [%.15g:%.15g]; set yrange [%.15g:%.15g]\n", x.low, x.high, y.low, y.high);
-    fprintf(script, "set format x '%%.%dg'; set format y '%%.%dg'\n", tic_digits(x, tic_step(x, 5)),
-            tic_digits(y, tic_step(y, 5)));
+    set_range(script, "x", x);
+    set_range(script, "y", y);
 }
 
 /* With names the column's own, else its number. */
@@ -184,25 +221,13 @@ void panel_label(FILE *script, const char *axis, char **names, size_t feature)
     snprintf(text, sizeof text, "feature %zu", feature + 1);
     fprintf(script, "set %slabel ", axis);
     gnuplot_quote(script, names ? names[feature] : text);
-    fprintf(script, " noenhanced\n");
-}
-
-double tic_step(struct range range, int most)
-{
-    double least = (range.high - range.low) / most, power = pow(10, floor(log10(least)));
-    return power * (least <= 2 * power ? 2 : least <= 5 * power ? 5 : 10);
-}
-
-int tic_digits(struct range range, double step)
-{
-    double largest = fmax(fabs(range.low), fabs(range.high)), digits = ceil(log10(largest / step)) + 1;
-    return digits > 6 ? digits < 15 ? (int)digits : 15 : 6;
+    fprintf(script, ".%soffset noenhanced\n", axis);
 }
 
 void panel_heat_map(FILE *script, const char *block, const struct grid *grid)
 {
     double dx = (grid->x.high - grid->x.low) / (double)grid->cells;
     double dy = (grid->y.high - grid->y.low) / (double)grid->cells;
-    fprintf(script, "plot $%s matrix using (%.10g + $1 * %.10g):(%.10g + $2 * %.10g):3 with image notitle\n", block,
+    fprintf(script, "plot $%s matrix using (%.15g + $1 * %.10g):(%.15g + $2 * %.10g):3 with image notitle\n", block,
             grid->x.low + dx / 2, dx, grid->y.low + dy / 2, dy);
 }

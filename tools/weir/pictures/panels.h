@@ -46,12 +46,16 @@ void panels_end(FILE *script);
 void panel_begin(FILE *script, struct box box, const char *title);
 /* The largest part of a box in which one unit is as long on both axes; the whole box if that would leave a sliver. */
 struct box panel_equal_units(struct box box, struct range x, struct range y, double width, double height);
+/* What axes span. Where their tics would be alike, as those of times in seconds since 1970, they are what is left of an
+ * offset, which is in gnuplot's variables xoffset and yoffset: what stands behind the axes' labels, or nothing. */
 void panel_ranges(FILE *script, struct range x, struct range y);
-/* A step of 1, 2 or 5 times a power of ten that puts so many tics or fewer on an axis; and the digits that tell them
- * apart. */
+/* Behind the range of "x" or "y", five tics or fewer. */
+void panel_tics(FILE *script, const char *axis, struct range range);
+/* A step of 1, 2 or 5 times a power of ten that puts so many tics or fewer on an axis. */
 double tic_step(struct range range, int most);
-int tic_digits(struct range range, double step);
-/* The axis' own name where names aren't NULL, else the feature's number. */
+/* A round number amid the range where tics would have more digits than can be seen, else 0. */
+double tic_offset(struct range range);
+/* The axis' own name where names aren't NULL, else the feature's number. Behind the range. */
 void panel_label(FILE *script, const char *axis, char **names, size_t feature);
 void panel_heat_map(FILE *script, const char *block, const struct grid *grid);
 

@@ -29,7 +29,10 @@ static void draw_panel(FILE *script, const nf_table *now, size_t panel, size_t d
     box.bottom = box.top - 0.74 * height;
     panel_begin(script, box, title);
     panel_ranges(script, range_of_column(now, 0), range_of_column(now, 1));
-    fprintf(script, "set xtics %.3g\n", tic_step(range_of_column(now, 0), 5));
+    panel_tics(script, "x", range_of_column(now, 0));
+    for (const char *axis = "xy"; *axis; axis++)
+        fprintf(script, "set %clabel (strlen(%coffset) ? 'feature %d'.%coffset : '')%s\n", *axis, *axis,
+                *axis == 'x' ? 1 : 2, *axis, *axis == 'x' ? " offset 0, 0.5" : "");
     fprintf(script, "plot $step%zu using 1:2:3 with points pt 7 ps dot lc palette notitle\n", panel);
 }
 
@@ -38,7 +41,7 @@ static void write_block(FILE *script, const nf_table *now, const double *z, size
     fprintf(script, "$step%zu << EOD\n", panel);
     for (size_t r = 0; r < DRAWS; r++) {
         const double *x = now->values + r * now->columns, *base = z + r * now->columns;
-        fprintf(script, "%.7g %.7g %.5g\n", x[0], x[1], atan2(base[1], base[0]));
+        fprintf(script, "%.15g %.15g %.5g\n", x[0], x[1], atan2(base[1], base[0]));
     }
     fprintf(script, "EOD\n");
 }

@@ -119,8 +119,9 @@ static struct box panel_of(struct box box, const struct grid *grid)
 static void label_axes(FILE *script, const struct grid *grid)
 {
     panel_ranges(script, grid->x, grid->y);
-    fprintf(script, "set xlabel 'z_1'; set ylabel 'z_2' offset 1; set xtics %.3g; set ytics %.3g\n",
-            tic_step(grid->x, 5), tic_step(grid->y, 5));
+    panel_tics(script, "x", grid->x);
+    panel_tics(script, "y", grid->y);
+    fprintf(script, "set xlabel 'z_1'.xoffset; set ylabel 'z_2'.yoffset offset 1\n");
 }
 
 static void draw_density(FILE *script, struct box box, const struct grid *grid, const char *block, const char *title)
