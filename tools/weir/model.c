@@ -40,8 +40,7 @@ ad_status model_open(const char *path, struct model *model, ad_error *error)
     model->flow = load_model(path, &model->record, error);
     if (!model->flow) return error->status;
     size_t dim = nf_flow_dim(model->flow), size = nf_flow_context_size(model->flow);
-    bool inferred = json_object_get(model->record, "target") != NULL; /* whose names are those of draws */
-    char **names = inferred ? NULL : feature_names(model->record, dim), **given = context_names(model->record, size);
+    char **names = feature_names(model->record, dim), **given = context_names(model->record, size);
     model->target = target_on_record(model->flow, model->record);
     ad_status status = model->target ? site_columns(model->target, &model->features, error)
                                      : read_kinds(model->record, "kinds", path, dim, names, &model->features, error);
