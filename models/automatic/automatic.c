@@ -83,12 +83,18 @@ static ad_status try_flows(nf__search *s, nf_automatic_report *report, double *w
         nf__suggest(s, i, formula, &suggestion);
         suggestion.seconds = left(s) / (double)(planned - i) / (double)s->n_fold;
         status = nf__try(s, &suggestion, &index, error);
-        if (status != AD_OK || s->candidate[index].failed) continue;
-        if (!report->best_flow || s->candidate[index].nll < s->candidate[report->best_flow].nll)
-            report->best_flow = index;
-        status = take_stock(s, weight, mixed, NULL, error);
+        if (status == AD_OK && !s->candidate[index].failed) status = take_stock(s, weight, mixed, NULL, error);
     }
     return status;
+}
+
+static void find_best_flow(const nf__search *s, nf_automatic_report *report)
+{
+    for (size_t k = 1; k < s->n_candidate; k++) {
+        const nf_candidate *c = &s->candidate[k];
+        if (c->epochs == 0 || c->failed) continue;
+        if (!report->best_flow || c->nll < s->candidate[report->best_flow].nll) report->best_flow = k;
+    }
 }
 
 /* One that its data set is set by all of them; of a trained one there is a flow for each fold, each of which is a
@@ -149,15 +155,15 @@ static ad_status describe(nf__search *s, const double *mixed, nf_automatic_repor
     return AD_OK;
 }
 
-enum { MOST_CANDIDATES = 256 };
-
 static nf_flow *run(nf__search *s, nf_automatic_report *report, ad_error *error)
 {
-    double *weight = ad_alloc(MOST_CANDIDATES, sizeof *weight), *mixed = ad_alloc(s->n_held, sizeof *mixed);
+    double *weight = ad_alloc(NF__MOST_CANDIDATES, sizeof *weight), *mixed = ad_alloc(s->n_held, sizeof *mixed);
     nf_flow *result = NULL;
     ad_status status = weight && mixed ? AD_OK : ad_error_set(error, AD_ERROR_MEMORY, "out of memory for scores");
     if (status == AD_OK) status = try_normals(s, report, error);
     if (status == AD_OK) status = try_flows(s, report, weight, mixed, error);
+    if (status == AD_OK && s->o.tune && s->rows >= nf__fewest_rows_of_a_flow()) status = nf__tune(s, left(s), error);
+    find_best_flow(s, report);
     if (status == AD_OK) status = take_stock(s, weight, mixed, &report->standard_error, error);
     if (status == AD_OK) status = describe(s, mixed, report, error);
     if (status == AD_OK) result = assemble(s, weight, error);
