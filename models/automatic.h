@@ -49,8 +49,9 @@ typedef struct {
     double seconds; /* 60: no candidate is begun after these, and each is given a part of them. Within them, the result
                      * doesn't depend on the time; where they end it, more time gives more or longer candidates, and
                      * weights can always leave out those that don't help */
-    bool tune;      /* search: more candidates, of other sizes, by successive halving (Jamieson & Talwalkar 2016,
-                     * "Non-stochastic best arm identification and hyperparameter optimization") */
+    bool tune;      /* use what time is left for more candidates, of other kinds and sizes, by successive halving
+                     * (Jamieson & Talwalkar 2016, "Non-stochastic best arm identification and hyperparameter
+                     * optimization"): up to 256 in all. Results depend on the time then */
     uint64_t seed;
     ad_pool *pool;
     /* As nf_fit() has it, called with `context`. */

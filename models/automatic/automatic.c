@@ -23,28 +23,47 @@ static ad_status take_stock(nf__search *s, double *weight, double *mixed, double
     return status;
 }
 
-/* More and more normals, until two in a row were no better. */
-static ad_status try_mixtures(nf__search *s, nf_automatic_report *report, ad_error *error)
+/* More and more normals, until two in a row were no better, between the data and `last`. They may take `share` of the
+ * time. */
+static ad_status try_mixtures(nf__search *s, const char *last, double share, nf_automatic_report *report,
+                              ad_error *error)
 {
     static const size_t count[] = {2, 3, 4, 6, 8, 12, 16, 24, 32};
-    size_t worse = 0;
-    double best = s->candidate[0].nll;
+    const double until = left(s) - share * s->o.seconds;
+    double best = INFINITY;
     ad_status status = AD_OK;
-    for (size_t i = 0; i < sizeof count / sizeof *count && worse < 2 && status == AD_OK && !s->stopped; i++) {
+    for (size_t i = 0, worse = 0; i < sizeof count / sizeof *count && worse < 2 && !s->stopped; i++) {
         char formula[64];
         size_t index;
         /* A normal of fewer rows than this knows its few rows by heart. */
-        if (s->fold[0].n_train < 5 * count[i] || left(s) < s->o.seconds * .6) break;
-        snprintf(formula, sizeof formula, "gaussian_mixture(components=%zu):whiten", count[i]);
+        if (s->fold[0].n_train < 5 * count[i] || left(s) < until) break;
+        snprintf(formula, sizeof formula, "gaussian_mixture(components=%zu):%s", count[i], last);
         status = nf__try(s, &(nf__suggestion){.formula = formula, .seed = s->o.seed}, &index, error);
         if (status != AD_OK) break;
-        bool better = s->candidate[index].nll < best;
+        const bool better = s->candidate[index].nll < best;
         worse = better ? 0 : worse + 1;
         if (better) best = s->candidate[index].nll;
-        if (!report->best_mixture || s->candidate[index].nll < s->candidate[report->best_mixture].nll)
+        if (better && (!report->best_mixture || best < s->candidate[report->best_mixture].nll))
             report->best_mixture = index;
     }
     return status;
+}
+
+/* What the data set at once. */
+static ad_status try_normals(nf__search *s, nf_automatic_report *report, ad_error *error)
+{
+    enum { ENOUGH_FOR_MARGINALS = 50 };
+    size_t index;
+    ad_status status = nf__try(s, &(nf__suggestion){.formula = (char[]){"whiten"}, .seed = s->o.seed}, &index, error);
+    if (status != AD_OK) return status;
+    if (s->candidate[0].failed)
+        return ad_error_set(error, AD_ERROR_NUMERIC, "the rows have no finite mean and covariance");
+    if (s->fold[0].n_train >= ENOUGH_FOR_MARGINALS) {
+        status =
+            nf__try(s, &(nf__suggestion){.formula = (char[]){"whiten-marginal"}, .seed = s->o.seed}, &index, error);
+        if (status == AD_OK) status = try_mixtures(s, "marginal", .15, report, error);
+    }
+    return status == AD_OK ? try_mixtures(s, "whiten", .15, report, error) : status;
 }
 
 static ad_status try_flows(nf__search *s, nf_automatic_report *report, double *weight, double *mixed, ad_error *error)
@@ -64,12 +83,18 @@ static ad_status try_flows(nf__search *s, nf_automatic_report *report, double *w
         nf__suggest(s, i, formula, &suggestion);
         suggestion.seconds = left(s) / (double)(planned - i) / (double)s->n_fold;
         status = nf__try(s, &suggestion, &index, error);
-        if (status != AD_OK || s->candidate[index].failed) continue;
-        if (!report->best_flow || s->candidate[index].nll < s->candidate[report->best_flow].nll)
-            report->best_flow = index;
-        status = take_stock(s, weight, mixed, NULL, error);
+        if (status == AD_OK && !s->candidate[index].failed) status = take_stock(s, weight, mixed, NULL, error);
     }
     return status;
+}
+
+static void find_best_flow(const nf__search *s, nf_automatic_report *report)
+{
+    for (size_t k = 1; k < s->n_candidate; k++) {
+        const nf_candidate *c = &s->candidate[k];
+        if (c->epochs == 0 || c->failed) continue;
+        if (!report->best_flow || c->nll < s->candidate[report->best_flow].nll) report->best_flow = k;
+    }
 }
 
 /* One that its data set is set by all of them; of a trained one there is a flow for each fold, each of which is a
@@ -130,20 +155,15 @@ static ad_status describe(nf__search *s, const double *mixed, nf_automatic_repor
     return AD_OK;
 }
 
-enum { MOST_CANDIDATES = 256 };
-
 static nf_flow *run(nf__search *s, nf_automatic_report *report, ad_error *error)
 {
-    size_t normal;
-    double *weight = ad_alloc(MOST_CANDIDATES, sizeof *weight), *mixed = ad_alloc(s->n_held, sizeof *mixed);
+    double *weight = ad_alloc(NF__MOST_CANDIDATES, sizeof *weight), *mixed = ad_alloc(s->n_held, sizeof *mixed);
     nf_flow *result = NULL;
     ad_status status = weight && mixed ? AD_OK : ad_error_set(error, AD_ERROR_MEMORY, "out of memory for scores");
-    if (status == AD_OK)
-        status = nf__try(s, &(nf__suggestion){.formula = (char[]){"whiten"}, .seed = s->o.seed}, &normal, error);
-    if (status == AD_OK && s->candidate[0].failed)
-        status = ad_error_set(error, AD_ERROR_NUMERIC, "the rows have no finite mean and covariance");
-    if (status == AD_OK) status = try_mixtures(s, report, error);
+    if (status == AD_OK) status = try_normals(s, report, error);
     if (status == AD_OK) status = try_flows(s, report, weight, mixed, error);
+    if (status == AD_OK && s->o.tune && s->rows >= nf__fewest_rows_of_a_flow()) status = nf__tune(s, left(s), error);
+    find_best_flow(s, report);
     if (status == AD_OK) status = take_stock(s, weight, mixed, &report->standard_error, error);
     if (status == AD_OK) status = describe(s, mixed, report, error);
     if (status == AD_OK) result = assemble(s, weight, error);

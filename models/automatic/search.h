@@ -4,6 +4,8 @@
 
 #include <weir/automatic.h>
 
+enum { NF__MOST_CANDIDATES = 256 };
+
 /* Rows to fit to and rows to score on, scaled, and which of the caller's they are. */
 typedef struct {
     uint32_t *train, *held; /* held: places among all that are scored are `first` … */
@@ -61,5 +63,7 @@ double nf__score(const nf__search *s, const double *log_prob, double *standard_e
 /* Flows that the data's size make sensible, number i; false past the last. The text is in `formula`. */
 bool nf__suggest(const nf__search *s, size_t i, char formula[static 200], nf__suggestion *suggestion);
 size_t nf__fewest_rows_of_a_flow(void);
+/* Try others, for so many seconds. */
+ad_status nf__tune(nf__search *s, double seconds, ad_error *error);
 
 #endif

@@ -32,6 +32,9 @@ static const flow flows[] = {
     {"(rqs(64,64,activation=relu)-flip)*5", 2, MANY, 0, MANY, 1e6, 100, 128, .003, .99, 0, 1},
     {"(rqsar(64,64,activation=relu)-flip)*3", 3, MANY, 0, MANY, 1e6, 100, 128, .003, .99, 0, 1},
     {"(maf(64,64,activation=relu)-flip)*5", 3, MANY, 0, MANY, 1e6, 100, 128, .003, .99, 0, 1},
+    {"(rqsar(64,64,activation=relu)-flip)*2-marginal", 3, MANY, 0, MANY, 1e6, 100, 128, .003, .99, 0, 1},
+    {"(maf(64,64,activation=relu)-flip)*5-marginal", 3, MANY, 0, MANY, 1e6, 100, 128, .003, .99, 0, 1},
+    {"(rqs(32,32,activation=relu)-lu)*5-whiten-marginal", 3, MANY, 0, MANY, 1e6, 100, 128, .003, .99, 0, 1},
     {"(rqs(32,32,activation=relu)-lu)*5-whiten", 3, MANY, 0, MANY, 1e6, 100, 128, .003, .99, 0, 1},
 };
 

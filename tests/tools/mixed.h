@@ -17,8 +17,8 @@ enum { HEIGHT, HEIGHT_CM, UNIT, AGE, VISITS, INCOME, SHARE, SPENT, PHASE, CITY }
 static inline void mixed_row(uint64_t seed, size_t row, char text[MIXED_COLUMNS][32])
 {
     double u[12], z[4];
-    for (size_t i = 0; i < COUNT(u); i++) u[i] = ad_random_uniform(seed, i, row);
-    for (size_t i = 0; i < COUNT(z); i++) z[i] = ad_random_normal(seed, 100 + i, row);
+    for (size_t i = 0; i < COUNT(u); i++) u[i] = ad_random_uniform(seed, 2000 + i, row);
+    for (size_t i = 0; i < COUNT(z); i++) z[i] = ad_random_normal(seed, 3000 + i, row);
     double height = round(1000 * (1.7 + 0.1 * z[0])) / 1000, age = floor(18 + 72 * u[0] * u[1]), visits = 0;
     for (double p = u[2], term = exp(-2), below = term; p > below && visits < 20; below += term) term *= 2 / ++visits;
     const char *city = u[3] < 0.5 ? "Oslo" : u[3] < 0.8 ? "Rome" : "Bonn, am Rhein";

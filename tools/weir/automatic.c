@@ -48,7 +48,9 @@ static nf_flow *search(const struct arguments *arguments, struct rows *rows, nf_
         .row_weights = data->weights,
         .row_log_weights = rows->log_weight,
         .dtype = (ad_dtype)option_choice(arguments, "dtype"),
-        .seconds = option_seconds(arguments, "budget"),
+        .seconds = option_given(arguments, "budget", OPTION_SECONDS) ? option_seconds(arguments, "budget")
+                   : option_flag(arguments, "tune")                  ? 600
+                                                                     : 60,
         .tune = option_flag(arguments, "tune"),
         .seed = option_count(arguments, "seed"),
         .pool = pool,

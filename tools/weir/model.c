@@ -40,8 +40,7 @@ ad_status model_open(const char *path, struct model *model, ad_error *error)
     model->flow = load_model(path, &model->record, error);
     if (!model->flow) return error->status;
     size_t dim = nf_flow_dim(model->flow), size = nf_flow_context_size(model->flow);
-    bool inferred = json_object_get(model->record, "target") != NULL; /* whose names are those of draws */
-    char **names = inferred ? NULL : feature_names(model->record, dim), **given = context_names(model->record, size);
+    char **names = feature_names(model->record, dim), **given = context_names(model->record, size);
     model->target = target_on_record(model->flow, model->record);
     ad_status status = model->target ? site_columns(model->target, &model->features, error)
                                      : read_kinds(model->record, "kinds", path, dim, names, &model->features, error);
@@ -183,10 +182,10 @@ ad_status model_score(const struct model *model, const nf_table *features, const
                       double *nll, double *standard_error, ad_pool *pool, ad_error *error)
 {
     double sum = 0, squares = 0, rows = (double)features->rows;
-    ad_status status =
-        model->target
-            ? nf_vi_log_prob(model->flow, model->target, features->values, features->rows, log_prob, pool, error)
-            : nf_columns_log_prob(model->features, model->flow, context, features, 0, 1, log_prob, pool, error);
+    ad_status status = model->target ? nf_vi_log_prob(model->flow, model->target, features->values, features->rows,
+                                                      log_prob, pool, error)
+                                     : nf_columns_log_prob(model->features, model->flow, context, features, 0,
+                                                           score_noise, log_prob, pool, error);
     for (size_t r = 0; r < features->rows && !status; r++) {
         if (isnan(log_prob[r]))
             status = ad_error_set(error, AD_ERROR_NUMERIC, "the log-density of row %zu is NaN", r + 1);

@@ -14,6 +14,9 @@ struct model {
     nf_columns *conditions; /* what it is conditioned on; NULL: nothing */
 };
 
+/* The seed of the noise that rows are scored with: none that a user would draw data with, which would know of it. */
+static const uint64_t score_noise = UINT64_C(0x6e6f697365);
+
 /* Columns that the record doesn't tell the kinds of are plain numbers. */
 ad_status model_open(const char *path, struct model *model, ad_error *error);
 void model_close(struct model *model);

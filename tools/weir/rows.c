@@ -23,15 +23,15 @@ static ad_status encode(const nf_columns *columns, const nf_table *table, uint64
 ad_status rows_make(const struct training_data *data, uint64_t seed, struct rows *rows, ad_error *error)
 {
     *rows = (struct rows){.data = data,
-                          .seed = seed,
+                          .seed = seed + score_noise,
                           .plain = !data->features || columns_plain(data->features),
                           .trained = ad_alloc(data->table->rows, sizeof *rows->trained)};
     ad_status status = rows->trained ? AD_OK : out_of_memory(data->table->rows, error);
     if (!status && !rows->plain)
-        status = encode(data->features, data->table, seed, &rows->encoded, &rows->log_weight, error);
+        status = encode(data->features, data->table, rows->seed, &rows->encoded, &rows->log_weight, error);
     if (!status && data->validation)
-        status =
-            encode(data->features, &data->validation->features, seed + 1, &rows->val_x, &rows->val_log_weight, error);
+        status = encode(data->features, &data->validation->features, ~rows->seed, &rows->val_x, &rows->val_log_weight,
+                        error);
     if (!status && data->given) status = encode(data->given, data->conditions, 0, &rows->context, NULL, error);
     if (status) {
         rows_free(rows);
@@ -131,8 +131,8 @@ ad_status rows_score(const struct rows *rows, const nf_flow *flow, const uint32_
     for (size_t i = 0; context && i < count; i++)
         memcpy(context + i * size, rows->context + number[i] * size, size * sizeof *context);
     if (!status)
-        status = data->features ? nf_columns_log_prob(data->features, flow, context, &some, draws, rows->seed, log_prob,
-                                                      pool, error)
+        status = data->features ? nf_columns_log_prob(data->features, flow, context, &some, draws, score_noise,
+                                                      log_prob, pool, error)
                                 : nf_log_prob(flow, some.values, context, count, log_prob, pool, error);
     ad_free(context);
     ad_free(some.values);

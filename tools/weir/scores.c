@@ -62,7 +62,7 @@ static void score_validation(json_t *record, const struct rows *rows, const nf_f
                     : data->weights ? data->weights[number[i]]
                                     : 1;
     ad_error unwanted;
-    if (log_prob && !(own ? nf_columns_log_prob(data->features, flow, own->context, &own->features, 0, rows->seed,
+    if (log_prob && !(own ? nf_columns_log_prob(data->features, flow, own->context, &own->features, 0, score_noise,
                                                 log_prob, pool, &unwanted)
                           : rows_score(rows, flow, number, count, 0, log_prob, pool, &unwanted)))
         put_validation(record, log_prob, weight, count);

@@ -36,12 +36,12 @@ static const struct option options[] = {
     {.name = "budget",
      .kind = OPTION_SECONDS,
      .value = "TIME",
-     .initial = "60s",
      .above_low = true,
-     .help = "how long to look for a density where nothing below says how to: as in 30s, 5m or 1h"},
+     .help = "how long to look for a density, where no option from --flow to --ema says how to: 30s, 5m, 1h; 60s where "
+             "it isn't given, 10m with --tune"},
     {.name = "tune",
      .kind = OPTION_FLAG,
-     .help = "search more flows, by successive halving, and take the whole time for it"},
+     .help = "search more flows, of other kinds and sizes, by successive halving, and take the whole time for it"},
     OPTION_HEADER,
     {0},
 };

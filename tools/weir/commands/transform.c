@@ -61,7 +61,8 @@ static ad_status to_base(const struct arguments *arguments, const struct model *
     double *x = ad_alloc(rows, dim * sizeof *x);
     if (!x) status = ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu rows", rows);
     if (!status) status = make_table(rows, dim, nf_flow_dtype(model->flow), out, error);
-    if (!status) status = model_encode(model, &points.features, option_count(arguments, "seed"), x, pool, error);
+    if (!status)
+        status = model_encode(model, &points.features, option_count(arguments, "seed") + score_noise, x, pool, error);
     if (!status) status = nf_transform(model->flow, true, x, points.context, rows, out->values, NULL, pool, error);
     if (!status && !(out->names = number_names(dim, error))) status = error->status;
     ad_free(x);

@@ -58,7 +58,7 @@ static ad_status score(const struct picture *picture, struct grid *grid, ad_erro
     if (size > 0 && !context) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for a density");
     for (size_t i = 0; i < points; i++)
         if (size > 0) memcpy(context + i * size, picture->given, size * sizeof *context);
-    ad_status status = picture->features ? nf_columns_log_prob(picture->features, picture->flow, context, &table, 0, 1,
+    ad_status status = picture->features ? nf_columns_log_prob(picture->features, picture->flow, context, &table, 1, 0,
                                                                grid->log_density, picture->pool, error)
                                          : nf_log_prob(picture->flow, grid->points, context, points, grid->log_density,
                                                        picture->pool, error);
@@ -119,7 +119,9 @@ ad_status picture_draw(const struct picture *picture, const char *path, ad_error
     panels_begin(script, path, PICTURE_WIDTH, picture->samples->columns > 1 && !plane ? PAIRS_HEIGHT : PICTURE_HEIGHT);
     char *formula = nf_flow_formula(picture->flow, false), title[512];
     const char *given = json_string_value(json_object_get(picture->record, "context"));
-    int length = snprintf(title, sizeof title, "%.300s", formula ? formula : "");
+    enum { MOST_FORMULA = 120 }; /* letters that can be read in a line */
+    bool cut = formula && strlen(formula) > MOST_FORMULA;
+    int length = snprintf(title, sizeof title, "%.*s%s", MOST_FORMULA, formula ? formula : "", cut ? "…" : "");
     if (picture->context)
         length += strchr(picture->context, '=')
                       ? snprintf(title + length, sizeof title - (size_t)length, ", given %.100s", picture->context)
