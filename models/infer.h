@@ -48,7 +48,7 @@ typedef struct {
     nf_infer_mode *mode; /* [start.modes] */
     size_t held;         /* modes that the flow holds */
     size_t rounds;       /* times that the learning rate went all the way down */
-    bool out_of_time;
+    bool out_of_time;    /* before it had converged */
     /* Over all rounds. NF_STOPPED_EARLY: it has converged. average_loss is minus the score's ELBO, and `averaged` 0;
      * the history has the losses of different objectives, all of which have -log Z as the best possible. */
     nf_vi_report report;

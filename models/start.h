@@ -25,9 +25,10 @@ WEIR_BEGIN_DECLARATIONS
 typedef struct {
     /* 24 paths. The first begins near 0; the others at points of N(0, r² I), r growing from 1 to 20. */
     size_t searches;
-    uint64_t seed;                      /* of these points, and of the draws that normals are judged by */
-    ad_pool *pool;                      /* NULL: this thread */
-    bool (*interrupted)(void *context); /* polled between steps: true stops all paths where they are. NULL: none */
+    uint64_t seed; /* of these points, and of the draws that normals are judged by */
+    ad_pool *pool; /* NULL: this thread */
+    /* Polled between steps, by the pool's threads: true stops all paths where they are. NULL: none. */
+    bool (*interrupted)(void *context);
     void *context;
 } nf_start_options;
 

@@ -154,6 +154,7 @@ static ad_status iterate(nf_inference *fit, const nf_target *target, const nf_in
         if (status && isfinite(best.elbo)) restore(fit, &best);
     }
     ad_free_aligned(best.parameters);
+    if (good) fit->out_of_time = false;
     fit->report.outcome = stopped ? NF_STOPPED_BY_CALLER : good ? NF_STOPPED_EARLY : NF_FINISHED;
     return status;
 }
