@@ -185,7 +185,7 @@ START_TEST(vi_without_settings)
     ck_assert_str_eq(text_in(member(result, "options"), "flow"), "affine-whiten");
     ck_assert_str_eq(text_in(result, "outcome"), "converged");
     json_decref(result);
-    SUCCEED("vi", "banana", "--budget", "0.1s");
+    SUCCEED("vi", "banana", "--flow", "scale-loc", "--budget", "0.01s");
     assert_contains(output, "out of time after");
 
     ck_assert_int_eq(RUN("vi", "gaussian", "--budget", "5q"), 2);
