@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double least_of_normal = .001, worth = .01;
+static const double least_of_normal = .001, worth = .01, most_of_one = .3;
 
 static double left(const nf__search *s)
 {
@@ -30,16 +30,17 @@ static ad_status try_mixtures(nf__search *s, const char *last, double share, nf_
 {
     static const size_t count[] = {2, 3, 4, 6, 8, 12, 16, 24, 32};
     const double until = left(s) - share * s->o.seconds;
-    double best = INFINITY;
+    double best = INFINITY, expected = 0;
     ad_status status = AD_OK;
     for (size_t i = 0, worse = 0; i < sizeof count / sizeof *count && worse < 2 && !s->stopped; i++) {
         char formula[64];
         size_t index;
         /* A normal of fewer rows than this knows its few rows by heart. */
-        if (s->fold[0].n_train < 5 * count[i] || left(s) < until) break;
+        if (s->fold[0].n_train < 5 * count[i] || left(s) - expected < until) break;
         snprintf(formula, sizeof formula, "gaussian_mixture(components=%zu):%s", count[i], last);
         status = nf__try(s, &(nf__suggestion){.formula = formula, .seed = s->o.seed}, &index, error);
         if (status != AD_OK) break;
+        expected = 2 * s->candidate[index].seconds; /* EM takes longer for more of them, and more rounds, too */
         const bool better = s->candidate[index].nll < best;
         worse = better ? 0 : worse + 1;
         if (better) best = s->candidate[index].nll;
@@ -81,7 +82,9 @@ static ad_status try_flows(nf__search *s, nf_automatic_report *report, double *w
             break;
         }
         nf__suggest(s, i, formula, &suggestion);
-        suggestion.seconds = left(s) / (double)(planned - i) / (double)s->n_fold;
+        /* Where time is short, a few that are trained are worth more than many that are not. */
+        const double part = fmax(left(s) / (double)(planned - i), most_of_one * s->o.seconds);
+        suggestion.seconds = fmin(part, left(s)) / (double)s->n_fold;
         status = nf__try(s, &suggestion, &index, error);
         if (status == AD_OK && !s->candidate[index].failed) status = take_stock(s, weight, mixed, NULL, error);
     }
