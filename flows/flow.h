@@ -22,8 +22,9 @@ nf_flow *nf_flow_new(nf_bijector *base, nf_bijector *bijector, ad_dtype dtype, a
 /* From a formula, with or without a base distribution; see nf_bijector_parse(). */
 nf_flow *nf_flow_parse(const char *formula, size_t dim, size_t context, ad_dtype dtype, uint64_t seed, ad_error *error);
 /* A mixture of flows of one dimension, context and dtype, and a bijector after it: log p(x) = log Σ_k w_k p_k(z) +
- * log|det dz/dx|, as the formula mixture_of(A|B|…):bijector. It owns all of them, also on failure. The weights are
- * positive and sum to 1; NULL: equal ones. Fitted, they are trained along (Smyth & Wolpert 1999, "Linearly combining
+ * log|det dz/dx|, as the formula mixture_of(A|B|…):bijector. It owns all of them, also on failure; a NULL
+ * among them is what has failed and has said why, as in nf_flow_new(). The weights are positive, and what counts is
+ * their ratios; NULL: equal ones. Fitted, they are trained along (Smyth & Wolpert 1999, "Linearly combining
  * density estimators via stacking", set them by held-out rows instead). There is no single z of an x: nf_transform()
  * is that of the bijector alone. */
 nf_flow *nf_flow_mixture(nf_flow **member, const double *weight, size_t count, nf_bijector *bijector, ad_error *error);

@@ -10,8 +10,8 @@
 #include <math.h>
 
 /* Streams of noise: a flow's own, which may be the same in each for only one of them is seen, are small numbers; those
- * that choose are told apart by how deep mixtures stand in mixtures. */
-enum { CHOOSING_STREAM = 4000, MOST_DEPTH = 64 };
+ * that choose are told apart by how deep mixtures stand in mixtures, which names of scopes have room for. */
+enum { CHOOSING_STREAM = 4000, MOST_DEPTH = 16 };
 
 static size_t members(const nf_bijector *self)
 {
@@ -32,9 +32,9 @@ nf_bijector *nf__mixture_of(nf_bijector **child, size_t count, ad_error *error)
 {
     nf_bijector *self = nf__bijector_with_children(&nf__type_mixture_of, child, count, error);
     ad_status status = self ? AD_OK : AD_ERROR_MEMORY;
-    if (self && depth_of(self) > MOST_DEPTH)
-        status =
-            ad_error_set(error, AD_ERROR_ARGUMENT, "mixture_of: expected at most %d within one another", MOST_DEPTH);
+    if (self && depth_of(self) >= MOST_DEPTH)
+        status = ad_error_set(error, AD_ERROR_ARGUMENT,
+                              "mixture_of: nested too deep, expected at most %d within one another", MOST_DEPTH);
     if (status == AD_OK)
         status = nf_declare(self, &(nf_parameter_spec){.name = "logit", .shape = AD_SHAPE(members(self))}, error);
     if (status == AD_OK) return self;
@@ -98,25 +98,51 @@ const nf_bijector_type nf__type_mixture_of = {
     .sample = sample,
 };
 
+/* What these can't be a mixture for; NULL: nothing. */
+static const char *fault_of(nf_flow **member, const double *weight, size_t count, const nf_bijector *bijector)
+{
+    if (count == 0) return "expected one flow or more, got none";
+    for (size_t k = 0; k < count; k++) {
+        const nf_flow *first = member[0], *flow = member[k];
+        if (flow->borrows) return "a slice of a flow can't be owned by another flow";
+        if (nf_flow_dim(flow) != nf_flow_dim(first) || nf_flow_context_size(flow) != nf_flow_context_size(first) ||
+            nf_flow_dtype(flow) != nf_flow_dtype(first) || nf_flow_dim(flow) != bijector->dim ||
+            nf_flow_context_size(flow) != bijector->context)
+            return "expected flows and a bijector of one dimension, context and dtype";
+        if (weight && !(weight[k] > 0 && isfinite(weight[k]))) return "expected weights above 0";
+    }
+    return NULL;
+}
+
+static nf_flow *mix(nf_flow **member, const double *weight, size_t count, nf_bijector **child, nf_bijector *bijector,
+                    ad_error *error)
+{
+    const ad_dtype dtype = nf_flow_dtype(member[0]);
+    for (size_t k = 0; k < count; k++) nf__flow_release(member[k], &child[2 * k], &child[2 * k + 1]);
+    nf_bijector *base = nf__mixture_of(child, 2 * count, error);
+    double *logit = base ? nf_parameter_value(base, "logit") : NULL;
+    for (size_t k = 0; logit && weight && k < count; k++) logit[k] = log(weight[k]);
+    if (base) return nf_flow_new(base, bijector, dtype, error);
+    nf_bijector_free(bijector);
+    return NULL;
+}
+
 nf_flow *nf_flow_mixture(nf_flow **member, const double *weight, size_t count, nf_bijector *bijector, ad_error *error)
 {
-    nf_bijector **child = ad_alloc(2 * count, sizeof *child), *base = NULL;
     bool whole = member && bijector;
     for (size_t k = 0; k < count && whole; k++) whole = member[k];
-    if (whole && child) {
-        const ad_dtype dtype = nf_flow_dtype(member[0]);
-        for (size_t k = 0; k < count; k++) nf__flow_release(member[k], &child[2 * k], &child[2 * k + 1]);
-        base = nf__mixture_of(child, 2 * count, error);
-        double *logit = base ? nf_parameter_value(base, "logit") : NULL;
-        for (size_t k = 0; logit && weight && k < count; k++) logit[k] = log(weight[k]);
+    const char *fault = whole ? fault_of(member, weight, count, bijector) : NULL;
+    nf_bijector **child = whole && !fault ? ad_alloc(2 * count, sizeof *child) : NULL;
+    if (child) {
+        nf_flow *made = mix(member, weight, count, child, bijector, error);
         ad_free(child);
-        if (base) return nf_flow_new(base, bijector, dtype, error);
-        nf_bijector_free(bijector);
-        return NULL;
+        return made;
     }
-    if (whole) ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a mixture of %zu flows", count);
+    if (fault)
+        ad_error_set(error, AD_ERROR_ARGUMENT, "mixture of flows: %s", fault);
+    else if (whole)
+        ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a mixture of %zu flows", count);
     for (size_t k = 0; member && k < count; k++) nf_flow_free(member[k]);
     nf_bijector_free(bijector);
-    ad_free(child);
     return NULL;
 }

@@ -62,6 +62,8 @@ static bool push(parser *p, list *l, nf_bijector *child)
     return true;
 }
 
+static const char mixture_name[] = "mixture_of";
+
 /* What a name is that isn't a bijector's, and where it would belong; "" of an unknown one. */
 static const char *other_kind(const char *name, size_t length)
 {
@@ -76,6 +78,8 @@ static const char *other_kind(const char *name, size_t length)
     };
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (nf_registry_find(others[i].registry, name, length)) return others[i].hint;
+    if (length == strlen(mixture_name) && memcmp(name, mixture_name, length) == 0)
+        return ", a base distribution: it goes first in a flow's formula, before a ':'";
     return "";
 }
 
@@ -129,10 +133,9 @@ static nf_bijector *parse_mixture(parser *p);
 /* False on failure only: a formula needs no base distribution. */
 static bool parse_base(parser *p, nf_bijector **base)
 {
-    static const char mixture[] = "mixture_of";
     nf__skip_spaces(&p->reader);
     size_t length = nf__name_length(p->reader.at);
-    if (length == strlen(mixture) && memcmp(p->reader.at, mixture, length) == 0) {
+    if (length == strlen(mixture_name) && memcmp(p->reader.at, mixture_name, length) == 0) {
         p->reader.at += length;
         *base = parse_mixture(p);
     } else {
@@ -282,6 +285,8 @@ static nf_bijector *parse_mixture(parser *p)
 {
     list flows = {0};
     nf_bijector *made = NULL;
+    const char *start = p->reader.at - strlen(mixture_name);
+    ad_error error = {AD_OK, ""};
     bool good = nf__take(&p->reader, '(') ||
                 nf__fail(&p->reader, p->reader.at, "mixture_of needs flows", "'(' and formulas with '|' between");
     if (good && p->depth++ == DEEPEST)
@@ -296,8 +301,12 @@ static nf_bijector *parse_mixture(parser *p)
     if (!good)
         free_list(&flows);
     else
-        made = nf__mixture_of(flows.child, flows.count, p->reader.error);
+        made = nf__mixture_of(flows.child, flows.count, &error);
     if (good) ad_free(flows.child);
+    if (good && !made && error.status == AD_ERROR_ARGUMENT)
+        nf__fail(&p->reader, start, error.message, "a mixture of other flows");
+    else if (good && !made && p->reader.error)
+        *p->reader.error = error;
     return made;
 }
 

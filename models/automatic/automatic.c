@@ -32,7 +32,7 @@ static ad_status try_mixtures(nf__search *s, const char *last, double share, nf_
     const double until = left(s) - share * s->o.seconds;
     double best = INFINITY, expected = 0;
     ad_status status = AD_OK;
-    for (size_t i = 0, worse = 0; i < sizeof count / sizeof *count && worse < 2 && !s->stopped; i++) {
+    for (size_t i = 0, worse = 0; i < sizeof count / sizeof *count && worse < 2 && !nf__search_stopped(s); i++) {
         char formula[64];
         size_t index;
         /* A normal of fewer rows than this knows its few rows by heart. */
@@ -76,7 +76,7 @@ static ad_status try_flows(nf__search *s, nf_automatic_report *report, double *w
     while (nf__suggest(s, planned, formula, &suggestion)) planned++;
     s->planned = s->n_candidate + planned;
     ad_status status = AD_OK;
-    for (size_t i = 0; i < planned && status == AD_OK && !s->stopped; i++) {
+    for (size_t i = 0; i < planned && status == AD_OK && !nf__search_stopped(s); i++) {
         if (left(s) < .02 * s->o.seconds) {
             report->out_of_time = true;
             break;
@@ -177,22 +177,6 @@ static nf_flow *run(nf__search *s, nf_automatic_report *report, ad_error *error)
     return result;
 }
 
-static ad_status check(const nf__search *s, ad_error *error)
-{
-    if (s->rows < 2 || s->rows >= UINT32_MAX || !s->given || s->dim == 0)
-        return ad_error_set(error, AD_ERROR_ARGUMENT,
-                            "automatic fit: expected from 2 to 2^32 rows of 1 feature or more, got %zu of %zu", s->rows,
-                            s->dim);
-    if (s->context && !s->o.row_context)
-        return ad_error_set(error, AD_ERROR_ARGUMENT,
-                            "automatic fit: expected a context of %zu numbers a row, got none", s->context);
-    for (size_t i = 0; i < s->rows * s->dim; i++)
-        if (!isfinite(s->given[i]))
-            return ad_error_set(error, AD_ERROR_ARGUMENT, "automatic fit: row %zu, column %zu is not finite: %g",
-                                i / s->dim + 1, i % s->dim + 1, s->given[i]);
-    return AD_OK;
-}
-
 nf_flow *nf_fit_automatic(const double *x, size_t rows, size_t dim, size_t context, const nf_automatic_options *options,
                           nf_automatic_report *report, ad_error *error)
 {
@@ -211,7 +195,7 @@ nf_flow *nf_fit_automatic(const double *x, size_t rows, size_t dim, size_t conte
     if (!report) report = &unwanted;
     *report = (nf_automatic_report){.nll = NAN, .standard_error = NAN};
     if (s.o.seconds <= 0) s.o.seconds = 60;
-    if (check(&s, error) == AD_OK && nf__folds_make(&s, error) == AD_OK) result = run(&s, report, error);
+    if (nf__folds_make(&s, error) == AD_OK) result = run(&s, report, error);
     report->candidate = s.candidate;
     report->n_candidate = s.n_candidate;
     report->held = s.n_held;

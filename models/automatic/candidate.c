@@ -1,11 +1,18 @@
 /* Candidates: each is fitted to every fold's rows and scored on those that were held out. */
 #include "automatic/search.h"
 #include "training/clock.h"
+#include "training/fit.h"
 
 #include <weir/memory.h>
 
 #include <math.h>
 #include <string.h>
+
+bool nf__search_stopped(nf__search *s)
+{
+    s->stopped = s->stopped || (s->o.interrupted && s->o.interrupted(s->o.context));
+    return s->stopped;
+}
 
 /* What a fit's callbacks are called with. */
 typedef struct {
@@ -15,9 +22,7 @@ typedef struct {
 
 static bool interrupted(void *context)
 {
-    nf__search *s = ((work *)context)->search;
-    s->stopped = s->stopped || (s->o.interrupted && s->o.interrupted(s->o.context));
-    return s->stopped;
+    return nf__search_stopped(((work *)context)->search);
 }
 
 static bool progress(void *context, const nf_progress *now)
@@ -89,8 +94,8 @@ static nf_flow *fit_fold(nf__search *s, const nf__fold *f, const nf__suggestion 
     nf_flow *flow =
         nf_flow_parse(what->formula, s->dim, s->context, s->o.dtype, what->seed + (uint64_t)(f - s->fold), error);
     if (!flow) return NULL;
-    ad_status status = what->epochs == 0 ? nf_flow_fit_data(flow, f->x, f->context, f->n_train, error)
-                                         : train(s, f, what, flow, error);
+    ad_status status = what->epochs ? train(s, f, what, flow, error)
+                                    : nf__fit_rows(flow, f->x, f->context, f->weights, NULL, f->n_train, error);
     if (status == AD_OK) status = nf_log_prob(flow, f->held_x, f->held_context, f->n_held, log_prob, s->o.pool, error);
     for (size_t r = 0; r < f->n_held; r++) log_prob[r] += s->held_offset[f->first + r];
     for (size_t r = 0; r < f->n_held && status == AD_OK; r++)
@@ -160,12 +165,16 @@ ad_status nf__try(nf__search *s, const nf__suggestion *suggestion, size_t *index
 
 nf_flow *nf__refit(nf__search *s, const char *formula, ad_error *error)
 {
+    const size_t reach = s->row[s->rows - 1] + 1;
     nf_flow *flow = nf_flow_parse(formula, s->dim, s->context, s->o.dtype, s->o.seed, error);
-    double *x = flow ? ad_alloc(s->rows, s->dim * sizeof *x) : NULL;
-    ad_status status = flow && !x ? ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %zu rows", s->rows) : AD_OK;
-    for (size_t i = 0; x && i < s->rows * s->dim; i++)
-        x[i] = (s->given[i] - s->mean[i % s->dim]) / s->scale[i % s->dim];
-    if (x) status = nf_flow_fit_data(flow, x, s->o.row_context, s->rows, error);
+    double *x = flow ? ad_alloc(reach, s->dim * sizeof *x) : NULL;
+    ad_status status = flow && x ? AD_OK : error->status;
+    if (flow && !x) status = ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %zu rows", s->rows);
+    for (size_t i = 0; x && i < s->rows * s->dim; i++) {
+        const size_t d = i % s->dim, at = s->row[i / s->dim] * s->dim + d;
+        x[at] = (s->given[at] - s->mean[d]) / s->scale[d];
+    }
+    if (status == AD_OK) status = nf__fit_rows(flow, x, s->o.row_context, s->o.row_weights, s->row, s->rows, error);
     ad_free(x);
     if (status == AD_OK) return flow;
     nf_flow_free(flow);

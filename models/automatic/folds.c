@@ -1,5 +1,6 @@
 /* Folds: which rows a candidate is fitted to, and which it is scored on. */
 #include "automatic/search.h"
+#include "training/fit.h"
 
 #include <weir/memory.h>
 #include <weir/random.h>
@@ -40,6 +41,18 @@ static bool fill(nf__search *s, nf__fold *f)
            take_rows(own ? o->val_weights : o->row_weights, 1, f->held, f->n_held, &f->held_weights);
 }
 
+/* The rows whose weight isn't 0, and how many they are; into row, unless that is NULL. */
+static size_t list_counted(const double *weights, size_t rows, uint32_t *row)
+{
+    size_t count = 0;
+    for (size_t r = 0; r < rows; r++) {
+        if (weights && weights[r] == 0) continue;
+        if (row) row[count] = (uint32_t)r;
+        count++;
+    }
+    return count;
+}
+
 /* Fold number i has rows i, i + n_fold, … of a random order, or the first of them where there is one fold. */
 static bool deal(nf__search *s, size_t i, size_t held)
 {
@@ -52,14 +65,14 @@ static bool deal(nf__search *s, size_t i, size_t held)
     if (!f->train || !f->held) return false;
     size_t trained = 0, out = 0;
     for (size_t r = 0; r < s->rows; r++) {
-        uint32_t row = own ? (uint32_t)r : (uint32_t)ad_random_permutation(s->o.seed, DEALING_STREAM, s->rows, r);
+        uint32_t row = s->row[own ? r : ad_random_permutation(s->o.seed, DEALING_STREAM, s->rows, r)];
         bool is_held = !own && (s->n_fold == 1 ? r < held : r % s->n_fold == i);
         if (is_held)
             f->held[out++] = row;
         else
             f->train[trained++] = row;
     }
-    for (size_t r = 0; own && r < held; r++) f->held[r] = (uint32_t)r;
+    if (own) list_counted(s->o.val_weights, s->o.val_rows, f->held);
     return fill(s, f);
 }
 
@@ -79,7 +92,7 @@ static bool weigh(nf__search *s)
             s->held_offset[f->first + r] = (log_weight ? log_weight[f->held[r]] : 0) - log_scale;
         }
     for (size_t r = 0; r < s->n_held; r++) s->held_weight[r] /= sum;
-    return sum > 0;
+    return true;
 }
 
 /* That of `standardize`, of all rows: units and origins are no secret that held-out rows could tell. */
@@ -87,7 +100,11 @@ static ad_status scale_of(nf__search *s, ad_error *error)
 {
     s->last = nf_bijector_parse("standardize", s->dim, s->context, 0, error);
     if (!s->last) return error->status;
-    ad_status status = nf_bijector_fit(s->last, s->given, s->o.row_context, s->rows, error);
+    double *x;
+    if (!take_rows(s->given, s->dim, s->row, s->rows, &x))
+        return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %zu rows of data", s->rows);
+    ad_status status = nf_bijector_fit(s->last, x, NULL, s->rows, error);
+    ad_free(x);
     s->mean = nf_parameter_value(s->last, "mean");
     s->scale = nf_parameter_value(s->last, "scale");
     if (!s->mean) { /* a chain of one step */
@@ -97,11 +114,58 @@ static ad_status scale_of(nf__search *s, ad_error *error)
     return status;
 }
 
+/* Rows that are given, and rows to validate with. */
+static ad_status check_numbers(const char *what, const double *x, size_t rows, size_t columns, ad_error *error)
+{
+    for (size_t i = 0; x && i < rows * columns; i++)
+        if (!isfinite(x[i]))
+            return ad_error_set(error, AD_ERROR_ARGUMENT, "automatic fit: %s %zu, column %zu is not finite: %g", what,
+                                i / columns + 1, i % columns + 1, x[i]);
+    return AD_OK;
+}
+
+static ad_status check(const nf__search *s, ad_error *error)
+{
+    const nf_automatic_options *o = &s->o;
+    if (s->rows < 2 || s->rows >= UINT32_MAX || !s->given || s->dim == 0)
+        return ad_error_set(error, AD_ERROR_ARGUMENT,
+                            "automatic fit: expected from 2 to 2^32 rows of 1 feature or more, got %zu of %zu", s->rows,
+                            s->dim);
+    if (!o->val_x != !o->val_rows || o->val_rows >= UINT32_MAX)
+        return ad_error_set(error, AD_ERROR_ARGUMENT,
+                            "automatic fit: held-out rows of their own: expected val_x and val_rows, got %s and %zu",
+                            o->val_x ? "val_x" : "NULL", o->val_rows);
+    if (s->context && (!o->row_context || (o->val_x && !o->val_context)))
+        return ad_error_set(error, AD_ERROR_ARGUMENT,
+                            "automatic fit: expected a context of %zu numbers a row, got none%s", s->context,
+                            o->row_context ? " of the held-out rows" : "");
+    ad_status status = check_numbers("row", s->given, s->rows, s->dim, error);
+    if (status == AD_OK) status = check_numbers("held-out row", o->val_x, o->val_rows, s->dim, error);
+    if (status == AD_OK && s->context)
+        status = check_numbers("context of row", o->row_context, s->rows, s->context, error);
+    if (status == AD_OK && s->context)
+        status = check_numbers("context of held-out row", o->val_context, o->val_rows, s->context, error);
+    if (status == AD_OK) status = nf__check_weights("row_weights", o->row_weights, s->rows, error);
+    return status == AD_OK ? nf__check_weights("val_weights", o->val_weights, o->val_rows, error) : status;
+}
+
+static ad_status count(nf__search *s, ad_error *error)
+{
+    s->row = ad_alloc(s->rows, sizeof *s->row);
+    if (!s->row) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %zu rows of data", s->rows);
+    s->rows = list_counted(s->o.row_weights, s->rows, s->row);
+    if (s->rows >= 2) return AD_OK;
+    return ad_error_set(error, AD_ERROR_ARGUMENT,
+                        "automatic fit: expected 2 rows or more whose weight isn't 0, got %zu", s->rows);
+}
+
 ad_status nf__folds_make(nf__search *s, ad_error *error)
 {
-    ad_status status = scale_of(s, error);
+    ad_status status = check(s, error);
+    if (status == AD_OK) status = count(s, error);
+    if (status == AD_OK) status = scale_of(s, error);
     if (status != AD_OK) return status;
-    size_t held = s->o.val_x ? s->o.val_rows : s->rows / 10;
+    size_t held = s->o.val_x ? list_counted(s->o.val_weights, s->o.val_rows, NULL) : s->rows / 10;
     s->n_fold = s->o.val_x || s->rows >= ONE_FOLD_FROM ? 1 : s->rows < FOLDS ? s->rows : FOLDS;
     if (!s->o.val_x && held > MOST_HELD) held = MOST_HELD;
     s->fold = ad_alloc(s->n_fold, sizeof *s->fold);
@@ -131,6 +195,7 @@ void nf__folds_free(nf__search *s)
         ad_free(f->held_weights);
     }
     ad_free(s->fold);
+    ad_free(s->row);
     ad_free(s->held_weight);
     ad_free(s->held_offset);
 }

@@ -28,6 +28,7 @@ typedef struct {
     nf_automatic_options o;
     size_t rows, dim, context;
     const double *given;
+    uint32_t *row;        /* (rows): which of the caller's rows count, those whose weight isn't 0 */
     double *mean, *scale; /* (dim): rows are (x - mean) / scale, as `standardize` has it */
     nf_bijector *last;    /* that standardize, until the result has it */
     nf__fold *fold;
@@ -44,7 +45,7 @@ typedef struct {
     bool stopped;
 } nf__search;
 
-/* Deal the rows, and scale them. */
+/* Check the rows, deal them, and scale them. */
 ad_status nf__folds_make(nf__search *s, ad_error *error);
 void nf__folds_free(nf__search *s);
 
@@ -53,6 +54,8 @@ void nf__folds_free(nf__search *s);
 ad_status nf__try(nf__search *s, const nf__suggestion *suggestion, size_t *index, ad_error *error);
 /* A flow of this formula that all rows set at once. */
 nf_flow *nf__refit(nf__search *s, const char *formula, ad_error *error);
+/* Whether the caller wants it to end. */
+bool nf__search_stopped(nf__search *s);
 
 /* Weights (n_candidate) of the mixture that the held-out rows are most likely under, where candidate 0 keeps `least` at
  * least and others either `worth` or nothing; and the mixture's log p of each of these rows, into mixed (n_held). */

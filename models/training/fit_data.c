@@ -74,7 +74,7 @@ static ad_status take(nf__training *t, const source *from, void **taken, ad_erro
 
 /* ---- Weights ------------------------------------------------------------------------------------------------- */
 
-static ad_status check_weights(const char *what, const double *w, size_t rows, ad_error *error)
+ad_status nf__check_weights(const char *what, const double *w, size_t rows, ad_error *error)
 {
     double sum = 0;
     for (size_t i = 0; w && i < rows; i++) {
@@ -178,8 +178,8 @@ ad_status nf__take_data(nf__training *t, ad_error *error)
     const source context = {"number of the context", nf_flow_context_size(t->flow), t->o.row_context, t->o.val_context,
                             context_blur};
     ad_status status = check_validation(t, error);
-    if (status == AD_OK) status = check_weights("row_weights", t->o.row_weights, t->rows, error);
-    if (status == AD_OK) status = check_weights("val_weights", t->o.val_weights, t->o.val_rows, error);
+    if (status == AD_OK) status = nf__check_weights("row_weights", t->o.row_weights, t->rows, error);
+    if (status == AD_OK) status = nf__check_weights("val_weights", t->o.val_weights, t->o.val_rows, error);
     if (status == AD_OK) status = take(t, &columns, &t->data, error);
     if (status == AD_OK && context.columns) status = take(t, &context, &t->context, error);
     if (status == AD_OK) status = split(t, error);
@@ -215,49 +215,54 @@ ad_status nf__redraw(nf__training *t, ad_error *error)
 
 /* ---- Bijectors that see them --------------------------------------------------------------------------------- */
 
-/* How many rows bijectors see: those for training, or where they have weights, enough to draw in proportion to them. */
-static size_t rows_to_see(const nf__training *t)
+static uint32_t place(const uint32_t *row, size_t i)
 {
-    enum { LEAST = 10000 };
-    return t->o.row_weights && t->n_train < LEAST ? LEAST : t->n_train;
+    return row ? row[i] : (uint32_t)i;
 }
 
-/* Systematic draws. */
-static void draw_rows(const nf__training *t, uint32_t *row, size_t rows)
+/* Systematic draws of rows in proportion to their weights. */
+static void draw_rows(const double *weights, const uint32_t *row, size_t rows, uint32_t *drawn, size_t draws)
 {
-    double sum = 0, so_far = 0, n = (double)rows;
+    double sum = 0, so_far = 0, n = (double)draws;
     size_t next = 0;
-    for (size_t i = 0; i < t->n_train; i++) sum += weight_of(t, t->train[i]);
-    for (size_t i = 0; i < t->n_train; i++) {
-        so_far += weight_of(t, t->train[i]);
-        while (next < rows && ((double)next + 0.5) / n * sum <= so_far) row[next++] = t->train[i];
+    for (size_t i = 0; i < rows; i++) sum += weights[place(row, i)];
+    for (size_t i = 0; i < rows; i++) {
+        so_far += weights[place(row, i)];
+        while (next < draws && ((double)next + 0.5) / n * sum <= so_far) drawn[next++] = place(row, i);
     }
-    while (next < rows) row[next++] = t->train[t->n_train - 1];
+    while (next < draws) drawn[next++] = place(row, rows - 1);
 }
 
 static double *rows_of(const double *x, size_t columns, const uint32_t *row, size_t rows)
 {
     double *seen = ad_alloc(rows, columns * sizeof *seen);
-    for (size_t i = 0; seen && i < rows; i++) memcpy(seen + i * columns, x + row[i] * columns, columns * sizeof *seen);
+    for (size_t i = 0; seen && i < rows; i++)
+        memcpy(seen + i * columns, x + place(row, i) * columns, columns * sizeof *seen);
     return seen;
+}
+
+ad_status nf__fit_rows(nf_flow *flow, const double *x, const double *context, const double *weights,
+                       const uint32_t *row, size_t rows, ad_error *error)
+{
+    enum { FEWEST_DRAWS = 10000 };
+    const size_t columns = nf_flow_context_size(flow), draws = weights && rows < FEWEST_DRAWS ? FEWEST_DRAWS : rows;
+    uint32_t *drawn = weights ? ad_alloc(draws, sizeof *drawn) : NULL;
+    if (drawn) draw_rows(weights, row, rows, drawn, draws);
+    if (drawn) row = drawn;
+    double *seen = drawn || !weights ? rows_of(x, nf_flow_dim(flow), row, draws) : NULL;
+    double *given = seen && columns ? rows_of(context, columns, row, draws) : NULL;
+    ad_status status = AD_ERROR_MEMORY;
+    if (seen && (given || !columns))
+        status = nf_flow_fit_data(flow, seen, given, draws, error);
+    else
+        ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %zu rows of data", draws);
+    ad_free(given);
+    ad_free(seen);
+    ad_free(drawn);
+    return status;
 }
 
 ad_status nf__fit_bijectors(nf__training *t, ad_error *error)
 {
-    const size_t columns = nf_flow_context_size(t->flow), rows = rows_to_see(t);
-    uint32_t *drawn = t->o.row_weights ? ad_alloc(rows, sizeof *drawn) : NULL;
-    if (drawn) draw_rows(t, drawn, rows);
-    const uint32_t *row = drawn ? drawn : t->train;
-    double *seen = rows_of(t->given, t->dim, row, rows);
-    double *context = columns ? rows_of(t->o.row_context, columns, row, rows) : NULL;
-    ad_status status = AD_ERROR_MEMORY;
-    if (seen && (context || !columns) && (drawn || !t->o.row_weights)) {
-        status = nf_flow_fit_data(t->flow, seen, context, rows, error);
-    } else {
-        ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %zu rows of data", rows);
-    }
-    ad_free(context);
-    ad_free(seen);
-    ad_free(drawn);
-    return status;
+    return nf__fit_rows(t->flow, t->given, t->o.row_context, t->o.row_weights, t->train, t->n_train, error);
 }
