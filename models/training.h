@@ -62,8 +62,9 @@ typedef struct {
     size_t val_rows;
     /* A limit on the time, looked at after each step; training, with the validation that ends it, stops there, in the
      * middle of an epoch too, which counts as one. The schedule's t is then the larger of the parts of the steps and of
-     * the time that are over, so that the rate comes to its end. How far it gets, and so the weights, depends on the
-     * machine. 0: none. */
+     * the time that are over, so that the rate comes to its end; with a number of epochs, the time's from its tenth
+     * on. How far it gets, and so the weights, depends on the machine, unless all epochs take less than this. 0: none.
+     */
     double seconds;
     /* Makes the training rows anew before each epoch, the first too, such as with other noise that makes counts
      * continuous: x (rows, dim), of the rows with these numbers in the caller's x, from 0; epoch counts from 1. Called

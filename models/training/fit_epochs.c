@@ -106,13 +106,16 @@ static size_t batch_begin(const nf__training *t, size_t s, size_t steps)
     return s * base + (s < longer ? s : longer);
 }
 
-/* How much of the time is over, as a part of what it is to be with the end of the epoch and of all. */
+/* How much of the time is over, as a part of what it is to be with the end of the epoch and of all. Where epochs are
+ * planned, and so steps have a part of their own that is over, the time counts from its tenth on: a first step that
+ * takes longer than others is no sign that time is short, and where there is enough, no bit depends on the clock. */
 static double look_at_clock(nf__training *t)
 {
     if (t->seconds == 0) return 0;
     const double spent = nf__clock() - t->began + t->closing + t->reporting;
     t->time_over = spent >= t->until;
-    return fmin(1, spent / t->seconds);
+    const double free = t->o.epochs == SIZE_MAX ? 0 : 0.1;
+    return fmax(0, fmin(1, (spent / t->seconds - free) / (1 - free)));
 }
 
 /* One pass over the training rows. *stop: the caller wants no more. */
