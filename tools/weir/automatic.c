@@ -9,9 +9,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool fit_is_automatic(const struct arguments *arguments)
+/* Of the options of a training, those that a search has as well; and those that only a search has. */
+static const char *const shared[] = {"seed", "dtype", "threads", NULL}, *const of_search[] = {"budget", "tune", NULL};
+
+ad_status fit_is_automatic(const struct arguments *arguments, bool *is, ad_error *error)
 {
-    return !options_any_given(arguments, training_options, (const char *const[]){"seed", "dtype", "threads", NULL});
+    const char *setting = options_first_given(arguments, training_options, shared);
+    *is = !setting;
+    for (size_t i = 0; setting && of_search[i]; i++)
+        if (option_named(arguments, of_search[i]))
+            return ad_error_set(error, AD_ERROR_ARGUMENT,
+                                "--%s asks for a fit without settings, and --%s is one: leave out one of the two",
+                                of_search[i], setting);
+    return AD_OK;
 }
 
 /* ---- Fitting --------------------------------------------------------------------------------------------------- */
@@ -88,6 +98,15 @@ static json_t *candidate_json(const nf_candidate *c)
     return told;
 }
 
+/* The options that a search has, in the place of all those of a training. */
+static json_t *options_of_search(const struct arguments *arguments, const json_t *of_training)
+{
+    json_t *told =
+        json_pack("{s:f, s:b}", "budget", option_seconds(arguments, "budget"), "tune", option_flag(arguments, "tune"));
+    for (size_t i = 0; shared[i]; i++) json_object_set(told, shared[i], json_object_get(of_training, shared[i]));
+    return told;
+}
+
 /* Into the record: what the search came to, and from what. */
 static void put_report(json_t *record, const nf_automatic_report *report, size_t rows)
 {
@@ -124,6 +143,7 @@ ad_status fit_automatically(const struct arguments *arguments, const struct trai
     json_t *record = flow ? training_record(arguments, flow, &rows, NULL, error) : NULL;
     if (record) {
         put_report(record, &report, data->table->rows);
+        json_object_set_new(record, "options", options_of_search(arguments, json_object_get(record, "options")));
         scores_tell_quantiles(record, &rows, flow, pool);
         char *formula = nf_flow_formula(flow, false);
         json_t *result =
@@ -131,7 +151,7 @@ ad_status fit_automatically(const struct arguments *arguments, const struct trai
                       "parameters", (json_int_t)(nf_flow_trained_elements(flow) + nf_flow_fixed_elements(flow)));
         ad_free(formula);
         json_object_update(result, record);
-        *trained = (struct trained){flow, record, result, 1, ""};
+        *trained = (struct trained){.flow = flow, .record = record, .result = result, .is_mixture = true};
         if (report.stopped)
             status = ad_error_set(error, AD_ERROR_INTERRUPTED, "interrupted after %zu candidates", report.n_candidate);
     } else {
@@ -199,6 +219,22 @@ static void print_worst(const json_t *result, FILE *to)
             report_number_of(result, "val_worst_log_prob"), report_number_of(result, "val_median_log_prob"));
 }
 
+/* What fits the best flow alone, to the same columns and rows. */
+static void print_command(const json_t *result, const json_t *flow, FILE *to)
+{
+    static const char *const names[] = {"drop", "columns", "weights", "validation"};
+    const json_t *options = json_object_get(result, "options"), *context = json_object_get(result, "context");
+    fprintf(to, "flow alone  weir fit %s --flow '%s' --epochs %lld --batch %lld --lr %g --ema %g",
+            report_text_of(result, "data"), report_text_of(flow, "formula"), report_count_of(flow, "epochs"),
+            report_count_of(flow, "batch"), report_number_of(flow, "lr"), report_number_of(flow, "ema"));
+    double decay = report_number_of(flow, "weight_decay");
+    if (decay > 0) fprintf(to, " --optimizer 'adamw(beta2=0.98)' --weight-decay %g", decay);
+    if (context) fprintf(to, " --context '%s'", json_string_value(context));
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (json_object_get(options, names[i])) fprintf(to, " --%s '%s'", names[i], report_text_of(options, names[i]));
+    fprintf(to, " -o MODEL\n");
+}
+
 void print_automatic(const json_t *result, FILE *to)
 {
     const json_t *flow = candidate_at(result, "best_flow");
@@ -211,8 +247,5 @@ void print_automatic(const json_t *result, FILE *to)
             json_is_true(json_object_get(result, "out_of_time")) ? ": out of time, a longer --budget tries more" : "");
     print_scores(result, to);
     print_worst(result, to);
-    if (flow)
-        fprintf(to, "flow alone  weir fit %s --flow '%s' --epochs %lld --batch %lld --lr %g --ema %g -o MODEL\n", data,
-                report_text_of(flow, "formula"), report_count_of(flow, "epochs"), report_count_of(flow, "batch"),
-                report_number_of(flow, "lr"), report_number_of(flow, "ema"));
+    if (flow) print_command(result, flow, to);
 }

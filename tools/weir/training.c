@@ -327,7 +327,10 @@ ad_status save_trained(struct trained *trained, ad_status status, const char *pa
     char reason[sizeof error->message], weights[64];
     snprintf(reason, sizeof reason, "%s", error->message);
     snprintf(weights, sizeof weights,
-             trained->best_epoch > 0 ? "the best weights, of epoch %zu," : "the initial weights", trained->best_epoch);
+             trained->is_mixture       ? "those that were done"
+             : trained->best_epoch > 0 ? "the best weights, of epoch %zu,"
+                                       : "the initial weights",
+             trained->best_epoch);
     if (!status && saved) *error = saving;
     if (status && saved) ad_error_set(error, saved, "%.300s; and %.700s", reason, saving.message);
     if (status && !saved) ad_error_set(error, status, "%.800s; %s are in '%s'", reason, weights, path);

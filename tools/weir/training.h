@@ -14,6 +14,7 @@ struct trained {
     json_t *record; /* how they came about: to be saved with them */
     json_t *result; /* the same, and what the file has beside it: for --json */
     size_t best_epoch;
+    bool is_mixture; /* of what a search has come to, which has no epochs */
     char kept[PATH_MAX]; /* the file that has the model, once it is saved; "": none */
 };
 

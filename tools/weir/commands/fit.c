@@ -128,17 +128,20 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     const char *output = option_text(arguments, "output"), *context = option_text(arguments, "context");
     struct input input;
     struct trained trained = {0};
+    bool is_automatic;
+    if (fit_is_automatic(arguments, &is_automatic, error)) return error->status;
     ad_status status = read_input(arguments, &input, error);
     if (!status) status = check_output(output, error);
     interrupt_catch();
     if (!status)
-        status = fit_is_automatic(arguments) ? fit_automatically(arguments, &input.data, &trained, error)
-                                             : train(arguments, &input.data, &trained, error);
+        status = is_automatic ? fit_automatically(arguments, &input.data, &trained, error)
+                              : train(arguments, &input.data, &trained, error);
     if (trained.flow) {
         if (context) json_object_set_new(trained.record, "context", report_text(context));
         tell_options(arguments, trained.record);
         status = save_trained(&trained, status, output, error);
         json_object_update(result, trained.result);
+        if (context) json_object_set_new(result, "context", report_text(context));
         describe_columns(result, input.roles.features, input.roles.given);
         if (*trained.kept) json_object_set_new(result, "output", report_text(trained.kept));
     }
