@@ -368,6 +368,11 @@ bool option_given(const struct arguments *arguments, const char *name, enum opti
     return value_of(arguments, name, kind)->text != NULL;
 }
 
+bool option_chosen(const struct arguments *arguments, const char *name, enum option_kind kind)
+{
+    return value_of(arguments, name, kind)->given;
+}
+
 bool options_any_given(const struct arguments *arguments, const struct option *group, const char *const *but)
 {
     for (; group->name; group++) {

@@ -11,7 +11,9 @@
 
 bool fit_is_automatic(const struct arguments *arguments)
 {
-    return !options_any_given(arguments, training_options, (const char *const[]){"seed", "dtype", "threads", NULL});
+    const bool asked = option_given(arguments, "budget", OPTION_SECONDS) || option_flag(arguments, "tune");
+    const char *const but[] = {"seed", "dtype", "threads", asked ? "flow" : NULL, NULL};
+    return !options_any_given(arguments, training_options, but);
 }
 
 /* ---- Fitting --------------------------------------------------------------------------------------------------- */
@@ -48,6 +50,7 @@ static nf_flow *search(const struct arguments *arguments, struct rows *rows, nf_
         .row_weights = data->weights,
         .row_log_weights = rows->log_weight,
         .dtype = (ad_dtype)option_choice(arguments, "dtype"),
+        .formula = option_chosen(arguments, "flow", OPTION_TEXT) ? option_text(arguments, "flow") : NULL,
         .seconds = option_given(arguments, "budget", OPTION_SECONDS) ? option_seconds(arguments, "budget")
                    : option_flag(arguments, "tune")                  ? 600
                                                                      : 60,

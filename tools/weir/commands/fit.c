@@ -37,8 +37,8 @@ static const struct option options[] = {
      .kind = OPTION_SECONDS,
      .value = "TIME",
      .above_low = true,
-     .help = "how long to look for a density, where no option from --flow to --ema says how to: 30s, 5m, 1h; 60s where "
-             "it isn't given, 10m with --tune"},
+     .help = "how long to look for a density, or for how to train the flow of --flow: 30s, 5m, 1h; it takes no option "
+             "from --epochs to --ema; where it isn't given, 60s without such options, and 10m with --tune"},
     {.name = "tune",
      .kind = OPTION_FLAG,
      .help = "search more flows, of other kinds and sizes, by successive halving, and take the whole time for it"},
@@ -121,6 +121,19 @@ static void tell_options(const struct arguments *arguments, json_t *record)
     }
 }
 
+/* A search chooses what those options say. */
+static ad_status check_budget(const struct arguments *arguments, ad_error *error)
+{
+    const char *asked = option_given(arguments, "budget", OPTION_SECONDS) ? "--budget"
+                        : option_flag(arguments, "tune")                  ? "--tune"
+                                                                          : NULL;
+    if (!asked || fit_is_automatic(arguments)) return AD_OK;
+    return ad_error_set(error, AD_ERROR_ARGUMENT,
+                        "%s chooses how to train: beside it only --flow, --dtype, --seed and --threads of a training's "
+                        "options can be given",
+                        asked);
+}
+
 /* ---- The command ----------------------------------------------------------------------------------------------- */
 
 static ad_status run(const struct arguments *arguments, json_t *result, ad_error *error)
@@ -131,6 +144,7 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     ad_status status = read_input(arguments, &input, error);
     if (!status) status = check_output(output, error);
     interrupt_catch();
+    if (!status) status = check_budget(arguments, error);
     if (!status)
         status = fit_is_automatic(arguments) ? fit_automatically(arguments, &input.data, &trained, error)
                                              : train(arguments, &input.data, &trained, error);
