@@ -155,6 +155,13 @@ static const json_t *candidate_at(const json_t *result, const char *member)
     return place ? json_array_get(json_object_get(result, "candidates"), (size_t)json_integer_value(place)) : NULL;
 }
 
+/* Of one flow that was named, and not a mixture. */
+static bool is_single(const json_t *result)
+{
+    const json_t *best = candidate_at(result, "best_flow");
+    return best && report_number_of(best, "weight") == 1;
+}
+
 static void print_members(const json_t *result, FILE *to)
 {
     const json_t *candidate;
@@ -188,7 +195,7 @@ static void print_scores(const json_t *result, FILE *to)
     print_reference(json_array_get(json_object_get(result, "candidates"), 0), "a normal with the data's covariance",
                     to);
     print_reference(mixture, normals, to);
-    print_reference(flow, "the best flow alone", to);
+    if (!is_single(result)) print_reference(flow, "the best flow alone", to);
 }
 
 static void print_worst(const json_t *result, FILE *to)
@@ -207,7 +214,11 @@ void print_automatic(const json_t *result, FILE *to)
     const json_t *flow = candidate_at(result, "best_flow");
     const char *data = report_text_of(result, "data");
     char seconds[32];
-    print_members(result, to);
+    if (is_single(result))
+        fprintf(to, "flow        %s\n            '-standardize' was appended, for it was trained on scaled rows\n",
+                report_text_of(flow, "formula"));
+    else
+        print_members(result, to);
     fprintf(to, "data        %s: %lld rows\n", data, report_count_of(result, "rows"));
     fprintf(to, "search      %zu candidates, %s%s\n", json_array_size(json_object_get(result, "candidates")),
             report_seconds(report_number_of(result, "seconds"), seconds),
@@ -215,7 +226,8 @@ void print_automatic(const json_t *result, FILE *to)
     print_scores(result, to);
     print_worst(result, to);
     if (flow)
-        fprintf(to, "flow alone  weir fit %s --flow '%s' --epochs %lld --batch %lld --lr %g --ema %g -o MODEL\n", data,
-                report_text_of(flow, "formula"), report_count_of(flow, "epochs"), report_count_of(flow, "batch"),
-                report_number_of(flow, "lr"), report_number_of(flow, "ema"));
+        fprintf(to, "%s  weir fit %s --flow '%s' --epochs %lld --batch %lld --lr %g --ema %g -o MODEL\n",
+                is_single(result) ? "as found  " : "flow alone", data, report_text_of(flow, "formula"),
+                report_count_of(flow, "epochs"), report_count_of(flow, "batch"), report_number_of(flow, "lr"),
+                report_number_of(flow, "ema"));
 }
