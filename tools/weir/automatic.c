@@ -115,6 +115,20 @@ static void put_report(json_t *record, const nf_automatic_report *report, size_t
     json_object_set_new(record, "candidates", candidates);
 }
 
+/* Those that it goes by. */
+static json_t *given_options(const struct arguments *arguments)
+{
+    json_t *options = json_pack("{s:I, s:s, s:I}", "seed", (json_int_t)option_count(arguments, "seed"), "dtype",
+                                ad_dtype_name((ad_dtype)option_choice(arguments, "dtype")), "threads",
+                                (json_int_t)option_count(arguments, "threads"));
+    if (option_chosen(arguments, "flow", OPTION_TEXT))
+        json_object_set_new(options, "flow", report_text(option_text(arguments, "flow")));
+    if (option_given(arguments, "budget", OPTION_SECONDS))
+        json_object_set_new(options, "budget", report_number(option_seconds(arguments, "budget")));
+    json_object_set_new(options, "tune", json_boolean(option_flag(arguments, "tune")));
+    return options;
+}
+
 ad_status fit_automatically(const struct arguments *arguments, const struct training_data *data,
                             struct trained *trained, ad_error *error)
 {
@@ -127,6 +141,7 @@ ad_status fit_automatically(const struct arguments *arguments, const struct trai
     json_t *record = flow ? training_record(arguments, flow, &rows, NULL, error) : NULL;
     if (record) {
         put_report(record, &report, data->table->rows);
+        json_object_set_new(record, "options", given_options(arguments));
         scores_tell_quantiles(record, &rows, flow, pool);
         char *formula = nf_flow_formula(flow, false);
         json_t *result =
