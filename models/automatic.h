@@ -46,6 +46,9 @@ typedef struct {
      * something else, with a density of its own: nf_columns_encode(). NULL: nothing. */
     const double *row_log_weights, *val_log_weights;
     ad_dtype dtype;
+    /* The only flow to try: what is chosen is how it is trained, and the result is this flow alone, with the rest of
+     * the candidates for comparison; scaling is appended to it as '-standardize'. NULL: flows that suit the rows. */
+    const char *formula;
     double seconds; /* 60: no candidate is begun after these, and each is given a part of them. Within them, the result
                      * doesn't depend on the time; where they end it, more time gives more or longer candidates, and
                      * weights can always leave out those that don't help */

@@ -72,8 +72,10 @@ static ad_status try_flows(nf__search *s, nf_automatic_report *report, double *w
     char formula[200];
     nf__suggestion suggestion;
     size_t planned = 0, index;
-    if (s->rows < nf__fewest_rows_of_a_flow()) return AD_OK;
-    while (nf__suggest(s, planned, formula, &suggestion)) planned++;
+    bool (*suggest)(const nf__search *, size_t, char *, nf__suggestion *) =
+        s->o.formula ? nf__suggest_settings : nf__suggest;
+    if (s->rows < nf__fewest_rows_of_a_flow() && !s->o.formula) return AD_OK;
+    while (suggest(s, planned, formula, &suggestion)) planned++;
     s->planned = s->n_candidate + planned;
     ad_status status = AD_OK;
     for (size_t i = 0; i < planned && status == AD_OK && !nf__search_stopped(s); i++) {
@@ -81,7 +83,7 @@ static ad_status try_flows(nf__search *s, nf_automatic_report *report, double *w
             report->out_of_time = true;
             break;
         }
-        nf__suggest(s, i, formula, &suggestion);
+        suggest(s, i, formula, &suggestion);
         /* Where time is short, a few that are trained are worth more than many that are not. */
         const double part = fmax(left(s) / (double)(planned - i), most_of_one * s->o.seconds);
         suggestion.seconds = fmin(part, left(s)) / (double)s->n_fold;
@@ -98,6 +100,23 @@ static void find_best_flow(const nf__search *s, nf_automatic_report *report)
         if (c->epochs == 0 || c->failed) continue;
         if (!report->best_flow || c->nll < s->candidate[report->best_flow].nll) report->best_flow = k;
     }
+}
+
+/* In place of a mixture. */
+static ad_status choose_best_flow(nf__search *s, nf_automatic_report *report, double *weight, double *mixed,
+                                  ad_error *error)
+{
+    const size_t best = report->best_flow;
+    if (!best && s->stopped)
+        return ad_error_set(error, AD_ERROR_INTERRUPTED, "interrupted before '%s' was trained", s->o.formula);
+    if (!best)
+        return ad_error_set(error, AD_ERROR_NUMERIC,
+                            "'%s' has no finite score: it diverges, or held-out rows have density 0 under it",
+                            s->o.formula);
+    for (size_t k = 0; k < s->n_candidate; k++) weight[k] = k == best;
+    memcpy(mixed, s->log_prob[best], s->n_held * sizeof *mixed);
+    s->nll = nf__score(s, mixed, &report->standard_error);
+    return AD_OK;
 }
 
 /* One that its data set is set by all of them; of a trained one there is a flow for each fold, each of which is a
@@ -165,11 +184,16 @@ static nf_flow *run(nf__search *s, nf_automatic_report *report, ad_error *error)
     ad_status status = weight && mixed ? AD_OK : ad_error_set(error, AD_ERROR_MEMORY, "out of memory for scores");
     if (status == AD_OK) status = try_normals(s, report, error);
     if (status == AD_OK) status = try_flows(s, report, weight, mixed, error);
-    if (status == AD_OK && s->o.tune && s->rows >= nf__fewest_rows_of_a_flow()) status = nf__tune(s, left(s), error);
+    if (status == AD_OK && s->o.tune && !s->o.formula && s->rows >= nf__fewest_rows_of_a_flow())
+        status = nf__tune(s, left(s), error);
     find_best_flow(s, report);
-    if (status == AD_OK) status = take_stock(s, weight, mixed, &report->standard_error, error);
+    if (status == AD_OK && s->o.formula)
+        status = choose_best_flow(s, report, weight, mixed, error);
+    else if (status == AD_OK)
+        status = take_stock(s, weight, mixed, &report->standard_error, error);
     if (status == AD_OK) status = describe(s, mixed, report, error);
-    if (status == AD_OK) result = assemble(s, weight, error);
+    if (status == AD_OK)
+        result = s->o.formula ? nf__unscaled(s, s->flow[report->best_flow], error) : assemble(s, weight, error);
     for (size_t k = 0; k < s->n_candidate && result; k++) s->candidate[k].weight = weight[k];
     report->nll = s->nll;
     ad_free(mixed);

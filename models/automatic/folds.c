@@ -165,8 +165,9 @@ ad_status nf__folds_make(nf__search *s, ad_error *error)
     if (status == AD_OK) status = count(s, error);
     if (status == AD_OK) status = scale_of(s, error);
     if (status != AD_OK) return status;
-    size_t held = s->o.val_x ? list_counted(s->o.val_weights, s->o.val_rows, NULL) : s->rows / 10;
-    s->n_fold = s->o.val_x || s->rows >= ONE_FOLD_FROM ? 1 : s->rows < FOLDS ? s->rows : FOLDS;
+    size_t held = s->o.val_x ? list_counted(s->o.val_weights, s->o.val_rows, NULL) : s->rows < 10 ? 1 : s->rows / 10;
+    /* A flow that is named is one flow: there is no mixing those of several folds. */
+    s->n_fold = s->o.val_x || s->o.formula || s->rows >= ONE_FOLD_FROM ? 1 : s->rows < FOLDS ? s->rows : FOLDS;
     if (!s->o.val_x && held > MOST_HELD) held = MOST_HELD;
     s->fold = ad_alloc(s->n_fold, sizeof *s->fold);
     bool good = s->fold;

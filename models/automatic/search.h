@@ -66,6 +66,10 @@ double nf__score(const nf__search *s, const double *log_prob, double *standard_e
 /* Flows that the data's size make sensible, number i; false past the last. The text is in `formula`. */
 bool nf__suggest(const nf__search *s, size_t i, char formula[static 200], nf__suggestion *suggestion);
 size_t nf__fewest_rows_of_a_flow(void);
+/* The same for the flow of o.formula: ways to train it. */
+bool nf__suggest_settings(const nf__search *s, size_t i, char formula[static 200], nf__suggestion *suggestion);
+/* A flow of scaled rows as one of the caller's. */
+nf_flow *nf__unscaled(nf__search *s, nf_flow *trained, ad_error *error);
 /* Try others, for so many seconds. */
 ad_status nf__tune(nf__search *s, double seconds, ad_error *error);
 

@@ -9,19 +9,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of the options of a training, those that a search has as well; and those that only a search has. */
-static const char *const shared[] = {"seed", "dtype", "threads", NULL}, *const of_search[] = {"budget", "tune", NULL};
-
 ad_status fit_is_automatic(const struct arguments *arguments, bool *is, ad_error *error)
 {
-    const char *setting = options_first_given(arguments, training_options, shared);
+    const bool asked = option_named(arguments, "budget") || option_named(arguments, "tune");
+    const char *const but[] = {"seed", "dtype", "threads", asked ? "flow" : NULL, NULL};
+    const char *setting = options_first_given(arguments, training_options, but);
     *is = !setting;
-    for (size_t i = 0; setting && of_search[i]; i++)
-        if (option_named(arguments, of_search[i]))
-            return ad_error_set(error, AD_ERROR_ARGUMENT,
-                                "--%s asks for a fit without settings, and --%s is one: leave out one of the two",
-                                of_search[i], setting);
-    return AD_OK;
+    if (!asked || !setting) return AD_OK;
+    return ad_error_set(error, AD_ERROR_ARGUMENT,
+                        "--%s chooses how to train, and --%s says how: leave out one of the two",
+                        option_named(arguments, "budget") ? "budget" : "tune", setting);
 }
 
 /* ---- Fitting --------------------------------------------------------------------------------------------------- */
@@ -58,6 +55,7 @@ static nf_flow *search(const struct arguments *arguments, struct rows *rows, nf_
         .row_weights = data->weights,
         .row_log_weights = rows->log_weight,
         .dtype = (ad_dtype)option_choice(arguments, "dtype"),
+        .formula = option_named(arguments, "flow") ? option_text(arguments, "flow") : NULL,
         .seconds = option_given(arguments, "budget", OPTION_SECONDS) ? option_seconds(arguments, "budget")
                    : option_flag(arguments, "tune")                  ? 600
                                                                      : 60,
@@ -98,15 +96,6 @@ static json_t *candidate_json(const nf_candidate *c)
     return told;
 }
 
-/* The options that a search has, in the place of all those of a training. */
-static json_t *options_of_search(const struct arguments *arguments, const json_t *of_training)
-{
-    json_t *told =
-        json_pack("{s:f, s:b}", "budget", option_seconds(arguments, "budget"), "tune", option_flag(arguments, "tune"));
-    for (size_t i = 0; shared[i]; i++) json_object_set(told, shared[i], json_object_get(of_training, shared[i]));
-    return told;
-}
-
 /* Into the record: what the search came to, and from what. */
 static void put_report(json_t *record, const nf_automatic_report *report, size_t rows)
 {
@@ -131,6 +120,20 @@ static void put_report(json_t *record, const nf_automatic_report *report, size_t
     json_object_set_new(record, "candidates", candidates);
 }
 
+/* Those that it goes by. */
+static json_t *given_options(const struct arguments *arguments)
+{
+    json_t *options = json_pack("{s:I, s:s, s:I}", "seed", (json_int_t)option_count(arguments, "seed"), "dtype",
+                                ad_dtype_name((ad_dtype)option_choice(arguments, "dtype")), "threads",
+                                (json_int_t)option_count(arguments, "threads"));
+    if (option_named(arguments, "flow"))
+        json_object_set_new(options, "flow", report_text(option_text(arguments, "flow")));
+    if (option_given(arguments, "budget", OPTION_SECONDS))
+        json_object_set_new(options, "budget", report_number(option_seconds(arguments, "budget")));
+    json_object_set_new(options, "tune", json_boolean(option_flag(arguments, "tune")));
+    return options;
+}
+
 ad_status fit_automatically(const struct arguments *arguments, const struct training_data *data,
                             struct trained *trained, ad_error *error)
 {
@@ -143,7 +146,7 @@ ad_status fit_automatically(const struct arguments *arguments, const struct trai
     json_t *record = flow ? training_record(arguments, flow, &rows, NULL, error) : NULL;
     if (record) {
         put_report(record, &report, data->table->rows);
-        json_object_set_new(record, "options", options_of_search(arguments, json_object_get(record, "options")));
+        json_object_set_new(record, "options", given_options(arguments));
         scores_tell_quantiles(record, &rows, flow, pool);
         char *formula = nf_flow_formula(flow, false);
         json_t *result =
@@ -170,6 +173,13 @@ static const json_t *candidate_at(const json_t *result, const char *member)
 {
     const json_t *place = json_object_get(result, member);
     return place ? json_array_get(json_object_get(result, "candidates"), (size_t)json_integer_value(place)) : NULL;
+}
+
+/* Of one flow that was named, and not a mixture. */
+static bool is_single(const json_t *result)
+{
+    const json_t *best = candidate_at(result, "best_flow");
+    return best && report_number_of(best, "weight") == 1;
 }
 
 static void print_members(const json_t *result, FILE *to)
@@ -205,7 +215,7 @@ static void print_scores(const json_t *result, FILE *to)
     print_reference(json_array_get(json_object_get(result, "candidates"), 0), "a normal with the data's covariance",
                     to);
     print_reference(mixture, normals, to);
-    print_reference(flow, "the best flow alone", to);
+    if (!is_single(result)) print_reference(flow, "the best flow alone", to);
 }
 
 static void print_worst(const json_t *result, FILE *to)
@@ -224,9 +234,10 @@ static void print_command(const json_t *result, const json_t *flow, FILE *to)
 {
     static const char *const names[] = {"drop", "columns", "weights", "validation"};
     const json_t *options = json_object_get(result, "options"), *context = json_object_get(result, "context");
-    fprintf(to, "flow alone  weir fit %s --flow '%s' --epochs %lld --batch %lld --lr %g --ema %g",
-            report_text_of(result, "data"), report_text_of(flow, "formula"), report_count_of(flow, "epochs"),
-            report_count_of(flow, "batch"), report_number_of(flow, "lr"), report_number_of(flow, "ema"));
+    fprintf(to, "%s  weir fit %s --flow '%s' --epochs %lld --batch %lld --lr %g --ema %g",
+            is_single(result) ? "as found  " : "flow alone", report_text_of(result, "data"),
+            report_text_of(flow, "formula"), report_count_of(flow, "epochs"), report_count_of(flow, "batch"),
+            report_number_of(flow, "lr"), report_number_of(flow, "ema"));
     double decay = report_number_of(flow, "weight_decay");
     if (decay > 0) fprintf(to, " --optimizer 'adamw(beta2=0.98)' --weight-decay %g", decay);
     if (context) fprintf(to, " --context '%s'", json_string_value(context));
@@ -240,7 +251,11 @@ void print_automatic(const json_t *result, FILE *to)
     const json_t *flow = candidate_at(result, "best_flow");
     const char *data = report_text_of(result, "data");
     char seconds[32];
-    print_members(result, to);
+    if (is_single(result))
+        fprintf(to, "flow        %s\n            '-standardize' was appended, for it was trained on scaled rows\n",
+                report_text_of(flow, "formula"));
+    else
+        print_members(result, to);
     fprintf(to, "data        %s: %lld rows\n", data, report_count_of(result, "rows"));
     fprintf(to, "search      %zu candidates, %s%s\n", json_array_size(json_object_get(result, "candidates")),
             report_seconds(report_number_of(result, "seconds"), seconds),

@@ -37,8 +37,8 @@ static const struct option options[] = {
      .kind = OPTION_SECONDS,
      .value = "TIME",
      .above_low = true,
-     .help = "how long to look for a density, where no option from --flow to --ema says how to: 30s, 5m, 1h; 60s where "
-             "it isn't given, 10m with --tune"},
+     .help = "how long to look for a density, or for how to train the flow of --flow: 30s, 5m, 1h; it takes no option "
+             "from --epochs to --ema; where it isn't given, 60s without such options, and 10m with --tune"},
     {.name = "tune",
      .kind = OPTION_FLAG,
      .help = "search more flows, of other kinds and sizes, by successive halving, and take the whole time for it"},
