@@ -59,7 +59,7 @@ typedef struct {
     ad_pool *pool;
     /* As nf_fit() has it, called with `context`. */
     void (*redraw)(void *context, size_t epoch, const uint32_t *row, size_t rows, double *x);
-    /* After each epoch of each candidate. NULL: none. */
+    /* Before each candidate, and after each epoch of each that is trained. NULL: none. */
     void (*progress)(void *context, const nf_automatic_progress *progress);
     /* Polled after each step: true ends it with the candidates that are done. NULL: none. */
     bool (*interrupted)(void *context);

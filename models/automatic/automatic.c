@@ -211,7 +211,7 @@ nf_flow *nf_fit_automatic(const double *x, size_t rows, size_t dim, size_t conte
                     .dim = dim,
                     .context = context,
                     .given = x,
-                    .planned = 1,
+                    .planned = 20, /* normals and mixtures of them, at most */
                     .started = nf__clock(),
                     .nll = NAN};
     nf_flow *result = NULL;

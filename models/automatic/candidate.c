@@ -8,6 +8,9 @@
 #include <math.h>
 #include <string.h>
 
+/* Of rows that have weights: fewer than a training has, for mixtures of normals take their time. */
+enum { FEWEST_DRAWS = 2000 };
+
 bool nf__search_stopped(nf__search *s)
 {
     s->stopped = s->stopped || (s->o.interrupted && s->o.interrupted(s->o.context));
@@ -25,18 +28,24 @@ static bool interrupted(void *context)
     return nf__search_stopped(((work *)context)->search);
 }
 
-static bool progress(void *context, const nf_progress *now)
+/* That a part of the candidate in work is done. */
+static void tell(nf__search *s, double part)
 {
-    nf__search *s = ((work *)context)->search;
-    const size_t fold = (size_t)(((work *)context)->fold - s->fold), done = s->n_candidate;
-    if (!s->o.progress) return true;
-    const double part = (double)(fold * now->epochs + now->epoch) / (double)(s->n_fold * now->epochs);
+    const size_t done = s->n_candidate, planned = s->planned > done ? s->planned : done + 1;
+    if (!s->o.progress) return;
     s->o.progress(s->o.context, &(nf_automatic_progress){.formula = s->suggestion[done].formula,
                                                          .candidate = done + 1,
-                                                         .candidates = s->planned,
-                                                         .fraction = ((double)done + part) / (double)s->planned,
+                                                         .candidates = planned,
+                                                         .fraction = ((double)done + part) / (double)planned,
                                                          .nll = s->nll,
                                                          .seconds = nf__clock() - s->started});
+}
+
+static bool progress(void *context, const nf_progress *now)
+{
+    const work *w = context;
+    const size_t fold = (size_t)(w->fold - w->search->fold);
+    tell(w->search, (double)(fold * now->epochs + now->epoch) / (double)(w->search->n_fold * now->epochs));
     return true;
 }
 
@@ -94,8 +103,9 @@ static nf_flow *fit_fold(nf__search *s, const nf__fold *f, const nf__suggestion 
     nf_flow *flow =
         nf_flow_parse(what->formula, s->dim, s->context, s->o.dtype, what->seed + (uint64_t)(f - s->fold), error);
     if (!flow) return NULL;
-    ad_status status = what->epochs ? train(s, f, what, flow, error)
-                                    : nf__fit_rows(flow, f->x, f->context, f->weights, NULL, f->n_train, error);
+    ad_status status = what->epochs
+                           ? train(s, f, what, flow, error)
+                           : nf__fit_rows(flow, f->x, f->context, f->weights, NULL, f->n_train, FEWEST_DRAWS, error);
     if (status == AD_OK) status = nf_log_prob(flow, f->held_x, f->held_context, f->n_held, log_prob, s->o.pool, error);
     for (size_t r = 0; r < f->n_held; r++) log_prob[r] += s->held_offset[f->first + r];
     for (size_t r = 0; r < f->n_held && status == AD_OK; r++)
@@ -137,6 +147,7 @@ ad_status nf__try(nf__search *s, const nf__suggestion *suggestion, size_t *index
     s->log_prob[i] = log_prob;
     nf_flow **flow = s->flow + i * s->n_fold;
     memset(flow, 0, s->n_fold * sizeof(nf_flow *));
+    tell(s, 0);
     bool whole = true;
     ad_status status = AD_OK;
     for (size_t f = 0; f < s->n_fold && whole; f++) {
@@ -174,7 +185,8 @@ nf_flow *nf__refit(nf__search *s, const char *formula, ad_error *error)
         const size_t d = i % s->dim, at = s->row[i / s->dim] * s->dim + d;
         x[at] = (s->given[at] - s->mean[d]) / s->scale[d];
     }
-    if (status == AD_OK) status = nf__fit_rows(flow, x, s->o.row_context, s->o.row_weights, s->row, s->rows, error);
+    if (status == AD_OK)
+        status = nf__fit_rows(flow, x, s->o.row_context, s->o.row_weights, s->row, s->rows, FEWEST_DRAWS, error);
     ad_free(x);
     if (status == AD_OK) return flow;
     nf_flow_free(flow);

@@ -84,10 +84,10 @@ ad_status nf__choose_start(nf__training *t, bool *stop, ad_error *error);
 
 /* Fit the bijectors that see the data, to the training rows only. */
 ad_status nf__fit_bijectors(nf__training *t, ad_error *error);
-/* nf_flow_fit_data() to these `rows` rows of x and context, drawn in proportion to weights. Without weights each
- * is taken once; row NULL: the first of them. */
+/* nf_flow_fit_data() to these `rows` rows of x and context; with weights to rows drawn in proportion to them, `fewest`
+ * or more. row NULL: the first of them. */
 ad_status nf__fit_rows(nf_flow *flow, const double *x, const double *context, const double *weights,
-                       const uint32_t *row, size_t rows, ad_error *error);
+                       const uint32_t *row, size_t rows, size_t fewest, ad_error *error);
 /* Weights of rows must be 0 or more, and not all of them 0. NULL is good. */
 ad_status nf__check_weights(const char *what, const double *w, size_t rows, ad_error *error);
 

@@ -242,10 +242,9 @@ static double *rows_of(const double *x, size_t columns, const uint32_t *row, siz
 }
 
 ad_status nf__fit_rows(nf_flow *flow, const double *x, const double *context, const double *weights,
-                       const uint32_t *row, size_t rows, ad_error *error)
+                       const uint32_t *row, size_t rows, size_t fewest, ad_error *error)
 {
-    enum { FEWEST_DRAWS = 10000 };
-    const size_t columns = nf_flow_context_size(flow), draws = weights && rows < FEWEST_DRAWS ? FEWEST_DRAWS : rows;
+    const size_t columns = nf_flow_context_size(flow), draws = weights && rows < fewest ? fewest : rows;
     uint32_t *drawn = weights ? ad_alloc(draws, sizeof *drawn) : NULL;
     if (drawn) draw_rows(weights, row, rows, drawn, draws);
     if (drawn) row = drawn;
@@ -264,5 +263,7 @@ ad_status nf__fit_rows(nf_flow *flow, const double *x, const double *context, co
 
 ad_status nf__fit_bijectors(nf__training *t, ad_error *error)
 {
-    return nf__fit_rows(t->flow, t->given, t->o.row_context, t->o.row_weights, t->train, t->n_train, error);
+    enum { FEWEST_DRAWS = 10000 };
+    return nf__fit_rows(t->flow, t->given, t->o.row_context, t->o.row_weights, t->train, t->n_train, FEWEST_DRAWS,
+                        error);
 }
