@@ -82,6 +82,25 @@ START_TEST(interrupt_keeps_weights)
 }
 END_TEST
 
+/* What a search has by then: of a flow that is named, its best weights so far. */
+START_TEST(interrupt_keeps_a_search)
+{
+    static char screen[1 << 18];
+    SUCCEED("data", "moons", "-n", "2000", "-o", "moons.npy");
+    const char *const *const searches[] = {
+        WORDS("fit", "moons.npy", "--flow", "maf(16)", "--budget", "1h", "-o", "m.safetensors"),
+        WORDS("fit", "moons.npy", "--budget", "1h", "-o", "m.safetensors")};
+    static const char *const cues[] = {"  maf(16)", "  (rqs("};
+    for (size_t i = 0; i < COUNT(searches); i++) {
+        ck_assert_int_eq(interrupt_on_terminal(searches[i], cues[i], screen, sizeof screen), 130);
+        assert_contains(screen, "; the flows found so far are in 'm.safetensors'");
+        json_t *score = SUCCEED_JSON("logprob", "m.safetensors", "moons.npy");
+        ck_assert_double_lt(number_in(score, "nll"), 2.5);
+        json_decref(score);
+    }
+}
+END_TEST
+
 /* As batch systems and closed terminals do it; a hang-up that the process was started to ignore is ignored. */
 START_TEST(signals_keep_weights)
 {
@@ -164,6 +183,7 @@ Suite *interrupts_suite(void)
     Suite *suite = command_suite("interrupts", &tests);
     tcase_add_test(tests, divergence_keeps_weights);
     tcase_add_test(tests, interrupt_keeps_weights);
+    tcase_add_test(tests, interrupt_keeps_a_search);
     tcase_add_test(tests, signals_keep_weights);
     tcase_add_test(tests, interrupt_keeps_fit);
     tcase_add_test(tests, interrupt_keeps_draws);
