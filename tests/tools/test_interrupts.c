@@ -61,6 +61,7 @@ START_TEST(interrupt_keeps_weights)
         WORDS("fit", "moons.npy", "--flow", "maf(16)", "--epochs", "1000000", "-o", "m.safetensors");
     ck_assert_int_eq(interrupt_on_terminal(words, "train ", screen, sizeof screen), 130);
     assert_contains(screen, "interrupted in epoch");
+    assert_contains(screen, "the best weights, of epoch ");
     assert_contains(screen, "'m.safetensors'");
     assert_contains(screen, "rows/s");
     /* Each redrawing of the bar fits the terminal (which then shows ^C), and the last one is taken away. */
@@ -93,7 +94,7 @@ START_TEST(interrupt_keeps_a_search)
     static const char *const cues[] = {"  maf(16)", "  (rqs("};
     for (size_t i = 0; i < COUNT(searches); i++) {
         ck_assert_int_eq(interrupt_on_terminal(searches[i], cues[i], screen, sizeof screen), 130);
-        assert_contains(screen, "; the flows found so far are in 'm.safetensors'");
+        assert_contains(screen, "; those that were done are in 'm.safetensors'");
         json_t *score = SUCCEED_JSON("logprob", "m.safetensors", "moons.npy");
         ck_assert_double_lt(number_in(score, "nll"), 2.5);
         json_decref(score);

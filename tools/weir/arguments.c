@@ -368,19 +368,14 @@ bool option_given(const struct arguments *arguments, const char *name, enum opti
     return value_of(arguments, name, kind)->text != NULL;
 }
 
-bool option_chosen(const struct arguments *arguments, const char *name, enum option_kind kind)
-{
-    return value_of(arguments, name, kind)->given;
-}
-
-bool options_any_given(const struct arguments *arguments, const struct option *group, const char *const *but)
+const char *options_first_given(const struct arguments *arguments, const struct option *group, const char *const *but)
 {
     for (; group->name; group++) {
         size_t i = 0;
         while (but[i] && strcmp(but[i], group->name) != 0) i++;
-        if (!but[i] && value_of(arguments, group->name, group->kind)->given) return true;
+        if (!but[i] && value_of(arguments, group->name, group->kind)->given) return group->name;
     }
-    return false;
+    return NULL;
 }
 
 bool option_named(const struct arguments *arguments, const char *name)

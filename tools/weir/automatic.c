@@ -9,11 +9,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool fit_is_automatic(const struct arguments *arguments)
+ad_status fit_is_automatic(const struct arguments *arguments, bool *is, ad_error *error)
 {
-    const bool asked = option_given(arguments, "budget", OPTION_SECONDS) || option_flag(arguments, "tune");
+    const bool asked = option_named(arguments, "budget") || option_named(arguments, "tune");
     const char *const but[] = {"seed", "dtype", "threads", asked ? "flow" : NULL, NULL};
-    return !options_any_given(arguments, training_options, but);
+    const char *setting = options_first_given(arguments, training_options, but);
+    *is = !setting;
+    if (!asked || !setting) return AD_OK;
+    return ad_error_set(error, AD_ERROR_ARGUMENT,
+                        "--%s chooses how to train, and --%s says how: leave out one of the two",
+                        option_named(arguments, "budget") ? "budget" : "tune", setting);
 }
 
 /* ---- Fitting --------------------------------------------------------------------------------------------------- */
@@ -50,7 +55,7 @@ static nf_flow *search(const struct arguments *arguments, struct rows *rows, nf_
         .row_weights = data->weights,
         .row_log_weights = rows->log_weight,
         .dtype = (ad_dtype)option_choice(arguments, "dtype"),
-        .formula = option_chosen(arguments, "flow", OPTION_TEXT) ? option_text(arguments, "flow") : NULL,
+        .formula = option_named(arguments, "flow") ? option_text(arguments, "flow") : NULL,
         .seconds = option_given(arguments, "budget", OPTION_SECONDS) ? option_seconds(arguments, "budget")
                    : option_flag(arguments, "tune")                  ? 600
                                                                      : 60,
@@ -121,7 +126,7 @@ static json_t *given_options(const struct arguments *arguments)
     json_t *options = json_pack("{s:I, s:s, s:I}", "seed", (json_int_t)option_count(arguments, "seed"), "dtype",
                                 ad_dtype_name((ad_dtype)option_choice(arguments, "dtype")), "threads",
                                 (json_int_t)option_count(arguments, "threads"));
-    if (option_chosen(arguments, "flow", OPTION_TEXT))
+    if (option_named(arguments, "flow"))
         json_object_set_new(options, "flow", report_text(option_text(arguments, "flow")));
     if (option_given(arguments, "budget", OPTION_SECONDS))
         json_object_set_new(options, "budget", report_number(option_seconds(arguments, "budget")));
@@ -149,7 +154,7 @@ ad_status fit_automatically(const struct arguments *arguments, const struct trai
                       "parameters", (json_int_t)(nf_flow_trained_elements(flow) + nf_flow_fixed_elements(flow)));
         ad_free(formula);
         json_object_update(result, record);
-        *trained = (struct trained){flow, record, result, "the flows found so far", ""};
+        *trained = (struct trained){flow, record, result, "those that were done", ""};
         if (report.stopped)
             status = ad_error_set(error, AD_ERROR_INTERRUPTED, "interrupted after %zu candidates", report.n_candidate);
     } else {
@@ -224,6 +229,23 @@ static void print_worst(const json_t *result, FILE *to)
             report_number_of(result, "val_worst_log_prob"), report_number_of(result, "val_median_log_prob"));
 }
 
+/* What fits the best flow alone, to the same columns and rows. */
+static void print_command(const json_t *result, const json_t *flow, FILE *to)
+{
+    static const char *const names[] = {"drop", "columns", "weights", "validation"};
+    const json_t *options = json_object_get(result, "options"), *context = json_object_get(result, "context");
+    fprintf(to, "%s  weir fit %s --flow '%s' --epochs %lld --batch %lld --lr %g --ema %g",
+            is_single(result) ? "as found  " : "flow alone", report_text_of(result, "data"),
+            report_text_of(flow, "formula"), report_count_of(flow, "epochs"), report_count_of(flow, "batch"),
+            report_number_of(flow, "lr"), report_number_of(flow, "ema"));
+    double decay = report_number_of(flow, "weight_decay");
+    if (decay > 0) fprintf(to, " --optimizer 'adamw(beta2=0.98)' --weight-decay %g", decay);
+    if (context) fprintf(to, " --context '%s'", json_string_value(context));
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (json_object_get(options, names[i])) fprintf(to, " --%s '%s'", names[i], report_text_of(options, names[i]));
+    fprintf(to, " -o MODEL\n");
+}
+
 void print_automatic(const json_t *result, FILE *to)
 {
     const json_t *flow = candidate_at(result, "best_flow");
@@ -240,9 +262,5 @@ void print_automatic(const json_t *result, FILE *to)
             json_is_true(json_object_get(result, "out_of_time")) ? ": out of time, a longer --budget tries more" : "");
     print_scores(result, to);
     print_worst(result, to);
-    if (flow)
-        fprintf(to, "%s  weir fit %s --flow '%s' --epochs %lld --batch %lld --lr %g --ema %g -o MODEL\n",
-                is_single(result) ? "as found  " : "flow alone", data, report_text_of(flow, "formula"),
-                report_count_of(flow, "epochs"), report_count_of(flow, "batch"), report_number_of(flow, "lr"),
-                report_number_of(flow, "ema"));
+    if (flow) print_command(result, flow, to);
 }

@@ -106,10 +106,8 @@ const char *option_text(const struct arguments *arguments, const char *name); /*
 size_t option_choice(const struct arguments *arguments, const char *name);
 /* Does an option without a default have a value? */
 bool option_given(const struct arguments *arguments, const char *name, enum option_kind kind);
-/* Has the user given it, where it has a default? */
-bool option_chosen(const struct arguments *arguments, const char *name, enum option_kind kind);
-/* Has the user given any of a group, but for those whose names are in `but`, ended by NULL? */
-bool options_any_given(const struct arguments *arguments, const struct option *group, const char *const *but);
+/* The first of a group that the user has given, but for those whose names are in `but`, ended by NULL; NULL: none. */
+const char *options_first_given(const struct arguments *arguments, const struct option *group, const char *const *but);
 /* Was it on the command line? */
 bool option_named(const struct arguments *arguments, const char *name);
 /* The values of a group, by name. */

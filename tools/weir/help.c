@@ -95,7 +95,9 @@ void help_print_formulas(FILE *to)
                 "  maf(64,64)      arguments, by position or as name=value\n"
                 "  invert(a-b)     the inverse\n"
                 "  on([1,3-5],a-b) a map of these features alone\n"
-                "  student:a-b     a base distribution other than N(0, I)\n\nbijectors, with the defaults of their "
+                "  student:a-b     a base distribution other than N(0, I)\n"
+                "  mixture_of(a|student:b):c  a mixture of flows as the base distribution\n\nbijectors, with the "
+                "defaults of their "
                 "arguments in brackets:\n");
     print_types("bijector", nf_bijector_types(), to);
     fprintf(to, "\nbase distributions:\n");

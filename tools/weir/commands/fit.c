@@ -121,19 +121,6 @@ static void tell_options(const struct arguments *arguments, json_t *record)
     }
 }
 
-/* A search chooses what those options say. */
-static ad_status check_budget(const struct arguments *arguments, ad_error *error)
-{
-    const char *asked = option_given(arguments, "budget", OPTION_SECONDS) ? "--budget"
-                        : option_flag(arguments, "tune")                  ? "--tune"
-                                                                          : NULL;
-    if (!asked || fit_is_automatic(arguments)) return AD_OK;
-    return ad_error_set(error, AD_ERROR_ARGUMENT,
-                        "%s chooses how to train: beside it only --flow, --dtype, --seed and --threads of a training's "
-                        "options can be given",
-                        asked);
-}
-
 /* ---- The command ----------------------------------------------------------------------------------------------- */
 
 static ad_status run(const struct arguments *arguments, json_t *result, ad_error *error)
@@ -141,18 +128,20 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     const char *output = option_text(arguments, "output"), *context = option_text(arguments, "context");
     struct input input;
     struct trained trained = {0};
+    bool is_automatic;
+    if (fit_is_automatic(arguments, &is_automatic, error)) return error->status;
     ad_status status = read_input(arguments, &input, error);
     if (!status) status = check_output(output, error);
     interrupt_catch();
-    if (!status) status = check_budget(arguments, error);
     if (!status)
-        status = fit_is_automatic(arguments) ? fit_automatically(arguments, &input.data, &trained, error)
-                                             : train(arguments, &input.data, &trained, error);
+        status = is_automatic ? fit_automatically(arguments, &input.data, &trained, error)
+                              : train(arguments, &input.data, &trained, error);
     if (trained.flow) {
         if (context) json_object_set_new(trained.record, "context", report_text(context));
         tell_options(arguments, trained.record);
         status = save_trained(&trained, status, output, error);
         json_object_update(result, trained.result);
+        if (context) json_object_set_new(result, "context", report_text(context));
         describe_columns(result, input.roles.features, input.roles.given);
         if (*trained.kept) json_object_set_new(result, "output", report_text(trained.kept));
     }

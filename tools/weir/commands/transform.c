@@ -4,6 +4,8 @@
 #include "points.h"
 #include "report.h"
 
+#include <string.h>
+
 static const struct option options[] = {
     {.name = "context",
      .kind = OPTION_TEXT,
@@ -127,6 +129,16 @@ static ad_status to_data(const struct arguments *arguments, const struct model *
     return status;
 }
 
+/* Each flow of a mixture has a z of its own for a row. */
+static ad_status is_mixture(const struct model *model, ad_error *error)
+{
+    if (strcmp(nf_flow_base(model->flow)->type->name, "mixture_of") != 0) return AD_OK;
+    return ad_error_set(error, AD_ERROR_FORMAT,
+                        "%s is a mixture of flows, in which a row has no single place in the base distribution: fit "
+                        "one flow, with weir fit --flow, as 'weir info %s' names the best of them",
+                        model->path, model->path);
+}
+
 static ad_status run(const struct arguments *arguments, json_t *result, ad_error *error)
 {
     const char *path = arguments->positionals[0], *output = option_text(arguments, "output");
@@ -134,6 +146,10 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     struct model model;
     if (model_open(path, &model, error)) return error->status;
     nf_table out = {0};
+    if (is_mixture(&model, error)) {
+        model_close(&model);
+        return error->status;
+    }
     ad_pool *pool = ad_pool_new((int)option_count(arguments, "threads"), error);
     ad_status status = pool ? check_output(output, error) : error->status;
     if (!status)
