@@ -93,8 +93,9 @@ static ad_status train(nf__search *s, const nf__fold *f, const nf__suggestion *w
     };
     ad_status status = nf_fit(flow, f->x, f->n_train, &options, &report, error);
     ad_free(report.history);
-    /* The best weights before it went wrong are as good as any. */
-    return status == AD_ERROR_NUMERIC && report.best_epoch > 0 ? AD_OK : status;
+    /* The best weights before it went wrong, or was interrupted, are as good as any. */
+    const bool ended = status == AD_ERROR_NUMERIC || report.outcome == NF_STOPPED_BY_CALLER;
+    return ended && report.best_epoch > 0 ? AD_OK : status;
 }
 
 static nf_flow *fit_fold(nf__search *s, const nf__fold *f, const nf__suggestion *what, double *log_prob,
@@ -155,7 +156,7 @@ ad_status nf__try(nf__search *s, const nf__suggestion *suggestion, size_t *index
         whole = flow[f];
         /* What fails by its numbers is out of the race; a formula that can't be or memory that isn't there is told. */
         if (!whole && error->status != AD_ERROR_NUMERIC) status = error->status;
-        if (s->stopped) whole = false;
+        if (s->stopped && f + 1 < s->n_fold) whole = false;
     }
     nf_candidate c = {.formula = formula,
                       .nll = NAN,

@@ -151,6 +151,23 @@ static ad_status dip_between(hunt *h, const nf_start_normal *a, const nf_start_n
     return status;
 }
 
+/* Far out, where no posterior is, does log p still rise on the way from 0? Then there is no mode, and no density. */
+static ad_status check_bounded(hunt *h, const nf_start_normal *best, ad_error *error)
+{
+    const double far = 1e8;
+    nf__density *d = &h->density;
+    double most = 0;
+    for (size_t j = 0; j < d->dim; j++) most = fmax(most, fabs(best->location[j]));
+    if (most < far) return AD_OK;
+    for (size_t j = 0; j < d->dim; j++) d->z[j] = 2 * best->location[j];
+    ad_status status = nf__density_run(d, 1, error);
+    if (status || !(d->log_density[0] > best->log_density)) return status;
+    return ad_error_set(error, AD_ERROR_NUMERIC,
+                        "target '%s': log p rises without end: it is %.4g at a distance of %.4g from 0, and %.4g twice "
+                        "as far; is a prior missing, or a constraint of a site?",
+                        h->target->name, best->log_density, most, d->log_density[0]);
+}
+
 static ad_status tell_modes(hunt *h, nf_start *start, ad_error *error)
 {
     const double deep = 1;
@@ -191,6 +208,7 @@ static ad_status search(hunt *h, nf_start *start, ad_error *error)
                          "target '%s': none of %zu searches, from points of N(0, r²), r up to 20, found one with a "
                          "finite density and gradient; declare the sites' constraints, or move the density towards 0",
                          h->target->name, h->o.searches);
+    if (!status) status = check_bounded(h, &start->normal[0], error);
     if (!status) status = tell_modes(h, start, error);
     start->gradients += h->density.computed;
     return status;

@@ -23,6 +23,19 @@ static ad_plan *plan_of(const nf_flow *flow, const nf_target *target, bool value
 
 enum { BLOCK = 1 << 16 }; /* draws between two looks at whether to stop: more keeps every thread busy */
 
+static ad_status check_weights(const nf_target *target, const double *log_weight, size_t draws, ad_error *error)
+{
+    for (size_t i = 0; i < draws; i++)
+        if (isnan(log_weight[i]) || log_weight[i] == INFINITY)
+            return ad_error_set(
+                error, AD_ERROR_NUMERIC,
+                "target '%s': log p - log q of draw %zu of %zu from the flow is %g; a log-density is "
+                "-inf where there is nothing, and never NaN or +inf: declare the sites' constraints, or "
+                "mend it",
+                target->name, i + 1, draws, log_weight[i]);
+    return AD_OK;
+}
+
 /* log_weights [draws] and, unless NULL, values [draws][nf_target_size()]; *stopped where they aren't complete. */
 static ad_status weigh(const nf_flow *flow, const nf_target *target, size_t draws, uint64_t seed, double *log_weights,
                        double *values, nf__vi_stop stop, bool *stopped, ad_pool *pool, ad_error *error)
@@ -48,6 +61,7 @@ static ad_status weigh(const nf_flow *flow, const nf_target *target, size_t draw
     if (status == AD_OK) {
         ad_to_double(dtype, drawn, log_weights, draws);
         ad_to_double(dtype, drawn_values, values, draws * size);
+        if (!*stopped) status = check_weights(target, log_weights, draws, error);
     }
     ad_plan_free(plan);
     ad_free_aligned(drawn);

@@ -244,6 +244,23 @@ static double half(const nf_target *self, const double *value, double *gradient)
     return value[0] < 0 ? -INFINITY : -0.5 * (value[0] * value[0] + value[1] * value[1] + value[2] * value[2]);
 }
 
+/* No prior: log p = x + y + z. */
+static double slope(const nf_target *self, const double *value, double *gradient)
+{
+    (void)self;
+    for (int i = 0; i < 3; i++) gradient[i] = 1;
+    return value[0] + value[1] + value[2];
+}
+
+START_TEST(no_end_to_it)
+{
+    nf_target target = {.name = "t", .site = &three, .n_site = 1, .external = slope, .log_z = NAN};
+    nf_start start;
+    ASSERT_FAILS(nf_find_start(&target, NULL, &start, &error), AD_ERROR_NUMERIC, "log p rises without end");
+    ck_assert_ptr_null(start.normal);
+}
+END_TEST
+
 START_TEST(plateaus_and_cliffs)
 {
     static const double nothing = -INFINITY, undefined = NAN, flat = 0;
@@ -306,6 +323,7 @@ Suite *start_suite(void)
     tcase_add_test(tests, a_funnel_has_no_mode);
     tcase_add_test(tests, any_number_of_threads);
     tcase_add_test(tests, many_features);
+    tcase_add_test(tests, no_end_to_it);
     tcase_add_test(tests, plateaus_and_cliffs);
     tcase_add_test(tests, draws_and_their_density);
     suite_add_tcase(suite, tests);

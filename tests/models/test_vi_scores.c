@@ -1,6 +1,25 @@
 /* Scores of a fit against closed forms. */
 #include "models/training_tools.h"
 
+/* log x, where the flow also draws x < 0. */
+static ad_var logarithm(const nf_target *self, const ad_var *value)
+{
+    (void)self;
+    return ad_sum(ad_log(value[0]));
+}
+
+START_TEST(no_density_at_a_draw)
+{
+    static const nf_site x = {.name = "x", .size = 1};
+    const nf_target target = {.name = "t", .site = &x, .n_site = 1, .log_density = logarithm, .log_z = NAN};
+    nf_flow *flow = normal_flow(0, 1);
+    nf_vi_score score;
+    ASSERT_FAILS(nf_vi_evaluate(flow, &target, 100, 5, &score, NULL, &error), AD_ERROR_NUMERIC,
+                 "target 't': log p - log q of draw ");
+    nf_flow_free(flow);
+}
+END_TEST
+
 START_TEST(scores)
 {
     enum { DRAWS = 50000 };
@@ -142,6 +161,7 @@ Suite *vi_scores_suite(void)
     TCase *tests = tcase_create("vi scores");
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, scores);
+    tcase_add_test(tests, no_density_at_a_draw);
     tcase_add_test(tests, weighted_moments);
     tcase_add_test(tests, marginal_likelihood);
     tcase_add_test(tests, log_prob_on_the_scale_of_the_sites);

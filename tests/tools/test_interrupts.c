@@ -61,6 +61,7 @@ START_TEST(interrupt_keeps_weights)
         WORDS("fit", "moons.npy", "--flow", "maf(16)", "--epochs", "1000000", "-o", "m.safetensors");
     ck_assert_int_eq(interrupt_on_terminal(words, "train ", screen, sizeof screen), 130);
     assert_contains(screen, "interrupted in epoch");
+    assert_contains(screen, "the best weights, of epoch ");
     assert_contains(screen, "'m.safetensors'");
     assert_contains(screen, "rows/s");
     /* Each redrawing of the bar fits the terminal (which then shows ^C), and the last one is taken away. */
@@ -79,6 +80,25 @@ START_TEST(interrupt_keeps_weights)
     ck_assert_double_lt(number_in(training, "epochs"), 1000000);
     json_decref(info);
     ck_assert_int_eq(scratch_files(false), 2);
+}
+END_TEST
+
+/* What a search has by then: of a flow that is named, its best weights so far. */
+START_TEST(interrupt_keeps_a_search)
+{
+    static char screen[1 << 18];
+    SUCCEED("data", "moons", "-n", "2000", "-o", "moons.npy");
+    const char *const *const searches[] = {
+        WORDS("fit", "moons.npy", "--flow", "maf(16)", "--budget", "1h", "-o", "m.safetensors"),
+        WORDS("fit", "moons.npy", "--budget", "1h", "-o", "m.safetensors")};
+    static const char *const cues[] = {"  maf(16)", "  (rqs("};
+    for (size_t i = 0; i < COUNT(searches); i++) {
+        ck_assert_int_eq(interrupt_on_terminal(searches[i], cues[i], screen, sizeof screen), 130);
+        assert_contains(screen, "; those that were done are in 'm.safetensors'");
+        json_t *score = SUCCEED_JSON("logprob", "m.safetensors", "moons.npy");
+        ck_assert_double_lt(number_in(score, "nll"), 2.5);
+        json_decref(score);
+    }
 }
 END_TEST
 
@@ -164,6 +184,7 @@ Suite *interrupts_suite(void)
     Suite *suite = command_suite("interrupts", &tests);
     tcase_add_test(tests, divergence_keeps_weights);
     tcase_add_test(tests, interrupt_keeps_weights);
+    tcase_add_test(tests, interrupt_keeps_a_search);
     tcase_add_test(tests, signals_keep_weights);
     tcase_add_test(tests, interrupt_keeps_fit);
     tcase_add_test(tests, interrupt_keeps_draws);

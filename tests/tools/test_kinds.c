@@ -173,6 +173,31 @@ START_TEST(rows_of_their_own_to_validate_with)
 }
 END_TEST
 
+/* A label that training hasn't is told, and spoils no score. */
+START_TEST(validation_rows_that_cannot_be)
+{
+    char text[1 << 14] = "city,x\n";
+    for (int r = 0; r < 200; r++)
+        snprintf(text + strlen(text), 64, "%s,%.6f\n", r % 2 ? "Rome" : "Oslo", sin(9.1 * r) + r % 2);
+    write_text("t.csv", text);
+    write_text("v.csv", "x,city\n0.1,Rome\n0.4,Paris\n0.2,Oslo\n0.6,Rome\n");
+    write_text("none.csv", "x,city\n0.4,Paris\n");
+    const char *const *const asked[] = {
+        WORDS("fit", "t.csv", "--validation", "v.csv", "--budget", "1s", "-o", "m.st", "--json"),
+        WORDS("fit", "t.csv", "--validation", "v.csv", "--flow", "maf(4)", "--epochs", "5", "-o", "m.st", "--json")};
+    for (size_t i = 0; i < COUNT(asked); i++) {
+        ck_assert_int_eq(run_words(asked[i]), 0);
+        assert_contains(complaint, "1 row has density 0 under any flow, and is left out of the scores");
+        json_t *fit = parse_output();
+        ck_assert_double_lt(fabs(number_in(fit, "val_nll")), 10);
+        ck_assert_double_gt(number_in(fit, "val_nll_stderr"), 0);
+        json_decref(fit);
+    }
+    ck_assert_int_eq(RUN("fit", "t.csv", "--validation", "none.csv", "-o", "n.st"), 1);
+    assert_contains(complaint, "--validation: no row is left to validate with");
+}
+END_TEST
+
 /* What lies at 50 has no weight. */
 START_TEST(weights)
 {
@@ -193,6 +218,11 @@ START_TEST(weights)
     write_text("w.csv", "x,w\n1,1\n2,-1\n3,1\n");
     ck_assert_int_eq(RUN("fit", "w.csv", "--weights", "w", "-o", "n.st"), 1);
     assert_contains(complaint, "w.csv: row 2: a weight is a number, 0 or more");
+    write_text("w.csv", "x,w\n1,0\n2,0\n3,0\n");
+    ck_assert_int_eq(RUN("fit", "w.csv", "--weights", "w", "-o", "n.st"), 1);
+    assert_contains(complaint, "w.csv: every row's weight is 0");
+    ck_assert_int_eq(RUN("fit", "w.csv", "--drop", "x,w", "-o", "n.st"), 2);
+    assert_contains(complaint, "--drop: every column of w.csv is context or left out");
     ck_assert_int_eq(RUN("fit", "w.csv", "--weights", "x,w", "-o", "n.st"), 2);
     assert_contains(complaint, "--weights: expected one column, got 'x,w'");
 }
@@ -288,6 +318,7 @@ Suite *kinds_suite(void)
     Suite *suite = command_suite("kinds", &tests);
     tcase_add_test(tests, a_mixed_table);
     tcase_add_test(tests, rows_of_their_own_to_validate_with);
+    tcase_add_test(tests, validation_rows_that_cannot_be);
     tcase_add_test(tests, weights);
     tcase_add_test(tests, dropped_columns);
     tcase_add_test(tests, numbers_with_a_slip_among_them);

@@ -70,7 +70,7 @@ static nf_flow *search(const struct arguments *arguments, struct rows *rows, nf_
     if (data->validation) {
         options.val_x = rows->val_x;
         options.val_context = data->validation->context;
-        options.val_weights = data->validation_weights;
+        options.val_weights = rows->val_weights;
         options.val_log_weights = rows->val_log_weight;
         options.val_rows = data->validation->features.rows;
     }
@@ -154,7 +154,7 @@ ad_status fit_automatically(const struct arguments *arguments, const struct trai
                       "parameters", (json_int_t)(nf_flow_trained_elements(flow) + nf_flow_fixed_elements(flow)));
         ad_free(formula);
         json_object_update(result, record);
-        *trained = (struct trained){.flow = flow, .record = record, .result = result, .is_mixture = true};
+        *trained = (struct trained){flow, record, result, "those that were done", ""};
         if (report.stopped)
             status = ad_error_set(error, AD_ERROR_INTERRUPTED, "interrupted after %zu candidates", report.n_candidate);
     } else {

@@ -53,9 +53,12 @@ static ad_status find_columns(const struct roles_text *text, struct finding *fin
                                error);
     finding->n_dropped = one + more;
     if (!status && finding->n_conditions + finding->n_dropped == columns)
-        status =
-            ad_error_set(error, AD_ERROR_ARGUMENT,
-                         "--context: every column of %s is context or left out; nothing is left to fit", finding->path);
+        status = ad_error_set(error, AD_ERROR_ARGUMENT,
+                              "--%s: every column of %s is context or left out; nothing is left to fit",
+                              text->context ? "context"
+                              : text->drop  ? "drop"
+                                            : "weights",
+                              finding->path);
     /* Dropped ones stay among the others. */
     for (size_t i = 0; i < finding->n_dropped; i++) finding->taken[finding->dropped[i]] = false;
     for (size_t c = 0; c < columns; c++)
@@ -141,13 +144,18 @@ static ad_status take_weights(const nf_table *file, const char *path, size_t col
     *weights = ad_alloc(file->rows, sizeof **weights);
     if (!*weights) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu weights", file->rows);
     bool text = file->labels && file->labels[column];
+    double sum = 0;
     for (size_t r = 0; r < file->rows; r++) {
         double weight = file->values[r * file->columns + column];
         (*weights)[r] = weight;
+        sum += weight;
         if (!text && weight >= 0 && isfinite(weight)) continue;
         return ad_error_set(error, AD_ERROR_FORMAT, "%s: row %zu: a weight is a number, 0 or more%s", path, r + 1,
                             isnan(weight) ? "; this one is missing" : "");
     }
+    if (!(sum > 0))
+        return ad_error_set(error, AD_ERROR_FORMAT,
+                            "%s: every row's weight is 0, so that none counts: is '--weights' another column?", path);
     return AD_OK;
 }
 

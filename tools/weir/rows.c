@@ -1,5 +1,6 @@
 /* Rows of tables as a fit takes them. */
 #include "rows.h"
+#include "report.h"
 
 #include <math.h>
 #include <string.h>
@@ -20,6 +21,29 @@ static ad_status encode(const nf_columns *columns, const nf_table *table, uint64
     return nf_columns_encode(columns, table, seed, 0, *x, log_weight ? *log_weight : NULL, error);
 }
 
+/* A row with a label that training has not, say, has density 0 under every flow. It is told, and takes no part. */
+static ad_status weigh_validation(struct rows *rows, ad_error *error)
+{
+    const double *given = rows->data->validation_weights;
+    const size_t count = rows->data->validation->features.rows;
+    size_t impossible = 0;
+    double sum = 0;
+    for (size_t r = 0; r < count; r++) impossible += rows->val_log_weight[r] == -INFINITY;
+    if (!given && impossible == 0) return AD_OK;
+    rows->val_weights = ad_alloc(count, sizeof *rows->val_weights);
+    if (!rows->val_weights) return out_of_memory(count, error);
+    for (size_t r = 0; r < count; r++)
+        sum += rows->val_weights[r] = rows->val_log_weight[r] == -INFINITY ? 0 : given ? given[r] : 1;
+    if (!(sum > 0))
+        return ad_error_set(error, AD_ERROR_FORMAT,
+                            "--validation: no row is left to validate with: each has weight 0, or a value that is "
+                            "impossible by the rows to fit");
+    if (impossible > 0)
+        warn("--validation: %zu row%s density 0 under any flow, and %s left out of the scores", impossible,
+             impossible > 1 ? "s have" : " has", impossible > 1 ? "are" : "is");
+    return AD_OK;
+}
+
 ad_status rows_make(const struct training_data *data, uint64_t seed, struct rows *rows, ad_error *error)
 {
     *rows = (struct rows){.data = data,
@@ -32,6 +56,7 @@ ad_status rows_make(const struct training_data *data, uint64_t seed, struct rows
     if (!status && data->validation)
         status = encode(data->features, &data->validation->features, ~rows->seed, &rows->val_x, &rows->val_log_weight,
                         error);
+    if (!status && data->validation) status = weigh_validation(rows, error);
     if (!status && data->given) status = encode(data->given, data->conditions, 0, &rows->context, NULL, error);
     if (status) {
         rows_free(rows);
@@ -49,6 +74,7 @@ void rows_free(struct rows *rows)
     ad_free(rows->log_weight);
     ad_free(rows->val_x);
     ad_free(rows->val_log_weight);
+    ad_free(rows->val_weights);
     ad_free(rows->trained);
     *rows = (struct rows){0};
 }
@@ -90,6 +116,11 @@ static double weight_of(const struct rows *rows, size_t r)
     return rows->data->weights ? rows->data->weights[r] : 1;
 }
 
+double rows_val_weight(const struct rows *rows, size_t r)
+{
+    return rows->val_weights ? rows->val_weights[r] : 1;
+}
+
 double rows_offset(const struct rows *rows, bool trained)
 {
     double sum = 0, all = 0;
@@ -97,9 +128,7 @@ double rows_offset(const struct rows *rows, bool trained)
     const double *log_weight = own ? rows->val_log_weight : rows->log_weight;
     size_t count = own ? rows->data->validation->features.rows : rows->data->table->rows;
     for (size_t r = 0; log_weight && r < count; r++) {
-        double weight = !own                             ? weight_of(rows, r)
-                        : rows->data->validation_weights ? rows->data->validation_weights[r]
-                                                         : 1;
+        double weight = own ? rows_val_weight(rows, r) : weight_of(rows, r);
         if (!(weight > 0) || (!own && rows->trained[r] != trained)) continue;
         sum += weight * log_weight[r];
         all += weight;

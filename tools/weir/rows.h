@@ -24,6 +24,7 @@ struct rows {
     double *context;    /* (rows, context size), or NULL */
     double *log_weight; /* of each, what is added to the flow's log p for that of the columns; NULL: nothing */
     double *val_x, *val_log_weight; /* of rows of their own; NULL: none */
+    double *val_weights;            /* of these, 0 where a value contradicts its column; NULL: all alike */
     bool plain;                     /* x are the very values of the table: nothing is to be redrawn */
     bool *trained; /* which rows nf_fit() took for training, as rows_redraw() finds out; all if plain */
     uint64_t seed;
@@ -39,6 +40,8 @@ void rows_redraw(struct rows *rows, size_t epoch, const uint32_t *row, size_t co
 /* The mean log-weight of the rows that trained, or that validated: what the flow's mean negative log p is larger by
  * than that of the columns. 0 where there are no weights. */
 double rows_offset(const struct rows *rows, bool trained);
+/* That of a row of their own. */
+double rows_val_weight(const struct rows *rows, size_t r);
 /* Which of the table's rows trained, or validated: their numbers from 0, evenly taken where there are more than `most`,
  * for ad_free(); NULL where memory is out. */
 uint32_t *rows_numbers(const struct rows *rows, bool trained, size_t most, size_t *count);

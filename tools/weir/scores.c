@@ -23,21 +23,24 @@ static void shift_member(json_t *record, const char *name, double offset)
     if (json_is_number(loss)) json_object_set_new(record, name, report_number(json_number_value(loss) - offset));
 }
 
-/* Mean and standard error, with weights: of Σ w a / Σ w, by the delta method. */
+/* Mean and standard error, with weights: of Σ w a / Σ w, by the delta method. What has weight 0 may be infinite. */
 static void mean_of(const double *value, const double *weight, size_t count, double *mean, double *standard_error)
 {
     double sum = 0, all = 0, squares = 0;
+    size_t counted = 0;
     for (size_t i = 0; i < count; i++) {
         double w = weight ? weight[i] : 1;
+        if (w == 0) continue;
         sum += w * value[i];
         all += w;
+        counted++;
     }
     *mean = sum / all;
     for (size_t i = 0; i < count; i++) {
-        double w = weight ? weight[i] : 1, off = w * (value[i] - *mean);
+        double w = weight ? weight[i] : 1, off = w > 0 ? w * (value[i] - *mean) : 0;
         squares += off * off;
     }
-    *standard_error = count > 1 ? sqrt(squares * (double)count / (double)(count - 1)) / all : NAN;
+    *standard_error = counted > 1 ? sqrt(squares * (double)counted / (double)(counted - 1)) / all : NAN;
 }
 
 static void put_validation(json_t *record, const double *log_prob, const double *weight, size_t count)
@@ -58,9 +61,7 @@ static void score_validation(json_t *record, const struct rows *rows, const nf_f
     double *log_prob = count > 0 ? ad_alloc(count, 2 * sizeof *log_prob) : NULL;
     double *weight = log_prob ? log_prob + count : NULL;
     for (size_t i = 0; weight && i < count; i++)
-        weight[i] = own             ? data->validation_weights ? data->validation_weights[i] : 1
-                    : data->weights ? data->weights[number[i]]
-                                    : 1;
+        weight[i] = own ? rows_val_weight(rows, i) : data->weights ? data->weights[number[i]] : 1;
     ad_error unwanted;
     if (log_prob && !(own ? nf_columns_log_prob(data->features, flow, own->context, &own->features, 0, score_noise,
                                                 log_prob, pool, &unwanted)

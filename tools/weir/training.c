@@ -206,7 +206,7 @@ static ad_status fit_flow(const struct arguments *arguments, nf_flow *flow, stru
     if (data->validation) {
         options.val_x = rows->val_x;
         options.val_context = data->validation->context;
-        options.val_weights = data->validation_weights;
+        options.val_weights = rows->val_weights;
         options.val_rows = data->validation->features.rows;
     }
     ad_status status = nf_fit(flow, rows->x, data->table->rows, &options, report, error);
@@ -303,7 +303,10 @@ ad_status train(const struct arguments *arguments, const struct training_data *d
     }
     if (record) {
         scores_tell(record, &rows, flow, pool);
-        *trained = (struct trained){flow, record, make_result(flow, record, &report, appended), report.best_epoch, ""};
+        *trained =
+            (struct trained){flow, record, make_result(flow, record, &report, appended), "the initial weights", ""};
+        if (report.best_epoch > 0)
+            snprintf(trained->weights, sizeof trained->weights, "the best weights, of epoch %zu,", report.best_epoch);
     } else {
         nf_flow_free(flow);
     }
@@ -324,16 +327,11 @@ ad_status save_trained(struct trained *trained, ad_status status, const char *pa
 {
     ad_error saving;
     ad_status saved = keep_model(trained->flow, trained->record, path, trained->kept, &saving);
-    char reason[sizeof error->message], weights[64];
+    char reason[sizeof error->message];
     snprintf(reason, sizeof reason, "%s", error->message);
-    snprintf(weights, sizeof weights,
-             trained->is_mixture       ? "those that were done"
-             : trained->best_epoch > 0 ? "the best weights, of epoch %zu,"
-                                       : "the initial weights",
-             trained->best_epoch);
     if (!status && saved) *error = saving;
     if (status && saved) ad_error_set(error, saved, "%.300s; and %.700s", reason, saving.message);
-    if (status && !saved) ad_error_set(error, status, "%.800s; %s are in '%s'", reason, weights, path);
+    if (status && !saved) ad_error_set(error, status, "%.800s; %s are in '%s'", reason, trained->weights, path);
     return saved ? saved : status;
 }
 

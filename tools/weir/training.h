@@ -10,11 +10,10 @@
 extern const struct option training_options[];
 
 struct trained {
-    nf_flow *flow;  /* with the best weights */
-    json_t *record; /* how they came about: to be saved with them */
-    json_t *result; /* the same, and what the file has beside it: for --json */
-    size_t best_epoch;
-    bool is_mixture; /* of what a search has come to, which has no epochs */
+    nf_flow *flow;       /* with the best weights */
+    json_t *record;      /* how they came about: to be saved with them */
+    json_t *result;      /* the same, and what the file has beside it: for --json */
+    char weights[64];    /* which these are, in words */
     char kept[PATH_MAX]; /* the file that has the model, once it is saved; "": none */
 };
 
