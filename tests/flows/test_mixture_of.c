@@ -197,7 +197,7 @@ END_TEST
 /* mixture_of(mixture_of(… loc):loc …):loc, so deep. */
 static nf_flow *nested(size_t depth, ad_dtype dtype)
 {
-    static char formula[4096];
+    static char formula[1 << 13];
     size_t filled = 0;
     for (size_t i = 0; i < depth; i++)
         filled += (size_t)snprintf(formula + filled, sizeof formula - filled, "mixture_of(");
