@@ -193,6 +193,9 @@ START_TEST(validation_rows_that_cannot_be)
         ck_assert_double_gt(number_in(fit, "val_nll_stderr"), 0);
         json_decref(fit);
     }
+    write_text("two.csv", "x,y\n1,2\n2,1.5\n");
+    SUCCEED("fit", "two.csv", "-o", "n.st");
+    assert_contains(output, "search      1 candidate, ");
     ck_assert_int_eq(RUN("fit", "t.csv", "--validation", "none.csv", "-o", "n.st"), 1);
     assert_contains(complaint, "--validation: no row is left to validate with");
 }
