@@ -4,6 +4,8 @@
 #include <weir/memory.h>
 
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 enum { LEAST_FOR_IDENTIFIERS = 20 };
 
@@ -11,6 +13,27 @@ enum { LEAST_FOR_IDENTIFIERS = 20 };
 static bool are_identifiers(const nf__sample *sample)
 {
     return sample->labels && sample->present >= LEAST_FOR_IDENTIFIERS && 2 * sample->distinct > sample->present;
+}
+
+/* Is a text a number but for a unit, or spaces and commas between thousands? */
+static bool is_dressed_number(const char *text)
+{
+    char plain[64], *end;
+    size_t n = 0;
+    for (; *text && n + 1 < sizeof plain; text++)
+        if (!strchr("$% ,'", *text) && (unsigned char)*text < 0x80) plain[n++] = *text;
+    plain[n] = '\0';
+    const double value = strtod(plain, &end);
+    return n > 0 && !*text && !*end && isfinite(value);
+}
+
+/* What a user would rather have as numbers is told. */
+static void why_numbers(nf__column *column, const nf__sample *sample)
+{
+    for (size_t k = 0; k < sample->distinct; k++)
+        if (!sample->labels || !is_dressed_number(sample->labels[(size_t)sample->value[k]])) return;
+    nf__why(column, ", which look like numbers: '%.40s' is one if its unit and marks of thousands are left out",
+            sample->labels[(size_t)sample->value[0]]);
 }
 
 static ad_status check_labels(const nf__sample *sample, const nf__given *given, ad_error *error)
@@ -49,10 +72,12 @@ static ad_status learn_varied(nf_columns *columns, const nf__sample *sample, con
     if (given->request == NF__AUTO && are_identifiers(sample)) {
         column->face.kind = NF_COLUMN_DROPPED;
         nf__why(column, "dropped: %zu different texts in %zu rows tell rows apart", sample->distinct, sample->present);
+        why_numbers(column, sample);
         return AD_OK;
     }
     if (given->request == NF__CATEGORY || sample->labels || (are_few(sample) && !sample->whole)) {
         nf__why(column, "category: %zu different %s", sample->distinct, sample->labels ? "texts" : "numbers");
+        why_numbers(column, sample);
         return nf__learn_category(column, sample, error);
     }
     return sample->whole ? nf__learn_integer(column, sample, given, context, error)
@@ -119,7 +144,7 @@ static ad_status learn(nf_columns *columns, const nf_table *table, const char *t
     if (!status) status = nf__columns_finish(columns, error);
     if (!status && columns->features == 0)
         status = ad_error_set(error, AD_ERROR_FORMAT,
-                              "none of the %zu columns varies, and so there is nothing to learn: the first is %s",
+                              "there is nothing to learn: none of the %zu columns is kept and varies; the first is %s",
                               columns->count, columns->column[0].face.why);
     return status;
 }

@@ -217,6 +217,9 @@ START_TEST(few_rows)
         nf_flow_free(flow);
         nf_automatic_report_free(&report);
     }
+    nf_automatic_report none;
+    ck_assert_ptr_null(nf_fit_automatic(x, 1, DIM, 0, NULL, &none, &error));
+    ck_assert_ptr_nonnull(strstr(error.message, "one row says nothing"));
     free(fresh);
     free(x);
 }

@@ -287,7 +287,7 @@ static const struct {
     {poisson, "c2:(0,inf)", AD_ERROR_FORMAT, "0 is an end that is left out"},
     {large, "c2:integer", AD_ERROR_FORMAT, "too large to be counted"},
     {percentage, "c2:angle(50)", AD_ERROR_FORMAT, "is outside 0 to 50, one turn"},
-    {seven, "c1:drop", AD_ERROR_FORMAT, "none of the 2 columns varies"},
+    {seven, "c1:drop", AD_ERROR_FORMAT, "none of the 2 columns is kept and varies"},
 };
 
 START_TEST(mistakes_are_told)

@@ -193,6 +193,9 @@ START_TEST(validation_rows_that_cannot_be)
         ck_assert_double_gt(number_in(fit, "val_nll_stderr"), 0);
         json_decref(fit);
     }
+    write_text("two.csv", "x,y\n1,2\n2,1.5\n");
+    SUCCEED("fit", "two.csv", "-o", "n.st");
+    assert_contains(output, "search      1 candidate, ");
     ck_assert_int_eq(RUN("fit", "t.csv", "--validation", "none.csv", "-o", "n.st"), 1);
     assert_contains(complaint, "--validation: no row is left to validate with");
 }
@@ -225,6 +228,20 @@ START_TEST(weights)
     assert_contains(complaint, "--drop: every column of w.csv is context or left out");
     ck_assert_int_eq(RUN("fit", "w.csv", "--weights", "x,w", "-o", "n.st"), 2);
     assert_contains(complaint, "--weights: expected one column, got 'x,w'");
+}
+END_TEST
+
+/* Prices, shares and thousands as spreadsheets write them are texts, and that is told. */
+START_TEST(numbers_with_units)
+{
+    char text[1 << 13] = "price,share,name,x\n";
+    for (int r = 0; r < 60; r++)
+        snprintf(text + strlen(text), 80, "\"$%d,%03d\",%d%%,n%d,%.4f\n", 1 + r, 7 * r, r % 3, r % 4, sin(9.1 * r));
+    write_text("t.csv", text);
+    SUCCEED("fit", "t.csv", "--flow", "maf(4)", "--epochs", "1", "-o", "m.st");
+    assert_contains(output, "dropped: 60 different texts in 60 rows tell rows apart, which look like numbers: '$");
+    assert_contains(output, "category: 3 different texts, which look like numbers: '0%'");
+    assert_contains(output, "category: 4 different texts\n");
 }
 END_TEST
 
@@ -321,6 +338,7 @@ Suite *kinds_suite(void)
     tcase_add_test(tests, validation_rows_that_cannot_be);
     tcase_add_test(tests, weights);
     tcase_add_test(tests, dropped_columns);
+    tcase_add_test(tests, numbers_with_units);
     tcase_add_test(tests, numbers_with_a_slip_among_them);
     tcase_add_test(tests, values_that_contradict_the_training);
     tcase_add_test(tests, headers_of_numbers);
