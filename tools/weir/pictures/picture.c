@@ -69,6 +69,7 @@ static ad_status score(const struct picture *picture, struct grid *grid, ad_erro
 static ad_status draw_plane(FILE *script, const struct picture *picture, const char *title, bool loss, ad_error *error)
 {
     char **names = picture->samples->names;
+    const bool alone = picture->data && !loss; /* the density, at the left: data go below the samples then */
     if (picture->data) points_write(script, "data", picture->data);
     points_write(script, "samples", picture->samples);
     struct range x = range_of(picture, 0), y = range_of(picture, 1);
@@ -78,14 +79,14 @@ static ad_status draw_plane(FILE *script, const struct picture *picture, const c
     if (!status) {
         grid_write(script, "density", &grid, 0);
         panels_title(script, title);
-        draw_density(script, (struct box){0.075, 0.46, 0.58, 0.91}, &grid, names);
+        draw_density(script, (struct box){0.075, 0.46, alone ? 0.09 : 0.58, 0.91}, &grid, names);
     }
     grid_free(&grid);
     if (status) return status;
     draw_points(script, (struct box){0.595, 0.98, 0.58, 0.91}, x, y, names, "samples", "Samples of the flow",
                 sample_colour);
     if (picture->data)
-        draw_points(script, (struct box){0.075, 0.46, 0.09, 0.42}, x, y, names, "data",
+        draw_points(script, (struct box){alone ? 0.595 : 0.075, alone ? 0.98 : 0.46, 0.09, 0.42}, x, y, names, "data",
                     picture->context ? "Data, of any context" : "Data", data_colour);
     if (loss) loss_draw(script, (struct box){picture->data ? 0.595 : 0.075, 0.98, 0.09, 0.42}, picture->record);
     return AD_OK;
