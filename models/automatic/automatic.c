@@ -55,13 +55,12 @@ static ad_status try_normals(nf__search *s, nf_automatic_report *report, ad_erro
 {
     enum { ENOUGH_FOR_MARGINALS = 50 };
     size_t index;
-    ad_status status = nf__try(s, &(nf__suggestion){.formula = (char[]){"whiten"}, .seed = s->o.seed}, &index, error);
+    ad_status status = nf__try(s, &(nf__suggestion){.formula = "whiten", .seed = s->o.seed}, &index, error);
     if (status != AD_OK) return status;
     if (s->candidate[0].failed)
         return ad_error_set(error, AD_ERROR_NUMERIC, "the rows have no finite mean and covariance");
     if (s->fold[0].n_train >= ENOUGH_FOR_MARGINALS) {
-        status =
-            nf__try(s, &(nf__suggestion){.formula = (char[]){"whiten-marginal"}, .seed = s->o.seed}, &index, error);
+        status = nf__try(s, &(nf__suggestion){.formula = "whiten-marginal", .seed = s->o.seed}, &index, error);
         if (status == AD_OK) status = try_mixtures(s, "marginal", .15, report, error);
     }
     return status == AD_OK ? try_mixtures(s, "whiten", .15, report, error) : status;
@@ -69,13 +68,11 @@ static ad_status try_normals(nf__search *s, nf_automatic_report *report, ad_erro
 
 static ad_status try_flows(nf__search *s, nf_automatic_report *report, double *weight, double *mixed, ad_error *error)
 {
-    char formula[200];
     nf__suggestion suggestion;
     size_t planned = 0, index;
-    bool (*suggest)(const nf__search *, size_t, char *, nf__suggestion *) =
-        s->o.formula ? nf__suggest_settings : nf__suggest;
+    bool (*suggest)(const nf__search *, size_t, nf__suggestion *) = s->o.formula ? nf__suggest_settings : nf__suggest;
     if (s->rows < nf__fewest_rows_of_a_flow() && !s->o.formula) return AD_OK;
-    while (suggest(s, planned, formula, &suggestion)) planned++;
+    while (suggest(s, planned, &suggestion)) planned++;
     s->planned = s->n_candidate + planned;
     ad_status status = AD_OK;
     for (size_t i = 0; i < planned && status == AD_OK && !nf__search_stopped(s); i++) {
@@ -83,7 +80,7 @@ static ad_status try_flows(nf__search *s, nf_automatic_report *report, double *w
             report->out_of_time = true;
             break;
         }
-        suggest(s, i, formula, &suggestion);
+        suggest(s, i, &suggestion);
         /* Where time is short, a few that are trained are worth more than many that are not. */
         const double part = fmax(left(s) / (double)(planned - i), most_of_one * s->o.seconds);
         suggestion.seconds = fmin(part, left(s)) / (double)s->n_fold;

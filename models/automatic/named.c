@@ -18,15 +18,11 @@ static const struct {
     {.003, .99, .1, 2e6, 128},
 };
 
-bool nf__suggest_settings(const nf__search *s, size_t i, char formula[static 200], nf__suggestion *suggestion)
+bool nf__suggest_settings(const nf__search *s, size_t i, nf__suggestion *suggestion)
 {
     if (i >= sizeof settings / sizeof *settings) return false;
-    const size_t epochs = (size_t)(settings[i].visits / (double)s->fold[0].n_train) + 1;
-    (void)formula; /* it is the caller's */
-    *suggestion = (nf__suggestion){.formula = (char *)(uintptr_t)s->o.formula,
-                                   .epochs = epochs < 15    ? 15
-                                             : epochs > 300 ? 300
-                                                            : epochs,
+    *suggestion = (nf__suggestion){.formula = s->o.formula,
+                                   .epochs = nf__epochs(s, settings[i].visits, 300),
                                    .batch = settings[i].batch,
                                    .learning_rate = settings[i].learning_rate,
                                    .ema = settings[i].ema,
@@ -50,8 +46,8 @@ static bool find(void *context, const char *name, nf_parameter *parameter)
 
 typedef struct {
     const nf_flow *trained;
-    const nf_bijector *last;
-    size_t filled; /* of the last term's parameters */
+    const double *scaling[2]; /* of the term that was appended */
+    size_t filled;
 } source;
 
 /* By its name; what the trained flow hasn't are those of the term that was appended, in their order. */
@@ -60,9 +56,8 @@ static bool take(void *context, const char *name, nf_parameter *parameter)
     source *from = context;
     wanted w = {.name = name};
     nf_flow_each_parameter(from->trained, find, &w);
-    const nf_bijector *last = from->last->is_chain ? from->last->child[0] : from->last;
-    if (!w.value && from->filled == last->n_parameter) return false;
-    const double *value = w.value ? w.value : last->parameter[from->filled++].value;
+    if (!w.value && from->filled == 2) return false;
+    const double *value = w.value ? w.value : from->scaling[from->filled++];
     memcpy(parameter->value, value, ad_shape_size(parameter->spec.shape) * sizeof *value);
     return true;
 }
@@ -78,7 +73,7 @@ nf_flow *nf__unscaled(nf__search *s, nf_flow *trained, ad_error *error)
     ad_free(formula);
     if (!flow) return NULL;
     nf_flow_pull(trained);
-    nf_flow_each_parameter(flow, take, &(source){.trained = trained, .last = s->last});
+    nf_flow_each_parameter(flow, take, &(source){.trained = trained, .scaling = {s->mean, s->scale}});
     nf_flow_push(flow);
     return flow;
 }

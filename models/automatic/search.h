@@ -16,7 +16,7 @@ typedef struct {
 
 /* What is tried. */
 typedef struct {
-    char *formula;
+    const char *formula;
     size_t epochs; /* 0: its data set it at once */
     size_t batch;
     double learning_rate, ema, weight_decay;
@@ -63,11 +63,13 @@ ad_status nf__stack(const nf__search *s, double least, double worth, double *wei
 /* The mean of -log_prob (n_held) by the rows' weights, and its standard error. */
 double nf__score(const nf__search *s, const double *log_prob, double *standard_error);
 
-/* Flows that the data's size make sensible, number i; false past the last. The text is in `formula`. */
-bool nf__suggest(const nf__search *s, size_t i, char formula[static 200], nf__suggestion *suggestion);
+/* Flows that the data's size make sensible, number i; false past the last. */
+bool nf__suggest(const nf__search *s, size_t i, nf__suggestion *suggestion);
 size_t nf__fewest_rows_of_a_flow(void);
 /* The same for the flow of o.formula: ways to train it. */
-bool nf__suggest_settings(const nf__search *s, size_t i, char formula[static 200], nf__suggestion *suggestion);
+bool nf__suggest_settings(const nf__search *s, size_t i, nf__suggestion *suggestion);
+/* Epochs in which about so many rows are seen, at least 15 and at most `most`. */
+size_t nf__epochs(const nf__search *s, double visits, size_t most);
 /* A flow of scaled rows as one of the caller's. */
 nf_flow *nf__unscaled(nf__search *s, nf_flow *trained, ad_error *error);
 /* Try others, for so many seconds. */

@@ -2,8 +2,6 @@
  * came to: tools/bench/automatic has them. */
 #include "automatic/search.h"
 
-#include <stdio.h>
-
 /* Of fewer rows even a small network learns nothing that a normal doesn't know. */
 size_t nf__fewest_rows_of_a_flow(void)
 {
@@ -45,13 +43,13 @@ static const flow flows[] = {
     {"(rqs(32,32,activation=relu)-lu)*5-whiten", 4, MANY, 0, MANY, 1e6, 100, 128, .003, .99, 0, 1},
 };
 
-static size_t epochs_of(const flow *f, size_t rows)
+size_t nf__epochs(const nf__search *s, double visits, size_t most)
 {
-    size_t epochs = (size_t)(f->visits / (double)rows) + 1;
-    return epochs < 15 ? 15 : epochs > f->epochs ? f->epochs : epochs;
+    const size_t epochs = (size_t)(visits / (double)s->fold[0].n_train) + 1;
+    return epochs < 15 ? 15 : epochs > most ? most : epochs;
 }
 
-bool nf__suggest(const nf__search *s, size_t i, char formula[static 200], nf__suggestion *suggestion)
+bool nf__suggest(const nf__search *s, size_t i, nf__suggestion *suggestion)
 {
     size_t rows = s->fold[0].n_train;
     for (size_t k = 0; k < sizeof flows / sizeof *flows; k++) {
@@ -59,9 +57,8 @@ bool nf__suggest(const nf__search *s, size_t i, char formula[static 200], nf__su
         if (s->dim < f->fewest_features || s->dim > f->most_features || rows < f->fewest_rows || rows > f->most_rows)
             continue;
         if (i-- > 0) continue;
-        snprintf(formula, 200, "%s", f->formula);
-        *suggestion = (nf__suggestion){.formula = formula,
-                                       .epochs = epochs_of(f, rows),
+        *suggestion = (nf__suggestion){.formula = f->formula,
+                                       .epochs = nf__epochs(s, f->visits, f->epochs),
                                        .batch = f->batch,
                                        .learning_rate = f->learning_rate,
                                        .ema = f->ema,

@@ -38,12 +38,8 @@ static void draw(const nf__search *s, uint64_t number, char formula[static 200],
     snprintf(formula, 200, "(%s(%s%s,activation=%s)-%s)*%zu%s", kind[k].term, hidden[drawn(s, number, 2, 4)], splines,
              activation[drawn(s, number, 3, 2)], kind[k].between, layers[drawn(s, number, 4, 4)],
              last[drawn(s, number, 5, 4)]);
-    const double visits = 1e6;
-    size_t epochs = (size_t)(visits / (double)s->fold[0].n_train) + 1;
     *suggestion = (nf__suggestion){.formula = formula,
-                                   .epochs = epochs < 15    ? 15
-                                             : epochs > 150 ? 150
-                                                            : epochs,
+                                   .epochs = nf__epochs(s, 1e6, 150),
                                    .batch = batch[drawn(s, number, 6, 3)],
                                    .learning_rate = rate[drawn(s, number, 7, 3)],
                                    .weight_decay = decay[drawn(s, number, 8, 4)],
