@@ -41,15 +41,17 @@ ad_var nf_epsilon(ad_tape *tape);
 /* 1 + (1 - t²)(slope - 1), t a tanh: how steep z + c tanh(z) is where it is `slope` at the middle. */
 ad_var nf_residual_tanh_slope(ad_var t, ad_var slope);
 
-/* A draw of one of k, whose probabilities have the logarithms log_weight (k): per-row (k), 1 for it and 0 for the others.
- * The gradient with respect to the weights is zero. `stream` as ad_uniform() has it. */
+/* Logarithms of weights that add up to 1, from numbers (K) that may be any: log softmax. */
+ad_var nf_log_softmax(ad_var logit);
+/* A draw of one of k, whose probabilities have the logarithms log_weight (k): per-row (k), 1 for it and 0 for the
+ * others. The gradient with respect to the weights is zero. `stream` as ad_uniform() has it. */
 ad_var nf_draw_one(ad_var log_weight, unsigned stream);
 
 /* Mean and standard deviation (over n) of a column of x (rows, columns), in two passes, so that a large mean doesn't
  * cancel. False when they aren't finite. From any thread. */
 bool nf_column_moments(const double *x, size_t rows, size_t columns, size_t column, double *mean, double *sd);
-/* Means (columns) and covariance (columns, columns), over n, of x (rows, columns), whose correlations are shrunk towards
- * 0 where few rows tell little of them,
+/* Means (columns) and covariance (columns, columns), over n, of x (rows, columns), whose correlations are shrunk
+ * towards 0 where few rows tell little of them,
  *
  *     c_ii = s_ii,   c_ij = (1 - λ) s_ij,
  *

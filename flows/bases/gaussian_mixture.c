@@ -40,12 +40,6 @@ static ad_status build(nf_bijector *self, ad_error *error)
     return status;
 }
 
-static ad_var log_weights(const nf_scope *at)
-{
-    ad_var logit = nf_param(at, "logit");
-    return ad_sub(logit, ad_logsumexp(logit));
-}
-
 /* M of all normals, (K, D, D). */
 static ad_var regressions(const nf_scope *at)
 {
@@ -85,13 +79,14 @@ static ad_var log_prob(const nf_scope *at, ad_var z)
     ad_var image = ad_matmul(ad_reshape(whiten, AD_SHAPE(k * n, n)), within_reach(z));                  // (K D)
     ad_var noise = ad_sub(ad_reshape(image, AD_SHAPE(k, n)), origin);
     ad_var each = ad_neg(ad_sum_axis(ad_add(ad_mul_scalar(ad_square(noise), 0.5), log_scale), 1)); // (K)
-    return ad_add_scalar(ad_logsumexp(ad_add(each, log_weights(at))), -0.5 * (double)n * log_two_pi);
+    return ad_add_scalar(ad_logsumexp(ad_add(each, nf_log_softmax(nf_param(at, "logit")))),
+                         -0.5 * (double)n * log_two_pi);
 }
 
 static ad_var sample(const nf_scope *at)
 {
     const size_t k = components(at->self), n = at->self->dim;
-    ad_var chosen = nf_draw_one(log_weights(at), 1); // (K)
+    ad_var chosen = nf_draw_one(nf_log_softmax(nf_param(at, "logit")), 1); // (K)
     ad_var loc = ad_matmul(ad_transpose(nf_param(at, "loc")), chosen);
     ad_var scale = ad_exp(ad_matmul(ad_transpose(nf_param(at, "log_scale")), chosen));
     ad_var m = ad_matmul(ad_transpose(ad_reshape(regressions(at), AD_SHAPE(k, n * n))), chosen); // (D D)

@@ -24,23 +24,18 @@ static ad_status build(nf_bijector *self, ad_error *error)
     return status == AD_OK ? nf_declare(self, &scale, error) : status;
 }
 
-static ad_var log_weights(const nf_scope *at)
-{
-    ad_var logit = nf_param(at, "logit");
-    return ad_sub(logit, ad_logsumexp(logit));
-}
-
 static ad_var log_prob(const nf_scope *at, ad_var z)
 {
     const double log_two_pi = 1.8378770664093454836;
     ad_var scale = nf_param(at, "scale"), u = ad_div(ad_sub(z, nf_param(at, "loc")), scale);       // (K, dim)
     ad_var each = ad_neg(ad_sum_axis(ad_add(ad_mul_scalar(ad_square(u), 0.5), ad_log(scale)), 1)); // (K)
-    return ad_add_scalar(ad_logsumexp(ad_add(each, log_weights(at))), -0.5 * (double)at->self->dim * log_two_pi);
+    return ad_add_scalar(ad_logsumexp(ad_add(each, nf_log_softmax(nf_param(at, "logit")))),
+                         -0.5 * (double)at->self->dim * log_two_pi);
 }
 
 static ad_var sample(const nf_scope *at)
 {
-    ad_var chosen = nf_draw_one(log_weights(at), 1); // (K)
+    ad_var chosen = nf_draw_one(nf_log_softmax(nf_param(at, "logit")), 1); // (K)
     ad_var loc = ad_matmul(ad_transpose(nf_param(at, "loc")), chosen);
     ad_var scale = ad_matmul(ad_transpose(nf_param(at, "scale")), chosen);
     return ad_add(loc, ad_mul(scale, ad_normal(at->tape, AD_SHAPE(at->self->dim), 0)));

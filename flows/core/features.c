@@ -111,6 +111,11 @@ static ad_var padded(ad_var v, size_t before, size_t k)
     return y;
 }
 
+ad_var nf_log_softmax(ad_var logit)
+{
+    return ad_sub(logit, ad_logsumexp(logit));
+}
+
 /* The one between whose cumulative probabilities a uniform number falls. */
 ad_var nf_draw_one(ad_var log_weight, unsigned stream)
 {

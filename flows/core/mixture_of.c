@@ -7,6 +7,8 @@
  * or infinitely unlikely, where another one is right: only the sum counts, in log space. */
 #include "core/flow.h"
 
+#include <weir/features.h>
+
 #include <math.h>
 
 /* Streams of noise: a flow's own, which may be the same in each for only one of them is seen, are small numbers; those
@@ -42,12 +44,6 @@ nf_bijector *nf__mixture_of(nf_bijector **child, size_t count, ad_error *error)
     return NULL;
 }
 
-static ad_var log_weights(const nf_scope *at)
-{
-    ad_var logit = nf_param(at, "logit");
-    return ad_sub(logit, ad_logsumexp(logit));
-}
-
 /* What `each` gives of the members, one under the other: (K, …). */
 static ad_var of_members(const nf_scope *at, ad_var (*each)(const nf_flow_scope *member, ad_var z), ad_var z)
 {
@@ -67,7 +63,7 @@ static ad_var of_members(const nf_scope *at, ad_var (*each)(const nf_flow_scope 
 
 static ad_var log_prob(const nf_scope *at, ad_var z)
 {
-    return ad_logsumexp(ad_add(of_members(at, nf_flow_record_log_prob, z), log_weights(at)));
+    return ad_logsumexp(ad_add(of_members(at, nf_flow_record_log_prob, z), nf_log_softmax(nf_param(at, "logit"))));
 }
 
 static ad_var draw(const nf_flow_scope *member, ad_var unused)
@@ -82,7 +78,7 @@ static ad_var sample(const nf_scope *at)
     const size_t count = members(at->self), dim = at->self->dim;
     ad_var all = of_members(at, draw, (ad_var){at->tape, -1}); // (K, dim)
     ad_var u = ad_uniform(at->tape, AD_SCALAR, CHOOSING_STREAM + depth_of(at->self));
-    ad_var upper = ad_cumsum(ad_exp(log_weights(at)), 0, false); // (K)
+    ad_var upper = ad_cumsum(ad_exp(nf_log_softmax(nf_param(at, "logit"))), 0, false); // (K)
     ad_var x = ad_reshape(ad_slice(all, 0, 0, 1), AD_SHAPE(dim));
     for (size_t k = 1; k < count; k++) {
         ad_var is_past = ad_greater_equal(u, ad_reshape(ad_slice(upper, 0, k - 1, k), AD_SCALAR));
