@@ -3,8 +3,11 @@
  *     weir-bench train FORMULA DIM BATCH THREADS     speed of nf_fit() on random data
  *     weir-bench memory FORMULA DIM BATCH ROWS       its peak memory
  *     weir-bench sample FORMULA DIM BATCH THREADS    of nf_log_prob() and nf_sample()
- *     weir-bench planar LAYERS ROWS THREADS          variational inference of small ops, see planar.c */
+ *     weir-bench planar LAYERS ROWS THREADS          variational inference of small ops, see planar.c
+ *     weir-bench compile FORMULA DIM fit|vi          what stands between a formula and the first step of its training
+ */
 #include <weir/models.h>
+#include "compile.h"
 #include "peak.h"
 #include "planar.h"
 #include "sample.h"
@@ -143,6 +146,10 @@ int main(int argc, char **argv)
     ad_status status;
     if (argc == 5 && strcmp(argv[1], "planar") == 0) {
         status = planar((int)number(argv[2]), number(argv[3]), (int)number(argv[4]), &error);
+    } else if (argc == 5 && strcmp(argv[1], "compile") == 0) {
+        nf_flow *flow = nf_flow_parse(argv[2], number(argv[3]), 0, AD_F32, 1, &error);
+        status = flow ? measure_compilation(flow, *argv[4] == 'v', &error) : error.status;
+        nf_flow_free(flow);
     } else if (argc == 6 &&
                (strcmp(argv[1], "train") == 0 || strcmp(argv[1], "memory") == 0 || strcmp(argv[1], "sample") == 0)) {
         nf_flow *flow = nf_flow_parse(argv[2], number(argv[3]), 0, AD_F32, 1, &error);
@@ -155,7 +162,8 @@ int main(int argc, char **argv)
         fputs("usage: weir-bench train FORMULA DIM BATCH THREADS\n"
               "       weir-bench memory FORMULA DIM BATCH ROWS\n"
               "       weir-bench sample FORMULA DIM BATCH THREADS\n"
-              "       weir-bench planar LAYERS ROWS THREADS\n",
+              "       weir-bench planar LAYERS ROWS THREADS\n"
+              "       weir-bench compile FORMULA DIM fit|vi\n",
               stderr);
         return 2;
     }
