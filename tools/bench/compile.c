@@ -1,17 +1,10 @@
 /* weir-bench compile: what stands between a formula and the first step of its training. */
 #include "compile.h"
+#include "trials.h"
 
 #include <stdio.h>
-#include <time.h>
 
 enum { ROWS = 256 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* What is minimised, summed over rows. */
 static ad_var record_loss(const nf_flow_scope *at, ad_var x, bool samples)

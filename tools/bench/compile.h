@@ -3,8 +3,8 @@
 
 #include <weir/models.h>
 
-/* Time recording, gradient, plan and first step of a flow's training, by its likelihood or, of samples, by the ELBO of a
- * normal target; print them as JSON. */
+/* Time recording, gradient, plan and first step of a flow's training, by its likelihood or, of samples, by the ELBO of
+ * a normal target; print them as JSON. */
 ad_status measure_compilation(const nf_flow *flow, bool samples, ad_error *error);
 
 #endif
