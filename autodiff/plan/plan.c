@@ -114,6 +114,19 @@ static ad__operand operand_of(const compiler *c, int32_t id)
                          .shape = node->shape};
 }
 
+static void count_runs(ad_plan *plan, ad__instruction *instruction)
+{
+    const ad__operand *in = instruction->in, *out = &instruction->out;
+    const ad_tensor result = {.shape = out->shape, .size = out->size, .per_row = out->per_row};
+    ad_tensor argument[AD_MAX_LOOP_ARGUMENTS];
+    for (int j = 0; j < instruction->n_in; j++)
+        argument[j] = (ad_tensor){.shape = in[j].shape, .size = in[j].size, .per_row = in[j].per_row};
+    instruction->first_run = plan->n_run;
+    instruction->n_run = ad__find_runs(&result, argument, instruction->n_in, AD_ROW_QUANTUM, ad_dtype_size(plan->dtype),
+                                       NULL, NULL, NULL);
+    plan->n_run += instruction->n_run;
+}
+
 static bool fill_instruction(const compiler *c, int32_t id, ad__instruction *to)
 {
     const ad__node *node = &c->node[id];
@@ -157,6 +170,7 @@ static bool fill_instruction(const compiler *c, int32_t id, ad__instruction *to)
         if (to->scratch > plan->scratch) plan->scratch = to->scratch;
     }
     plan->n_tensor += 1 + (size_t)node->n_in;
+    if (!to->evaluate) count_runs(plan, to);
     ad_free(var);
     return true;
 }
