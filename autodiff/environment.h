@@ -18,7 +18,8 @@ WEIR_BEGIN_DECLARATIONS
 
 /* What ad_environment_leave() restores. */
 typedef struct {
-    bool differs; /* from the default */
+    bool differs;    /* from the default */
+    unsigned raised; /* exceptions, where it doesn't */
     fenv_t saved;
 } ad_environment;
 

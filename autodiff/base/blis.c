@@ -112,11 +112,18 @@ static void after_fork(void)
     pthread_mutex_unlock(&products.mutex);
 }
 
+/* Threads that wait at the gate aren't in the child, where it must not count them. */
+static void after_fork_in_child(void)
+{
+    gate = (pthread_rwlock_t)PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
+    pthread_mutex_unlock(&products.mutex);
+}
+
 static ad_status start(ad_error *error)
 {
     enum { FIRST = 48 << 20 }; /* bytes: more than BLIS takes as it starts; their number isn't known before */
     static bool heeds_forks;
-    heeds_forks = heeds_forks || pthread_atfork(before_fork, after_fork, after_fork) == 0;
+    heeds_forks = heeds_forks || pthread_atfork(before_fork, after_fork, after_fork_in_child) == 0;
     if (!heeds_forks || !there_is(FIRST))
         return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for the buffers of matrix products");
     bli_init();
