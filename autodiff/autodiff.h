@@ -34,6 +34,7 @@
 #ifndef WEIR_AUTODIFF_H
 #define WEIR_AUTODIFF_H
 
+#include <weir/environment.h>
 #include <weir/error.h>
 #include <weir/gradcheck.h>
 #include <weir/memory.h>

@@ -1,7 +1,9 @@
 /* Plans: what was recorded on a tape, compiled to run over rows.
  *
- * A plan is one thread's at a time, which runs it on all threads of a pool; several threads may make and run plans of
- * their own at once, of one tape too while nobody records on it. So it is with every function here. */
+ * A plan is one thread's at a time, which runs it on all threads of a pool; a run while it runs already is
+ * AD_ERROR_ARGUMENT. Several threads may make and run plans of their own at once, with one pool too, and of one tape
+ * while nobody records on it. So it is with every function here. A plan may go on in a child process, after fork(),
+ * unless it ran in another thread then. */
 #ifndef WEIR_PLAN_H
 #define WEIR_PLAN_H
 

@@ -1,8 +1,10 @@
 /* Flows: a base distribution pushed through a bijector.
  *
  * Several threads may read one flow, record it and evaluate it (nf_log_prob(), nf_sample(), nf_transform()) at once,
- * while none changes it: each with a pool of its own, or NULL. Different flows may be changed in different threads,
- * unless one is a slice of the other.
+ * with one pool or with their own, while none changes it. While one trains it, evaluating it in others is
+ * AD_ERROR_ARGUMENT, and so is training it twice at once; any other change (its parameters, nf_flow_push(), freeing it)
+ * is for when nobody uses it. Different flows may be changed in different threads, unless one is a slice of the other.
+ * A child process, after fork(), has flows of its own, equal to its parent's.
  *
  * error and pool may be NULL everywhere. A flow that is NULL, since making it has failed, does no harm: it has no
  * parameters and no formula, what is recorded of it is invalid, and evaluating it is AD_ERROR_ARGUMENT. */
@@ -58,6 +60,12 @@ void nf_flow_pull(nf_flow *flow);
  * NULL when that is 0. nf_fit() does it first; for `gaussian_mixture(components=3):standardize` and the like it is all
  * that there is to do. */
 ad_status nf_flow_fit_data(nf_flow *flow, const double *x, const double *context, size_t rows, ad_error *error);
+
+/* For what trains a flow, as nf_fit() and nf_vi() do: from here to nf_flow_end_training() its parameters may change,
+ * and only this thread may evaluate it. AD_ERROR_ARGUMENT where it is being trained already, or evaluated in another
+ * thread. */
+ad_status nf_flow_begin_training(nf_flow *flow, ad_error *error);
+void nf_flow_end_training(nf_flow *flow);
 
 /* The flow on a tape: scopes of its two parts. */
 typedef struct {

@@ -1,5 +1,5 @@
 /* Weir diagnostics: what Markov chains say of a distribution, and how far to trust it. nf_summarize() may be called
- * from several threads at once, each with a pool of its own. */
+ * from several threads at once, with one pool or with several. */
 #ifndef WEIR_DIAGNOSTICS_H
 #define WEIR_DIAGNOSTICS_H
 

@@ -6,8 +6,8 @@
  *     nf_summarize(result.values, result.chains, result.draws, result.size, summary, NULL, &error);
  *     nf_nuts_free(&result);
  *
- * Any function here may be called from several threads at once, for the same target and flow too, each with a pool of
- * its own.
+ * Any function here may be called from several threads at once, for the same target and flow too, with one pool or
+ * with several.
  */
 #ifndef WEIR_NUTS_H
 #define WEIR_NUTS_H

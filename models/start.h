@@ -13,7 +13,7 @@
  * time. There the Hessian by finite differences of the gradient takes the estimate's place where that has the larger
  * ELBO: of a normal target the result is exact.
  *
- * Any function here may be called from several threads at once, each with a pool of its own. */
+ * Any function here may be called from several threads at once, with one pool or with several. */
 #ifndef WEIR_START_H
 #define WEIR_START_H
 

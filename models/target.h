@@ -1,6 +1,6 @@
 /* Targets: unnormalised densities, to fit a flow to or to draw from.
  *
- * Any function here may be called from several threads at once, for the same target too, each with a pool of its own,
+ * Any function here may be called from several threads at once, for the same target too, with one pool or with several,
  * but nf_register_target(), which belongs to the start of a program. pool (NULL: this thread) and error may be NULL.
  *
  * A target is a function that records a log-density on the tape for ONE event, as a bijector records its map. Its

@@ -109,7 +109,8 @@ typedef struct {
  * AD_ERROR_ARGUMENT; so is, in float32, a column that it blurs: whose values it moves by more than 1e-5 of what they
  * span. Subtract an offset from such a column (the first timestamp), or train in float64. options (all defaults),
  * report and error may be NULL; the report's history is the caller's. Several threads may train different flows at
- * once, each with a pool, a resumed optimiser and callbacks of its own; none may use this flow until it is done. */
+ * once, each with a resumed optimiser and callbacks of its own. Until it is done, training or evaluating this flow in
+ * another thread is AD_ERROR_ARGUMENT; in this one, callbacks may evaluate it. */
 ad_status nf_fit(nf_flow *flow, const double *x, size_t rows, const nf_fit_options *options, nf_fit_report *report,
                  ad_error *error);
 

@@ -83,7 +83,7 @@ ad_status nf_vi(nf_flow *flow, const nf_target *target, const nf_vi_options *opt
                 ad_error *error);
 
 /* Score the flow by `draws` draws, a function of the seed. pool and error may be NULL, here and below. Several threads
- * may do so at once, each with a pool of its own or NULL, while none changes the flow. */
+ * may do so at once, with one pool or with several, while none changes the flow. */
 ad_status nf_vi_evaluate(const nf_flow *flow, const nf_target *target, size_t draws, uint64_t seed, nf_vi_score *score,
                          ad_pool *pool, ad_error *error);
 

@@ -6,6 +6,7 @@
  * a failure, and unlike a comparison of absolute values a flipped sign shows. */
 #include "tape/node.h"
 
+#include <weir/environment.h>
 #include <weir/gradcheck.h>
 #include <weir/memory.h>
 #include <weir/plan.h>
@@ -151,6 +152,7 @@ static void bind(ad_plan *plan, const ad_var *inputs, double *const *point, int 
 ad_status ad_gradcheck(ad_var y, const ad_var *wrt, int n_wrt, const ad_var *inputs, const double *const *values,
                        int n_inputs, const ad_gradcheck_options *options, ad_gradcheck_report *report, ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     ad_gradcheck_options o = options ? *options : (ad_gradcheck_options){0};
     ad_gradcheck_report unused;
     ad_error own = {AD_OK, ""};

@@ -1,6 +1,9 @@
 /* What the CPU can do. */
 #include "base/cpu.h"
 
+#include <weir/op.h>
+
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,13 +20,49 @@ static ad__isa best_isa(void)
     return AD_ISA_portable;
 }
 
-ad__isa ad__isa_of_cpu(void)
+static const char *const names[AD_ISA_COUNT] = {
+    [AD_ISA_portable] = "portable", [AD_ISA_avx2] = "avx2", [AD_ISA_avx512] = "avx512"};
+
+/* The environment is read once, so that all parts of the program go by the same. */
+static struct {
+    ad__isa isa;
+    ad_error error;
+} chosen;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void choose(void)
 {
     const char *wanted = getenv("WEIR_ISA");
-    ad__isa isa = best_isa();
-    if (wanted && strcmp(wanted, "portable") == 0) return AD_ISA_portable;
-    if (wanted && strcmp(wanted, "avx2") == 0 && isa > AD_ISA_avx2) return AD_ISA_avx2;
-    return isa;
+    const ad__isa best = best_isa();
+    ad__isa isa = AD_ISA_portable;
+    char had[32] = "";
+    chosen.isa = best;
+    if (!wanted || !*wanted) return;
+    for (; isa <= best && strcmp(wanted, names[isa]) != 0; isa++)
+        snprintf(had + strlen(had), sizeof had - strlen(had), "%s%s", *had ? ", " : "", names[isa]);
+    if (isa <= best)
+        chosen.isa = isa;
+    else
+        ad_error_set(&chosen.error, AD_ERROR_ARGUMENT, "WEIR_ISA=%s: expected an instruction set of this CPU: %s",
+                     wanted, had);
+}
+
+ad__isa ad__isa_of_cpu(void)
+{
+    pthread_once(&once, choose);
+    return chosen.isa;
+}
+
+ad_status ad__isa_check(ad_error *error)
+{
+    pthread_once(&once, choose);
+    if (chosen.error.status != AD_OK && error) *error = chosen.error;
+    return chosen.error.status;
+}
+
+const char *ad_isa_name(void)
+{
+    return names[ad__isa_of_cpu()];
 }
 
 size_t ad__l2_bytes(void)

@@ -2,10 +2,15 @@
 #ifndef WEIR_AUTODIFF_BASE_CPU_H
 #define WEIR_AUTODIFF_BASE_CPU_H
 
+#include <weir/error.h>
+
 #include <stddef.h>
 
 typedef enum { AD_ISA_portable, AD_ISA_avx2, AD_ISA_avx512, AD_ISA_COUNT } ad__isa;
-ad__isa ad__isa_of_cpu(void); /* after WEIR_ISA */
-size_t ad__l2_bytes(void);    /* a core's L2 cache */
+/* The best that the CPU has, or what WEIR_ISA names, as it was when this was first asked for. */
+ad__isa ad__isa_of_cpu(void);
+/* AD_ERROR_ARGUMENT where WEIR_ISA names what there is not, or not in this CPU: the best is taken then. */
+ad_status ad__isa_check(ad_error *error);
+size_t ad__l2_bytes(void); /* a core's L2 cache */
 
 #endif

@@ -1,4 +1,5 @@
 /* A pool of threads. Jobs are small (a tile takes some 50 µs), so workers spin a little before they sleep. */
+#include <weir/environment.h>
 #include <weir/memory.h>
 #include <weir/pool.h>
 
@@ -8,9 +9,25 @@
 
 enum { SPINS = 4000 };
 
+/* How often this process was forked from another that had made pools. */
+static atomic_uint forks;
+static bool counts_forks;
+
+static void count_fork(void)
+{
+    atomic_fetch_add(&forks, 1);
+}
+
+static void start_counting(void)
+{
+    counts_forks = pthread_atfork(NULL, NULL, count_fork) == 0;
+}
+
 struct ad_pool {
     int threads, started;
-    bool spin; /* pointless where threads outnumber cores */
+    unsigned born;      /* after so many forks: after more, its threads are another process's */
+    atomic_bool in_use; /* by one caller at a time */
+    bool spin;          /* pointless where threads outnumber cores */
     pthread_t *thread;
     pthread_mutex_t mutex; /* guards sleeping: a change of generation, busy or stop is announced under it */
     pthread_cond_t work, done;
@@ -44,6 +61,11 @@ static void take_jobs(ad_pool *pool, int worker)
     }
 }
 
+static bool is_inherited(const ad_pool *pool)
+{
+    return pool->born != atomic_load(&forks);
+}
+
 static void wait_for_task(ad_pool *pool, unsigned seen)
 {
     for (int i = 0; pool->spin && i < SPINS; i++) {
@@ -66,7 +88,9 @@ static void *work(void *argument)
         wait_for_task(pool, seen);
         if (atomic_load(&pool->stop)) return NULL;
         seen++;
+        const ad_environment environment = ad_environment_enter();
         take_jobs(pool, start.index);
+        ad_environment_leave(&environment);
         if (atomic_fetch_sub(&pool->busy, 1) == 1) {
             pthread_mutex_lock(&pool->mutex);
             pthread_cond_signal(&pool->done);
@@ -81,25 +105,43 @@ static int usable_cores(void)
     return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
 }
 
+/* Whatever the limit on stacks, there is one that suffices for jobs. */
+static int start_thread(pthread_t *thread, worker_start *start)
+{
+    enum { ENOUGH = 2 << 20 };
+    pthread_attr_t attributes;
+    size_t stack = 0;
+    int failure = pthread_attr_init(&attributes);
+    if (failure) return failure;
+    pthread_attr_getstacksize(&attributes, &stack);
+    if (stack < ENOUGH) failure = pthread_attr_setstacksize(&attributes, ENOUGH);
+    if (!failure) failure = pthread_create(thread, &attributes, work, start);
+    pthread_attr_destroy(&attributes);
+    return failure;
+}
+
 ad_pool *ad_pool_new(int threads, ad_error *error)
 {
     enum { MOST = 1024 };
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     if (threads < 0 || threads > MOST) {
         ad_error_set(error, AD_ERROR_ARGUMENT, "threads: expected 1 … %d, or 0 for one each core; got %d", MOST,
                      threads);
         return NULL;
     }
+    pthread_once(&once, start_counting);
     int cores = usable_cores();
     if (threads == 0) threads = cores;
     ad_pool *pool = ad_alloc(1, sizeof *pool);
     pthread_t *thread = ad_alloc((size_t)threads, sizeof *thread);
-    if (!pool || !thread) {
+    if (!pool || !thread || !counts_forks) {
         ad_free(pool);
         ad_free(thread);
         ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a pool of %d threads", threads);
         return NULL;
     }
     pool->threads = threads;
+    pool->born = atomic_load(&forks);
     pool->spin = threads <= cores;
     pool->thread = thread;
     pthread_mutex_init(&pool->mutex, NULL);
@@ -108,7 +150,7 @@ ad_pool *ad_pool_new(int threads, ad_error *error)
     for (int i = 1; i < threads; i++) {
         worker_start *start = ad_alloc(1, sizeof *start);
         if (start) *start = (worker_start){pool, i};
-        if (!start || pthread_create(&pool->thread[i], NULL, work, start) != 0) {
+        if (!start || start_thread(&pool->thread[i], start) != 0) {
             ad_free(start);
             ad_pool_free(pool);
             ad_error_set(error, AD_ERROR_MEMORY, "can't start thread %d of %d; ask for fewer", i + 1, threads);
@@ -119,9 +161,8 @@ ad_pool *ad_pool_new(int threads, ad_error *error)
     return pool;
 }
 
-void ad_pool_free(ad_pool *pool)
+static void stop(ad_pool *pool)
 {
-    if (!pool) return;
     pthread_mutex_lock(&pool->mutex);
     atomic_store(&pool->stop, true);
     pthread_cond_broadcast(&pool->work);
@@ -130,6 +171,12 @@ void ad_pool_free(ad_pool *pool)
     pthread_cond_destroy(&pool->done);
     pthread_cond_destroy(&pool->work);
     pthread_mutex_destroy(&pool->mutex);
+}
+
+void ad_pool_free(ad_pool *pool)
+{
+    if (!pool) return;
+    if (!is_inherited(pool)) stop(pool);
     ad_free(pool->thread);
     ad_free(pool);
 }
@@ -139,15 +186,9 @@ int ad_pool_threads(const ad_pool *pool)
     return pool ? pool->threads : 1;
 }
 
-void ad_pool_run(ad_pool *pool, size_t jobs, void (*job)(void *context, size_t i, int worker), void *context)
+/* The caller's and the workers' parts of the jobs. */
+static void run_together(ad_pool *pool)
 {
-    if (!pool || pool->threads == 1 || jobs <= 1) {
-        for (size_t i = 0; i < jobs; i++) job(context, i, 0);
-        return;
-    }
-    pool->job = job;
-    pool->context = context;
-    pool->jobs = jobs;
     atomic_store(&pool->next, 0);
     atomic_store(&pool->busy, pool->threads - 1);
     pthread_mutex_lock(&pool->mutex);
@@ -161,4 +202,24 @@ void ad_pool_run(ad_pool *pool, size_t jobs, void (*job)(void *context, size_t i
     pthread_mutex_lock(&pool->mutex);
     while (atomic_load(&pool->busy) > 0) pthread_cond_wait(&pool->done, &pool->mutex);
     pthread_mutex_unlock(&pool->mutex);
+}
+
+/* Is the pool the caller's now? Not while it works for another, perhaps for one that this call is a part of. */
+static bool take(ad_pool *pool)
+{
+    return pool && pool->threads > 1 && !is_inherited(pool) && !atomic_exchange(&pool->in_use, true);
+}
+
+void ad_pool_run(ad_pool *pool, size_t jobs, void (*job)(void *context, size_t i, int worker), void *context)
+{
+    AD_DEFAULT_ENVIRONMENT;
+    if (jobs <= 1 || !take(pool)) {
+        for (size_t i = 0; i < jobs; i++) job(context, i, 0);
+        return;
+    }
+    pool->job = job;
+    pool->context = context;
+    pool->jobs = jobs;
+    run_together(pool);
+    atomic_store(&pool->in_use, false);
 }

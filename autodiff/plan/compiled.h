@@ -11,6 +11,8 @@
 
 #include <weir/plan.h>
 
+#include <stdatomic.h>
+
 /* Where an instruction finds a value: per-row at feature `at` of the tile; shared at element `at` of shared[value]. */
 typedef struct {
     bool per_row;
@@ -99,6 +101,7 @@ typedef struct {
 
 struct ad_plan {
     ad_dtype dtype;
+    atomic_bool running;
     size_t tile_rows;
     bool halves;      /* rows that fit one tile are run as two, for two threads */
     ad__arena *arena; /* of everything the plan points to, but for the buffers below */

@@ -8,6 +8,8 @@
 #include "plan/worker.h"
 #include "tape/builtin.h"
 
+#include <weir/environment.h>
+
 #include <math.h>
 #include <string.h>
 
@@ -430,10 +432,16 @@ ad_status ad_plan_run(ad_plan *plan, const ad_run *run, ad_error *error)
     static const ad_run nothing = {0};
     if (!run) run = &nothing;
     const int threads = ad_pool_threads(run->pool);
+    if (plan && atomic_exchange(&plan->running, true))
+        return ad_error_set(error, AD_ERROR_ARGUMENT,
+                            "run: this plan is running, in another thread or in one of its own ops; make one for each");
+    AD_DEFAULT_ENVIRONMENT;
     ad_status status = check(plan, run, error);
     if (status == AD_OK) status = ad__gemm_enter(threads, error);
-    if (status != AD_OK) return status;
-    status = ad__plan_run_within(plan, run, error);
-    ad__gemm_leave(threads);
+    if (status == AD_OK) {
+        status = ad__plan_run_within(plan, run, error);
+        ad__gemm_leave(threads);
+    }
+    if (plan) atomic_store(&plan->running, false);
     return status;
 }

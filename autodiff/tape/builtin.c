@@ -33,14 +33,12 @@ static const ad_op *const compiled[AD_ISA_COUNT][AD_OP_COUNT][2] = {
 
 static ad_op table[AD_OP_COUNT];
 static const ad_op *list[AD_OP_COUNT + 1];
-static ad__isa isa;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void build(void)
 {
-    isa = ad__isa_of_cpu();
     for (int id = 0; id < AD_OP_COUNT; id++) {
-        const ad_op *const *op = compiled[isa][id];
+        const ad_op *const *op = compiled[ad__isa_of_cpu()][id];
         table[id] = *op[AD_F64];
         table[id].evaluate[AD_F32] = op[AD_F32]->evaluate[AD_F32];
         table[id].loop[AD_F32] = op[AD_F32]->loop[AD_F32];
@@ -58,12 +56,4 @@ const ad_op *const *ad_all_ops(void)
 {
     pthread_once(&once, build);
     return list;
-}
-
-const char *ad_isa_name(void)
-{
-    static const char *const name[] = {
-        [AD_ISA_portable] = "portable", [AD_ISA_avx2] = "avx2", [AD_ISA_avx512] = "avx512"};
-    pthread_once(&once, build);
-    return name[isa];
 }

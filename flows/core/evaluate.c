@@ -2,6 +2,8 @@
 #include "core/evaluations.h"
 #include "core/flow.h"
 
+#include <weir/environment.h>
+
 enum { LOG_PROB, SAMPLE, FORWARD, INVERSE };
 
 /* ---- Recording ------------------------------------------------------------------------------------------------- */
@@ -75,12 +77,10 @@ typedef struct {
 
 /* Arrays of float64 outside, of the flow's dtype inside: converted a chunk of rows at a time, so that memory stays
  * bounded. A row's result doesn't depend on its chunk. */
-static ad_status evaluate(const nf_flow *flow, int which, const arrays *a, ad_pool *pool, ad_error *error)
+static ad_status evaluate_rows(const nf_flow *flow, int which, const arrays *a, ad_pool *pool, ad_error *error)
 {
     enum { CHUNK = 65536 };
     size_t dim = nf_flow_dim(flow), context = nf_flow_context_size(flow), size = ad_dtype_size(nf_flow_dtype(flow));
-    if (!flow)
-        return ad_error_set(error, AD_ERROR_ARGUMENT, "expected a flow, got NULL: was the making of it checked?");
     if (which != SAMPLE && !a->in && a->rows)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "expected %zu rows of %zu numbers, got NULL", a->rows, dim);
     if (context && !a->context)
@@ -114,6 +114,32 @@ static ad_status evaluate(const nf_flow *flow, int which, const arrays *a, ad_po
     nf__evaluations_give_back(flow->evaluations, which, e);
     ad_free_aligned(buffer);
     return status;
+}
+
+static ad_status evaluate(const nf_flow *flow, int which, const arrays *a, ad_pool *pool, ad_error *error)
+{
+    AD_DEFAULT_ENVIRONMENT;
+    if (!flow)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "expected a flow, got NULL: was the making of it checked?");
+    if (!nf__evaluations_enter(flow->evaluations))
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "another thread is training this flow: evaluate it afterwards");
+    ad_status status = evaluate_rows(flow, which, a, pool, error);
+    nf__evaluations_leave(flow->evaluations);
+    return status;
+}
+
+ad_status nf_flow_begin_training(nf_flow *flow, ad_error *error)
+{
+    if (!flow)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "expected a flow, got NULL: was the making of it checked?");
+    if (nf__evaluations_begin_training(flow->evaluations)) return AD_OK;
+    return ad_error_set(error, AD_ERROR_ARGUMENT,
+                        "this flow is being trained, or evaluated in another thread: train it afterwards, or a copy");
+}
+
+void nf_flow_end_training(nf_flow *flow)
+{
+    if (flow) nf__evaluations_end_training(flow->evaluations);
 }
 
 ad_status nf_log_prob(const nf_flow *flow, const double *x, const double *context, size_t rows, double *log_prob,

@@ -1,5 +1,6 @@
 /* Plans of a flow that are kept for the next call. A call takes one that no other thread is using, or makes one; so
- * there are as many as threads have called at once. */
+ * there are as many as threads have called at once. And who uses the flow: many that evaluate it, or one that trains
+ * it. */
 #ifndef WEIR_FLOWS_CORE_EVALUATIONS_H
 #define WEIR_FLOWS_CORE_EVALUATIONS_H
 
@@ -22,5 +23,12 @@ void nf__evaluations_free(nf__evaluations *evaluations);
 /* One of this kind, which is the caller's until it is given back; NULL: all are in use. From any thread. */
 nf__evaluation *nf__evaluations_take(nf__evaluations *evaluations, int kind);
 void nf__evaluations_give_back(nf__evaluations *evaluations, int kind, nf__evaluation *evaluation);
+
+/* May this thread evaluate the flow, until it leaves? Not while another one trains it. */
+bool nf__evaluations_enter(nf__evaluations *evaluations);
+void nf__evaluations_leave(nf__evaluations *evaluations);
+/* May this thread train the flow, until it has done? Not while another one trains or evaluates it. */
+bool nf__evaluations_begin_training(nf__evaluations *evaluations);
+void nf__evaluations_end_training(nf__evaluations *evaluations);
 
 #endif

@@ -1,6 +1,7 @@
 /* Bijectors that see the data: each is fitted to the data as they are at its place in a chain. */
 #include "core/internal.h"
 
+#include <weir/environment.h>
 #include <weir/flow.h>
 
 /* z = inverse(x) of each row, float64, on this thread. */
@@ -70,6 +71,7 @@ static ad_status fit_on(nf_bijector *self, const double *x, const double *contex
 
 ad_status nf_bijector_fit(nf_bijector *bijector, const double *x, const double *context, size_t rows, ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     if (!bijector || (rows && !x))
         return ad_error_set(error, AD_ERROR_ARGUMENT, "fit: expected a bijector and %zu rows, got NULL for one", rows);
     if (bijector->is_chain) return fit_chain(bijector, x, context, rows, error);
@@ -106,6 +108,7 @@ static ad_status fit_flow(nf_bijector *base, nf_bijector *bijector, const double
 
 ad_status nf_flow_fit_data(nf_flow *flow, const double *x, const double *context, size_t rows, ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     nf_flow_pull(flow);
     ad_status status = fit_flow(nf_flow_base(flow), nf_flow_bijector(flow), x, context, rows, error);
     nf_flow_push(flow);

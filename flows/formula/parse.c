@@ -29,6 +29,7 @@ typedef struct {
     size_t dim, context;
     size_t steps; /* made so far, in all lists */
     int depth;
+    ad_error fault; /* of what was made last: not in the frames of functions that nest, for stacks may be small */
 } parser;
 
 /* A growing list of children. */
@@ -189,7 +190,6 @@ static bool parse_on(parser *p, list *to)
     if (!nf__take(r, '(')) return nf__fail(r, r->at, "on needs features and what maps them", form);
     if (!nf__take(r, '[')) return nf__fail(r, r->at, "on( needs a list of features", form);
     const char *start = r->at;
-    ad_error error = {AD_OK, ""};
     nf_bijector *made = NULL, *child = NULL;
     if (nf__read_features(r, "on", p->dim, &feature, &count)) {
         if (nf__take(r, ','))
@@ -197,11 +197,11 @@ static bool parse_on(parser *p, list *to)
         else
             nf__fail(r, r->at, "on([…] needs what maps these features", "',' and a formula");
     }
-    if (child && !(made = nf_on(p->dim, feature, count, child, &error))) {
-        if (error.status == AD_ERROR_ARGUMENT)
-            nf__fail(r, start, error.message, form);
+    if (child && !(made = nf_on(p->dim, feature, count, child, &p->fault))) {
+        if (p->fault.status == AD_ERROR_ARGUMENT)
+            nf__fail(r, start, p->fault.message, form);
         else if (r->error)
-            *r->error = error;
+            *r->error = p->fault;
     }
     ad_free(feature);
     return made && push(p, to, made);
@@ -286,7 +286,6 @@ static nf_bijector *parse_mixture(parser *p)
     list flows = {0};
     nf_bijector *made = NULL;
     const char *start = p->reader.at - strlen(mixture_name);
-    ad_error error = {AD_OK, ""};
     bool good = nf__take(&p->reader, '(') ||
                 nf__fail(&p->reader, p->reader.at, "mixture_of needs flows", "'(' and formulas with '|' between");
     if (good && p->depth++ == DEEPEST)
@@ -301,12 +300,12 @@ static nf_bijector *parse_mixture(parser *p)
     if (!good)
         free_list(&flows);
     else
-        made = nf__mixture_of(flows.child, flows.count, &error);
+        made = nf__mixture_of(flows.child, flows.count, &p->fault);
     if (good) ad_free(flows.child);
-    if (good && !made && error.status == AD_ERROR_ARGUMENT)
-        nf__fail(&p->reader, start, error.message, "a mixture of other flows");
+    if (good && !made && p->fault.status == AD_ERROR_ARGUMENT)
+        nf__fail(&p->reader, start, p->fault.message, "a mixture of other flows");
     else if (good && !made && p->reader.error)
-        *p->reader.error = error;
+        *p->reader.error = p->fault;
     return made;
 }
 

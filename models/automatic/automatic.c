@@ -2,6 +2,7 @@
 #include "automatic/search.h"
 #include "training/clock.h"
 
+#include <weir/environment.h>
 #include <weir/memory.h>
 
 #include <math.h>
@@ -201,6 +202,7 @@ static nf_flow *run(nf__search *s, nf_automatic_report *report, ad_error *error)
 nf_flow *nf_fit_automatic(const double *x, size_t rows, size_t dim, size_t context, const nf_automatic_options *options,
                           nf_automatic_report *report, ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     ad_error own;
     nf_automatic_report unwanted;
     nf__search s = {.o = options ? *options : (nf_automatic_options){0},

@@ -1,6 +1,7 @@
 /* From features to the rows of a table. */
 #include "columns/column.h"
 
+#include <weir/environment.h>
 #include <weir/memory.h>
 
 #include <math.h>
@@ -132,6 +133,7 @@ static ad_status copy_labels(const nf_columns *columns, nf_table *table, ad_erro
 ad_status nf_columns_decode(const nf_columns *columns, const double *features, size_t rows, nf_table *table,
                             ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     *table = (nf_table){.rows = rows, .dtype = AD_F64};
     if (!columns || columns->context || (!features && rows > 0))
         return ad_error_set(error, AD_ERROR_ARGUMENT, "%s",

@@ -1,6 +1,7 @@
 /* From the rows of a table to features, with noise of known density where values are no real numbers. */
 #include "columns/encode.h"
 
+#include <weir/environment.h>
 #include <weir/random.h>
 
 #include <math.h>
@@ -171,6 +172,7 @@ ad_status nf__encode_context(const nf__values *values, size_t row, double *featu
 ad_status nf_columns_encode(const nf_columns *columns, const nf_table *table, uint64_t seed, uint64_t draw,
                             double *features, double *log_weight, ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     nf__values values;
     ad_status status = nf__values_open(columns, table, &values, error);
     const size_t rows = status ? 0 : table->rows;

@@ -1,6 +1,7 @@
 /* log p of rows: the mean over noise. */
 #include "columns/encode.h"
 
+#include <weir/environment.h>
 #include <weir/memory.h>
 
 #include <math.h>
@@ -78,6 +79,7 @@ ad_status nf_columns_log_prob(const nf_columns *columns, const nf_flow *flow, co
                               const nf_table *table, size_t draws, uint64_t seed, double *log_prob, ad_pool *pool,
                               ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     block at = {.flow = flow, .context = context, .seed = seed};
     ad_status status = check(columns, flow, context, error);
     if (status) return status;

@@ -83,10 +83,28 @@ static bool has_room(size_t bytes)
     return room != NULL;
 }
 
+/* Jansson reads what is nested by recursion, down to 2048 levels, for which a thread's stack may be too small. */
+bool nf__json_is_shallow(const char *text, size_t bytes)
+{
+    enum { DEEPEST = 64 };
+    int depth = 0;
+    bool quoted = false;
+    for (size_t i = 0; i < bytes && depth <= DEEPEST; i++) {
+        if (text[i] == '"') quoted = !quoted;
+        if (quoted && text[i] == '\\') i++;
+        if (!quoted) depth += (text[i] == '[' || text[i] == '{') - (text[i] == ']' || text[i] == '}');
+    }
+    return depth <= DEEPEST;
+}
+
 ad_status nf__json_load(const char *text, size_t bytes, json_t **object, json_error_t *reason)
 {
     *reason = (json_error_t){.position = 0};
     *object = NULL;
+    if (!nf__json_is_shallow(text, bytes)) {
+        snprintf(reason->text, sizeof reason->text, "values are nested too deep");
+        return AD_ERROR_FORMAT;
+    }
     if (!has_room(bytes)) return AD_ERROR_MEMORY;
     json_t *json = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, reason);
     /* It says nothing, or what it is, where a value found no memory. */

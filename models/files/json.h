@@ -20,6 +20,8 @@ bool nf__json_is_text(const char *text); /* UTF-8, as JSON must be */
 
 /* As compact text, for ad_free(); NULL: memory is out, or json is NULL. */
 char *nf__json_dump(const json_t *json, size_t flags, size_t *bytes);
+/* Are values nested no deeper than 64 levels? So deep may be what is read. */
+bool nf__json_is_shallow(const char *text, size_t bytes);
 /* Read an object. AD_ERROR_MEMORY, or AD_ERROR_FORMAT where the text isn't one, and *reason says why. */
 ad_status nf__json_load(const char *text, size_t bytes, json_t **object, json_error_t *reason);
 

@@ -1,4 +1,5 @@
 /* Saving and loading a flow, as safetensors. */
+#include "files/json.h"
 #include "files/safetensors.h"
 #include "plugin/needed.h"
 
@@ -61,6 +62,9 @@ static bool add_tensor(void *context, const char *name, nf_parameter *parameter)
 
 ad_status nf_save(const nf_flow *flow, const char *record, const char *path, ad_error *error)
 {
+    if (record && !nf__json_is_shallow(record, strlen(record)))
+        return ad_error_set(error, AD_ERROR_ARGUMENT,
+                            "the record's values are nested too deep, expected 64 levels at most");
     tensor_list list = {.flow = flow, .fixed = nf_flow_trained_elements(flow)};
     nf_flow_each_parameter(flow, add_tensor, &list);
     size_t count = list.count;
@@ -210,6 +214,10 @@ nf_flow *nf_load(const char *path, char **record, ad_error *error)
     }
     good = good && agrees(file, flow, path, error);
     const char *training = nf__safetensors_metadata(file, "training");
+    if (good && training && !nf__json_is_shallow(training, strlen(training))) {
+        ad_error_set(error, AD_ERROR_FORMAT, "%s: values of its training record are nested too deep", path);
+        good = false;
+    }
     if (good && record && training && !(*record = ad_strdup(training))) {
         ad_error_set(error, AD_ERROR_MEMORY, "%s: out of memory", path);
         good = false;

@@ -1,6 +1,7 @@
 /* Convergence diagnostics of Markov chains: rank-normalised split R̂, effective sample sizes and Monte-Carlo errors.
  * Formulas are numbered as in Vehtari, Gelman, Simpson, Carpenter & Bürkner 2021 (arXiv:1903.08008). */
 #include <weir/diagnostics.h>
+#include <weir/environment.h>
 #include <weir/memory.h>
 #include <weir/shape.h>
 
@@ -231,6 +232,7 @@ static void summarize_one(void *context, size_t parameter, int worker)
 ad_status nf_summarize(const double *draws, size_t chains, size_t n, size_t dim, nf_summary *summary, ad_pool *pool,
                        ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     if (chains == 0 || n < 2)
         return ad_error_set(error, AD_ERROR_ARGUMENT,
                             "a summary needs at least one chain of 2 draws; got %zu chains of %zu", chains, n);

@@ -2,6 +2,7 @@
 #include "nuts/nuts_chain.h"
 #include "training/clock.h"
 
+#include <weir/environment.h>
 #include <weir/nuts.h>
 
 #include <math.h>
@@ -335,6 +336,7 @@ static ad_status allocate(sampler *s, ad_error *error)
 
 ad_status nf_nuts(const nf_target *target, const nf_nuts_options *options, nf_nuts_result *result, ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     ad_error ignored;
     if (!error) error = &ignored;
     sampler s = {.target = target,

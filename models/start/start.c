@@ -2,6 +2,8 @@
 #include "start/path.h"
 #include "training/clock.h"
 
+#include <weir/environment.h>
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -216,6 +218,7 @@ static ad_status search(hunt *h, nf_start *start, ad_error *error)
 
 ad_status nf_find_start(const nf_target *target, const nf_start_options *options, nf_start *start, ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     ad_error own;
     if (!error) error = &own;
     const size_t dim = nf_target_dim(target);

@@ -2,6 +2,7 @@
 #include "targets/constraint.h"
 #include "targets/target_external.h"
 
+#include <weir/environment.h>
 #include <weir/target.h>
 
 #include <math.h>
@@ -134,12 +135,14 @@ static ad_status evaluate(const nf_target *target, ad_var (*record)(const nf_tar
 ad_status nf_target_values(const nf_target *target, const double *z, size_t rows, double *value, ad_pool *pool,
                            ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     return evaluate(target, nf_target_constrain, z, rows, value, pool, error);
 }
 
 ad_status nf_target_log_densities(const nf_target *target, const double *z, size_t rows, double *log_density,
                                   ad_pool *pool, ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     return evaluate(target, nf_target_log_density, z, rows, log_density, pool, error);
 }
 
@@ -172,6 +175,7 @@ static double unconstrain_row(const nf_target *target, const double *value, doub
 ad_status nf_target_unconstrain(const nf_target *target, const double *value, size_t rows, double *z, double *log_det,
                                 ad_pool *pool, ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     const size_t dim = nf_target_dim(target), size = nf_target_size(target);
     for (size_t i = 0; i < target->n_site; i++) {
         const char *fault = nf__site_fault(&target->site[i]);
@@ -194,6 +198,7 @@ static const double tolerance = 1e-4;
 
 ad_status nf_target_check_gradient(const nf_target *target, const double *z, size_t rows, ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     ad_tape *tape = ad_tape_new();
     if (!tape) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to check the target's gradient");
     ad_error cause = {AD_OK, ""}; /* in its own terms; ours name the target */

@@ -2,6 +2,8 @@
 #include "training/clock.h"
 #include "training/fit.h"
 
+#include <weir/environment.h>
+
 #include <math.h>
 #include <string.h>
 
@@ -84,6 +86,7 @@ static ad_status start(nf__training *t, ad_error *error)
 ad_status nf_fit(nf_flow *flow, const double *x, size_t rows, const nf_fit_options *options, nf_fit_report *report,
                  ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     ad_error own;
     nf_fit_report unwanted;
     nf__training t = {.o = options ? *options : (nf_fit_options){0},
@@ -126,6 +129,7 @@ ad_status nf_fit(nf_flow *flow, const double *x, size_t rows, const nf_fit_optio
 ad_status nf_nll(const nf_flow *flow, const double *x, const double *context, size_t rows, double *nll,
                  double *standard_error, ad_pool *pool, ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     if (rows == 0) return ad_error_set(error, AD_ERROR_ARGUMENT, "nll: expected at least 1 row, got 0");
     double *log_prob = ad_alloc(rows, sizeof *log_prob), sum = 0, squares = 0, n = (double)rows;
     if (!log_prob) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to score %zu rows", rows);

@@ -21,7 +21,10 @@ ad_status nf__loop_open(nf__loop *loop, const nf_optimizer_options *options, con
     const ad_dtype dtype = nf_flow_dtype(loop->flow);
     const size_t count = nf_flow_trained_elements(loop->flow);
     loop->started = nf__clock();
-    ad_status status = nf_schedule_parse(schedule, &loop->schedule, error);
+    ad_status status = nf_flow_begin_training(loop->flow, error);
+    if (status != AD_OK) return status;
+    loop->open = true;
+    status = nf_schedule_parse(schedule, &loop->schedule, error);
     if (status != AD_OK) return status;
     loop->optimizer = nf__optimizer_take(loop->resume, options, defaults, count, dtype, error);
     if (!loop->optimizer) return error->status;
@@ -37,6 +40,7 @@ void nf__loop_close(nf__loop *loop)
     if (loop->optimizer != loop->resume) nf_optimizer_free(loop->optimizer);
     ad_free_aligned(loop->best);
     ad_free_aligned(loop->gradient);
+    if (loop->open) nf_flow_end_training(loop->flow);
 }
 
 ad_plan *nf__loop_plan(const nf__loop *loop, const nf_flow_scope *at, nf__output loss, const nf__output *further,

@@ -18,6 +18,7 @@ typedef struct {
     bool (*interrupted)(void *context);
     void *context;
     /* Made by nf__loop_open(). */
+    bool open; /* this loop trains the flow */
     nf_optimizer *optimizer;
     nf_schedule schedule;
     void *gradient; /* of the trained parameters */

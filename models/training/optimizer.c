@@ -2,6 +2,8 @@
  * added in order: the same bits at any number of threads. */
 #include "training/optimizer.h"
 
+#include <weir/environment.h>
+
 #include <math.h>
 #include <string.h>
 
@@ -225,6 +227,7 @@ static void run_chunk(void *context, size_t chunk, int worker)
 ad_status nf_optimizer_step(nf_optimizer *optimizer, void *parameters, const void *gradient, double learning_rate,
                             ad_pool *pool, double *norm, ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     const nf_optimizer_options *o = &optimizer->o;
     size_t chunks = (optimizer->count + CHUNK - 1) / CHUNK;
     work at = {optimizer,

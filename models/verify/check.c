@@ -1,6 +1,7 @@
 /* The verifier of bijectors: what a wrong map, inverse, log-det, gradient or constraint can't pass. */
 #include "verify/checker.h"
 
+#include <weir/environment.h>
 #include <weir/flow.h>
 #include <weir/verify.h>
 
@@ -218,6 +219,7 @@ static ad_status make_flows(nf__checker *c)
 
 ad_status nf_check_bijector(nf_bijector *bijector, uint64_t seed, nf_check_result *result, int *count, ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     static ad_status (*const properties[])(nf__checker *) = {
         nf__check_round_trips, nf__check_edges,   nf__check_jacobians,   nf__check_gradients,
         nf__check_kinks,       nf__check_zeros,   nf__check_orientation, nf__check_finite,

@@ -1,6 +1,7 @@
 /* The verifier of base distributions: what a wrong density, gradient or draw can't pass. */
 #include "verify/checker.h"
 
+#include <weir/environment.h>
 #include <weir/flow.h>
 #include <weir/verify.h>
 
@@ -194,6 +195,7 @@ static ad_status check_density(nf__checker *c, const double *draws, const double
 
 ad_status nf_check_distribution(nf_bijector *base, uint64_t seed, nf_check_result *result, int *count, ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     ad_error own = {AD_OK, ""};
     nf__checker c = {.bijector = base, .dim = base->dim, .seed = seed, .result = result, .error = error ? error : &own};
     *count = 0;

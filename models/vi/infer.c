@@ -4,6 +4,8 @@
 #include "vi/infer.h"
 #include "vi/inference.h"
 
+#include <weir/environment.h>
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -161,6 +163,7 @@ static ad_status iterate(nf_inference *fit, const nf_target *target, const nf_in
 
 ad_status nf_infer(const nf_target *target, const nf_infer_options *options, nf_inference *inference, ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     ad_error own;
     char formula[NF_FORMULA_ROOM];
     if (!error) error = &own;

@@ -1,5 +1,6 @@
 /* Does the flow hold the modes that searches found? */
 #include "start/normal.h"
+#include <weir/environment.h>
 #include <weir/infer.h>
 
 #include <math.h>
@@ -50,6 +51,7 @@ static ad_status share_out(const nf_start *start, nf_infer_mode *share, const do
 ad_status nf_infer_modes(const nf_flow *flow, const nf_target *target, const nf_start *start, uint64_t seed,
                          nf_infer_mode *mode, size_t *held, ad_pool *pool, ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     const size_t dim = start->dim;
     double *z = ad_alloc(DRAWS, (dim + 3) * sizeof *z), *log_p = z + DRAWS * dim, *log_q = log_p + DRAWS;
     double *log_m = log_q + DRAWS;

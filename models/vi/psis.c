@@ -5,6 +5,7 @@
  *
  * is fitted by Zhang & Stephens 2009, "A new and efficient estimation method for the generalized Pareto distribution",
  * Technometrics 51(3), with the weakly informative prior on k of Vehtari et al., appendix G. */
+#include <weir/environment.h>
 #include <weir/memory.h>
 #include <weir/psis.h>
 
@@ -93,6 +94,7 @@ static ad_status smooth_tail(double *log_weight, const entry *sorted, size_t n, 
 
 ad_status nf_psis(double *log_weight, size_t n, double *khat, ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     double unwanted;
     if (!khat) khat = &unwanted;
     *khat = INFINITY;

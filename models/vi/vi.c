@@ -3,6 +3,8 @@
 #include "vi/inference.h"
 #include "vi/objective.h"
 
+#include <weir/environment.h>
+
 #include <math.h>
 #include <string.h>
 
@@ -246,6 +248,7 @@ static ad_status iterate(inference *v, ad_error *error)
 ad_status nf_vi(nf_flow *flow, const nf_target *target, const nf_vi_options *options, nf_vi_report *report,
                 ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     ad_error own, unscored;
     nf_vi_report unwanted;
     inference v = {.o = options ? *options : (nf_vi_options){0}, .flow = flow, .report = report ? report : &unwanted};

@@ -1,5 +1,6 @@
 /* Scores of a variational fit, by fresh draws: the ELBO, and what importance weights tell. */
 #include "vi/inference.h"
+#include <weir/environment.h>
 #include <weir/psis.h>
 
 #include <math.h>
@@ -113,6 +114,7 @@ ad_status nf__vi_evaluate(const nf_flow *flow, const nf_target *target, size_t d
 ad_status nf_vi_evaluate(const nf_flow *flow, const nf_target *target, size_t draws, uint64_t seed, nf_vi_score *score,
                          ad_pool *pool, ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     ad_error own;
     return nf__vi_evaluate(flow, target, draws, seed, score, (nf__vi_stop){NULL}, pool, error ? error : &own);
 }
@@ -146,6 +148,7 @@ static nf_vi_moments moments_of(const double *w, const double *x, size_t n, size
 ad_status nf_vi_summarize(const nf_flow *flow, const nf_target *target, size_t draws, uint64_t seed,
                           nf_vi_moments *moments, double *khat, ad_pool *pool, ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     ad_error own;
     size_t size = nf_target_size(target);
     if (!error) error = &own;
@@ -169,6 +172,7 @@ ad_status nf_vi_summarize(const nf_flow *flow, const nf_target *target, size_t d
 ad_status nf_vi_log_prob(const nf_flow *flow, const nf_target *target, const double *value, size_t rows,
                          double *log_prob, ad_pool *pool, ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     ad_error own;
     const size_t dim = nf_target_dim(target);
     if (!error) error = &own;

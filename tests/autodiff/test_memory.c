@@ -216,10 +216,12 @@ static int run_short_of_memory(ad_tape *tape)
     ad_plan_set_input(plan, weight, w);
     ad_plan_set_output(plan, 0, &sum);
 
+    const bool takes_buffers = strcmp(ad_gemm_name(), "blis") == 0; /* LIBXSMM's kernels take none */
     limit_memory(true);
     for (int i = 0; i < 2; i++) {
-        if (ad_plan_run(plan, &(ad_run){.rows = ROWS, .pool = pool}, &error) != AD_ERROR_MEMORY) return __LINE__;
-        if (!strstr(error.message, "out of memory for the buffers of matrix products")) return __LINE__;
+        ad_status status = ad_plan_run(plan, &(ad_run){.rows = ROWS, .pool = pool}, &error);
+        if (status != (takes_buffers ? AD_ERROR_MEMORY : AD_OK)) return __LINE__;
+        if (status && !strstr(error.message, "out of memory for the buffers of matrix products")) return __LINE__;
     }
     limit_memory(false);
     if (ad_plan_run(plan, &(ad_run){.rows = ROWS}, &error) != AD_OK) return __LINE__;

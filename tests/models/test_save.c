@@ -325,7 +325,12 @@ START_TEST(what_cannot_be_saved)
     nf_flow *flow = moved_flow("maf(3)", 2, AD_F32);
     ASSERT_FAILS(nf_save(flow, NULL, scratch_path("none/flow.safetensors").text, &error), AD_ERROR_IO, "none");
     ASSERT_FAILS(nf_save(flow, "\xff", scratch_path("a").text, &error), AD_ERROR_ARGUMENT, "UTF-8");
+    static char deep[2 * 65 + 1];
+    memset(deep, '[', 65);
+    memset(deep + 65, ']', 65);
+    ASSERT_FAILS(nf_save(flow, deep, scratch_path("a").text, &error), AD_ERROR_ARGUMENT, "nested too deep");
     ck_assert_int_eq(scratch_files(false), 0);
+    ck_assert_int_eq(nf_save(flow, "{\"a\":\"[[[\\\"[\"}", scratch_path("a").text, &error), AD_OK);
     nf_flow_free(flow);
 }
 END_TEST

@@ -87,7 +87,7 @@ static ad_status run(FILE *script, FILE *picture, FILE *complaints, ad_error *er
 static ad_status store(FILE *picture, const char *path, ad_error *error)
 {
     nf_file *file;
-    char buffer[1 << 16];
+    char buffer[1 << 14];
     size_t got, total = 0;
     if (nf_file_create(path, &file, error)) return error->status;
     rewind(picture);
