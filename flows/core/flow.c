@@ -231,6 +231,8 @@ static ad_var base_log_prob(const nf_scope *base, ad_var z)
     if (!base) return (ad_var){z.tape, -1};
     ad_tape_enter(z.tape, base->self->type->name);
     ad_var log_prob = base->self->type->log_prob(base, z);
+    if (ad_is_valid(z) && (!ad_is_valid(log_prob) || log_prob.tape != z.tape))
+        ad_tape_fail(z.tape, AD_ERROR_ARGUMENT, "log_prob of '%s' returned no value", base->self->type->name);
     ad_tape_leave(z.tape);
     return log_prob;
 }
@@ -249,6 +251,8 @@ ad_var nf_flow_record_sample(const nf_flow_scope *at, ad_var *log_prob)
     if (!base) return *log_prob = (ad_var){at->tape, -1};
     ad_tape_enter(base->tape, base->self->type->name);
     ad_var z = base->self->type->sample(base);
+    if (!ad_is_valid(z) || z.tape != base->tape)
+        ad_tape_fail(base->tape, AD_ERROR_ARGUMENT, "sample of '%s' returned no value", base->self->type->name);
     ad_tape_leave(base->tape);
     ad_var log_det, x = nf_forward(at->bijector, z, &log_det);
     *log_prob = ad_sub(base_log_prob(base, z), log_det);

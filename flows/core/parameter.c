@@ -65,7 +65,7 @@ ad_status nf_declare(nf_bijector *self, const nf_parameter_spec *spec, ad_error 
 
 nf_parameter *nf__find_parameter(const nf_bijector *self, const char *name)
 {
-    for (size_t i = 0; self && i < self->n_parameter; i++)
+    for (size_t i = 0; self && name && i < self->n_parameter; i++)
         if (strcmp(self->parameter[i].name, name) == 0) return &self->parameter[i];
     return NULL;
 }
