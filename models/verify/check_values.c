@@ -263,11 +263,45 @@ static ad_status look_for_nan(nf__checker *c, bool inverse, nf_check_result *res
     return status;
 }
 
+/* Nor are the gradients with respect to parameters, at an event of zeros and where one feature is. */
+static ad_status look_at_parameters(nf__checker *c, bool inverse, nf_check_result *result)
+{
+    enum { ZEROS = 4 };
+    double *in = ad_alloc(EXTREMES, c->dim * sizeof *in), sum = 0;
+    ad_var *gradient = NULL;
+    nf__check_direction d = {0};
+    ad_status status = in ? AD_OK : nf__check_out_of_memory(c);
+    if (status == AD_OK) {
+        extreme_events(c, in);
+        if (!nf__check_open(c, inverse, ZEROS, in, &d)) status = c->error->status;
+    }
+    if (status == AD_OK && !(gradient = ad_alloc(d.n_parameter, sizeof *gradient))) status = nf__check_out_of_memory(c);
+    if (status == AD_OK && d.n_parameter > 0) {
+        ad_grad(ad_sum_rows(ad_add(ad_sum(d.out), d.log_det)), d.input + 1, (int)d.n_parameter, gradient);
+        ad_var all = ad_sum(gradient[0]);
+        for (size_t i = 1; i < d.n_parameter; i++) all = ad_add(all, ad_sum(gradient[i]));
+        ad_plan *plan = ad_plan_new(&all, 1, &(ad_plan_options){.dtype = AD_F64}, c->error);
+        for (size_t i = 0; i < d.n_input; i++) ad_plan_set_input(plan, d.input[i], d.value[i]);
+        ad_plan_set_output(plan, 0, &sum);
+        status = plan ? ad_plan_run(plan, &(ad_run){.rows = ZEROS}, c->error) : c->error->status;
+        ad_plan_free(plan);
+    }
+    if (status == AD_OK && isnan(sum) && result->worst++ == 0)
+        snprintf(result->at, sizeof result->at, "a gradient with respect to the parameters, at %s with zeros",
+                 nf__check_side(inverse));
+    nf__check_close(&d);
+    ad_free(gradient);
+    ad_free(in);
+    return status;
+}
+
 ad_status nf__check_finite(nf__checker *c)
 {
     nf_check_result *result = nf__check_result_add(c, "no NaN at 0 and +-1e-30 ... +-1e6 (count)", 0);
     ad_status status = look_for_nan(c, false, result);
     if (status == AD_OK) status = look_for_nan(c, true, result);
+    if (status == AD_OK) status = look_at_parameters(c, false, result);
+    if (status == AD_OK) status = look_at_parameters(c, true, result);
     double *saved = nf__check_save(c);
     if (!saved) return nf__check_out_of_memory(c);
     result = nf__check_result_add(c, "no NaN at extreme parameters (count)", 0);
