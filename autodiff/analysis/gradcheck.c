@@ -259,6 +259,12 @@ ad_status ad_gradcheck(ad_var y, const ad_var *wrt, int n_wrt, const ad_var *inp
         if (fault) *error = *fault;
         return fault ? fault->status : ad_error_set(error, AD_ERROR_ARGUMENT, "gradcheck: nothing to check");
     }
+    const char *missing = !wrt ? "wrt" : n_inputs > 0 && !inputs ? "inputs" : n_inputs > 0 && !values ? "values" : NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "gradcheck: %s is NULL", missing);
+    for (int i = 0; i < n_inputs; i++)
+        if (!values[i] || !ad_is_valid(inputs[i]))
+            return ad_error_set(error, AD_ERROR_ARGUMENT, "gradcheck: %s[%d] is %s", values[i] ? "inputs" : "values", i,
+                                values[i] ? "not a value" : "NULL");
     size_t n = (size_t)n_inputs, w = (size_t)n_wrt;
     int *input_of = ad_alloc(w, sizeof *input_of);
     ad_var *gradient = ad_alloc(w, sizeof *gradient);

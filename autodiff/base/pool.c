@@ -141,6 +141,7 @@ int ad_pool_threads(const ad_pool *pool)
 
 void ad_pool_run(ad_pool *pool, size_t jobs, void (*job)(void *context, size_t i, int worker), void *context)
 {
+    if (!job) return;
     if (!pool || pool->threads == 1 || jobs <= 1) {
         for (size_t i = 0; i < jobs; i++) job(context, i, 0);
         return;
