@@ -82,7 +82,8 @@ static ad_status evaluate(const nf_flow *flow, int which, const arrays *a, ad_po
     if (!flow)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "expected a flow, got NULL: was the making of it checked?");
     if (which != SAMPLE && !a->in && a->rows)
-        return ad_error_set(error, AD_ERROR_ARGUMENT, "expected %zu rows of %zu numbers, got NULL", a->rows, dim);
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "expected %zu rows of %zu numbers, got NULL for x (in)", a->rows,
+                            dim);
     if (context && !a->context)
         return ad_error_set(error, AD_ERROR_ARGUMENT,
                             "this flow is conditional: expected a context of %zu numbers a row", context);
