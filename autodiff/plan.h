@@ -22,8 +22,8 @@ typedef struct {
 
 /* Compile what the outputs need: dead nodes dropped, equal ones merged, split into stages where rows are summed,
  * buffers laid out. The tape may be freed afterwards; but vars in the calls below are those of this tape. NULL with
- * *error on failure: what was wrong in recording, AD_ERROR_MEMORY where there was no tape to record on (so nothing need
- * be asked of ad_tape_new() before), and so on. options may be NULL. */
+ * *error on failure: what was wrong in recording, an op without a function for this dtype, AD_ERROR_MEMORY where there
+ * was no tape to record on (so nothing need be asked of ad_tape_new() before), and so on. options may be NULL. */
 ad_plan *ad_plan_new(const ad_var *outputs, int count, const ad_plan_options *options, ad_error *error);
 void ad_plan_free(ad_plan *plan);
 /* Print stages, instructions, offsets and sizes of buffers, and the tile; nothing for NULL. */
@@ -36,7 +36,9 @@ size_t ad_plan_tile_rows(const ad_plan *plan); /* 0 for NULL */
  * it. NULL data takes the array away. */
 void ad_plan_set_input(ad_plan *plan, ad_var input, const void *data);
 /* Where output number i goes: [rows][size] when per-row, [size] when shared. NULL: not wanted. Data for an output that
- * isn't there is a mistake that sticks to the plan, as above. */
+ * isn't there is a mistake that sticks to the plan, as above. Runs refuse what overlaps another output or what they
+ * read; but a per-row output may take the very place of an input of its size, where no pass after its own reads that
+ * and without an index. */
 void ad_plan_set_output(ad_plan *plan, int i, void *data);
 
 /* Zero means the default; new members go at the end. */

@@ -110,6 +110,9 @@ typedef struct nf_bijector_type {
      * taken for what is next to it. Beyond that a point out of it is inverse's: see nf_into_support(). */
     double low, high;
     const void *data; /* the author's own */
+    /* det J is 0 for some parameters and has another sign beyond them, x = w z with any w: it is a bijection but for
+     * these, which training keeps away from, for log|det J| is -inf there. False: for no parameters. */
+    bool singular;
 } nf_bijector_type;
 
 /* An instance. Read it; change it through the functions below only. */
@@ -121,7 +124,8 @@ struct nf_bijector {
     nf_choice *choice; /* likewise: the descriptors that they name */
     size_t *size;      /* positional sizes */
     size_t n_size;
-    size_t *feature; /* the list, where an NF_FEATURES argument is NF_LISTED, and that of on: in the given order, from 0 */
+    size_t
+        *feature; /* the list, where an NF_FEATURES argument is NF_LISTED, and that of on: in the given order, from 0 */
     size_t n_feature;
     nf_parameter *parameter;
     size_t n_parameter;

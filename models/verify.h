@@ -17,13 +17,16 @@ typedef struct {
 enum { NF_MOST_CHECKS = 24 };
 
 /* Check a bijector in float64, at random parameters (its own, moved a little; they stay so) and random events:
- *   round trips both ways, at moderate events and near the edges; log-dets that cancel;
- *   log-dets against the LU determinant of the Jacobian, from the tape and by finite differences;
+ *   an event is mapped by itself, without noise: the same bits with other seeds and without the other rows;
+ *   round trips both ways, at moderate events, near the edges and a million away; log-dets that cancel;
+ *   log-dets against the LU determinant of the Jacobian, from the tape and by finite differences, at events up to a
+ *   hundred away, and from the tape at other parameters;
  *   gradients of value and log-det with respect to event, parameters and context against finite differences, and of
  *   both sides of kinks; zeros of the Jacobian that are exactly zero;
- *   no NaN at events of ±1e-30 … ±1e6 and at extreme parameters, where the Jacobian's determinant has one sign as well
- *   (a constraint that is wrong or missing shows there, and so does one that rounding breaks: tanh(a) of a large a is
- *   not below 1); chains 100 deep (D <= 3, types known to formulas);
+ *   no NaN at events of 0 and ±1e-30 … ±1e6 and at extreme parameters, where the Jacobian's determinant has the same
+ *   sign for all of them (a constraint that is wrong or missing shows there, and so does one that rounding breaks:
+ *   tanh(a) of a large a is not below 1), unless a type says that it is `singular` for some: then for each of them;
+ *   chains 100 deep (D <= 3, types known to formulas);
  *   a density that integrates to 1, and samples that follow it (D <= 2); float32 against float64, both ways.
  * Fills result[0 … *count-1], at most NF_MOST_CHECKS; AD_ERROR_NUMERIC when one exceeds its bound, with the first such
  * in *error. */

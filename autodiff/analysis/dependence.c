@@ -253,6 +253,7 @@ ad_status ad_dependence(ad_var y, ad_var x, bool *depends, ad_error *error)
     *error = (ad_error){AD_OK, ""};
     ad_status status = check(y, x, error);
     if (status != AD_OK) return status;
+    if (!depends) return ad_error_set(error, AD_ERROR_ARGUMENT, "dependence: depends is NULL");
     const size_t n_y = ad_shape_size(ad_shape_of(y)), n_x = ad_shape_size(ad_shape_of(x)), count = (size_t)y.id + 1;
     size_t widest = 1;
     for (size_t id = 0; id < count; id++)

@@ -18,7 +18,7 @@ ad_status ad_error_set(ad_error *error, ad_status status, const char *format, ..
         va_list arguments;
         va_start(arguments, format);
         error->status = status;
-        vsnprintf(error->message, sizeof error->message, format, arguments);
+        vsnprintf(error->message, sizeof error->message, format ? format : "", arguments);
         va_end(arguments);
         unsign_nans(error->message);
     }

@@ -213,6 +213,7 @@ static bool take(ad_pool *pool)
 void ad_pool_run(ad_pool *pool, size_t jobs, void (*job)(void *context, size_t i, int worker), void *context)
 {
     AD_DEFAULT_ENVIRONMENT;
+    if (!job) return;
     if (jobs <= 1 || !take(pool)) {
         for (size_t i = 0; i < jobs; i++) job(context, i, 0);
         return;

@@ -2,6 +2,7 @@
 #include "base/arena.h"
 #include "base/broadcast.h"
 
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -17,11 +18,13 @@ const char *ad_dtype_name(ad_dtype dtype)
 
 double ad_element(ad_dtype dtype, const void *values, size_t i)
 {
+    if (!values) return NAN;
     return dtype == AD_F32 ? (double)((const float *)values)[i] : ((const double *)values)[i];
 }
 
 void ad_set_element(ad_dtype dtype, void *values, size_t i, double value)
 {
+    if (!values) return;
     if (dtype == AD_F32)
         ((float *)values)[i] = (float)value;
     else
@@ -30,6 +33,7 @@ void ad_set_element(ad_dtype dtype, void *values, size_t i, double value)
 
 void ad_from_double(ad_dtype dtype, const double *from, void *to, size_t count)
 {
+    if (!from || !to) return;
     if (dtype == AD_F32)
         for (size_t i = 0; i < count; i++) ((float *)to)[i] = (float)from[i];
     else
@@ -55,11 +59,13 @@ DEFINE_ALL_FINITE(double, f64)
 
 bool ad_all_finite(ad_dtype dtype, const void *values, size_t count)
 {
+    if (!values) return count == 0;
     return dtype == AD_F32 ? all_finite_f32(values, count) : all_finite_f64(values, count);
 }
 
 void ad_to_double(ad_dtype dtype, const void *from, double *to, size_t count)
 {
+    if (!from || !to) return;
     if (dtype == AD_F32)
         for (size_t i = 0; i < count; i++) to[i] = (double)((const float *)from)[i];
     else
@@ -84,6 +90,7 @@ bool ad_shape_equal(ad_shape a, ad_shape b)
 
 const char *ad_shape_text(ad_shape shape, char *buffer)
 {
+    if (!buffer) return "";
     int at = snprintf(buffer, 128, "(");
     for (int i = 0; i < shape.rank; i++)
         at += snprintf(buffer + at, 128 - (size_t)at, i ? ",%zu" : "%zu", shape.dim[i]);

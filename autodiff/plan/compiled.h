@@ -124,12 +124,18 @@ struct ad_plan {
     size_t n_tensor, n_run;   /* of all instructions together */
     unsigned bindings;        /* counts changes of what is bound */
     unsigned bound;           /* the count when shared[].data were set */
-    size_t lane_bytes;        /* accumulators of one lane, of the stage that has most */
+    unsigned apart;           /* the count when what is bound was found to be apart, of so many rows at most: */
+    size_t rows_apart, input_rows_apart;
+    bool indexed;      /* in that run */
+    size_t lane_bytes; /* accumulators of one lane, of the stage that has most */
     ad__worker *worker;
     int n_worker;
     char *lanes;
     size_t lane_capacity; /* lanes that fit */
 };
+
+/* That no output is bound to memory of an input or of another output, in a run. */
+ad_status ad__plan_check_apart(ad_plan *plan, const ad_run *run, ad_error *error);
 
 /* Rows that a tile really has are rounded up to this many, so that every loop is whole vectors. */
 enum { AD_ROW_QUANTUM = 16, AD_MOST_TILE_ROWS = 1 << 20 };

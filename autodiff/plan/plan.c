@@ -395,6 +395,19 @@ static bool check(const ad_var *outputs, int count, const ad_plan_options *optio
     return true;
 }
 
+/* An op from outside may have a function for one dtype alone. */
+static bool check_ops(const compiler *c, ad_dtype dtype, ad_error *error)
+{
+    for (size_t id = 0; id < c->count; id++) {
+        const ad__node *node = &c->node[id];
+        if (!c->needed[id] || is_bound(node) || is_op(node, AD_OP_constant) || node->op->evaluate[dtype]) continue;
+        ad_error_set(error, AD_ERROR_ARGUMENT, "plan: op '%s' (%%%zu%s%s) has no function that evaluates it in %s",
+                     node->op->name, id, *node->scope ? ", in " : "", node->scope, ad_dtype_name(dtype));
+        return false;
+    }
+    return true;
+}
+
 ad_plan *ad_plan_new(const ad_var *outputs, int count, const ad_plan_options *options, ad_error *error)
 {
     static const ad_plan_options defaults = {.dtype = AD_F32};
@@ -416,16 +429,19 @@ ad_plan *ad_plan_new(const ad_var *outputs, int count, const ad_plan_options *op
         ad__mark_needed(c.node, c.count, c.needed);
         good = ad__simplify(c.node, c.count, c.needed, c.same, &arena);
     }
+    bool known = true;
     if (good) {
         memset(c.needed, 0, c.count * sizeof *c.needed);
         for (int i = 0; i < count; i++) c.needed[c.output[i] = c.same[outputs[i].id]] = true;
         ad__mark_needed(c.node, c.count, c.needed);
-        good = compile(&c, options);
+        known = check_ops(&c, options->dtype, error);
+        good = known && compile(&c, options);
     }
     release(&c);
     ad__arena_free(arena);
     if (good) return c.plan;
     ad_plan_free(c.plan);
+    if (!known) return NULL;
     ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a plan of %zu nodes", tape->count);
     return NULL;
 }

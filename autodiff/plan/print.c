@@ -22,7 +22,7 @@ static void print_instruction(const ad__instruction *instruction, FILE *to)
 
 void ad_plan_print(const ad_plan *plan, FILE *to)
 {
-    if (!plan) return;
+    if (!plan || !to) return;
     size_t size = ad_dtype_size(plan->dtype);
     fprintf(to, "plan: %s, tiles of %zu rows, %zu features = %zu KiB each; %zu KiB of sums in each lane\n",
             ad_dtype_name(plan->dtype), plan->tile_rows, plan->features, plan->features * plan->tile_rows * size / 1024,

@@ -357,7 +357,7 @@ static void run_shared(execution *e)
 
 /* ---- The run ------------------------------------------------------------------------------------------------- */
 
-static ad_status check(const ad_plan *plan, const ad_run *run, ad_error *error)
+static ad_status check(ad_plan *plan, const ad_run *run, ad_error *error)
 {
     if (!plan) return ad_error_set(error, AD_ERROR_ARGUMENT, "run: there is no plan");
     if (plan->error.status != AD_OK) return ad_error_set(error, plan->error.status, "%s", plan->error.message);
@@ -372,7 +372,7 @@ static ad_status check(const ad_plan *plan, const ad_run *run, ad_error *error)
         if (!plan->slot[i].data)
             return ad_error_set(error, AD_ERROR_ARGUMENT,
                                 "run: '%s' is not bound; give its data with ad_plan_set_input()", plan->slot[i].name);
-    return AD_OK;
+    return ad__plan_check_apart(plan, run, error);
 }
 
 /* Point every shared value at its data; a computed one goes straight to the output that wants it. */

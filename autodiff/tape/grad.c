@@ -95,6 +95,11 @@ static void push(const sweep *s, int32_t id)
 void ad_grad(ad_var y, const ad_var *wrt, int count, ad_var *gradient)
 {
     ad_tape *tape = y.tape;
+    if (count > 0 && (!wrt || !gradient)) {
+        ad_tape_fail(tape, AD_ERROR_ARGUMENT, "grad: %s is NULL", wrt ? "gradient" : "wrt");
+        for (int i = 0; i < count && gradient; i++) gradient[i] = (ad_var){tape, -1};
+        return;
+    }
     for (int i = 0; i < count && !tape; i++) tape = wrt[i].tape;
     for (int i = 0; i < count; i++) gradient[i] = (ad_var){tape, -1};
     if (!tape || tape->error.status != AD_OK) return;

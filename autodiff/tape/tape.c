@@ -39,7 +39,7 @@ void ad_tape_fail(ad_tape *tape, ad_status status, const char *format, ...)
     char message[sizeof tape->error.message];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(message, sizeof message, format, arguments);
+    vsnprintf(message, sizeof message, format ? format : "", arguments);
     va_end(arguments);
     if (*tape->scope)
         ad_error_set(&tape->error, status, "in %s: %.800s", tape->scope, message);
@@ -161,9 +161,14 @@ ad_var ad_apply_object(const ad_op *op, const ad_var *in, int n_in, const double
                        ad_object *object, ad_tape *tape)
 {
     enum { FEW = 8 };
-    for (int i = 0; i < n_in && !tape; i++) tape = in[i].tape;
+    for (int i = 0; i < n_in && in && !tape; i++) tape = in[i].tape;
     const ad_var failed = {tape, -1};
     if (!tape || tape->error.status != AD_OK) return failed;
+    const char *missing = !op ? "op" : !in && n_in > 0 ? "in" : !attribute && n_attribute > 0 ? "attribute" : NULL;
+    if (missing) {
+        ad_tape_fail(tape, AD_ERROR_ARGUMENT, "apply: %s is NULL", missing);
+        return failed;
+    }
     if (op->n_in >= 0 && n_in != op->n_in) {
         ad_tape_fail(tape, AD_ERROR_ARGUMENT, "%s takes %d arguments, got %d", op->name, op->n_in, n_in);
         return failed;
@@ -270,7 +275,7 @@ void ad__node_print(const ad__node *node, size_t id, FILE *to)
 
 void ad_tape_print(const ad_tape *tape, FILE *to)
 {
-    if (!tape) return;
+    if (!tape || !to) return;
     for (size_t id = 0; id < tape->count; id++) {
         ad__node_print(&tape->node[id], id, to);
         fputc('\n', to);

@@ -132,4 +132,5 @@ const nf_bijector_type nf__type_affine = {
     .build = build,
     .forward = forward,
     .inverse = inverse,
+    .singular = true,
 };

@@ -170,8 +170,9 @@ nf_bijector *nf__bijector_with_children(const nf_bijector_type *type, nf_bijecto
         return self;
     }
     if (self && children && whole)
-        ad_error_set(error, AD_ERROR_ARGUMENT, "%s: expected one or more bijectors of the same dimension and context",
-                     type->name);
+        ad_error_set(error, AD_ERROR_ARGUMENT,
+                     "%s: expected one or more bijectors (child) of the same dimension and context%s", type->name,
+                     child ? "" : ", got NULL");
     else if (whole)
         out_of_memory(NULL, error);
     for (size_t i = 0; i < count; i++) nf_bijector_free(child[i]);
@@ -226,14 +227,14 @@ void nf_bijector_free(nf_bijector *bijector)
 
 double nf_argument_value(const nf_bijector *self, const char *name)
 {
-    for (size_t i = 0; self && i < count_of(self->type->argument); i++)
+    for (size_t i = 0; self && name && i < count_of(self->type->argument); i++)
         if (strcmp(self->type->argument[i].name, name) == 0) return self->argument[i];
     return 0;
 }
 
 const nf_choice *nf_argument_choice(const nf_bijector *self, const char *name)
 {
-    for (size_t i = 0; self && i < count_of(self->type->argument); i++)
+    for (size_t i = 0; self && name && i < count_of(self->type->argument); i++)
         if (strcmp(self->type->argument[i].name, name) == 0) return &self->choice[i];
     return NULL;
 }

@@ -101,6 +101,8 @@ static void correlate(const double *x, size_t rows, size_t columns, const double
 ad_status nf_shrunk_covariance(const double *x, size_t rows, size_t columns, double *mean, double *covariance,
                                ad_error *error)
 {
+    const char *missing = !x ? "x" : !mean ? "mean" : !covariance ? "covariance" : NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "covariance: %s is NULL", missing);
     const size_t d = columns, left_out = rows < MOST_LEFT_OUT ? rows : MOST_LEFT_OUT;
     double *sd = ad_alloc(2 + left_out + d, d * sizeof *sd), *u = sd + (sd ? 2 * d : 0),
            *g = u + (sd ? left_out * d : 0);
@@ -125,6 +127,7 @@ ad_status nf_shrunk_covariance(const double *x, size_t rows, size_t columns, dou
 
 bool nf_cholesky(double *a, size_t n)
 {
+    if (!a) return n == 0;
     for (size_t i = 0; i < n; i++) {
         for (size_t j = 0; j <= i; j++) {
             double sum = a[i * n + j];

@@ -154,7 +154,7 @@ static ad_var inner_map(void *context, ad_tape *inner, ad_var u, const ad_var *c
     ad_var log_det = {inner, -1};
     if (!at) return log_det;
     if (ad_is_valid(c->at->context)) nf_set_context(at, *captured);
-    return c->map(at, u, &log_det);
+    return nf__call_map(at, c->map, u, &log_det);
 }
 
 /* The structure of the map, from a recording that is thrown away. */
@@ -194,7 +194,7 @@ ad_var nf__derive_inverse(const nf_scope *at, nf__map *map, ad_var v, ad_var *lo
         ad_tape_enter(tape, scope[s.kind]);
         u = ad_root(v, c.outer, c.count, s.kind, s.order, inner_map, &c);
         ad_tape_leave(tape);
-        ad_var image = map(at, u, log_det);
+        ad_var image = nf__call_map(at, map, u, log_det);
         if (!ad_is_valid(*log_det)) *log_det = nf__derive_log_det(image, u);
         *log_det = ad_neg(*log_det);
     }

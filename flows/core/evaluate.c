@@ -82,7 +82,8 @@ static ad_status evaluate_rows(const nf_flow *flow, int which, const arrays *a, 
     enum { CHUNK = 65536 };
     size_t dim = nf_flow_dim(flow), context = nf_flow_context_size(flow), size = ad_dtype_size(nf_flow_dtype(flow));
     if (which != SAMPLE && !a->in && a->rows)
-        return ad_error_set(error, AD_ERROR_ARGUMENT, "expected %zu rows of %zu numbers, got NULL", a->rows, dim);
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "expected %zu rows of %zu numbers, got NULL for x (in)", a->rows,
+                            dim);
     if (context && !a->context)
         return ad_error_set(error, AD_ERROR_ARGUMENT,
                             "this flow is conditional: expected a context of %zu numbers a row", context);

@@ -82,8 +82,9 @@ ad_var nf_rescaled(ad_var v, ad_var *scale)
     ad_var most = ad_max(ad_abs(ad_stop_gradient(v))), zero = ad_scalar(v.tape, 0);
     ad_var is_small = ad_mul(ad_greater(ad_scalar(v.tape, small), most), ad_greater(most, zero));
     ad_var is_large = ad_greater(most, ad_scalar(v.tape, large));
-    *scale = ad_where(ad_add(is_small, is_large), most, ad_scalar(v.tape, 1));
-    return ad_div(v, *scale);
+    const ad_var by = ad_where(ad_add(is_small, is_large), most, ad_scalar(v.tape, 1));
+    if (scale) *scale = by;
+    return ad_div(v, by);
 }
 
 /* 3 (4/3 - 1) - 1, of which the rounding of 4/3 is what is left. */
@@ -128,6 +129,10 @@ ad_var nf_draw_one(ad_var log_weight, unsigned stream)
 
 bool nf_column_moments(const double *x, size_t rows, size_t columns, size_t column, double *mean, double *sd)
 {
+    double unwanted[2];
+    if (!mean) mean = &unwanted[0];
+    if (!sd) sd = &unwanted[1];
+    if (!x) rows = 0;
     const double first = rows ? x[column] : NAN;
     double sum = 0, squares = 0; /* of x - first: both are 0 without rounding where all are equal */
     for (size_t r = 0; r < rows; r++) sum += x[r * columns + column] - first;
@@ -139,6 +144,8 @@ bool nf_column_moments(const double *x, size_t rows, size_t columns, size_t colu
 
 ad_var nf_into_support(ad_var x, double low, double high, double inside, ad_var *outside)
 {
+    ad_var unwanted;
+    if (!outside) outside = &unwanted;
     *outside = ad_greater_equal(ad_scalar(x.tape, low), x);
     if (isfinite(high)) *outside = ad_maximum(*outside, ad_greater_equal(x, ad_scalar(x.tape, high)));
     return ad_where(*outside, ad_scalar(x.tape, inside), x);

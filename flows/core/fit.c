@@ -72,8 +72,8 @@ static ad_status fit_on(nf_bijector *self, const double *x, const double *contex
 ad_status nf_bijector_fit(nf_bijector *bijector, const double *x, const double *context, size_t rows, ad_error *error)
 {
     AD_DEFAULT_ENVIRONMENT;
-    if (!bijector || (rows && !x))
-        return ad_error_set(error, AD_ERROR_ARGUMENT, "fit: expected a bijector and %zu rows, got NULL for one", rows);
+    if (!bijector) return ad_error_set(error, AD_ERROR_ARGUMENT, "fit: expected a bijector, got NULL");
+    if (rows && !x) return ad_error_set(error, AD_ERROR_ARGUMENT, "fit: expected %zu rows, but x is NULL", rows);
     if (bijector->is_chain) return fit_chain(bijector, x, context, rows, error);
     if (bijector->type == &nf__type_on) return fit_on(bijector, x, context, rows, error);
     return bijector->type->fit ? bijector->type->fit(bijector, x, rows, error) : AD_OK;
@@ -109,6 +109,7 @@ static ad_status fit_flow(nf_bijector *base, nf_bijector *bijector, const double
 ad_status nf_flow_fit_data(nf_flow *flow, const double *x, const double *context, size_t rows, ad_error *error)
 {
     AD_DEFAULT_ENVIRONMENT;
+    if (!flow) return ad_error_set(error, AD_ERROR_ARGUMENT, "fit: expected a flow, got NULL");
     nf_flow_pull(flow);
     ad_status status = fit_flow(nf_flow_base(flow), nf_flow_bijector(flow), x, context, rows, error);
     nf_flow_push(flow);

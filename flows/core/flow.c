@@ -29,7 +29,7 @@ static bool collect(void *context, const char *name, nf_parameter *parameter)
 bool nf_flow_each_parameter(const nf_flow *flow,
                             bool (*visit)(void *context, const char *name, nf_parameter *parameter), void *context)
 {
-    return !flow ||
+    return !flow || !visit ||
            (nf_each_parameter(flow->bijector, visit, context) && nf__each_base_parameter(flow->base, visit, context));
 }
 
@@ -78,6 +78,10 @@ nf_flow *nf_flow_new(nf_bijector *base, nf_bijector *bijector, ad_dtype dtype, a
 
 nf_flow *nf_flow_slice(const nf_flow *flow, size_t steps, ad_error *error)
 {
+    if (!flow) {
+        ad_error_set(error, AD_ERROR_ARGUMENT, "slice: expected a flow, got NULL");
+        return NULL;
+    }
     nf_bijector *bijector = nf_chain_slice(nf_flow_bijector(flow), 0, steps, error);
     if (!bijector) return NULL;
     nf_flow *slice = ad_alloc(1, sizeof *slice);
@@ -206,11 +210,13 @@ nf_flow_scope nf_flow_bind(const nf_flow *flow, ad_tape *tape)
 
 nf_flow_scope nf_flow_stop_gradient(const nf_flow_scope *at)
 {
+    if (!at) return (nf_flow_scope){0};
     return (nf_flow_scope){at->flow, at->tape, nf_stop_gradient(at->base), nf_stop_gradient(at->bijector)};
 }
 
 nf_bound_parameter nf_flow_bound_parameter(const nf_flow_scope *at, size_t i)
 {
+    if (!at) return (nf_bound_parameter){{NULL, -1}, {NULL, -1}};
     if (i >= nf_flow_all_parameters(at->flow)) return (nf_bound_parameter){{at->tape, -1}, {at->tape, -1}};
     size_t place = at->flow->entry[i].place, of_bijector = at->flow->of_bijector;
     const nf_scope *scope = place < of_bijector ? at->bijector : at->base;
@@ -220,7 +226,7 @@ nf_bound_parameter nf_flow_bound_parameter(const nf_flow_scope *at, size_t i)
 
 void nf_flow_bind_plan(const nf_flow_scope *at, ad_plan *plan)
 {
-    const nf_flow *flow = at->flow;
+    const nf_flow *flow = at ? at->flow : NULL;
     size_t size = ad_dtype_size(nf_flow_dtype(flow));
     for (size_t e = 0; e < nf_flow_all_parameters(flow); e++)
         ad_plan_set_input(plan, nf_flow_bound_parameter(at, e).var, (char *)flow->data + flow->entry[e].offset * size);
@@ -231,24 +237,29 @@ static ad_var base_log_prob(const nf_scope *base, ad_var z)
     if (!base) return (ad_var){z.tape, -1};
     ad_tape_enter(z.tape, base->self->type->name);
     ad_var log_prob = base->self->type->log_prob(base, z);
+    if (ad_is_valid(z) && (!ad_is_valid(log_prob) || log_prob.tape != z.tape))
+        ad_tape_fail(z.tape, AD_ERROR_ARGUMENT, "log_prob of '%s' returned no value", base->self->type->name);
     ad_tape_leave(z.tape);
     return log_prob;
 }
 
 ad_var nf_flow_record_log_prob(const nf_flow_scope *at, ad_var x)
 {
+    if (!at) return (ad_var){x.tape, -1};
     ad_var log_det, z = nf_inverse(at->bijector, x, &log_det);
     return ad_add(base_log_prob(at->base, z), log_det);
 }
 
 ad_var nf_flow_record_sample(const nf_flow_scope *at, ad_var *log_prob)
 {
-    const nf_scope *base = at->base;
+    const nf_scope *base = at ? at->base : NULL;
     ad_var unwanted;
     if (!log_prob) log_prob = &unwanted;
-    if (!base) return *log_prob = (ad_var){at->tape, -1};
+    if (!base) return *log_prob = (ad_var){at ? at->tape : NULL, -1};
     ad_tape_enter(base->tape, base->self->type->name);
     ad_var z = base->self->type->sample(base);
+    if (!ad_is_valid(z) || z.tape != base->tape)
+        ad_tape_fail(base->tape, AD_ERROR_ARGUMENT, "sample of '%s' returned no value", base->self->type->name);
     ad_tape_leave(base->tape);
     ad_var log_det, x = nf_forward(at->bijector, z, &log_det);
     *log_prob = ad_sub(base_log_prob(base, z), log_det);

@@ -134,7 +134,9 @@ nf_flow *nf_flow_mixture(nf_flow **member, const double *weight, size_t count, n
         ad_free(child);
         return made;
     }
-    if (fault)
+    if (!member)
+        ad_error_set(error, AD_ERROR_ARGUMENT, "mixture of flows: member is NULL");
+    else if (fault)
         ad_error_set(error, AD_ERROR_ARGUMENT, "mixture of flows: %s", fault);
     else if (whole)
         ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a mixture of %zu flows", count);

@@ -13,8 +13,8 @@ nf_bijector *nf_on(size_t dim, const size_t *feature, size_t count, nf_bijector 
     ad_status status = AD_OK;
     if (!feature || count != child->dim)
         status = ad_error_set(error, AD_ERROR_ARGUMENT,
-                              "on: expected a list of as many features as its map has, %zu, got %zu", child->dim,
-                              feature ? count : 0);
+                              "on: expected a list (feature) of as many features as its map has, %zu, got %zu",
+                              child->dim, feature ? count : 0);
     else if (!(self->feature = ad_alloc(count, sizeof *self->feature)))
         status = ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a list of features");
     if (status == AD_OK) {

@@ -25,7 +25,7 @@ static double initial_value(const nf_parameter_spec *spec, double drawn, size_t 
 
 static ad_status check_spec(const nf_bijector *self, const nf_parameter_spec *spec, ad_error *error)
 {
-    if (!spec || !spec->name)
+    if (!spec->name)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "%s: expected a parameter with a name, got none",
                             self->type->name);
     bool square = spec->shape.rank == 2 && spec->shape.dim[0] == spec->shape.dim[1];
@@ -46,6 +46,9 @@ static ad_status check_spec(const nf_bijector *self, const nf_parameter_spec *sp
 
 ad_status nf_declare(nf_bijector *self, const nf_parameter_spec *spec, ad_error *error)
 {
+    if (!self || !spec)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "expected a parameter of a bijector, got NULL for %s",
+                            self ? "spec" : "self");
     if (check_spec(self, spec, error) != AD_OK) return AD_ERROR_ARGUMENT;
     nf_parameter *grown = ad_realloc(self->parameter, self->n_parameter + 1, sizeof *grown);
     if (grown) self->parameter = grown;
@@ -65,7 +68,7 @@ ad_status nf_declare(nf_bijector *self, const nf_parameter_spec *spec, ad_error 
 
 nf_parameter *nf__find_parameter(const nf_bijector *self, const char *name)
 {
-    for (size_t i = 0; self && i < self->n_parameter; i++)
+    for (size_t i = 0; self && name && i < self->n_parameter; i++)
         if (strcmp(self->parameter[i].name, name) == 0) return &self->parameter[i];
     return NULL;
 }
@@ -137,7 +140,7 @@ static bool walk_parameters(const nf_bijector *bijector, walk *w, size_t length,
 bool nf_each_parameter(const nf_bijector *bijector,
                        bool (*visit)(void *context, const char *name, nf_parameter *parameter), void *context)
 {
-    if (!bijector) return true;
+    if (!bijector || !visit) return true;
     walk w = {.visit = visit, .context = context};
     size_t place = 0;
     return walk_parameters(bijector, &w, 0, &place);

@@ -1,6 +1,19 @@
 /* Recording a bijector: its own map, or what the engine derives in its place. */
 #include "core/derive.h"
 
+ad_var nf__call_map(const nf_scope *at, nf__map *map, ad_var in, ad_var *log_det)
+{
+    const nf_bijector_type *type = at->self->type;
+    const char *direction = map == type->forward ? "forward" : "inverse";
+    ad_var out = map(at, in, log_det);
+    if (ad_is_valid(in) && (!ad_is_valid(out) || out.tape != in.tape))
+        ad_tape_fail(in.tape, AD_ERROR_ARGUMENT, "%s of '%s' returned no value of the tape that it records on",
+                     direction, type->name);
+    if (ad_is_valid(*log_det) && log_det->tape != in.tape)
+        ad_tape_fail(in.tape, AD_ERROR_ARGUMENT, "%s of '%s' gave a log_det of another tape", direction, type->name);
+    return out.tape == in.tape ? out : (ad_var){in.tape, -1};
+}
+
 static ad_var record(const nf_scope *at, ad_var in, ad_var *log_det, const char *direction, nf__map *map,
                      nf__map *opposite)
 {
@@ -14,14 +27,16 @@ static ad_var record(const nf_scope *at, ad_var in, ad_var *log_det, const char 
     ad_shape shape = AD_SHAPE(bijector->dim);
     ad_tape_enter(tape, bijector->type->name);
     ad_var out = {tape, -1};
-    if (ad_is_valid(in) && !ad_shape_equal(ad_shape_of(in), shape))
+    if (ad_is_valid(in) && tape != at->tape)
+        ad_tape_fail(at->tape, AD_ERROR_ARGUMENT, "%s: the event is of another tape than the scope", direction);
+    else if (ad_is_valid(in) && !ad_shape_equal(ad_shape_of(in), shape))
         ad_tape_fail(tape, AD_ERROR_ARGUMENT, "%s: the event has shape %s, expected %s", direction,
                      ad_shape_text(ad_shape_of(in), got), ad_shape_text(shape, expected));
     else if (!map && !opposite)
         ad_tape_fail(tape, AD_ERROR_ARGUMENT, "%s: '%s' has neither forward nor inverse: it is no bijector", direction,
                      bijector->type->name);
     else if (map)
-        out = map(at, in, log_det);
+        out = nf__call_map(at, map, in, log_det);
     else
         out = nf__derive_inverse(at, opposite, in, log_det);
     if (ad_is_valid(out) && !ad_shape_equal(ad_shape_of(out), shape))

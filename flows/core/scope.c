@@ -91,10 +91,26 @@ void nf_set_statistics(nf_scope *at)
     for (size_t i = 0; i < at->self->n_child; i++) nf_set_statistics(&at->child[i]);
 }
 
+/* Those that there are help where one is misspelt. */
+static void no_such_parameter(const nf_scope *at, const char *function, const char *what, const char *name)
+{
+    char names[256] = "";
+    size_t length = 0;
+    for (size_t i = 0; i < at->self->n_parameter && length < sizeof names; i++)
+        length += (size_t)snprintf(names + length, sizeof names - length, "%s'%s'", i ? ", " : "",
+                                   at->self->parameter[i].name);
+    ad_tape_fail(at->tape, AD_ERROR_ARGUMENT, "%s: '%s' has no %s '%s'; its parameters: %s", function,
+                 at->self->type->name, what, name ? name : "NULL", *names ? names : "none");
+}
+
 ad_var nf_param(const nf_scope *at, const char *name)
 {
-    const nf_parameter *parameter = at ? nf__find_parameter(at->self, name) : NULL;
-    if (!parameter) return (ad_var){at ? at->tape : NULL, -1};
+    if (!at) return (ad_var){NULL, -1};
+    const nf_parameter *parameter = nf__find_parameter(at->self, name);
+    if (!parameter) {
+        no_such_parameter(at, "nf_param", "parameter", name);
+        return (ad_var){at->tape, -1};
+    }
     return nf__constrain(&parameter->spec, at->parameter[parameter - at->self->parameter].var);
 }
 
@@ -110,8 +126,7 @@ void nf_update(const nf_scope *at, const char *name, ad_var value)
     if (parameter && parameter->spec.fixed)
         at->parameter[parameter - at->self->parameter].update = value;
     else
-        ad_tape_fail(value.tape, AD_ERROR_ARGUMENT, "nf_update: %s has no fixed parameter '%s'", at->self->type->name,
-                     name);
+        no_such_parameter(at, "nf_update", "fixed parameter", name);
 }
 
 typedef struct {

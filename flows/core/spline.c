@@ -9,11 +9,15 @@ static ad_var excess(const nf_spline_bin *b)
 
 ad_var nf_spline_bin_value(const nf_spline_bin *b, ad_var xi, ad_var *log_slope)
 {
+    if (!b) {
+        ad_tape_fail(xi.tape, AD_ERROR_ARGUMENT, "spline: bin is NULL");
+        return (ad_var){xi.tape, -1};
+    }
     const ad_var rest = ad_sub(ad_scalar(xi.tape, 1), xi), both = ad_mul(xi, rest);
     const ad_var beta = ad_add(b->slope, ad_mul(excess(b), both));
     const ad_var ends = ad_add(ad_mul(b->right, ad_square(xi)), ad_mul(b->left, ad_square(rest)));
     const ad_var sum = ad_add(ends, ad_mul_scalar(ad_mul(b->slope, both), 2));
-    *log_slope = ad_add(ad_log(sum), ad_mul_scalar(ad_log(ad_div(b->slope, beta)), 2));
+    if (log_slope) *log_slope = ad_add(ad_log(sum), ad_mul_scalar(ad_log(ad_div(b->slope, beta)), 2));
     return ad_div(ad_add(ad_mul(b->slope, ad_square(xi)), ad_mul(b->left, both)), beta);
 }
 
@@ -21,6 +25,10 @@ ad_var nf_spline_bin_value(const nf_spline_bin *b, ad_var xi, ad_var *log_slope)
  * else (-b + √(b² - 4ac)) / 2a, where a > 0. */
 ad_var nf_spline_bin_root(const nf_spline_bin *at, ad_var eta)
 {
+    if (!at) {
+        ad_tape_fail(eta.tape, AD_ERROR_ARGUMENT, "spline: bin is NULL");
+        return (ad_var){eta.tape, -1};
+    }
     const ad_var b = ad_sub(at->left, ad_mul(excess(at), eta)), a = ad_sub(at->slope, b);
     const ad_var minus_c = ad_mul(at->slope, eta);
     const ad_var discriminant = ad_add(ad_square(b), ad_mul_scalar(ad_mul(a, minus_c), 4));

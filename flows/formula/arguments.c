@@ -199,7 +199,8 @@ bool nf__read_arguments(nf__reader *p, nf__arguments *a)
 bool nf_parse_arguments(const char *text, size_t length, const nf_argument *argument, double *value, ad_error *error)
 {
     char name[64], given[64];
-    if (!text) return ad_error_set(error, AD_ERROR_ARGUMENT, "expected a name and its arguments, got NULL"), false;
+    if (!text)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "expected a text of a name and its arguments, got NULL"), false;
     snprintf(name, sizeof name, "%.*s", (int)(length < 60 ? length : 60), text);
     const nf_bijector_type type = {.name = name, .argument = argument};
     nf__arguments a = {.type = &type};
@@ -214,7 +215,7 @@ bool nf_parse_arguments(const char *text, size_t length, const nf_argument *argu
     if (!good) return false;
     nf__skip_spaces(&p);
     if (*p.at) return nf__fail(&p, p.at, nf__got(p.at, given), "the end");
-    for (size_t i = 0; i < a.n_named; i++) value[i] = a.value[i];
+    for (size_t i = 0; i < a.n_named && value; i++) value[i] = a.value[i];
     return true;
 }
 
@@ -227,7 +228,11 @@ static void unknown(const nf_registry *registry, const char *text, size_t length
 
 const void *nf_registry_parse(const nf_registry *registry, const char *text, double *value, ad_error *error)
 {
-    if (!text) text = "";
+    if (!registry || !text) {
+        ad_error_set(error, AD_ERROR_ARGUMENT, "expected the name of %s, got NULL: %s",
+                     registry ? registry->kind : "one", registry ? "text" : "registry");
+        return NULL;
+    }
     size_t length = strcspn(text, " (");
     const nf_descriptor *descriptor = nf_registry_find(registry, text, length);
     if (!descriptor) unknown(registry, text, length, error);

@@ -43,7 +43,7 @@ void nf_registry_set_origin(const char *plugin)
 
 const char *nf_registry_origin(const char *kind, const char *name, size_t length)
 {
-    for (const origin *o = origins; o; o = o->next) {
+    for (const origin *o = kind && name ? origins : NULL; o; o = o->next) {
         const char *its = name_of(o->descriptor);
         if (strcmp(o->kind, kind) == 0 && strlen(its) == length && memcmp(its, name, length) == 0) return o->plugin;
     }
@@ -96,6 +96,7 @@ static ad_status check_arguments(const nf_registry *registry, const nf_descripto
 
 ad_status nf_registry_add(const nf_registry *registry, const void *descriptor, ad_error *error)
 {
+    if (!registry) return ad_error_set(error, AD_ERROR_ARGUMENT, "registering a descriptor: registry is NULL");
     const char *name = descriptor ? name_of(descriptor) : NULL;
     if (!is_name(name))
         return ad_error_set(error, AD_ERROR_ARGUMENT,
@@ -119,7 +120,7 @@ ad_status nf_registry_add(const nf_registry *registry, const void *descriptor, a
 const void *nf_registry_find(const nf_registry *registry, const char *name, size_t length)
 {
     const void *descriptor;
-    for (size_t i = 0; (descriptor = entry(registry, i)); i++)
+    for (size_t i = 0; registry && name && (descriptor = entry(registry, i)); i++)
         if (strlen(name_of(descriptor)) == length && memcmp(name_of(descriptor), name, length) == 0) return descriptor;
     return NULL;
 }
@@ -128,8 +129,9 @@ const char *nf_registry_names(const nf_registry *registry, const char *separator
 {
     size_t filled = 0;
     const void *descriptor;
+    if (!buffer || room == 0) return "";
     buffer[0] = '\0';
-    for (size_t i = 0; (descriptor = entry(registry, i)) && filled < room; i++)
+    for (size_t i = 0; registry && (descriptor = entry(registry, i)) && filled < room; i++)
         filled += (size_t)snprintf(buffer + filled, room - filled, "%s%s", i && separator ? separator : "",
                                    name_of(descriptor));
     return buffer;
@@ -139,7 +141,7 @@ double nf_choice_value(const nf_choice *choice, const char *name)
 {
     const nf_descriptor *descriptor = choice ? choice->descriptor : NULL;
     const nf_argument *argument = descriptor ? descriptor->argument : NULL;
-    for (size_t i = 0; argument && argument[i].name; i++)
+    for (size_t i = 0; argument && choice->value && name && argument[i].name; i++)
         if (strcmp(argument[i].name, name) == 0) return choice->value[i];
     return 0;
 }

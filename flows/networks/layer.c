@@ -18,6 +18,7 @@ static names names_of(size_t layer)
 
 ad_status nf_layer_declare(nf_bijector *self, size_t layer, size_t in, size_t out, double gain, ad_error *error)
 {
+    if (!self) return ad_error_set(error, AD_ERROR_ARGUMENT, "layer: self is NULL");
     if (out == 0)
         return ad_error_set(error, AD_ERROR_ARGUMENT,
                             "%s: layer %zu of its network has no outputs: does its map need no parameters?",

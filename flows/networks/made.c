@@ -4,6 +4,7 @@
 
 nf_made nf_made_of(const nf_bijector *self, size_t outputs)
 {
+    if (!self) return (nf_made){0};
     return (nf_made){.dim = self->dim,
                      .outputs = outputs,
                      .hidden = self->size,
@@ -59,6 +60,8 @@ static bool has_weight(const nf_made *made, size_t layer)
 
 ad_status nf_made_declare(nf_bijector *self, const nf_made *made, ad_error *error)
 {
+    if (!self || !made)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "masked network: %s is NULL", self ? "made" : "self");
     if (made->n_hidden > NF_MADE_DEPTH)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "%s: at most %d hidden layers, got %zu", self->type->name,
                             NF_MADE_DEPTH, made->n_hidden);
@@ -123,8 +126,16 @@ static ad_var product(ad_var weight, ad_var x, const nf_made *made, size_t layer
     return y;
 }
 
+static ad_var missing(const nf_scope *at, const char *argument)
+{
+    ad_tape *tape = at ? at->tape : NULL;
+    ad_tape_fail(tape, AD_ERROR_ARGUMENT, "masked network: %s is NULL", argument);
+    return (ad_var){tape, -1};
+}
+
 ad_var nf_made_all(const nf_scope *at, const nf_made *made, ad_var x)
 {
+    if (!made) return missing(at, "made");
     for (size_t layer = first_layer(made); layer <= made->n_hidden; layer++) {
         ad_var bias = nf_layer_bias(at, layer);
         x = has_weight(made, layer) ? ad_add(product(nf_layer_weight(at, layer), x, made, layer), bias)
@@ -179,6 +190,7 @@ static void begin_block(const nf_scope *at, const nf_made *made, nf_made_state *
 
 ad_var nf_made_next(const nf_scope *at, const nf_made *made, nf_made_state *state, ad_var known, size_t d)
 {
+    if (!made || !state) return missing(at, made ? "state" : "made");
     if (d % NF_MADE_BLOCK == 0) begin_block(at, made, state, known, d);
     ad_var in = known;
     size_t n_in = d, last = made->n_hidden;

@@ -135,9 +135,22 @@ ad_status nf__check_run(const nf__check_direction *d, ad_var out, size_t rows, d
 typedef struct {
     double *saved;
     size_t at;
-    uint64_t seed, draw;
-    enum { COUNT, SAVE, MAKE_EXTREME, RESTORE } what;
+    uint64_t seed;
+    unsigned move;
+    size_t odd; /* the element that goes another way */
+    enum { COUNT, SAVE, MOVE, RESTORE } what;
 } walk;
+
+static double moved(const walk *w)
+{
+    const double from = w->saved[w->at], side = w->move % 2 ? -1 : 1;
+    if (w->move < NF_EXTREME_MOVES)
+        return from + side * 20 * ad_random_normal(w->seed, 8 + ((uint64_t)w->move / 2 << 32), w->at);
+    if (w->move < NF_OTHER_MOVES) return from + (w->at == w->odd ? -20 : 20) * ad_random_normal(w->seed, 8, w->at);
+    if (w->move == NF_MODERATE_MOVES) return -from;
+    double n = ad_random_normal(w->seed, 13 + ((uint64_t)w->move / 2 << 32), w->at);
+    return from + side * copysign(1 + 0.5 * fabs(n), n);
+}
 
 static bool walk_parameter(void *context, const char *name, nf_parameter *parameter)
 {
@@ -147,9 +160,7 @@ static bool walk_parameter(void *context, const char *name, nf_parameter *parame
         double *value = &parameter->value[i];
         if (w->what == SAVE) w->saved[w->at] = *value;
         if (w->what == RESTORE) *value = w->saved[w->at];
-        if (w->what == MAKE_EXTREME && !parameter->spec.fixed)
-            *value =
-                w->saved[w->at] + (w->draw % 2 ? -20 : 20) * ad_random_normal(w->seed, 8 + (w->draw / 2 << 32), w->at);
+        if (w->what == MOVE && !parameter->spec.fixed) *value = moved(w);
     }
     return true;
 }
@@ -163,9 +174,15 @@ double *nf__check_save(nf__checker *c)
     return w.saved;
 }
 
-void nf__check_make_extreme(nf__checker *c, const double *saved, uint64_t draw)
+void nf__check_move(nf__checker *c, const double *saved, unsigned move)
 {
-    walk w = {.what = MAKE_EXTREME, .saved = (double *)(uintptr_t)saved, .seed = c->seed, .draw = draw};
+    walk w = {.what = COUNT};
+    nf_each_parameter(c->bijector, walk_parameter, &w);
+    const double others = NF_OTHER_MOVES - NF_EXTREME_MOVES;
+    const double place = ((double)move - NF_EXTREME_MOVES + ad_random_uniform(c->seed, 14, move)) / others;
+    const size_t count = w.at;
+    w = (walk){.what = MOVE, .saved = (double *)(uintptr_t)saved, .seed = c->seed, .move = move};
+    if (move >= NF_EXTREME_MOVES && move < NF_OTHER_MOVES) w.odd = (size_t)(place * (double)count);
     nf_each_parameter(c->bijector, walk_parameter, &w);
 }
 
@@ -221,9 +238,9 @@ ad_status nf_check_bijector(nf_bijector *bijector, uint64_t seed, nf_check_resul
 {
     AD_DEFAULT_ENVIRONMENT;
     static ad_status (*const properties[])(nf__checker *) = {
-        nf__check_round_trips, nf__check_edges,   nf__check_jacobians,   nf__check_gradients,
-        nf__check_kinks,       nf__check_zeros,   nf__check_orientation, nf__check_finite,
-        nf__check_depth,       nf__check_density, nf__check_float32,
+        nf__check_alone,     nf__check_round_trips, nf__check_edges,   nf__check_far,         nf__check_jacobians,
+        nf__check_gradients, nf__check_kinks,       nf__check_zeros,   nf__check_orientation, nf__check_finite,
+        nf__check_depth,     nf__check_density,     nf__check_float32,
     };
     ad_error own = {AD_OK, ""};
     nf__checker c = {

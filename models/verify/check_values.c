@@ -4,6 +4,7 @@
 #include <weir/flow.h>
 #include <weir/verify.h>
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,6 +94,99 @@ ad_status nf__check_edges(nf__checker *c)
     return status;
 }
 
+/* Images of events up to a million away: from each back to what maps to it, and there again, whatever digits of z the
+ * image has kept. Features are compared with the largest of their event, and with what rounding of z makes of them: a
+ * network may see digits that it blows up. What overflows leaves. */
+ad_status nf__check_far(nf__checker *c)
+{
+    static const double far[] = {10, 20, 30, 100, 1e3, 1e6};
+    enum { FAR = sizeof far / sizeof *far * 4 };
+    const size_t dim = c->dim;
+    trip t = {0};
+    if (!trip_new(&t, FAR, dim)) return nf__check_out_of_memory(c);
+    for (size_t i = 0; i < FAR * dim; i++) {
+        bool all = i / dim % 2, alone = i % dim == i / dim / 4 % dim;
+        double sign = i / dim % 4 < 2 ? 1 : -1;
+        t.in[i] = all || alone ? sign * far[i / dim / 4] * (0.6 + 0.4 * ad_random_uniform(c->seed, 15, i))
+                               : ad_random_normal(c->seed, 16, i);
+    }
+    ad_status status = nf__check_transform(c, AD_F64, false, t.in, FAR, t.out, NULL);
+    if (status == AD_OK) {
+        memcpy(t.in, t.out, FAR * dim * sizeof *t.in);
+        status = go(c, &t, true, FAR);
+    }
+    double *rounded = ad_alloc(FAR, dim * sizeof *rounded);
+    if (status == AD_OK && !rounded) status = nf__check_out_of_memory(c);
+    for (size_t i = 0; i < FAR * dim && status == AD_OK; i++)
+        t.out[i] *= 1 + 4 * DBL_EPSILON * (2 * ad_random_uniform(c->seed, 18, i) - 1);
+    if (status == AD_OK) status = nf__check_transform(c, AD_F64, false, t.out, FAR, rounded, NULL);
+    nf_check_result *result = nf__check_result_add(c, "round trip x -> z -> x far out", 1e-6);
+    for (size_t r = 0; r < FAR && status == AD_OK; r++) {
+        double largest = 1, blown = 0;
+        for (size_t i = r * dim; i < (r + 1) * dim; i++) {
+            largest = fmax(largest, fabs(t.in[i]));
+            blown = fmax(blown, fabs(rounded[i] - t.back[i]));
+        }
+        for (size_t i = r * dim; i < (r + 1) * dim && isfinite(largest); i++)
+            if (nf__check_worse(result, fabs(t.in[i] - t.back[i]) / (largest + 1e9 * blown)))
+                nf__check_at(result, "x", t.in + r * dim, dim);
+    }
+    ad_free(rounded);
+    ad_free(t.in);
+    return status;
+}
+
+/* ---- By itself -------------------------------------------------------------------------------------------------- */
+
+/* A map has no noise and sees one event: the same bits with another seed, under another number, and without the other
+ * rows. */
+static ad_status alone_one_way(nf__checker *c, bool inverse, nf_check_result *result)
+{
+    const uint32_t one = ROWS / 2;
+    const ad_run run[] = {
+        {.rows = ROWS}, {.rows = ROWS, .seed = 1, .step = 1, .first_row = 100}, {.rows = 1, .index = &one}};
+    const size_t dim = c->dim, size = dim + 1;
+    double *in = ad_alloc(ROWS, dim * sizeof *in), *out[3] = {0};
+    nf__check_direction d = {0};
+    ad_plan *plan = NULL;
+    ad_status status = AD_OK;
+    for (int k = 0; k < 3; k++) out[k] = ad_alloc(ROWS, size * sizeof *in);
+    if (!in || !out[0] || !out[1] || !out[2]) status = nf__check_out_of_memory(c);
+    if (status == AD_OK) status = nf__check_events(c, inverse, ROWS, in);
+    if (status == AD_OK && !nf__check_open(c, inverse, ROWS, in, &d)) status = c->error->status;
+    if (status == AD_OK) {
+        ad_var all = ad_to_rows(ad_concat((ad_var[]){d.out, ad_reshape(d.log_det, AD_SHAPE(1))}, 2, 0));
+        plan = ad_plan_new(&all, 1, &(ad_plan_options){.dtype = AD_F64}, c->error);
+        if (!plan) status = c->error->status;
+    }
+    for (size_t i = 0; i < d.n_input && plan; i++) ad_plan_set_input(plan, d.input[i], d.value[i]);
+    for (int k = 0; k < 3 && status == AD_OK; k++) {
+        ad_plan_set_output(plan, 0, out[k]);
+        status = ad_plan_run(plan, &run[k], c->error);
+    }
+    for (size_t r = 0; r < ROWS && status == AD_OK; r++) {
+        bool same = memcmp(out[0] + r * size, out[1] + r * size, size * sizeof *in) == 0;
+        bool alone = r != one || memcmp(out[0] + r * size, out[2], size * sizeof *in) == 0;
+        if ((same && alone) || result->worst++ > 0) continue;
+        snprintf(result->at, sizeof result->at, "%s of %s_%zu",
+                 same ? "other rows change the map" : "there is noise in the map", nf__check_side(inverse), r + 1);
+    }
+    ad_plan_free(plan);
+    nf__check_close(&d);
+    for (int k = 0; k < 3; k++) ad_free(out[k]);
+    ad_free(in);
+    return status;
+}
+
+ad_status nf__check_alone(nf__checker *c)
+{
+    nf_check_result *result = nf__check_result_add(c, "an event is mapped by itself, without noise (count)", 0);
+    ad_status status = alone_one_way(c, false, result);
+    return status == AD_OK ? alone_one_way(c, true, result) : status;
+}
+
+/* ---- float32 ---------------------------------------------------------------------------------------------------- */
+
 ad_status nf__check_float32(nf__checker *c)
 {
     trip t = {0};
@@ -118,7 +212,7 @@ ad_status nf__check_float32(nf__checker *c)
 
 /* ---- Finite everywhere ---------------------------------------------------------------------------------------- */
 
-static const double magnitudes[] = {1e-30, 1e-10, 1e-3, 0.1, 1, 3, 10, 1e3, 1e6};
+static const double magnitudes[] = {0, 1e-30, 1e-10, 1e-3, 0.1, 1, 3, 10, 1e3, 1e6};
 enum { MAGNITUDES = sizeof magnitudes / sizeof *magnitudes, EXTREMES = 4 * MAGNITUDES };
 
 /* Every magnitude with either sign, in all features or in one. */
@@ -169,16 +263,50 @@ static ad_status look_for_nan(nf__checker *c, bool inverse, nf_check_result *res
     return status;
 }
 
+/* Nor are the gradients with respect to parameters, at an event of zeros and where one feature is. */
+static ad_status look_at_parameters(nf__checker *c, bool inverse, nf_check_result *result)
+{
+    enum { ZEROS = 4 };
+    double *in = ad_alloc(EXTREMES, c->dim * sizeof *in), sum = 0;
+    ad_var *gradient = NULL;
+    nf__check_direction d = {0};
+    ad_status status = in ? AD_OK : nf__check_out_of_memory(c);
+    if (status == AD_OK) {
+        extreme_events(c, in);
+        if (!nf__check_open(c, inverse, ZEROS, in, &d)) status = c->error->status;
+    }
+    if (status == AD_OK && !(gradient = ad_alloc(d.n_parameter, sizeof *gradient))) status = nf__check_out_of_memory(c);
+    if (status == AD_OK && d.n_parameter > 0) {
+        ad_grad(ad_sum_rows(ad_add(ad_sum(d.out), d.log_det)), d.input + 1, (int)d.n_parameter, gradient);
+        ad_var all = ad_sum(gradient[0]);
+        for (size_t i = 1; i < d.n_parameter; i++) all = ad_add(all, ad_sum(gradient[i]));
+        ad_plan *plan = ad_plan_new(&all, 1, &(ad_plan_options){.dtype = AD_F64}, c->error);
+        for (size_t i = 0; i < d.n_input; i++) ad_plan_set_input(plan, d.input[i], d.value[i]);
+        ad_plan_set_output(plan, 0, &sum);
+        status = plan ? ad_plan_run(plan, &(ad_run){.rows = ZEROS}, c->error) : c->error->status;
+        ad_plan_free(plan);
+    }
+    if (status == AD_OK && isnan(sum) && result->worst++ == 0)
+        snprintf(result->at, sizeof result->at, "a gradient with respect to the parameters, at %s with zeros",
+                 nf__check_side(inverse));
+    nf__check_close(&d);
+    ad_free(gradient);
+    ad_free(in);
+    return status;
+}
+
 ad_status nf__check_finite(nf__checker *c)
 {
-    nf_check_result *result = nf__check_result_add(c, "no NaN at +-1e-30 ... +-1e6 (count)", 0);
+    nf_check_result *result = nf__check_result_add(c, "no NaN at 0 and +-1e-30 ... +-1e6 (count)", 0);
     ad_status status = look_for_nan(c, false, result);
     if (status == AD_OK) status = look_for_nan(c, true, result);
+    if (status == AD_OK) status = look_at_parameters(c, false, result);
+    if (status == AD_OK) status = look_at_parameters(c, true, result);
     double *saved = nf__check_save(c);
     if (!saved) return nf__check_out_of_memory(c);
     result = nf__check_result_add(c, "no NaN at extreme parameters (count)", 0);
-    for (uint64_t draw = 0; draw < 2 && status == AD_OK; draw++) {
-        nf__check_make_extreme(c, saved, draw);
+    for (unsigned move = 0; move < 2 && status == AD_OK; move++) {
+        nf__check_move(c, saved, move);
         status = look_for_nan(c, false, result);
         if (status == AD_OK) status = look_for_nan(c, true, result);
     }

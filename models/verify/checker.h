@@ -57,15 +57,24 @@ ad_status nf__check_run(const nf__check_direction *d, ad_var out, size_t rows, d
 /* jacobian[r][i][j] = d out_i / d in_j by the tape. */
 ad_status nf__check_jacobian(nf__checker *c, const nf__check_direction *d, size_t rows, double *jacobian);
 
-/* The parameters ρ, as they are (NULL: memory is out); 20 N(0, 1) away from there,
- * every other time in the opposite direction; and back there. */
+/* The parameters ρ, as they are (NULL: memory is out); moved from there; and back there. Moves are the same for the
+ * same number: of the first, extreme ones, ρ + 20 N(0, 1), each followed by the one in the opposite direction; then
+ * those that are as the first one, but for one element; of moderate ones, ρ ± (1 + |N(0, 1)| / 2), likewise; and -ρ. */
+enum {
+    NF_EXTREME_MOVES = 8,
+    NF_OTHER_MOVES = NF_EXTREME_MOVES + 8,
+    NF_MODERATE_MOVES = NF_OTHER_MOVES + 4,
+    NF_ALL_MOVES
+};
 double *nf__check_save(nf__checker *c);
-void nf__check_make_extreme(nf__checker *c, const double *saved, uint64_t draw);
+void nf__check_move(nf__checker *c, const double *saved, unsigned move);
 void nf__check_restore(nf__checker *c, double *saved); /* frees them, too */
 
 /* The properties. */
 ad_status nf__check_round_trips(nf__checker *c); /* check_values.c */
 ad_status nf__check_edges(nf__checker *c);
+ad_status nf__check_far(nf__checker *c);
+ad_status nf__check_alone(nf__checker *c);
 ad_status nf__check_float32(nf__checker *c);
 ad_status nf__check_finite(nf__checker *c);
 ad_status nf__check_depth(nf__checker *c);

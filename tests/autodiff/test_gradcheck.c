@@ -107,6 +107,110 @@ START_TEST(kinks)
 }
 END_TEST
 
+/* ---- Sizes ----------------------------------------------------------------------------------------------------- */
+
+/* Values and gradients of any size, and values whose rounding is larger than what the tolerance of their gradient asks
+ * for: tanh times a scale, plus an offset, which is taken away again or stays. */
+static const struct {
+    double scale, offset;
+    bool take_away;
+    double least; /* relative error of a gradient that can be seen */
+} sizes[] = {
+    {1, 0, false, 1e-7},       {1e-9, 0, false, 1e-7},    {1e-30, 0, false, 1e-7},  {1e-150, 0, false, 1e-7},
+    {1e12, 0, false, 1e-7},    {1e150, 0, false, 1e-7},   {1, 1e6, false, 1e-4},    {1, -1e6, true, 1e-4},
+    {1e-9, 1e-3, false, 1e-4}, {1e-9, -1e-3, true, 1e-4}, {1e9, 1e15, false, 1e-4}, {1, 1e9, false, 1},
+    {1e-30, 1e-20, true, 1},   {1, 3e8, true, 0.1},
+};
+
+START_TEST(any_size)
+{
+    const double scale = sizes[_i].scale, offset = sizes[_i].offset, least = sizes[_i].least;
+    /* what g is multiplied by: right, a flipped sign, off by twice what can be seen, zero, right but for rounding */
+    const double factors[] = {1, -1, 1 + 2 * least, 0, 1 + 1e-13};
+    for (uint64_t seed = 0; seed < 8; seed++)
+        for (size_t k = 0; k < COUNT(factors); k++) {
+            problem p = problem_new(3, seed);
+            ad_var x = bind_random(&p, true, AD_SHAPE(4), -1, 1);
+            /* the value is t's, the gradient that of factor * t */
+            ad_var t = ad_mul_scalar(ad_tanh(x), scale), wrong = ad_mul_scalar(t, factors[k]);
+            ad_var y = ad_add_scalar(ad_stop_gradient(t), offset);
+            if (sizes[_i].take_away) y = ad_add_scalar(y, -offset);
+            y = ad_add(y, ad_sub(wrong, ad_stop_gradient(wrong)));
+            ad_error error = {AD_OK, ""};
+            ad_gradcheck_report report;
+            ad_gradcheck_options options = {.rows = 3, .seed = seed};
+            ad_status status = ad_gradcheck(y, &x, 1, p.leaf, p.value, 1, &options, &report, &error);
+            const bool right = k == 0 || k == 4;
+            ck_assert_msg(status == (right ? AD_OK : AD_ERROR_NUMERIC), "factor %.9g, seed %d: %g: %s", factors[k],
+                          (int)seed, report.worst, error.message);
+            problem_free(&p);
+        }
+}
+END_TEST
+
+/* Where there is no gradient, none is asked for: constants, steps, what cancels; and where there is one, zero won't do.
+ */
+START_TEST(no_gradient)
+{
+    for (uint64_t seed = 0; seed < 8; seed++)
+        for (int kind = 0; kind < 6; kind++) {
+            problem p = problem_new(3, seed);
+            ad_var x = bind_random(&p, true, AD_SHAPE(4), 0.1, 0.9), far = ad_mul_scalar(x, 1e6);
+            ad_var y = kind == 0   ? ad_mul_scalar(x, 0)
+                       : kind == 1 ? ad_floor(x)
+                       : kind == 2 ? ad_sub(far, far)
+                       : kind == 3 ? ad_sub(ad_sub(ad_square(ad_add_scalar(x, 1)), ad_square(x)), ad_mul_scalar(x, 2))
+                       : kind == 4 ? ad_tanh(ad_add_scalar(ad_abs(far), 100))
+                                   : ad_stop_gradient(ad_mul_scalar(x, 1e-12));
+            ad_error error = {AD_OK, ""};
+            ad_gradcheck_options options = {.rows = 3, .seed = seed};
+            ad_status status = ad_gradcheck(y, &x, 1, p.leaf, p.value, 1, &options, NULL, &error);
+            ck_assert_msg(status == (kind < 5 ? AD_OK : AD_ERROR_NUMERIC), "%d: %s", kind, error.message);
+            problem_free(&p);
+        }
+}
+END_TEST
+
+static size_t evaluations; /* of counted_sine */
+
+static void counted_sine(const ad_tile *tile)
+{
+    evaluations++;
+    const double *x = tile->in[0].data;
+    for (size_t i = 0; i < tile->out.size; i++) ((double *)tile->out.data)[i] = sin(x[i]);
+}
+
+/* Wrong at two elements. */
+static void two_wrong(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
+{
+    (void)y;
+    const size_t n = ad_shape_size(ad_shape_of(call->in[0]));
+    double *factor = calloc(n, sizeof *factor);
+    for (size_t i = 0; i < n; i++) factor[i] = i == n / 3 ? -1 : i == n - 7 ? 1.001 : 1;
+    gradient[0] = ad_mul(g, ad_mul(ad_cos(call->in[0]), ad_constant(call->tape, ad_shape_of(call->in[0]), factor)));
+    free(factor);
+}
+
+/* Where among many elements it is wrong is found without looking at each. */
+START_TEST(among_many)
+{
+    enum { MANY = 64000 };
+    static const ad_op op = {
+        .name = "counted_sine", .n_in = 1, .evaluate = {[AD_F64] = counted_sine}, .vjp = two_wrong};
+    problem p = problem_new(1, 5);
+    ad_var x = bind_random(&p, false, AD_SHAPE(MANY), -1, 1), y = ad_apply(&op, &x, 1, NULL, 0, p.tape);
+    ad_error error;
+    ad_gradcheck_report report;
+    evaluations = 0;
+    ad_gradcheck_options options = {.rows = 1, .seed = 1};
+    ck_assert_int_eq(ad_gradcheck(y, &x, 1, p.leaf, p.value, 1, &options, &report, &error), AD_ERROR_NUMERIC);
+    ck_assert_msg(report.element == MANY / 3 || report.element == MANY - 7, "%zu", report.element);
+    ck_assert_double_eq_tol(report.expected, -report.got, report.element == MANY / 3 ? 1e-8 : 10);
+    ck_assert_uint_lt(evaluations, 10000);
+    problem_free(&p);
+}
+END_TEST
+
 /* Across rows, with noise and with several stages. */
 START_TEST(rows_and_noise)
 {
@@ -167,6 +271,9 @@ Suite *gradcheck_suite(void)
     tcase_set_timeout(all, 60);
     tcase_add_loop_test(all, wrong_rules_are_caught, 0, COUNT(rules));
     tcase_add_test(all, kinks);
+    tcase_add_loop_test(all, any_size, 0, COUNT(sizes));
+    tcase_add_test(all, no_gradient);
+    tcase_add_test(all, among_many);
     tcase_add_test(all, rows_and_noise);
     tcase_add_test(all, mistakes);
     tcase_add_test(all, every_allocation_fails);

@@ -361,8 +361,9 @@ START_TEST(owns_its_parts_on_failure)
     nf_flow *with_none[] = {flow_of("loc", 2, 0), NULL}, *whole[] = {flow_of("loc", 2, 0)};
     ck_assert_ptr_null(nf_flow_mixture(with_none, NULL, 2, parsed("loc", 2, 1), &error));
     ck_assert_ptr_null(nf_flow_mixture(whole, NULL, 1, NULL, &error));
-    ck_assert_ptr_null(nf_flow_mixture(NULL, NULL, 2, parsed("loc", 2, 1), &error));
     ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "why");
+    ck_assert_ptr_null(nf_flow_mixture(NULL, NULL, 2, parsed("loc", 2, 1), &error));
+    ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "member is NULL");
     /* A slice isn't its holder's to give away. */
     nf_flow *flow = flow_of("loc-scale", 2, 0), *slice[] = {nf_flow_slice(flow, 1, &error)};
     ck_assert_ptr_null(nf_flow_mixture(slice, NULL, 1, parsed("loc", 2, 1), &error));

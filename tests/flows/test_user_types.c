@@ -93,9 +93,15 @@ static const struct {
     const char *message;
 } planted[] = {
     {SOUND, {NULL}, ""},
-    {FORWARD_SIGN, {"log-dets", "log-det against the Jacobian, f", "log-det against finite differences, f"}, ": z = ("},
+    {FORWARD_SIGN,
+     {"log-dets", "log-det against the Jacobian, f", "log-det against the Jacobian, o",
+      "log-det against finite differences, f"},
+     ": z = ("},
     {INVERSE_SIGN, {"log-dets", "log-det against the Jacobian, i", "log-det against finite differences, i"}, ": z = ("},
-    {MISSING_TERM, {"log-dets", "log-det against the Jacobian, f", "log-det against finite differences, f"}, ": z = ("},
+    {MISSING_TERM,
+     {"log-dets", "log-det against the Jacobian, f", "log-det against the Jacobian, o",
+      "log-det against finite differences, f"},
+     ": z = ("},
     {MISSING_TERMS, {"log-det against"}, ": z = ("},
     {WRONG_INVERSE, {"round trip"}, ": z = ("},
     {WRONG_FORWARD, {"round trip"}, ": z = ("},
