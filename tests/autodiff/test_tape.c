@@ -5,12 +5,13 @@
 
 START_TEST(shapes)
 {
-    char text[128];
+    char text[128], largest[32];
     ck_assert_str_eq(ad_shape_text(AD_SCALAR, text), "()");
     ck_assert_str_eq(ad_shape_text(AD_SHAPE(3), text), "(3)");
     ck_assert_str_eq(ad_shape_text(AD_SHAPE(3, 4), text), "(3,4)");
     const ad_shape huge = AD_SHAPE(SIZE_MAX, SIZE_MAX, SIZE_MAX, SIZE_MAX);
-    ck_assert_ptr_nonnull(strstr(ad_shape_text(huge, text), "18446744073709551615)"));
+    snprintf(largest, sizeof largest, ",%zu)", SIZE_MAX);
+    ck_assert_ptr_nonnull(strstr(ad_shape_text(huge, text), largest));
     ck_assert_uint_eq(ad_shape_size(huge), SIZE_MAX);
     ck_assert_uint_eq(ad_shape_size(AD_SHAPE(2, 3, 4)), 24);
     ck_assert_uint_eq(ad_shape_size(AD_SCALAR), 1);
