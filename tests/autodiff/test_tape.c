@@ -335,6 +335,10 @@ START_TEST(own_errors)
     ck_assert_int_eq(ad_error_set(&error, AD_ERROR_IO, "%d", 7), AD_ERROR_IO);
     ck_assert_str_eq(error.message, "7");
     ck_assert_int_eq(ad_error_set(NULL, AD_ERROR_IO, "%d", 7), AD_ERROR_IO);
+    ad_error_set(&error, AD_ERROR_IO, "'%s'",
+                 "\x1b[2J\a\x7f \xc2\x9b"
+                 "1m\xc3\xa9\t.\n^");
+    ck_assert_str_eq(error.message, "'?[2J?? ??1m\xc3\xa9 .\n^'");
 }
 END_TEST
 
