@@ -33,7 +33,8 @@ typedef struct {
     char message[1024]; /* one sentence: what was wrong, what was given, what was expected, what to do */
 } ad_error;
 
-/* Write status and message into *error (which may be NULL); returns the status. A message too long is cut. */
+/* Write status and message into *error (which may be NULL); returns the status. A message too long is cut, and
+ * control characters in it, but the ends of lines, are shown as '?'. */
 ad_status ad_error_set(ad_error *error, ad_status status, const char *format, ...) AD_PRINTF(3, 4);
 
 WEIR_END_DECLARATIONS

@@ -15,9 +15,21 @@ typedef struct {
     size_t dim[AD_MAX_RANK];
 } ad_shape;
 
+/* AD_SHAPE(3, 4) is (3,4), of up to AD_MAX_RANK sizes. C++ has no compound literals. */
+#ifdef __cplusplus
+extern "C++" {
+template <class... Size> constexpr ad_shape ad_shape_of(Size... size)
+{
+    return {(int)sizeof...(size), {static_cast<size_t>(size)...}};
+}
+}
+#define AD_SHAPE(...) (ad_shape_of(__VA_ARGS__))
+#define AD_SCALAR     (ad_shape_of())
+#else
 #define AD_SHAPE(...)                                                                                                  \
     ((ad_shape){.rank = (int)(sizeof((size_t[]){__VA_ARGS__}) / sizeof(size_t)), .dim = {__VA_ARGS__}})
 #define AD_SCALAR ((ad_shape){.rank = 0})
+#endif
 
 /* The type of elements; zero, the default of every option, is float32. */
 typedef enum { AD_F32, AD_F64 } ad_dtype;

@@ -29,8 +29,7 @@ ad_var nf_activate(const nf_choice *activation, ad_var x);
 
 #define NF_ACTIVATION_ARGUMENT                                                                                         \
     {                                                                                                                  \
-        .name = "activation", .kind = NF_DESCRIPTOR, .help = "of the hidden units", .initial = "tanh",                 \
-        .registry = &nf_activations                                                                                    \
+        "activation", NF_DESCRIPTOR, 0, 0, 0, NULL, "of the hidden units", "tanh", &nf_activations                     \
     }
 
 /* ---- Layers ---------------------------------------------------------------------------------------------------- */
@@ -74,8 +73,7 @@ extern const nf_registry nf_conditioners;
 
 #define NF_NETWORK_ARGUMENT                                                                                            \
     {                                                                                                                  \
-        .name = "network", .kind = NF_DESCRIPTOR, .help = "that computes the map's parameters", .initial = "mlp",      \
-        .registry = &nf_conditioners                                                                                   \
+        "network", NF_DESCRIPTOR, 0, 0, 0, NULL, "that computes the map's parameters", "mlp", &nf_conditioners         \
     }
 
 /* ---- Masked networks ------------------------------------------------------------------------------------------- */

@@ -45,8 +45,7 @@ nf_choice nf_transformer_of(const nf_bijector *self);
 
 #define NF_TRANSFORMER_ARGUMENT                                                                                        \
     {                                                                                                                  \
-        .name = "transformer", .kind = NF_DESCRIPTOR, .help = "the map of a feature", .initial = "affine",             \
-        .registry = &nf_transformers                                                                                   \
+        "transformer", NF_DESCRIPTOR, 0, 0, 0, NULL, "the map of a feature", "affine", &nf_transformers                \
     }
 
 /* Two that are transformers of short names, and the arguments that a bijector with one of them has among its own. */

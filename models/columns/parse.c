@@ -46,8 +46,10 @@ static double number(struct reader *reader, const json_t *json, const char *key)
 static size_t count(struct reader *reader, const char *key)
 {
     const json_t *json = json_object_get(reader->json, key);
-    expect(reader, json_is_integer(json) && json_integer_value(json) >= 0, key);
-    return (size_t)json_integer_value(json);
+    json_int_t value = json_integer_value(json);
+    size_t size = (size_t)value; /* of 32 bits, perhaps */
+    expect(reader, json_is_integer(json) && value >= 0 && (uint64_t)value == size, key);
+    return size;
 }
 
 static bool truth(struct reader *reader, const json_t *json, const char *key)

@@ -158,8 +158,9 @@ ad_status nf__text_to_utf8(const char *path, char **text, size_t *bytes, ad_erro
     if (strncmp(*text, "\xef\xbb\xbf", 3) == 0) memmove(*text, *text + 3, (*bytes -= 3) + 1);
     size_t foreign = utf16 ? 0 : count_foreign(*text, *bytes);
     if (!utf16 && foreign == 0) return AD_OK;
-    /* A unit of UTF-16 becomes three bytes or fewer, and so does a byte of Windows-1252. */
-    char *utf8 = ad_alloc((utf16 ? 3 * units.count : *bytes + 2 * foreign) + 1, 1);
+    /* A unit of UTF-16 becomes three bytes or fewer, and so does a byte of Windows-1252: more, perhaps, than a size_t
+     * of 32 bits can tell. */
+    char *utf8 = foreign < SIZE_MAX / 8 ? ad_alloc((utf16 ? 3 * units.count : *bytes + 2 * foreign) + 1, 1) : NULL;
     if (!utf8) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for the text of '%s'", path);
     size_t filled = 0;
     ad_status status = AD_OK;

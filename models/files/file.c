@@ -15,8 +15,10 @@ static ad_status read_all(int fd, char **data, size_t *bytes)
 {
     struct stat about;
     size_t filled = 0, capacity = 1 << 16;
-    /* Room for the NUL, and for one byte more, so that the end is seen before the buffer is full. */
-    if (fstat(fd, &about) == 0 && S_ISREG(about.st_mode) && about.st_size > 0) capacity = (size_t)about.st_size + 2;
+    /* Room for the NUL, and for one byte more, so that the end is seen before the buffer is full. A file may be longer
+     * than memory can be. */
+    if (fstat(fd, &about) == 0 && S_ISREG(about.st_mode) && about.st_size > 0 && about.st_size < PTRDIFF_MAX / 2)
+        capacity = (size_t)about.st_size + 2;
     char *buffer = ad_alloc(capacity, 1);
     while (buffer) {
         ssize_t got = read(fd, buffer + filled, capacity - 1 - filled);

@@ -55,6 +55,7 @@ static bool take_string(struct cursor *c, const char **text, size_t *length)
     return true;
 }
 
+/* A number that a size_t can't hold, which may have 32 bits, is the largest one: more than any file has. */
 static bool take_size(struct cursor *c, size_t *size)
 {
     skip_blanks(c);
@@ -62,7 +63,7 @@ static bool take_size(struct cursor *c, size_t *size)
     *size = 0;
     for (; c->at < c->end && *c->at >= '0' && *c->at <= '9'; c->at++)
         if (__builtin_mul_overflow(*size, 10, size) || __builtin_add_overflow(*size, (size_t)(*c->at - '0'), size))
-            return false;
+            *size = SIZE_MAX;
     return c->at > first;
 }
 

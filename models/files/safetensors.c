@@ -151,11 +151,12 @@ struct entry {
 
 enum { FAULT_BYTES = 512 };
 
+/* What a size_t can't hold, which may have 32 bits, is none. */
 static bool size_of_json(const json_t *json, size_t *size)
 {
-    if (!json_is_integer(json) || json_integer_value(json) < 0) return false;
-    *size = (size_t)json_integer_value(json);
-    return true;
+    json_int_t value = json_integer_value(json);
+    *size = (size_t)value;
+    return json_is_integer(json) && value >= 0 && (uint64_t)value == *size;
 }
 
 /* On failure false, with a phrase in `fault`, which is empty where memory is out. */

@@ -5,12 +5,13 @@
 
 START_TEST(shapes)
 {
-    char text[128];
+    char text[128], largest[32];
     ck_assert_str_eq(ad_shape_text(AD_SCALAR, text), "()");
     ck_assert_str_eq(ad_shape_text(AD_SHAPE(3), text), "(3)");
     ck_assert_str_eq(ad_shape_text(AD_SHAPE(3, 4), text), "(3,4)");
     const ad_shape huge = AD_SHAPE(SIZE_MAX, SIZE_MAX, SIZE_MAX, SIZE_MAX);
-    ck_assert_ptr_nonnull(strstr(ad_shape_text(huge, text), "18446744073709551615)"));
+    snprintf(largest, sizeof largest, ",%zu)", SIZE_MAX);
+    ck_assert_ptr_nonnull(strstr(ad_shape_text(huge, text), largest));
     ck_assert_uint_eq(ad_shape_size(huge), SIZE_MAX);
     ck_assert_uint_eq(ad_shape_size(AD_SHAPE(2, 3, 4)), 24);
     ck_assert_uint_eq(ad_shape_size(AD_SCALAR), 1);
@@ -334,6 +335,10 @@ START_TEST(own_errors)
     ck_assert_int_eq(ad_error_set(&error, AD_ERROR_IO, "%d", 7), AD_ERROR_IO);
     ck_assert_str_eq(error.message, "7");
     ck_assert_int_eq(ad_error_set(NULL, AD_ERROR_IO, "%d", 7), AD_ERROR_IO);
+    ad_error_set(&error, AD_ERROR_IO, "'%s'",
+                 "\x1b[2J\a\x7f \xc2\x9b"
+                 "1m\xc3\xa9\t.\n^");
+    ck_assert_str_eq(error.message, "'?[2J?? ??1m\xc3\xa9 .\n^'");
 }
 END_TEST
 

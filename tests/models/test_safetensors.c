@@ -111,7 +111,7 @@ START_TEST(writer_refuses)
     nf__metadata latin1 = {"a", "\xfc"};
     ck_assert_int_eq(nf__safetensors_write(path.text, NULL, 0, &latin1, 1, &error), AD_ERROR_ARGUMENT);
     ck_assert_ptr_nonnull(strstr(error.message, "UTF-8"));
-    nf__safetensor huge = {"a", AD_F64, {2, {(size_t)1 << 32, (size_t)1 << 32}}, bias};
+    nf__safetensor huge = {"a", AD_F64, {2, {SIZE_MAX / 2 + 1, SIZE_MAX / 2 + 1}}, bias};
     ck_assert_int_eq(nf__safetensors_write(path.text, &huge, 1, NULL, 0, &error), AD_ERROR_ARGUMENT);
     ck_assert_int_eq(scratch_files(false), 0);
     ck_assert_int_eq(nf__safetensors_write(scratch_path("none/a").text, tensors, 1, NULL, 0, NULL), AD_ERROR_IO);
@@ -167,9 +167,11 @@ static const struct {
     {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2.0],\"data_offsets\":[0,8]}}", 8, "shape is not a list of at most 4 sizes"},
     {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,2],\"data_offsets\":[0,8]}}", 8, "shape is not a list of at most 4"},
     {"{\"a\":{\"dtype\":\"F32\",\"shape\":[99999999999999999999],\"data_offsets\":[0,8]}}", 8, "too big integer"},
-    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,0]}}", 0,
-     "data_offsets give it 0"},
-    {"{\"a\":{\"dtype\":\"F64\",\"shape\":[4611686018427387904],\"data_offsets\":[0,0]}}", 0, "data_offsets give it 0"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,0]}}", 0, "'a': shape "},
+    {"{\"a\":{\"dtype\":\"F64\",\"shape\":[4611686018427387904],\"data_offsets\":[0,0]}}", 0, "'a': shape "},
+    /* What would be 2 elements, and 8 bytes, in a size_t of 32 bits. */
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967298],\"data_offsets\":[0,8]}}", 8, "'a': shape "},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,4294967304]}}", 8, "data_offsets "},
     {"{\"a\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,8]}}", 8, "takes 12 bytes, data_offsets give it 8"},
     {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,0]}}", 8, "data_offsets are not [begin, end]"},
     {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[-8,0]}}", 8, "data_offsets are not [begin, end]"},
