@@ -19,15 +19,27 @@ ad_status nf_file_read(const char *path, char **data, size_t *bytes, ad_error *e
  *     return nf_file_commit(file, error);
  *
  * The bytes go to a temporary file in the same directory, which takes the place of the old one when it is complete and
- * on the disk; where the file system can, it has no name until then, and nothing is left of it when the process is
- * killed. A symbolic link is followed, and an old file's permissions are kept. What is not an ordinary file, such
- * as a pipe or /dev/null, is written to directly, and so are the process's open files: /dev/stdout, /dev/fd/3. A named
- * pipe that nobody reads from yet is AD_ERROR_IO; nothing waits for a reader. */
+ * on the disk. Where the file system can, it has no name until then, and nothing is left of it when the process is
+ * killed; only one that is killed just as its file replaces another, or where the file system can't, leaves a hidden
+ * .NAME.weir-0 or the like, which the next that writes there removes. A symbolic link is followed. An old file's owner,
+ * group, permissions and access control list are kept; where they can't be, as those of another user's file, and where
+ * the old file may not be written to, creating a new one is AD_ERROR_IO. Other extended attributes aren't kept: they
+ * may tell of what was in the old file.
+ *
+ * What is not an ordinary file, such as a pipe or /dev/null, is written to directly, and so are the process's open
+ * files: /dev/stdout, /dev/fd/3. A named pipe that nobody reads from yet is AD_ERROR_IO; nothing waits for a reader. */
 typedef struct nf_file nf_file;
 
 ad_status nf_file_create(const char *path, nf_file **file, ad_error *error);
 void nf_file_write(nf_file *file, const void *data, size_t bytes);
-/* Either of these ends and releases the file. */
+/* For what took long to come by: once all is written, write it once more. What was written is then on the disk, and
+ * what is written again is compared with it instead; a difference is a failure to write. Where the file is written to
+ * directly nothing is compared. */
+void nf_file_read_back(nf_file *file);
+/* Either of these ends and releases the file. Unless it is committed with AD_OK, the old file is as it was. In one case
+ * it is not: where all but the last step succeeded, to put the directory on the disk, the new file is in its place, the
+ * status is AD_ERROR_IO, and *error says that it may not outlive a power cut. A directory that the user may not read is
+ * left to the system. */
 ad_status nf_file_commit(nf_file *file, ad_error *error);
 void nf_file_abort(nf_file *file);
 

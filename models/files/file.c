@@ -1,10 +1,13 @@
-/* Whole files: read into memory, or written beside their place and moved there when complete. */
+/* Whole files: read into memory, or written and put in their place when complete. */
+#include "files/place.h"
+
 #include <weir/file.h>
 #include <weir/memory.h>
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -49,7 +52,9 @@ ad_status nf_file_read(const char *path, char **data, size_t *bytes, ad_error *e
 {
     *data = NULL;
     *bytes = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd;
+    while ((fd = open(path, O_RDONLY | O_CLOEXEC)) < 0 && errno == EINTR) {
+    }
     if (fd < 0) return ad_error_set(error, AD_ERROR_IO, "cannot open '%s': %s", path, strerror(errno));
     ad_status status = read_all(fd, data, bytes);
     if (status == AD_ERROR_IO) ad_error_set(error, status, "cannot read '%s': %s", path, strerror(errno));
@@ -62,10 +67,12 @@ ad_status nf_file_read(const char *path, char **data, size_t *bytes, ad_error *e
 
 struct nf_file {
     int fd;
-    int failure;              /* errno of the first write that failed */
-    char path[PATH_MAX];      /* as asked for, for messages */
-    char target[PATH_MAX];    /* what path leads to; "": written directly */
-    char temporary[PATH_MAX]; /* beside the target; "": it has no name yet, or the target is written directly */
+    int failure;         /* errno of the first write that failed */
+    char path[PATH_MAX]; /* as asked for, for messages */
+    bool direct;         /* written to as it is, not anew */
+    nf__place place;
+    bool written; /* all of it: from here on it is compared */
+    off_t compared;
     size_t filled;
     char buffer[1 << 16];
 };
@@ -82,71 +89,6 @@ static int descriptor_of(const char *path)
     return named && path[length] == '\0' ? fd : -1;
 }
 
-/* Put what path leads to through symbolic links, where there need not be a file yet, into target. Returns 0 or errno.
- */
-static int follow_links(const char *path, char target[PATH_MAX])
-{
-    enum { MOST_LINKS = 40 }; /* as many as Linux follows */
-    if (path[0] == '\0') return ENOENT;
-    if (strlen(path) >= PATH_MAX) return ENAMETOOLONG;
-    strcpy(target, path);
-    for (int i = 0; i <= MOST_LINKS; i++) {
-        char link[PATH_MAX], joined[PATH_MAX];
-        ssize_t length = readlink(target, link, sizeof link - 1);
-        if (length < 0) return errno == EINVAL || errno == ENOENT ? 0 : errno;
-        link[length] = '\0';
-        const char *slash = strrchr(target, '/');
-        size_t directory = link[0] != '/' && slash ? (size_t)(slash + 1 - target) : 0;
-        if (directory + (size_t)length >= sizeof joined) return ENAMETOOLONG;
-        memcpy(joined, target, directory);
-        strcpy(joined + directory, link);
-        strcpy(target, joined);
-    }
-    return ELOOP;
-}
-
-/* Temporary name number i, hidden and in the target's directory; false, with errno, when it is too long. */
-static bool name_temporary(nf_file *file, unsigned i)
-{
-    const char *slash = strrchr(file->target, '/');
-    const char *name = slash ? slash + 1 : file->target;
-    int length = snprintf(file->temporary, sizeof file->temporary, "%.*s.%.200s.%ld-%u", (int)(name - file->target),
-                          file->target, name, (long)getpid(), i);
-    errno = ENAMETOOLONG;
-    return (size_t)length < sizeof file->temporary;
-}
-
-enum { MOST_TEMPORARIES = 1000 };
-
-/* Open a new file in the target's directory: one without a name where the file system has such, of which nothing is
- * left whenever the process ends. Otherwise its name is made unique here and not by mkstemp(), which would ignore the
- * umask. */
-static int open_beside(nf_file *file, mode_t mode)
-{
-    char directory[PATH_MAX];
-    const char *slash = strrchr(file->target, '/');
-    snprintf(directory, sizeof directory, "%.*s.", slash ? (int)(slash + 1 - file->target) : 0, file->target);
-    int fd = access("/proc/self/fd", X_OK) == 0 ? open(directory, O_WRONLY | O_TMPFILE | O_CLOEXEC, mode) : -1;
-    for (unsigned i = 0; fd < 0 && i < MOST_TEMPORARIES && name_temporary(file, i); i++) {
-        fd = open(file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-        if (fd < 0 && errno != EEXIST) break;
-    }
-    return fd;
-}
-
-/* Give the file that was opened without a name one beside the target. Returns 0 or errno. */
-static int link_beside(nf_file *file)
-{
-    char descriptor[40];
-    snprintf(descriptor, sizeof descriptor, "/proc/self/fd/%d", file->fd);
-    for (unsigned i = 0; i < MOST_TEMPORARIES && name_temporary(file, i); i++) {
-        if (linkat(AT_FDCWD, descriptor, AT_FDCWD, file->temporary, AT_SYMLINK_FOLLOW) == 0) return 0;
-        if (errno != EEXIST) break;
-    }
-    file->temporary[0] = '\0';
-    return errno;
-}
-
 /* Open what is no ordinary file, to be written to directly. A pipe that nobody reads from would keep the caller waiting
  * for ever, so that opening it doesn't wait; writing does. Returns the descriptor, or -1 with errno. */
 static int open_directly(const char *path)
@@ -160,44 +102,9 @@ static int open_directly(const char *path)
     return -1;
 }
 
-/* Sets file->fd; on failure it stays -1, with errno. */
-static void open_target(nf_file *file)
+static ad_status cannot_create(const char *path, ad_error *error)
 {
-    struct stat old;
-    int descriptor = descriptor_of(file->path);
-    if (descriptor >= 0) {
-        file->fd = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
-        return;
-    }
-    bool exists = stat(file->path, &old) == 0;
-    if (!exists && errno != ENOENT) return;
-    if (exists && !S_ISREG(old.st_mode)) {
-        file->fd = open_directly(file->path);
-        return;
-    }
-    errno = follow_links(file->path, file->target);
-    if (errno) return;
-    /* A rename would replace a file that may not be written to. */
-    if (exists && access(file->target, W_OK) != 0) return;
-    file->fd = open_beside(file, exists ? old.st_mode & 0777 : 0666);
-    /* What the umask took away; not every file system has permissions to set. */
-    if (exists && file->fd >= 0) (void)!fchmod(file->fd, old.st_mode & 0777);
-}
-
-ad_status nf_file_create(const char *path, nf_file **created, ad_error *error)
-{
-    *created = NULL;
-    nf_file *file = ad_alloc(1, sizeof *file);
-    if (!file) return ad_error_set(error, AD_ERROR_MEMORY, "no memory to write '%s'", path);
-    file->fd = -1;
-    errno = ENAMETOOLONG;
-    if (snprintf(file->path, sizeof file->path, "%s", path) < (int)sizeof file->path) open_target(file);
-    if (file->fd >= 0) {
-        *created = file;
-        return AD_OK;
-    }
-    int reason = errno;
-    ad_free(file);
+    const int reason = errno;
     struct stat about;
     if (reason == ENXIO && stat(path, &about) == 0 && S_ISFIFO(about.st_mode))
         return ad_error_set(error, AD_ERROR_IO,
@@ -206,13 +113,43 @@ ad_status nf_file_create(const char *path, nf_file **created, ad_error *error)
     return ad_error_set(error, AD_ERROR_IO, "cannot create '%s': %s", path, strerror(reason));
 }
 
+/* Sets file->fd. */
+static ad_status open_target(nf_file *file, ad_error *error)
+{
+    struct stat old;
+    const int descriptor = descriptor_of(file->path);
+    const bool exists = descriptor < 0 && stat(file->path, &old) == 0;
+    if (descriptor < 0 && !exists && errno != ENOENT) return cannot_create(file->path, error);
+    file->direct = descriptor >= 0 || (exists && !S_ISREG(old.st_mode));
+    if (!file->direct) return nf__place_open(&file->place, file->path, exists ? &old : NULL, &file->fd, error);
+    file->fd = descriptor >= 0 ? fcntl(descriptor, F_DUPFD_CLOEXEC, 0) : open_directly(file->path);
+    return file->fd < 0 ? cannot_create(file->path, error) : AD_OK;
+}
+
+ad_status nf_file_create(const char *path, nf_file **created, ad_error *error)
+{
+    *created = NULL;
+    nf_file *file = ad_alloc(1, sizeof *file);
+    if (!file) return ad_error_set(error, AD_ERROR_MEMORY, "no memory to write '%s'", path);
+    errno = ENAMETOOLONG;
+    ad_status status = snprintf(file->path, sizeof file->path, "%s", path) < (int)sizeof file->path
+                           ? open_target(file, error)
+                           : cannot_create(path, error);
+    if (status)
+        ad_free(file);
+    else
+        *created = file;
+    return status;
+}
+
 static void write_through(nf_file *file, const char *data, size_t bytes)
 {
     while (bytes > 0 && !file->failure) {
         ssize_t written = write(file->fd, data, bytes);
         if (written < 0 && errno == EINTR) continue;
-        if (written < 0) {
-            file->failure = errno;
+        if (written < 0 && errno == EAGAIN && poll(&(struct pollfd){file->fd, POLLOUT, 0}, 1, -1) >= 0) continue;
+        if (written <= 0) {
+            file->failure = written < 0 ? errno : EIO;
             return;
         }
         data += written;
@@ -220,12 +157,44 @@ static void write_through(nf_file *file, const char *data, size_t bytes)
     }
 }
 
+static void flush(nf_file *file)
+{
+    write_through(file, file->buffer, file->filled);
+    file->filled = 0;
+}
+
+/* All is written, and on the disk. */
+static void finish(nf_file *file)
+{
+    flush(file);
+    if (!file->failure && !file->direct) file->failure = nf__place_sync(file->fd);
+    file->written = true;
+}
+
+/* Compare with what the file has at this place. */
+static void compare(nf_file *file, const char *data, size_t bytes)
+{
+    while (bytes > 0 && !file->failure) {
+        size_t most = bytes < sizeof file->buffer ? bytes : sizeof file->buffer;
+        ssize_t got = pread(file->fd, file->buffer, most, file->compared);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0 || memcmp(file->buffer, data, (size_t)got) != 0) {
+            file->failure = got < 0 ? errno : EIO;
+            return;
+        }
+        data += got;
+        bytes -= (size_t)got;
+        file->compared += got;
+    }
+}
+
 void nf_file_write(nf_file *file, const void *data, size_t bytes)
 {
-    if (bytes > sizeof file->buffer - file->filled) {
-        write_through(file, file->buffer, file->filled);
-        file->filled = 0;
+    if (file->written) {
+        if (!file->direct) compare(file, data, bytes);
+        return;
     }
+    if (bytes > sizeof file->buffer - file->filled) flush(file);
     if (bytes > sizeof file->buffer) {
         write_through(file, data, bytes);
         return;
@@ -234,26 +203,43 @@ void nf_file_write(nf_file *file, const void *data, size_t bytes)
     file->filled += bytes;
 }
 
+static bool is_compared(const nf_file *file)
+{
+    struct stat about;
+    return fstat(file->fd, &about) == 0 && about.st_size == file->compared;
+}
+
+/* From the disk, as far as the system can be asked for it, and not from its memory. */
+void nf_file_read_back(nf_file *file)
+{
+    finish(file);
+    if (!file->failure && !file->direct) (void)posix_fadvise(file->fd, 0, 0, POSIX_FADV_DONTNEED);
+}
+
 ad_status nf_file_commit(nf_file *file, ad_error *error)
 {
-    bool beside = file->target[0] != '\0';
-    write_through(file, file->buffer, file->filled);
-    if (!file->failure && beside && fsync(file->fd) != 0) file->failure = errno;
-    if (!file->failure && beside && !file->temporary[0]) file->failure = link_beside(file);
-    if (close(file->fd) != 0 && !file->failure) file->failure = errno;
-    if (!file->failure && beside && rename(file->temporary, file->target) != 0) file->failure = errno;
     ad_status status = AD_OK;
-    if (file->failure) {
-        if (file->temporary[0]) unlink(file->temporary);
+    bool taken = false;
+    if (!file->written)
+        finish(file);
+    else if (!file->failure && !file->direct && !is_compared(file))
+        file->failure = EIO;
+    if (!file->failure && !file->direct) file->failure = nf__place_take(&file->place, file->fd, &taken);
+    if (!taken) nf__place_leave(&file->place);
+    /* What is to be on the disk is there already. */
+    if (close(file->fd) != 0 && !file->failure && file->direct && errno != EINTR) file->failure = errno;
+    if (file->failure && taken)
+        status = ad_error_set(error, AD_ERROR_IO, "'%s' is written, but may not outlive a power cut: its directory: %s",
+                              file->path, strerror(file->failure));
+    else if (file->failure)
         status = ad_error_set(error, AD_ERROR_IO, "cannot write '%s': %s", file->path, strerror(file->failure));
-    }
     ad_free(file);
     return status;
 }
 
 void nf_file_abort(nf_file *file)
 {
+    nf__place_leave(&file->place);
     close(file->fd);
-    if (file->temporary[0] != '\0') unlink(file->temporary);
     ad_free(file);
 }

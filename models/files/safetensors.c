@@ -88,6 +88,18 @@ static ad_status add_tensors(json_t **header, const nf__safetensor *tensors, siz
     return AD_OK;
 }
 
+/* Does the text say what the header does? It is read again before it takes the place of an old file's. */
+static ad_status check_header(const json_t *header, const char *text, size_t bytes, ad_error *error)
+{
+    json_t *again;
+    json_error_t reason;
+    ad_status status = nf__json_load(text, bytes, &again, &reason);
+    if (status == AD_ERROR_MEMORY) return out_of_memory(error);
+    bool same = !status && json_equal(header, again);
+    json_decref(again);
+    return same ? AD_OK : ad_error_set(error, AD_ERROR_FORMAT, "safetensors: the header doesn't read back as it was");
+}
+
 /* Text, for ad_free(). */
 static ad_status make_header(const nf__safetensor *tensors, size_t tensor_count, const nf__metadata *metadata,
                              size_t metadata_count, char **text, size_t *bytes, ad_error *error)
@@ -98,22 +110,27 @@ static ad_status make_header(const nf__safetensor *tensors, size_t tensor_count,
     if (!status) status = add_tensors(&header, tensors, tensor_count, error);
     *text = status ? NULL : nf__json_dump(header, 0, bytes);
     if (!status && !*text) status = out_of_memory(error);
+    if (!status) status = check_header(header, *text, *bytes, error);
     json_decref(header);
+    if (!status) return AD_OK;
+    ad_free(*text);
+    *text = NULL;
     return status;
 }
 
-static ad_status write_header(nf_file *file, const char *text, size_t bytes, ad_error *error)
+static size_t padded_header(size_t bytes)
+{
+    return (LENGTH_BYTES + bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT - LENGTH_BYTES;
+}
+
+static void write_content(nf_file *file, const char *header, size_t bytes, const nf__safetensor *tensors, size_t count)
 {
     static const char spaces[ALIGNMENT] = "                                                                ";
-    size_t padded = (LENGTH_BYTES + bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT - LENGTH_BYTES;
-    if (padded > MOST_HEADER_BYTES)
-        return ad_error_set(error, AD_ERROR_ARGUMENT, "safetensors: a header of %zu bytes; at most %d are allowed",
-                            bytes, MOST_HEADER_BYTES);
-    uint64_t length = padded;
+    uint64_t length = padded_header(bytes);
     nf_file_write(file, &length, LENGTH_BYTES);
-    nf_file_write(file, text, bytes);
-    nf_file_write(file, spaces, padded - bytes);
-    return AD_OK;
+    nf_file_write(file, header, bytes);
+    nf_file_write(file, spaces, (size_t)length - bytes);
+    for (size_t i = 0; i < count; i++) nf_file_write(file, tensors[i].data, tensor_bytes(&tensors[i]));
 }
 
 ad_status nf__safetensors_write(const char *path, const nf__safetensor *tensors, size_t tensor_count,
@@ -121,17 +138,20 @@ ad_status nf__safetensors_write(const char *path, const nf__safetensor *tensors,
 {
     char *header;
     size_t bytes;
-    nf_file *file = NULL;
+    nf_file *file;
     ad_status status = make_header(tensors, tensor_count, metadata, metadata_count, &header, &bytes, error);
+    if (!status && padded_header(bytes) > MOST_HEADER_BYTES)
+        status = ad_error_set(error, AD_ERROR_ARGUMENT, "safetensors: a header of %zu bytes; at most %d are allowed",
+                              bytes, MOST_HEADER_BYTES);
     if (!status) status = nf_file_create(path, &file, error);
-    if (!status) status = write_header(file, header, bytes, error);
-    ad_free(header);
-    if (status) {
-        if (file) nf_file_abort(file);
-        return status;
+    if (!status) {
+        write_content(file, header, bytes, tensors, tensor_count);
+        nf_file_read_back(file);
+        write_content(file, header, bytes, tensors, tensor_count);
+        status = nf_file_commit(file, error);
     }
-    for (size_t i = 0; i < tensor_count; i++) nf_file_write(file, tensors[i].data, tensor_bytes(&tensors[i]));
-    return nf_file_commit(file, error);
+    ad_free(header);
+    return status;
 }
 
 /* ---- Reading ------------------------------------------------------------------------------------------------- */

@@ -5,9 +5,11 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <link.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 ad_status read_table(const char *path, nf_header header, nf_table *table, ad_error *error)
 {
@@ -82,24 +84,77 @@ static size_t files_of(const struct arguments *arguments, enum file_role role, c
     return count;
 }
 
-/* A terminal or a pipe may well be both. */
-static bool are_one_file(const char *input, const char *output)
+static bool are_one_file(const struct stat *one, const struct stat *other)
 {
-    struct stat from, to;
-    return stat(input, &from) == 0 && stat(output, &to) == 0 && S_ISREG(to.st_mode) && from.st_dev == to.st_dev &&
-           from.st_ino == to.st_ino;
+    return one->st_dev == other->st_dev && one->st_ino == other->st_ino;
 }
 
+/* Is there a file? Where the path leads nowhere, or may be no path at all but values, there is none; otherwise a file
+ * that can't be looked at could be any. */
+static ad_status look_at(const char *path, struct stat *about, bool *exists, ad_error *error)
+{
+    static const int nowhere[] = {ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG};
+    *exists = stat(path, about) == 0;
+    bool known = *exists;
+    for (size_t i = 0; i < sizeof nowhere / sizeof *nowhere; i++) known = known || errno == nowhere[i];
+    return known ? AD_OK : ad_error_set(error, AD_ERROR_IO, "cannot look at '%s': %s", path, strerror(errno));
+}
+
+static ad_status check_pair(const char *input, const char *output, const struct stat *to, ad_error *error)
+{
+    struct stat from;
+    bool exists;
+    if (look_at(input, &from, &exists, error)) return error->status;
+    if (!exists || !are_one_file(&from, to)) return AD_OK;
+    return ad_error_set(error, AD_ERROR_ARGUMENT, "output '%s' is the input '%s'; give another name", output, input);
+}
+
+/* Of an output that is there, what its check needs. */
+struct output {
+    const char *path;
+    struct stat about;
+    ad_error *error;
+};
+
+/* Of each shared object in the process, the plug-ins among them; without a name: what comes from no file. */
+static int check_object(struct dl_phdr_info *object, size_t size, void *context)
+{
+    const struct output *output = context;
+    (void)size;
+    return *object->dlpi_name == '/' &&
+           check_pair(object->dlpi_name, output->path, &output->about, output->error) != AD_OK;
+}
+
+/* A terminal or a pipe may well be both input and output. */
 ad_status check_files(const struct arguments *arguments, ad_error *error)
 {
     const char *inputs[MOST_FILES], *outputs[MOST_FILES];
     size_t n_inputs = files_of(arguments, INPUT_FILE, inputs), n_outputs = files_of(arguments, OUTPUT_FILE, outputs);
-    for (size_t o = 0; o < n_outputs; o++)
+    for (size_t o = 0; o < n_outputs; o++) {
+        struct output output = {.path = outputs[o], .error = error};
+        bool exists;
+        if (look_at(output.path, &output.about, &exists, error)) return error->status;
+        if (!exists || !S_ISREG(output.about.st_mode)) continue;
         for (size_t i = 0; i < n_inputs; i++)
-            if (are_one_file(inputs[i], outputs[o]))
-                return ad_error_set(error, AD_ERROR_ARGUMENT, "output '%s' is the input '%s'; give another name",
-                                    outputs[o], inputs[i]);
+            if (check_pair(inputs[i], output.path, &output.about, error)) return error->status;
+        if (dl_iterate_phdr(check_object, &output)) return error->status;
+    }
     return AD_OK;
+}
+
+/* A device that is no terminal, as /dev/null, keeps nothing that could get mixed. Without /proc the name alone tells.
+ */
+FILE *report_stream(const struct arguments *arguments)
+{
+    const char *outputs[MOST_FILES];
+    size_t count = files_of(arguments, OUTPUT_FILE, outputs);
+    struct stat standard, output;
+    bool known = fstat(STDOUT_FILENO, &standard) == 0 && (!S_ISCHR(standard.st_mode) || isatty(STDOUT_FILENO));
+    for (size_t o = 0; o < count; o++)
+        if (strcmp(outputs[o], "/dev/stdout") == 0 ||
+            (known && stat(outputs[o], &output) == 0 && are_one_file(&standard, &output)))
+            return stderr;
+    return stdout;
 }
 
 /* The reader of a pipe would take the end of the trial for the end of all, so that a pipe stays open to the end of the

@@ -21,8 +21,12 @@ ad_status save_model(const nf_flow *flow, json_t *record, const char *path, ad_e
 /* The record of a flow: nf_record_text() as JSON, with the options (NULL: none) in it. NULL on failure. */
 json_t *make_record(const nf_flow *flow, nf_record record, const json_t *options, ad_error *error);
 
-/* Is each output that the command line names another file than each input? */
+/* Is each output that the command line names another file than each input, which the plug-ins are too? AD_ERROR_IO
+ * where the system doesn't tell. */
 ad_status check_files(const struct arguments *arguments, ad_error *error);
+/* Where the report goes: to standard output, unless an output goes there, under whatever name; then to standard error.
+ * To be asked before the output is written, which may take the place of what standard output has open. */
+FILE *report_stream(const struct arguments *arguments);
 /* Can output be written? */
 ad_status check_output(const char *output, ad_error *error);
 

@@ -7,9 +7,11 @@
 #include "suggest.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* The build names the commands, as WEIR_COMMANDS. */
 #define DECLARE(name) extern const struct command name##_command;
@@ -117,11 +119,9 @@ static int run_command(const struct command *command, int count, char **words)
     }
     json_t *result = json_object();
     if (!status) status = check_files(&arguments, &error);
+    FILE *to = status ? stdout : report_stream(&arguments);
     if (!status) status = command->run(&arguments, result, &error);
     if (json_object_size(result) > 0) {
-        /* Where standard output takes the numbers, the report goes beside. */
-        const char *output = json_string_value(json_object_get(result, "output"));
-        FILE *to = output && strcmp(output, "/dev/stdout") == 0 ? stderr : stdout;
         if (option_flag(&arguments, "json"))
             report_json(result, to);
         else
@@ -162,8 +162,17 @@ static void *allocate_or_end(size_t bytes)
     exit(EXIT_FAULT);
 }
 
+/* A standard stream that is closed would be taken by the next file that is opened, and what is told get into that. In
+ * its place comes one that can't be used either. */
+static void occupy_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0) (void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
 int main(int argc, char **argv)
 {
+    occupy_streams();
     json_set_alloc_funcs(allocate_or_end, free);
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like others */
     int taken;
