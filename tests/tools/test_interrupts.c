@@ -159,7 +159,7 @@ START_TEST(interrupt_keeps_draws)
     const char *const *words =
         WORDS("nuts", "gaussian", "--chains", "2", "--tune", "100", "-n", "3000000", "-o", "d.npy");
     ck_assert_int_eq(interrupt_on_terminal(words, "draws  ", screen, sizeof screen), 130);
-    assert_contains(screen, "of 3000000 draws of each chain, which are in d.npy");
+    assert_contains(screen, "of 3000000 draws of each chain; they are in 'd.npy'");
     assert_contains(screen, "gradients/s");
     nf_table draws;
     ck_assert_int_eq(nf_table_read(scratch_path("d.npy").text, &draws, NULL), AD_OK);

@@ -7,9 +7,11 @@
 #include "suggest.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* The build names the commands, as WEIR_COMMANDS. */
 #define DECLARE(name) extern const struct command name##_command;
@@ -162,10 +164,21 @@ static void *allocate_or_end(size_t bytes)
     exit(EXIT_FAULT);
 }
 
+/* Standard files that are closed would be the next that are opened: a model, say, that warnings are written into. These
+ * can't be written to, which is an error as before. */
+static void open_standard_files(void)
+{
+    int fd;
+    while ((fd = open("/dev/null", O_RDONLY)) >= 0 && fd <= STDERR_FILENO) continue;
+    if (fd >= 0) close(fd);
+}
+
 int main(int argc, char **argv)
 {
     json_set_alloc_funcs(allocate_or_end, free);
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like others */
+    signal(SIGCHLD, SIG_DFL); /* where a parent has it ignored, nobody is told how gnuplot ended */
+    open_standard_files();
     int taken;
     ad_error error = {0};
     ad_status status = plugins_load(argc - 1, argv + 1, &taken, &error);

@@ -325,14 +325,8 @@ void trained_free(struct trained *trained)
 
 ad_status save_trained(struct trained *trained, ad_status status, const char *path, ad_error *error)
 {
-    ad_error saving;
-    ad_status saved = keep_model(trained->flow, trained->record, path, trained->kept, &saving);
-    char reason[sizeof error->message];
-    snprintf(reason, sizeof reason, "%s", error->message);
-    if (!status && saved) *error = saving;
-    if (status && saved) ad_error_set(error, saved, "%.300s; and %.700s", reason, saving.message);
-    if (status && !saved) ad_error_set(error, status, "%.800s; %s are in '%s'", reason, trained->weights, path);
-    return saved ? saved : status;
+    const struct kept what = {.flow = trained->flow, .record = trained->record, .left = trained->weights};
+    return keep(&what, status, path, trained->kept, error);
 }
 
 /* A line for each of its sentences. */

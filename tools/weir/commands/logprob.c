@@ -67,9 +67,10 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     struct model model;
     struct points points = {0};
     if (model_open(path, &model, error)) return error->status;
-    ad_status status = points_read(input, option_text(arguments, "context"),
-                                   (nf_header)option_choice(arguments, "header"), &model, &points, error);
-    if (!status && output) status = check_output(output, error);
+    ad_status status = output ? check_table(output, error) : AD_OK;
+    if (!status)
+        status = points_read(input, option_text(arguments, "context"), (nf_header)option_choice(arguments, "header"),
+                             &model, &points, error);
     json_t *scores = json_object();
     if (!status) status = evaluate(arguments, &model, &points, scores, error);
     if (!status) {
