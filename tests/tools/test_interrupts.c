@@ -153,6 +153,25 @@ START_TEST(interrupt_keeps_fit)
 }
 END_TEST
 
+/* Of demos too: the model that is being fitted. */
+START_TEST(interrupt_keeps_fits_of_demos)
+{
+    static char screen[1 << 18];
+    const char *const *const demos[] = {
+        WORDS("demo", "potentials", "--iters", "1000000000", "--mc", "2", "-o", "."),
+        WORDS("demo", "nfvi", "--iters", "1000000000", "-o", "."),
+    };
+    static const char *const models[] = {"./pot1-2.safetensors", "./nfvi-1-pot1.safetensors"};
+    for (size_t i = 0; i < COUNT(demos); i++) {
+        ck_assert_int_eq(interrupt_on_terminal(demos[i], "loss ", screen, sizeof screen), 130);
+        assert_contains(screen, "of 1000000000 iterations; the parameters at hand are in './");
+        json_t *info = SUCCEED_JSON("info", models[i]), *training = member(info, "training");
+        ck_assert_str_eq(text_in(training, "outcome"), "interrupted");
+        json_decref(info);
+    }
+}
+END_TEST
+
 START_TEST(interrupt_keeps_draws)
 {
     static char screen[1 << 18];
@@ -188,6 +207,7 @@ Suite *interrupts_suite(void)
     tcase_add_test(tests, interrupt_keeps_a_search);
     tcase_add_test(tests, signals_keep_weights);
     tcase_add_test(tests, interrupt_keeps_fit);
+    tcase_add_test(tests, interrupt_keeps_fits_of_demos);
     tcase_add_test(tests, interrupt_keeps_draws);
     tcase_add_test(tests, progress_off_a_terminal);
     return suite;
