@@ -6,14 +6,14 @@
 # saving or behind it must have left a model that can be read, and so must each that came to its end before. One that
 # was hit before it began has nothing to keep, and doesn't count: it hadn't yet warned of the table, in which two columns
 # have one name. A fit that is killed by KILL saves nothing; then the old model stands. The suite has a handful of runs;
-# by hand, try 1000, with '-s TERM', '-s INT', '-s HUP -k 5' and '-s KILL'.
+# by hand, try 1000, with '-s TERM', '-s INT', '-s HUP -k 60' and '-s KILL'.
 set -eu
 
 weir=$(realpath "$1") count=$2 options=$3
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 cd "$scratch"
-counted=0 early=0 ended=0 lost=0 behind=0 number=0 slower=1
+counted=0 early=0 ended=0 lost=0 behind=0 number=0
 case $options in
 *KILL*) kills=true ;;
 *) kills=false ;;
@@ -23,30 +23,33 @@ fit() {
     "$@" "$weir" fit moons.csv --flow 'maf(256,256)' --epochs "$epochs" -o m.safetensors >report 2>told
 }
 
-# From 5 to 55 thousandths of a second, and more where the machine is slow to begin.
+# when MICROSECONDS: a random time around them, in seconds.
 when() {
-    awk -v seed="$number" -v slower="$slower" 'BEGIN { srand(seed); print slower * (.005 + .05 * rand()) }'
+    awk -v seed="$number" -v middle="$1" 'BEGIN { srand(seed); print middle * (.3 + 1.4 * rand()) / 1000000 }'
 }
 
 "$weir" data moons -n 200 -o moons.csv >report
 sed -i '1s/.*/x,x/' moons.csv
-epochs=1
+epochs=1 middle=30000
 ! $kills || fit env
 while [ $counted -lt "$count" ]; do
     number=$((number + 1)) state=0
     $kills || rm -f m.safetensors
-    # Every other fit would end by itself, at about the same time.
+    # Two of three fits would end by themselves, at about the time that is found so that half of them do.
     epochs=10
-    [ $((number % 2)) = 0 ] || epochs=1000000
+    [ $((number % 3)) != 0 ] || epochs=1000000
     # What a shell starts in the background ignores signals. The options are several words.
-    fit env --default-signal=INT,HUP,TERM timeout $options "$(when)" || state=$?
-    if [ ! -e m.safetensors ] && [ ! -s told ] && [ $state != 0 ]; then
-        early=$((early + 1))
-        [ $((early % 20)) != 0 ] || [ $early -le $counted ] || slower=$((slower * 2))
-        continue
+    fit env --default-signal=INT,HUP,TERM timeout $options "$(when $middle)" || state=$?
+    if [ $state = 0 ]; then
+        ended=$((ended + 1)) middle=$((middle - middle / 20))
+    elif [ $epochs = 10 ]; then
+        middle=$((middle + middle / 20))
     fi
+    [ -e m.safetensors ] || [ -s told ] || {
+        early=$((early + 1))
+        continue
+    }
     counted=$((counted + 1))
-    [ $state != 0 ] || ended=$((ended + 1))
     if ! "$weir" info m.safetensors >report 2>&1; then
         lost=$((lost + 1))
         echo "fit $number, exit status $state: $(cat told report)"
