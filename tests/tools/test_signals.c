@@ -4,8 +4,10 @@
 #include "tools/command.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pty.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 /* Instead of a signal's number: ctrl-C is typed once, or until the process ends, each time when the last is heeded. */
 enum { TYPED = 1000, TYPED_ON };
@@ -28,22 +30,25 @@ static void type(int terminal)
     ck_assert_int_eq(write(terminal, "\x03", 1), 1);
 }
 
-/* Twice, as timeout(1) does. */
-static void send_twice(int signal, pid_t child, int terminal)
+/* Many times, since those that wait together count as one. */
+static void send(int signal, pid_t child, int terminal)
 {
-    if (signal < TYPED) {
+    siginfo_t end;
+    for (int i = 0; signal < TYPED && i < 10; i++) {
         kill(child, signal);
-        kill(child, signal);
-        return;
+        usleep(100);
     }
+    if (signal < TYPED) return;
     type(terminal);
     expect_on_terminal(terminal, "ctrl-C once more ends this and saves nothing");
-    if (signal == TYPED_ON) type(terminal);
+    if (signal == TYPED) return;
+    type(terminal);
+    waitid(P_PID, (id_t)child, &end, WEXITED | WNOWAIT);
 }
 
 /* The command's state at its end. `before` (0: none) is sent in the training, `meanwhile` while the model is saved to
- * standard output, both twice; what came there is in the file of this name. */
-static int signal_twice(const char *const words[], int before, int meanwhile, const char *name)
+ * standard output; what came there is in the file of this name. */
+static int signal_both(const char *const words[], int before, int meanwhile, const char *name)
 {
     static char content[1 << 20];
     int ends[2], terminal, state;
@@ -64,10 +69,10 @@ static int signal_twice(const char *const words[], int before, int meanwhile, co
         if (before == TYPED)
             type(terminal);
         else
-            send_twice(before, child, terminal);
+            send(before, child, terminal);
     }
     for (ssize_t got; (got = read(ends[0], content + filled, filled ? sizeof content - filled : 1)) > 0;) {
-        if (!filled) send_twice(meanwhile, child, terminal);
+        if (!filled) send(meanwhile, child, terminal);
         filled += (size_t)got;
     }
     close(ends[0]);
@@ -81,7 +86,7 @@ static int signal_twice(const char *const words[], int before, int meanwhile, co
 
 static void assert_kept(const char *const words[], int before, int meanwhile)
 {
-    int state = signal_twice(words, before, meanwhile, "m.safetensors");
+    int state = signal_both(words, before, meanwhile, "m.safetensors");
     ck_assert_msg(WIFEXITED(state), "killed by signal %d", WTERMSIG(state));
     int expected = !before ? 0 : 128 + (before == TYPED ? SIGINT : before);
     ck_assert_msg(WEXITSTATUS(state) == expected, "exit status %d: %s", WEXITSTATUS(state), complaint);
@@ -115,8 +120,8 @@ END_TEST
 
 START_TEST(draws_are_written)
 {
-    int state = signal_twice(WORDS("nuts", "gaussian", "--chains", "1", "--tune", "10", "-n", "5000", "-o", "-"), 0,
-                             SIGTERM, "draws.csv");
+    int state = signal_both(WORDS("nuts", "gaussian", "--chains", "1", "--tune", "10", "-n", "5000", "-o", "-"), 0,
+                            SIGTERM, "draws.csv");
     ck_assert_msg(WIFEXITED(state), "killed by signal %d", WTERMSIG(state));
     ck_assert_int_eq(WEXITSTATUS(state), 0);
     nf_table draws;
@@ -130,7 +135,7 @@ END_TEST
 START_TEST(a_third_ctrl_c_ends_the_saving)
 {
     SUCCEED("data", "moons", "-n", "200", "-o", "moons.npy");
-    int state = signal_twice(FIT("1000000"), TYPED, TYPED_ON, "m.safetensors");
+    int state = signal_both(FIT("1000000"), TYPED, TYPED_ON, "m.safetensors");
     ck_assert(WIFSIGNALED(state));
     ck_assert_int_eq(WTERMSIG(state), SIGINT);
 }
@@ -203,20 +208,30 @@ START_TEST(a_warning_without_a_reader)
 }
 END_TEST
 
-/* No other file takes their place, for the words that were for them to be written into. */
-START_TEST(closed_standard_files)
+/* No other file takes its place, for the report to be written into: a pipe, here, that gets a model. */
+START_TEST(a_closed_standard_output)
 {
-    write_text("two.csv", "x,x\n1,2\n3,4.5\n-1,0\n2,2.5\n0,1\n");
-    pid_t child = fork();
+    static char content[1 << 14];
+    const file_path pipe_path = scratch_path("pipe");
     int state;
+    SUCCEED("data", "moons", "-n", "200", "-o", "moons.npy");
+    ck_assert_int_eq(mkfifo(pipe_path.text, 0600), 0);
+    int from = open(pipe_path.text, O_RDONLY | O_NONBLOCK);
+    pid_t child = fork();
     ck_assert_int_ge(child, 0);
     if (child == 0) {
-        for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) close(fd);
-        become_command(WORDS("fit", "two.csv", "--flow", "loc", "--epochs", "1", "-o", "m.safetensors"));
+        if (!freopen(scratch_path("complaint").text, "w", stderr)) _exit(126);
+        close(STDOUT_FILENO);
+        become_command(WORDS("fit", "moons.npy", "--flow", "loc", "--epochs", "1", "-o", "pipe"));
     }
     ck_assert_int_eq(waitpid(child, &state, 0), child);
     ck_assert(WIFEXITED(state));
     ck_assert_int_eq(WEXITSTATUS(state), 1); /* the report has nowhere to go */
+    ssize_t got = read(from, content, sizeof content);
+    close(from);
+    ck_assert_int_gt(got, 0);
+    ck_assert_int_lt(got, sizeof content);
+    scratch_write("m.safetensors", content, (size_t)got);
     SUCCEED("info", "m.safetensors");
 }
 END_TEST
@@ -230,7 +245,7 @@ Suite *signals_suite(void)
     tcase_add_test(tests, draws_are_written);
     tcase_add_test(tests, a_report_without_a_reader);
     tcase_add_test(tests, a_warning_without_a_reader);
-    tcase_add_test(tests, closed_standard_files);
+    tcase_add_test(tests, a_closed_standard_output);
     tcase_add_test(tests, a_third_ctrl_c_ends_the_saving);
     tcase_add_test(tests, processor_time_runs_out);
     return suite;
