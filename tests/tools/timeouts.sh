@@ -59,6 +59,7 @@ while [ $counted -lt "$count" ]; do
         rm -f "$file"
     done
 done
-echo "$options: $counted fits, $ended of which ended by themselves, and $early that had not begun: $lost lost," \
-    "$behind files left behind"
-[ $lost = 0 ] && { $kills || [ $behind = 0 ]; }
+echo "$options: $ended of $counted fits ended by themselves; $early had not begun; $behind files were left behind"
+$kills || lost=$((lost + behind))
+echo "timeouts: $((counted - lost)) passed, $lost failed"
+[ $lost = 0 ]
