@@ -76,6 +76,20 @@ START_TEST(draws)
 }
 END_TEST
 
+/* What can't be written is told as far as it is told at all. */
+START_TEST(a_mean)
+{
+    make_model();
+    ck_assert_int_eq(symlink("/dev/full", scratch_path("p.npy").text), 0);
+    ck_assert_int_eq(RUN("logprob", "moons.safetensors", "moons.npy", "-o", "p.npy", "--json"), 1);
+    assert_contains(complaint, strerror(ENOSPC));
+    json_t *result = parse_output();
+    ck_assert(json_is_number(member(result, "nll")));
+    ck_assert_ptr_null(json_object_get(result, "output"));
+    json_decref(result);
+}
+END_TEST
+
 /* Then nothing is left behind, and nothing is called saved. */
 START_TEST(nowhere)
 {
@@ -156,6 +170,7 @@ Suite *keep_suite(void)
     tcase_add_loop_test(tests, in_the_current_directory, 0, COUNT(works));
     tcase_add_test(tests, among_temporary_files);
     tcase_add_test(tests, draws);
+    tcase_add_test(tests, a_mean);
     tcase_add_test(tests, nowhere);
     tcase_add_loop_test(tests, no_room_is_told_first, 0, COUNT(no_room));
     tcase_add_loop_test(tests, bad_names_are_told_first, 0, COUNT(bad_names));
