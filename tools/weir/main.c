@@ -164,21 +164,20 @@ static void *allocate_or_end(size_t bytes)
     exit(EXIT_FAULT);
 }
 
-/* Standard files that are closed would be the next that are opened: a model, say, that warnings are written into. These
- * can't be written to, which is an error as before. */
-static void open_standard_files(void)
+/* A standard stream that is closed would be taken by the next file that is opened, and what is told get into that. In
+ * its place comes one that can't be used either. */
+static void occupy_streams(void)
 {
-    int fd;
-    while ((fd = open("/dev/null", O_RDONLY)) >= 0 && fd <= STDERR_FILENO) continue;
-    if (fd >= 0) close(fd);
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0) (void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
 int main(int argc, char **argv)
 {
+    occupy_streams();
     json_set_alloc_funcs(allocate_or_end, free);
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like others */
     signal(SIGCHLD, SIG_DFL); /* where a parent has it ignored, nobody is told how gnuplot ended */
-    open_standard_files();
     int taken;
     ad_error error = {0};
     ad_status status = plugins_load(argc - 1, argv + 1, &taken, &error);
