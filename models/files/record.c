@@ -31,16 +31,23 @@ static void put_count(json_t **object, const char *key, size_t count)
 
 /* ---- A fit to rows --------------------------------------------------------------------------------------------- */
 
-enum { MOST_EPOCHS = 20000 }; /* on record: the header of a file holds a hundred times as many, and not more */
+enum { MOST_POINTS = 20000 }; /* on record: the header of a file holds fifty times as many, and not more */
 
-/* {"epoch": […], "train_nll": […], "val_nll": […]}; of a long training every k-th epoch, the best and the last. */
+/* Of a long history every k-th point is told, and the last. */
+static bool is_told(size_t i, size_t points)
+{
+    const size_t stride = (points + MOST_POINTS - 1) / MOST_POINTS;
+    return (i + 1) % stride == 0 || i + 1 == points;
+}
+
+/* {"epoch": […], "train_nll": […], "val_nll": […]}, with the best epoch in any case. */
 static json_t *fit_history(const nf_fit_report *report)
 {
     json_t *epoch = json_array(), *train_nll = json_array(), *val_nll = json_array(), *history = json_object();
-    const size_t epochs = report->last.epoch, stride = (epochs + MOST_EPOCHS - 1) / MOST_EPOCHS;
+    const size_t epochs = report->last.epoch;
     for (size_t i = 0; i < epochs && report->history; i++) {
         const nf_progress *past = &report->history[i];
-        if ((i + 1) % stride != 0 && i + 1 != epochs && i + 1 != report->best_epoch) continue;
+        if (!is_told(i, epochs) && i + 1 != report->best_epoch) continue;
         nf__json_append(&epoch, count_json(past->epoch));
         nf__json_append(&train_nll, nf__json_number(past->train_nll));
         nf__json_append(&val_nll, nf__json_number(past->val_nll));
@@ -83,6 +90,7 @@ static json_t *vi_history(const nf_vi_report *report)
            *beta = json_array(), *history = json_object();
     for (size_t i = 0; i < report->n_history; i++) {
         const nf_vi_point *point = &report->history[i];
+        if (!is_told(i, report->n_history)) continue;
         nf__json_append(&iteration, count_json(point->iteration));
         nf__json_append(&loss, nf__json_number(point->loss));
         nf__json_append(&gradient, nf__json_number(point->gradient_norm));
@@ -131,7 +139,7 @@ static void mean_and_sd(const double *value, size_t rows, size_t stride, double 
 enum { MOST_VALUES = 50 }; /* elements to look at */
 
 /* Mean and standard deviation of each element, on the user's scale: of draws of the flow, and weighted. Empty where
- * there are too many to look at. */
+ * there are too many to look at, or a density is no number, which is no reason to be without all the rest. */
 static ad_status put_values(json_t **to, const nf_flow *flow, const nf_record *record, ad_error *error)
 {
     const nf_target *target = record->target;
@@ -162,6 +170,7 @@ static ad_status put_values(json_t **to, const nf_flow *flow, const nf_record *r
         }
         ad_free(z);
     }
+    if (status == AD_ERROR_NUMERIC) status = AD_OK;
     nf__json_put(to, "values", values);
     return status;
 }

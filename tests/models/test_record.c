@@ -106,38 +106,6 @@ START_TEST(of_a_fit)
 }
 END_TEST
 
-/* Its losses are told by some of its epochs, or no file could hold them. */
-START_TEST(of_a_fit_without_end)
-{
-    enum { EPOCHS = 3000001, BEST = 1234567 };
-    nf_progress *history = calloc(EPOCHS, sizeof *history);
-    nf_flow *flow = nf_flow_parse("loc", 2, 0, AD_F32, 1, &error);
-    for (size_t i = 0; i < EPOCHS; i++)
-        history[i] = (nf_progress){.epoch = i + 1, .train_nll = -1.0 / 3 - (double)i, .val_nll = 1.0 / 3 + (double)i};
-    const nf_fit_report report = {.last = history[EPOCHS - 1], .best_epoch = BEST, .history = history};
-    char *text = text_of(flow, (nf_record){.fit = &report});
-    ASSERT_OK(nf_save(flow, text, scratch_path("m.safetensors").text, &error));
-    json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, NULL), *told = json_object_get(json, "history"), *epoch;
-    const json_t *train_nll = json_object_get(told, "train_nll"), *val_nll = json_object_get(told, "val_nll");
-    size_t i, best = 0, count = json_array_size(json_object_get(told, "epoch"));
-    json_array_foreach(json_object_get(told, "epoch"), i, epoch)
-    {
-        const size_t e = (size_t)json_integer_value(epoch);
-        ck_assert_double_eq_tol(json_number_value(json_array_get(train_nll, i)), history[e - 1].train_nll, 1e-6);
-        ck_assert_double_eq_tol(json_number_value(json_array_get(val_nll, i)), history[e - 1].val_nll, 1e-6);
-        best += e == BEST;
-    }
-    ck_assert_uint_eq(best, 1);
-    ck_assert_uint_le(count, 20002);
-    ck_assert_uint_ge(count, 10000);
-    ck_assert_int_eq(json_integer_value(json_array_get(json_object_get(told, "epoch"), count - 1)), EPOCHS);
-    json_decref(json);
-    ad_free(text);
-    free(history);
-    nf_flow_free(flow);
-}
-END_TEST
-
 START_TEST(of_an_inference)
 {
     nf_vi_report report;
@@ -405,7 +373,6 @@ Suite *record_suite(void)
     tcase_add_checked_fixture(tcase, scratch_begin, scratch_end);
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, of_a_fit);
-    tcase_add_test(tcase, of_a_fit_without_end);
     tcase_add_test(tcase, of_an_inference);
     tcase_add_test(tcase, of_little);
     tcase_add_test(tcase, names_come_back);

@@ -132,7 +132,7 @@ static inline bool have_gnuplot(void)
 /* Signals end the command even where the tests were started in the background, with ctrl-C ignored. */
 static inline void command_begin(void)
 {
-    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGXCPU, SIGPIPE};
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGXCPU, SIGALRM, SIGUSR1, SIGUSR2, SIGPIPE};
     for (size_t i = 0; i < COUNT(signals); i++) signal(signals[i], SIG_DFL);
     scratch_begin();
 }

@@ -98,6 +98,61 @@ START_TEST(signals_around_the_start)
 }
 END_TEST
 
+/* ---- How it ended --------------------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *stand_in;
+    int status;
+} ends[] = {
+    {"#!/bin/sh\necho a picture\n", 0},
+    {"#!/bin/sh\necho half a picture\necho it failed >&2\nexit 3\n", 1},
+    {"#!/bin/sh\necho half a picture\necho it failed >&2\nkill -ABRT $$\n", 1},
+};
+
+/* A parent that wants to know of no child of its own, as `trap '' CHLD` in a shell, leaves the command that way. */
+START_TEST(the_end_is_known)
+{
+    char path[PATH_MAX];
+    make_model();
+    write_text("gnuplot", ends[_i].stand_in);
+    ck_assert_int_eq(chmod(scratch_path("gnuplot").text, 0755), 0);
+    snprintf(path, sizeof path, "%s:%s", scratch, getenv("PATH"));
+    pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        setenv("PATH", path, 1);
+        signal(SIGCHLD, SIG_IGN);
+        if (!freopen(scratch_path("complaint").text, "w", stderr)) _exit(126);
+        become_command(WORDS("plot", "moons.safetensors", "-n", "10", "-o", "p.png"));
+    }
+    int state;
+    ck_assert_int_eq(waitpid(child, &state, 0), child);
+    ck_assert(WIFEXITED(state));
+    ck_assert_int_eq(WEXITSTATUS(state), ends[_i].status);
+    slurp(scratch_path("complaint").text, complaint, sizeof complaint);
+    if (ends[_i].status) assert_contains(complaint, "gnuplot failed: it failed");
+    ck_assert_int_eq(exists("p.png"), ends[_i].status == 0);
+}
+END_TEST
+
+/* Where it can't be known, nothing is called a success. */
+START_TEST(an_end_that_is_unknown)
+{
+    char path[PATH_MAX];
+    ad_error error = {AD_OK, ""};
+    write_text("gnuplot", ends[0].stand_in);
+    ck_assert_int_eq(chmod(scratch_path("gnuplot").text, 0755), 0);
+    snprintf(path, sizeof path, "%s:%s", scratch, getenv("PATH"));
+    setenv("PATH", path, 1);
+    signal(SIGCHLD, SIG_IGN);
+    ad_status status = gnuplot_finish(gnuplot_begin(&error), scratch_path("p.png").text, &error);
+    signal(SIGCHLD, SIG_DFL);
+    ck_assert_int_eq(status, AD_ERROR_IO);
+    assert_contains(error.message, "gnuplot");
+    ck_assert(!exists("p.png"));
+}
+END_TEST
+
 Suite *gnuplot_suite(void)
 {
     TCase *tests;
@@ -105,5 +160,7 @@ Suite *gnuplot_suite(void)
     tcase_set_timeout(tests, 20); /* who is left behind holds the pipe open */
     tcase_add_test(tests, interrupt_ends_gnuplot);
     tcase_add_loop_test(tests, signals_around_the_start, 0, COUNT(moments));
+    tcase_add_loop_test(tests, the_end_is_known, 0, COUNT(ends));
+    tcase_add_test(tests, an_end_that_is_unknown);
     return suite;
 }

@@ -83,11 +83,66 @@ START_TEST(interrupt_keeps_weights)
 }
 END_TEST
 
+/* An epoch that is long is work, too. */
+START_TEST(interrupt_keeps_a_first_epoch)
+{
+    static char screen[1 << 18];
+    SUCCEED("data", "moons", "-n", "1000000", "-o", "moons.npy");
+    const char *const *words = WORDS("fit", "moons.npy", "--flow", "maf(16)", "--batch", "1", "-o", "m.safetensors");
+    ck_assert_int_eq(interrupt_on_terminal(words, "epoch 0/100", screen, sizeof screen), 130);
+    assert_contains(screen, "interrupted in epoch 1 of 100; the weights at hand are in 'm.safetensors'");
+    SUCCEED("info", "m.safetensors");
+}
+END_TEST
+
+/* Scores of validation rows, in which whole numbers have much noise to be averaged over, can take longer than whoever
+ * has sent the signal waits before he kills: the mean that the training has is told instead. */
+START_TEST(interrupt_saves_in_haste)
+{
+    static char screen[1 << 18], table[4000] = "count,x\n";
+    for (int i = 0; i < 200; i++) sprintf(table + strlen(table), "%d,%g\n", i * i % 7, sin(i));
+    write_text("counts.csv", table);
+    const char *const *words =
+        WORDS("fit", "counts.csv", "--flow", "maf(16)", "--epochs", "1000000", "-o", "m.safetensors");
+    ck_assert_int_eq(interrupt_on_terminal(words, "val ", screen, sizeof screen), 130);
+    json_t *info = SUCCEED_JSON("info", "m.safetensors"), *training = member(info, "training");
+    ck_assert(json_is_number(member(training, "val_nll")));
+    ck_assert_ptr_null(json_object_get(training, "val_nll_stderr"));
+    json_decref(info);
+}
+END_TEST
+
+/* Ctrl-S stops a terminal, and whoever writes to it; the model is saved none the less. */
+START_TEST(a_stopped_terminal_stops_no_saving)
+{
+    int terminal, state;
+    SUCCEED("data", "moons", "-n", "200", "-o", "moons.npy");
+    pid_t child = forkpty(&terminal, NULL, NULL, NULL);
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        setenv("TERM", "xterm", 1);
+        become_command(WORDS("fit", "moons.npy", "--flow", "maf(16)", "--epochs", "100000000", "-o", "m.safetensors"));
+    }
+    char byte;
+    ck_assert_int_eq(read(terminal, &byte, 1), 1);
+    ck_assert_int_eq(write(terminal, "\x13", 1), 1);
+    kill(child, SIGTERM);
+    while (!exists("m.safetensors")) usleep(1000);
+    ck_assert_int_eq(write(terminal, "\x11", 1), 1);
+    while (read(terminal, &byte, 1) == 1) continue;
+    close(terminal);
+    ck_assert_int_eq(waitpid(child, &state, 0), child);
+    ck_assert(WIFEXITED(state));
+    ck_assert_int_eq(WEXITSTATUS(state), 128 + SIGTERM);
+    SUCCEED("info", "m.safetensors");
+}
+END_TEST
+
 /* What a search has by then: of a flow that is named, its best weights so far. */
 START_TEST(interrupt_keeps_a_search)
 {
     static char screen[1 << 18];
-    SUCCEED("data", "moons", "-n", "2000", "-o", "moons.npy");
+    SUCCEED("data", "moons", "-n", "300", "-o", "moons.npy");
     const char *const *const searches[] = {
         WORDS("fit", "moons.npy", "--flow", "maf(16)", "--budget", "1h", "-o", "m.safetensors"),
         WORDS("fit", "moons.npy", "--budget", "1h", "-o", "m.safetensors")};
@@ -108,8 +163,8 @@ START_TEST(signals_keep_weights)
 {
     static const int signals[] = {SIGTERM, SIGHUP};
     const char *const *words =
-        WORDS("fit", "moons.npy", "--flow", "maf(16)", "--epochs", "1000000", "-o", "m.safetensors");
-    SUCCEED("data", "moons", "-n", "2000", "-o", "moons.npy");
+        WORDS("fit", "two.csv", "--flow", "maf(16)", "--epochs", "100000000", "-o", "m.safetensors");
+    write_text("two.csv", "x,x\n1,2\n3,4.5\n-1,0\n2,2.5\n0,1\n"); /* a warning of its names tells that the fit begins */
     for (size_t i = 0; i < COUNT(signals); i++) {
         int ends[2], state;
         char line[1000];
@@ -153,13 +208,32 @@ START_TEST(interrupt_keeps_fit)
 }
 END_TEST
 
+/* Of demos too: the model that is being fitted. */
+START_TEST(interrupt_keeps_fits_of_demos)
+{
+    static char screen[1 << 18];
+    const char *const *const demos[] = {
+        WORDS("demo", "potentials", "--iters", "1000000000", "--mc", "2", "-o", "."),
+        WORDS("demo", "nfvi", "--iters", "1000000000", "-o", "."),
+    };
+    static const char *const models[] = {"./pot1-2.safetensors", "./nfvi-0-pot1.safetensors"};
+    for (size_t i = 0; i < COUNT(demos); i++) {
+        ck_assert_int_eq(interrupt_on_terminal(demos[i], "loss ", screen, sizeof screen), 130);
+        assert_contains(screen, "of 1000000000 iterations; the parameters at hand are in './");
+        json_t *info = SUCCEED_JSON("info", models[i]), *training = member(info, "training");
+        ck_assert_str_eq(text_in(training, "outcome"), "interrupted");
+        json_decref(info);
+    }
+}
+END_TEST
+
 START_TEST(interrupt_keeps_draws)
 {
     static char screen[1 << 18];
     const char *const *words =
         WORDS("nuts", "gaussian", "--chains", "2", "--tune", "100", "-n", "3000000", "-o", "d.npy");
     ck_assert_int_eq(interrupt_on_terminal(words, "draws  ", screen, sizeof screen), 130);
-    assert_contains(screen, "of 3000000 draws of each chain, which are in d.npy");
+    assert_contains(screen, "of 3000000 draws of each chain; they are in 'd.npy'");
     assert_contains(screen, "gradients/s");
     nf_table draws;
     ck_assert_int_eq(nf_table_read(scratch_path("d.npy").text, &draws, NULL), AD_OK);
@@ -185,9 +259,13 @@ Suite *interrupts_suite(void)
     Suite *suite = command_suite("interrupts", &tests);
     tcase_add_test(tests, divergence_keeps_weights);
     tcase_add_test(tests, interrupt_keeps_weights);
+    tcase_add_test(tests, interrupt_keeps_a_first_epoch);
+    tcase_add_test(tests, interrupt_saves_in_haste);
+    tcase_add_test(tests, a_stopped_terminal_stops_no_saving);
     tcase_add_test(tests, interrupt_keeps_a_search);
     tcase_add_test(tests, signals_keep_weights);
     tcase_add_test(tests, interrupt_keeps_fit);
+    tcase_add_test(tests, interrupt_keeps_fits_of_demos);
     tcase_add_test(tests, interrupt_keeps_draws);
     tcase_add_test(tests, progress_off_a_terminal);
     return suite;

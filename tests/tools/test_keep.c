@@ -1,5 +1,6 @@
 /* Models whose place turns out, when the work is done, not to take them: they are kept elsewhere. /dev/full is what a
  * full disk looks like: it opens, but nothing can be written. */
+#include <weir/models.h>
 #include "tools/command.h"
 
 #include <errno.h>
@@ -12,7 +13,9 @@
 static const char *const works[][16] = {
     FIT("--epochs", "1"),
     FIT("--epochs", "5", "--no-standardize", "--lr", "1e300"), /* this one diverges too */
+    {"weir", "fit", "moons.npy", "--budget", "1s", "-o", "/dev/full", "--json", NULL},
     {"weir", "vi", "gaussian", "--flow", "loc", "--iters", "1", "--draws", "10", "-o", "/dev/full", "--json", NULL},
+    {"weir", "vi", "gaussian", "--budget", "1s", "--draws", "10", "-o", "/dev/full", "--json", NULL},
 };
 
 /* The complaint names the file, which has the model. */
@@ -55,6 +58,38 @@ START_TEST(among_temporary_files)
 }
 END_TEST
 
+START_TEST(draws)
+{
+    const file_path link = scratch_path("d.npy");
+    ck_assert_int_eq(symlink("/dev/full", link.text), 0);
+    ck_assert_int_eq(RUN("nuts", "gaussian", "--chains", "1", "--tune", "10", "-n", "100", "-o", "d.npy", "--json"), 1);
+    assert_contains(complaint, strerror(ENOSPC));
+    assert_contains(complaint, "; the draws are in './weir-");
+    json_t *result = parse_output();
+    ck_assert_uint_ge(json_array_size(member(result, "parameters")), 1);
+    nf_table table;
+    ck_assert_int_eq(nf_table_read(scratch_path(text_in(result, "output")).text, &table, NULL), AD_OK);
+    ck_assert_uint_eq(table.rows, 100);
+    nf_table_free(&table);
+    json_decref(result);
+    ck_assert_int_eq(scratch_files(false), 2);
+}
+END_TEST
+
+/* What can't be written is told as far as it is told at all. */
+START_TEST(a_mean)
+{
+    make_model();
+    ck_assert_int_eq(symlink("/dev/full", scratch_path("p.npy").text), 0);
+    ck_assert_int_eq(RUN("logprob", "moons.safetensors", "moons.npy", "-o", "p.npy", "--json"), 1);
+    assert_contains(complaint, strerror(ENOSPC));
+    json_t *result = parse_output();
+    ck_assert(json_is_number(member(result, "nll")));
+    ck_assert_ptr_null(json_object_get(result, "output"));
+    json_decref(result);
+}
+END_TEST
+
 /* Then nothing is left behind, and nothing is called saved. */
 START_TEST(nowhere)
 {
@@ -62,9 +97,9 @@ START_TEST(nowhere)
     SUCCEED("data", "moons", "-n", "200", "-o", "moons.npy");
     getrlimit(RLIMIT_FSIZE, &old);
     small = old;
-    small.rlim_cur = 2000;
+    small.rlim_cur = 100000;
     setrlimit(RLIMIT_FSIZE, &small);
-    int status = RUN("fit", "moons.npy", "--flow", "maf(64)", "--epochs", "1", "-o", "m.safetensors");
+    int status = RUN("fit", "moons.npy", "--flow", "maf(256,256)", "--epochs", "1", "-o", "m.safetensors");
     setrlimit(RLIMIT_FSIZE, &old);
     ck_assert_int_eq(status, 1);
     assert_contains(complaint, strerror(EFBIG));
@@ -75,12 +110,69 @@ START_TEST(nowhere)
 }
 END_TEST
 
+/* ---- Before the work ------------------------------------------------------------------------------------------- */
+
+static const char *const no_room[][12] = {
+    {"weir", "data", "moons", "-o", "d.npy"},
+    {"weir", "fit", "moons.npy", "-o", "d.safetensors"},
+    {"weir", "vi", "pot1", "-o", "d.safetensors"},
+    {"weir", "nuts", "gaussian", "-o", "d.npy"},
+    {"weir", "sample", "moons.safetensors", "-o", "d.npy"},
+    {"weir", "logprob", "moons.safetensors", "moons.npy", "-o", "d.npy"},
+    {"weir", "transform", "moons.safetensors", "moons.npy", "-o", "d.npy"},
+    {"weir", "plot", "moons.safetensors", "-o", "d.png"},
+    {"weir", "demo", "moons", "-o", "."},
+    {"weir", "demo", "banana", "-o", "."},
+    {"weir", "demo", "potentials", "-o", "."},
+    {"weir", "demo", "nfvi", "-o", "."},
+};
+
+/* A disk that has room for words, and for no file. */
+START_TEST(no_room_is_told_first)
+{
+    struct rlimit old, small;
+    make_model();
+    getrlimit(RLIMIT_FSIZE, &old);
+    small = old;
+    small.rlim_cur = 2000;
+    setrlimit(RLIMIT_FSIZE, &small);
+    int status = run_words(no_room[_i]);
+    setrlimit(RLIMIT_FSIZE, &old);
+    ck_assert_int_eq(status, 1);
+    assert_contains(complaint, "no room for '");
+    assert_contains(complaint, strerror(EFBIG));
+    ck_assert_uint_eq(lines(complaint), 1);
+    ck_assert_int_eq(scratch_files(false), 2);
+}
+END_TEST
+
+/* With another mistake, that comes to light in the work. */
+static const char *const bad_names[][12] = {
+    {"weir", "data", "moons", "-n", "1000000000000000", "-o", "d.xyz"},
+    {"weir", "nuts", "gaussian", "--flow", "missing.safetensors", "-o", "d.xyz"},
+    {"weir", "sample", "moons.safetensors", "--steps", "99", "-o", "d.xyz"},
+    {"weir", "logprob", "moons.safetensors", "missing.npy", "-o", "d.xyz"},
+    {"weir", "transform", "moons.safetensors", "missing.npy", "-o", "d.xyz"},
+};
+
+START_TEST(bad_names_are_told_first)
+{
+    make_model();
+    ck_assert_int_eq(run_words(bad_names[_i]), 2);
+    assert_contains(complaint, "no known extension '.xyz'");
+}
+END_TEST
+
 Suite *keep_suite(void)
 {
     TCase *tests;
     Suite *suite = command_suite("keep", &tests);
     tcase_add_loop_test(tests, in_the_current_directory, 0, COUNT(works));
     tcase_add_test(tests, among_temporary_files);
+    tcase_add_test(tests, draws);
+    tcase_add_test(tests, a_mean);
     tcase_add_test(tests, nowhere);
+    tcase_add_loop_test(tests, no_room_is_told_first, 0, COUNT(no_room));
+    tcase_add_loop_test(tests, bad_names_are_told_first, 0, COUNT(bad_names));
     return suite;
 }

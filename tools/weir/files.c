@@ -4,8 +4,10 @@
 #include "report.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <link.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -66,6 +68,17 @@ json_t *make_record(const nf_flow *flow, nf_record record, const json_t *options
     free(given);
     ad_free(text);
     return json;
+}
+
+json_t *record_of_work(const nf_flow *flow, nf_record record, const json_t *options, ad_status *status, ad_error *error)
+{
+    ad_error untold;
+    json_t *made = make_record(flow, record, options, &untold);
+    if (made) return made;
+    *error = untold;
+    *status = untold.status;
+    const nf_target *target = record.target;
+    return json_pack("{s:o*}", "target", target ? report_text(target->text ? target->text : target->name) : NULL);
 }
 
 enum { MOST_FILES = MOST_POSITIONALS + MOST_OPTIONS };
@@ -157,6 +170,23 @@ FILE *report_stream(const struct arguments *arguments)
     return stdout;
 }
 
+/* A disk that is full, or a limit that leaves no room for a file, shows when one without a name is given a block; where
+ * there are no such files, it doesn't. */
+static ad_status check_room(const char *output, ad_error *error)
+{
+    enum { BLOCK = 4096 };
+    char path[PATH_MAX];
+    if (!realpath(output, path)) snprintf(path, sizeof path, "%s", output);
+    char *slash = strrchr(path, '/');
+    strcpy(slash ? slash + 1 : path, slash ? "" : ".");
+    int fd = open(path, O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
+    int reason = fd < 0 ? 0 : posix_fallocate(fd, 0, BLOCK);
+    if (fd >= 0) close(fd);
+    if (reason != ENOSPC && reason != EDQUOT && reason != EFBIG) return AD_OK;
+    return ad_error_set(error, AD_ERROR_IO, "no room for '%s': %s; make some, or give another place", output,
+                        strerror(reason));
+}
+
 /* The reader of a pipe would take the end of the trial for the end of all, so that a pipe stays open to the end of the
  * process. */
 ad_status check_output(const char *output, ad_error *error)
@@ -166,11 +196,19 @@ ad_status check_output(const char *output, ad_error *error)
     nf_file *trial;
     ad_status status = nf_file_create(output, &trial, error);
     if (status) return status;
-    if (!held && stat(output, &to) == 0 && S_ISFIFO(to.st_mode))
+    bool exists = stat(output, &to) == 0;
+    if (!held && exists && S_ISFIFO(to.st_mode))
         held = trial;
     else
         nf_file_abort(trial);
-    return AD_OK;
+    /* Whoever has read enough of what is told, the file is to be written. */
+    if (strcmp(output, "/dev/stdout") != 0) signal(SIGPIPE, SIG_IGN);
+    return exists && !S_ISREG(to.st_mode) ? AD_OK : check_room(output, error);
+}
+
+ad_status check_table(const char *output, ad_error *error)
+{
+    return nf_table_check_path(output, error) ? error->status : check_output(output, error);
 }
 
 ad_status make_directory(const char *directory, ad_error *error)

@@ -21,14 +21,22 @@ ad_status save_model(const nf_flow *flow, json_t *record, const char *path, ad_e
 /* The record of a flow: nf_record_text() as JSON, with the options (NULL: none) in it. NULL on failure. */
 json_t *make_record(const nf_flow *flow, nf_record record, const json_t *options, ad_error *error);
 
+/* The same of work that has come to this status, which a record that can't be made doesn't take away: it is an error,
+ * but then the record has nothing in it but the target. Never NULL. */
+json_t *record_of_work(const nf_flow *flow, nf_record record, const json_t *options, ad_status *status,
+                       ad_error *error);
+
 /* Is each output that the command line names another file than each input, which the plug-ins are too? AD_ERROR_IO
  * where the system doesn't tell. */
 ad_status check_files(const struct arguments *arguments, ad_error *error);
 /* Where the report goes: to standard output, unless an output goes there, under whatever name; then to standard error.
  * To be asked before the output is written, which may take the place of what standard output has open. */
 FILE *report_stream(const struct arguments *arguments);
-/* Can output be written? */
+/* Can output be written, and is there any room for it? From here on SIGPIPE is ignored, unless output is standard
+ * output, whose reader may well have enough of it. */
 ad_status check_output(const char *output, ad_error *error);
+/* The same of a table, whose format its name tells. */
+ad_status check_table(const char *output, ad_error *error);
 
 /* Where there is none yet. Its name leaves room for those of files. */
 ad_status make_directory(const char *directory, ad_error *error);

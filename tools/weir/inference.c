@@ -1,6 +1,8 @@
 /* Variational inference with progress on stderr, and what is told of it. */
 #include "inference.h"
+#include "files.h"
 #include "interrupt.h"
+#include "keep.h"
 #include "meter.h"
 #include "modes.h"
 #include "report.h"
@@ -78,6 +80,18 @@ ad_status infer_alone(const nf_target *target, const nf_infer_options *options, 
         status =
             ad_error_set(error, AD_ERROR_INTERRUPTED, "interrupted after %zu iterations", inference->report.iterations);
     return status;
+}
+
+json_t *keep_inference(const nf_flow *flow, const nf_target *target, const nf_vi_report *report, uint64_t seed,
+                       const char *path, ad_pool *pool, ad_status *status, ad_error *error)
+{
+    if (*status && report->iterations == 0) return NULL;
+    char kept[PATH_MAX];
+    const nf_record told = {.target = target, .vi = report, .seed = seed, .pool = pool};
+    json_t *record = record_of_work(flow, told, NULL, status, error);
+    const struct kept what = {.flow = flow, .record = record, .left = "the parameters at hand"};
+    *status = keep(&what, *status, path, kept, error);
+    return record;
 }
 
 /* ---- Draws ---------------------------------------------------------------------------------------------------- */

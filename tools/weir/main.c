@@ -175,6 +175,7 @@ int main(int argc, char **argv)
     occupy_streams();
     json_set_alloc_funcs(allocate_or_end, free);
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like others */
+    signal(SIGCHLD, SIG_DFL); /* where a parent has it ignored, nobody is told how gnuplot ended */
     int taken;
     ad_error error = {0};
     ad_status status = plugins_load(argc - 1, argv + 1, &taken, &error);

@@ -2,6 +2,7 @@
 #include "meter.h"
 
 #include <math.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,14 @@ static size_t terminal_columns(void)
     return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
+/* Nobody is to wait for a terminal that was stopped, or for the reader of a pipe that is full: the work goes on, and
+ * can be saved. */
+static bool would_wait(void)
+{
+    struct pollfd it = {.fd = STDERR_FILENO, .events = POLLOUT};
+    return poll(&it, 1, 0) == 0;
+}
+
 /* The text comes first; the bar gets what room it leaves. */
 static void draw_bar(double fraction, const char *text)
 {
@@ -66,6 +75,8 @@ static void draw_bar(double fraction, const char *text)
 
 void meter_show(struct meter *meter, double fraction, const char *text)
 {
+    meter->shown = now();
+    if (would_wait()) return;
     if (meter->terminal) {
         draw_bar(fraction, text);
     } else {
@@ -73,11 +84,11 @@ void meter_show(struct meter *meter, double fraction, const char *text)
         meter->announced = line_fraction * floor(fraction / line_fraction + 1e-9);
     }
     fflush(stderr);
-    meter->shown = now();
 }
 
 void meter_end(struct meter *meter)
 {
+    if (would_wait()) return;
     if (meter->terminal) fprintf(stderr, "\r\033[K");
     fflush(stderr);
 }

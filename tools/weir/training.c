@@ -294,7 +294,8 @@ ad_status train(const struct arguments *arguments, const struct training_data *d
     ad_status status = pool ? rows_make(data, option_count(arguments, "seed"), &rows, error) : error->status;
     if (!status) status = fit_flow(arguments, flow, &rows, &report, pool, error);
     if (status == AD_ERROR_NUMERIC && report.diverged_step == 1 && appended) blame_standardize(error);
-    bool nothing = status && report.outcome != NF_DIVERGED && report.outcome != NF_STOPPED_BY_CALLER;
+    bool stopped = report.outcome == NF_STOPPED_BY_CALLER;
+    bool nothing = status && !report.best_epoch && !stopped && report.outcome != NF_DIVERGED;
     ad_error untold = {0};
     json_t *record = nothing ? NULL : training_record(arguments, flow, &rows, &report, &untold);
     if (untold.status) {
@@ -303,8 +304,8 @@ ad_status train(const struct arguments *arguments, const struct training_data *d
     }
     if (record) {
         scores_tell(record, &rows, flow, pool);
-        *trained =
-            (struct trained){flow, record, make_result(flow, record, &report, appended), "the initial weights", ""};
+        *trained = (struct trained){flow, record, make_result(flow, record, &report, appended), "", ""};
+        snprintf(trained->weights, sizeof trained->weights, stopped ? "the weights at hand" : "the initial weights");
         if (report.best_epoch > 0)
             snprintf(trained->weights, sizeof trained->weights, "the best weights, of epoch %zu,", report.best_epoch);
     } else {
@@ -325,14 +326,8 @@ void trained_free(struct trained *trained)
 
 ad_status save_trained(struct trained *trained, ad_status status, const char *path, ad_error *error)
 {
-    ad_error saving;
-    ad_status saved = keep_model(trained->flow, trained->record, path, trained->kept, &saving);
-    char reason[sizeof error->message];
-    snprintf(reason, sizeof reason, "%s", error->message);
-    if (!status && saved) *error = saving;
-    if (status && saved) ad_error_set(error, saved, "%.300s; and %.700s", reason, saving.message);
-    if (status && !saved) ad_error_set(error, status, "%.800s; %s are in '%s'", reason, trained->weights, path);
-    return saved ? saved : status;
+    const struct kept what = {.flow = trained->flow, .record = trained->record, .left = trained->weights};
+    return keep(&what, status, path, trained->kept, error);
 }
 
 /* A line for each of its sentences. */

@@ -28,8 +28,7 @@ json_t *training_record(const struct arguments *arguments, const nf_flow *flow, 
                         const nf_fit_report *report, ad_error *error);
 void trained_free(struct trained *trained);
 
-/* Save to path, or as keep_model() does, what there is of a training that ended with this status, and return the status
- * of both, of saving where both failed: *error then says where the weights are. */
+/* keep() of a training that ended with this status. */
 ad_status save_trained(struct trained *trained, ad_status status, const char *path, ad_error *error);
 
 /* What `result` says of the training. */

@@ -36,7 +36,7 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     size_t rows = option_count(arguments, "rows");
     double noise = option_number(arguments, "noise");
     uint64_t seed = option_count(arguments, "seed");
-    if (check_output(output, error)) return error->status;
+    if (check_table(output, error)) return error->status;
     bool moons = strcmp(arguments->positionals[0], "moons") == 0;
     nf_table table;
     ad_status status = moons ? draw_moons(rows, noise, seed, &table, error) : draw_banana(rows, seed, &table, error);

@@ -5,7 +5,6 @@
 #include "files.h"
 #include "inference.h"
 #include "interrupt.h"
-#include "keep.h"
 #include "report.h"
 #include "pictures/target_picture.h"
 
@@ -129,9 +128,10 @@ static ad_status show(const struct work *w, size_t number, nf_flow *flow, const 
 /* *flow is the caller's. */
 static ad_status fit(const struct work *w, size_t number, const nf_target *target, nf_flow **flow, ad_error *error)
 {
-    char label[64], model[PATH_MAX], kept[PATH_MAX];
+    char label[64], model[PATH_MAX];
     snprintf(label, sizeof label, "fit %zu/%d, %s  ", number + 1, FITS, target->name);
     snprintf(model, sizeof model, "%s/nfvi-%zu-%s.safetensors", w->directory, number, target->name);
+    if (check_output(model, error)) return error->status;
     *flow = nf_flow_parse(fits[number].flow, 2, 0, AD_F32, w->seed, error);
     if (!*flow) return error->status;
     nf_vi_options o = fits[number].options;
@@ -144,9 +144,7 @@ static ad_status fit(const struct work *w, size_t number, const nf_target *targe
     nf_vi_report report = {0};
     interrupt_catch();
     ad_status status = infer(*flow, target, &o, label, &report, error);
-    const nf_record told = {.target = target, .vi = &report, .seed = w->seed, .pool = w->pool};
-    json_t *record = status ? NULL : make_record(*flow, told, NULL, error);
-    if (!status) status = record ? keep_model(*flow, record, model, kept, error) : error->status;
+    json_t *record = keep_inference(*flow, target, &report, w->seed, model, w->pool, &status, error);
     interrupt_release();
     if (!status && interrupt_signal())
         status = ad_error_set(error, AD_ERROR_INTERRUPTED, "interrupted; the parameters are in '%s'", model);

@@ -5,6 +5,7 @@
 #include "pictures/gnuplot.h"
 #include "pictures/panels.h"
 #include "inference.h"
+#include "interrupt.h"
 #include "report.h"
 
 #include <errno.h>
@@ -89,11 +90,12 @@ static ad_status fit(const struct work *w, const nf_target *target, size_t row, 
                        .seed = seed,
                        .pool = w->pool};
     nf_vi_report report = {0};
+    interrupt_catch();
     ad_status status = infer(flow, target, &o, label, &report, error);
-    const nf_record told = {.target = target, .vi = &report, .seed = seed, .pool = w->pool};
-    json_t *record = status ? NULL : make_record(flow, told, NULL, error);
-    if (!status && !record) status = error->status;
-    if (!status) status = save_model(flow, record, path, error);
+    json_t *record = keep_inference(flow, target, &report, seed, path, w->pool, &status, error);
+    interrupt_release();
+    if (!status && interrupt_signal())
+        status = ad_error_set(error, AD_ERROR_INTERRUPTED, "interrupted; the parameters are in '%s'", path);
     if (!status) {
         json_array_append_new(w->fits, json_pack("{s:s, s:I, s:o, s:o, s:o, s:o, s:o}", "target", target->name,
                                                  "layers", (json_int_t)depths[column], "average_loss",

@@ -96,7 +96,6 @@ static ad_status read_input(const struct arguments *arguments, struct input *inp
     ad_status status = read_table(path, (nf_header)option_choice(arguments, "header"), &input->file, error);
     if (!status) status = roles_find(&input->file, path, &text, &input->roles, error);
     if (status) return status;
-    table_warn(&input->file);
     /* The columns have values of their own, which may be many. */
     ad_free(input->file.values);
     input->file.values = NULL;
@@ -129,10 +128,10 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     struct input input;
     struct trained trained = {0};
     bool is_automatic;
-    if (fit_is_automatic(arguments, &is_automatic, error)) return error->status;
+    if (fit_is_automatic(arguments, &is_automatic, error) || check_output(output, error)) return error->status;
     ad_status status = read_input(arguments, &input, error);
-    if (!status) status = check_output(output, error);
     interrupt_catch();
+    if (!status) table_warn(&input.file);
     if (!status)
         status = is_automatic ? fit_automatically(arguments, &input.data, &trained, error)
                               : train(arguments, &input.data, &trained, error);

@@ -45,7 +45,6 @@ static ad_status evaluate(const struct arguments *arguments, const struct model 
     ad_status status = pool ? AD_OK : error->status;
     if (!status)
         status = model_score(model, &points->features, points->context, log_prob, &nll, &standard_error, pool, error);
-    if (!status && output) status = write(output, log_prob, rows, error);
     if (!status) {
         if (model->target) json_object_set_new(result, "target", report_text(model->target->text));
         json_object_set_new(result, "rows", json_integer((json_int_t)rows));
@@ -54,6 +53,8 @@ static ad_status evaluate(const struct arguments *arguments, const struct model 
         json_object_set_new(result, "outliers",
                             outliers_lowest(log_prob, rows, option_count(arguments, "outliers"),
                                             json_object_get(model->record, "log_prob_quantiles")));
+        if (output) status = write(output, log_prob, rows, error);
+        if (output && !status) json_object_set_new(result, "output", report_text(output));
     }
     ad_pool_free(pool);
     ad_free(log_prob);
@@ -67,15 +68,16 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     struct model model;
     struct points points = {0};
     if (model_open(path, &model, error)) return error->status;
-    ad_status status = points_read(input, option_text(arguments, "context"),
-                                   (nf_header)option_choice(arguments, "header"), &model, &points, error);
-    if (!status && output) status = check_output(output, error);
+    ad_status status = output ? check_table(output, error) : AD_OK;
+    if (!status)
+        status = points_read(input, option_text(arguments, "context"), (nf_header)option_choice(arguments, "header"),
+                             &model, &points, error);
     json_t *scores = json_object();
     if (!status) status = evaluate(arguments, &model, &points, scores, error);
-    if (!status) {
+    /* Which are told where they can't be written. */
+    if (json_object_size(scores) > 0) {
         json_object_set_new(result, "model", report_text(path));
         json_object_set_new(result, "data", report_text(input));
-        if (output) json_object_set_new(result, "output", report_text(output));
         json_object_update(result, scores);
     }
     json_decref(scores);

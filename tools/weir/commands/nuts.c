@@ -2,7 +2,9 @@
 #include "chains.h"
 #include "command.h"
 #include "files.h"
+#include "inference.h"
 #include "interrupt.h"
+#include "keep.h"
 #include "report.h"
 
 #include <math.h>
@@ -154,50 +156,22 @@ static void describe(const struct arguments *arguments, const nf_nuts_result *dr
     json_decref(about);
 }
 
-static ad_status write_draws(const char *path, const nf_target *target, const nf_nuts_result *draws, ad_error *error)
+/* Draws of sampling that ended with this status; the status of both. */
+static ad_status keep_draws(const char *path, const nf_target *target, const nf_nuts_result *draws, ad_status status,
+                            json_t *result, ad_error *error)
 {
-    char(*text)[64] = ad_alloc(draws->size, sizeof *text), **names = ad_alloc(draws->size, sizeof *names);
-    nf_table table = {draws->chains * draws->draws, draws->size, draws->values, names, AD_F64};
-    ad_status status = AD_OK;
-    if (!text || !names) status = ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu names", draws->size);
-    for (size_t i = 0; !status && i < draws->size; i++) {
-        nf_target_element(target, i, text[i]);
-        names[i] = text[i];
-    }
-    if (!status) status = nf_table_write(path, &table, error);
+    char **names = element_names(target), kept[PATH_MAX];
+    const nf_table table = {draws->chains * draws->draws, draws->size, draws->values, names, AD_F64};
+    status = keep(&(struct kept){.table = &table, .left = "they"}, status, path, kept, error);
+    if (*kept) json_object_set_new(result, "output", report_text(kept));
     ad_free(names);
-    ad_free(text);
-    return status;
-}
-
-static ad_status keep(const struct arguments *arguments, const nf_target *target, const nf_nuts_result *draws,
-                      json_t *result, ad_error *error)
-{
-    const char *output = option_text(arguments, "output");
-    describe(arguments, draws, result);
-    if (draws->draws == 0 || !output) return AD_OK;
-    ad_status status = write_draws(output, target, draws, error);
-    if (!status) json_object_set_new(result, "output", report_text(output));
-    return status;
-}
-
-static ad_status tell(const struct arguments *arguments, const nf_target *target, const nf_nuts_result *draws,
-                      ad_pool *pool, json_t *result, ad_error *error)
-{
-    const char *output = option_text(arguments, "output");
-    ad_status status = draws->draws > 1 ? summarize(target, draws, pool, result, error) : AD_OK;
-    if (!status && draws->stopped)
-        status =
-            ad_error_set(error, AD_ERROR_INTERRUPTED, "interrupted after %zu of %zu draws of each chain%s%s",
-                         draws->draws, (size_t)option_count(arguments, "draws"),
-                         draws->draws > 0 && output ? ", which are in " : "", draws->draws > 0 && output ? output : "");
     return status;
 }
 
 static ad_status run(const struct arguments *arguments, json_t *result, ad_error *error)
 {
     const char *output = option_text(arguments, "output"), *model = option_text(arguments, "flow");
-    if (output && (nf_table_check_path(output, error) || check_output(output, error))) return error->status;
+    if (output && check_table(output, error)) return error->status;
     nf_target *target = nf_target_parse(arguments->positionals[0], error);
     if (!target) return error->status;
     json_t *record = NULL;
@@ -207,13 +181,21 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     nf_start start = {0};
     interrupt_catch();
     ad_status status = pool ? sample(arguments, target, flow, pool, &start, &draws, error) : error->status;
-    if (!status) status = keep(arguments, target, &draws, result, error);
-    if (!status && start.count > 0) {
+    if (!status) describe(arguments, &draws, result);
+    if (!status && draws.stopped)
+        status = ad_error_set(error, AD_ERROR_INTERRUPTED, "interrupted after %zu of %zu draws of each chain",
+                              draws.draws, (size_t)option_count(arguments, "draws"));
+    if (output && draws.draws > 0) status = keep_draws(output, target, &draws, status, result, error);
+    if (start.count > 0) {
         json_object_set_new(result, "searches", json_integer((json_int_t)start.searches));
         json_object_set_new(result, "modes", json_integer((json_int_t)start.modes));
     }
     interrupt_release();
-    if (!status) status = tell(arguments, target, &draws, pool, result, error);
+    ad_error unsummarized = {AD_OK, ""};
+    if (draws.draws > 1 && summarize(target, &draws, pool, result, &unsummarized) && !status) {
+        *error = unsummarized;
+        status = error->status;
+    }
     nf_nuts_free(&draws);
     nf_start_free(&start);
     ad_pool_free(pool);

@@ -204,10 +204,10 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     struct model model;
     if (model_open(path, &model, error)) return error->status;
     struct points points = {0};
-    ad_status status =
-        input ? points_read(input, NULL, (nf_header)option_choice(arguments, "header"), &model, &points, error) : AD_OK;
+    ad_status status = check_output(output, error);
     size_t columns = 0, drawn = 0;
-    if (!status) status = check_output(output, error);
+    if (!status && input)
+        status = points_read(input, NULL, (nf_header)option_choice(arguments, "header"), &model, &points, error);
     if (!status) status = draw_model(arguments, &model, input ? &points : NULL, &columns, &drawn, error);
     if (!status) {
         json_object_set_new(result, "model", report_text(path));

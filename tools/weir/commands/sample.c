@@ -107,7 +107,7 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     size_t columns = 0;
     bool beside = writes_context(arguments, &model);
     struct context context = {0};
-    ad_status status = check_output(output, error);
+    ad_status status = check_table(output, error);
     if (!status) status = cut(arguments, &model, &part, error);
     if (!status) status = columns_check_output(part.features, output, error);
     if (!status && beside) status = columns_check_output(model.conditions, output, error);

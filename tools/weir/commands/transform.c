@@ -151,7 +151,7 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
         return error->status;
     }
     ad_pool *pool = ad_pool_new((int)option_count(arguments, "threads"), error);
-    ad_status status = pool ? check_output(output, error) : error->status;
+    ad_status status = pool ? check_table(output, error) : error->status;
     if (!status)
         status =
             inverse ? to_data(arguments, &model, &out, pool, error) : to_base(arguments, &model, &out, pool, error);

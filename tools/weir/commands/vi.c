@@ -171,23 +171,20 @@ struct alone {
     bool out_of_time;
 };
 
-/* The record becomes the result. `modes` is taken. */
-static ad_status tell(const struct arguments *arguments, const nf_target *target, nf_flow *flow,
-                      const nf_vi_report *report, struct alone alone, json_t *modes, ad_pool *pool, json_t *result,
-                      ad_error *error)
+/* Keep what a fit came to that ended with this status, and tell of it; the status of all. `modes` is taken. */
+static ad_status finish(const struct arguments *arguments, const nf_target *target, nf_flow *flow,
+                        const nf_vi_report *report, struct alone alone, json_t *modes, ad_pool *pool, ad_status status,
+                        json_t *result, ad_error *error)
 {
     const nf_record told = {.target = target, .vi = report, .seed = option_count(arguments, "seed"), .pool = pool};
-    json_t *given = given_options(arguments, alone.is), *record = make_record(flow, told, given, error);
-    json_decref(given);
-    if (!record) {
-        json_decref(modes);
-        return error->status;
-    }
-    if (modes) json_object_set_new(record, "modes", modes);
-    if (alone.out_of_time) json_object_set_new(record, "outcome", json_string("out of time"));
     const char *output = option_text(arguments, "output");
     char kept[PATH_MAX] = "";
-    ad_status status = output ? keep_model(flow, record, output, kept, error) : AD_OK;
+    json_t *given = given_options(arguments, alone.is), *record = record_of_work(flow, told, given, &status, error);
+    json_decref(given);
+    if (modes) json_object_set_new(record, "modes", modes);
+    if (alone.out_of_time) json_object_set_new(record, "outcome", json_string("out of time"));
+    const struct kept what = {.flow = flow, .record = record, .left = "the parameters at hand"};
+    if (output) status = keep(&what, status, output, kept, error);
     char *formula = nf_flow_formula(flow, false);
     json_object_set_new(result, "formula", json_string(formula ? formula : ""));
     json_object_set_new(result, "dim", json_integer((json_int_t)nf_flow_dim(flow)));
@@ -197,23 +194,6 @@ static ad_status tell(const struct arguments *arguments, const nf_target *target
     ad_free(formula);
     json_decref(record);
     return status;
-}
-
-/* tell(), of a fit that ended with this status; the status of both. */
-static ad_status tell_of(const struct arguments *arguments, const nf_target *target, nf_flow *flow,
-                         const nf_vi_report *report, struct alone alone, json_t *modes, ad_pool *pool, ad_status status,
-                         json_t *result, ad_error *error)
-{
-    ad_error telling = {AD_OK, ""};
-    ad_status told = tell(arguments, target, flow, report, alone, modes, pool, result, &telling);
-    const char *output = option_text(arguments, "output");
-    char reason[sizeof error->message];
-    snprintf(reason, sizeof reason, "%s", error->message);
-    if (status && !told && output)
-        ad_error_set(error, status, "%.800s; the parameters at hand are in '%s'", reason, output);
-    if (status && told) ad_error_set(error, told, "%.300s; and %.700s", reason, telling.message);
-    if (!status && told) *error = telling;
-    return told ? told : status;
 }
 
 static ad_status fit(const struct arguments *arguments, const nf_target *target, nf_flow *flow, json_t *result,
@@ -236,7 +216,7 @@ static ad_status fit(const struct arguments *arguments, const nf_target *target,
     /* Scores that were made can be trusted as far as modes are known. */
     json_t *modes = !status ? modes_looked_for(flow, target, o.seed, pool) : NULL;
     if (!status || report.iterations > 0)
-        status = tell_of(arguments, target, flow, &report, (struct alone){false}, modes, pool, status, result, error);
+        status = finish(arguments, target, flow, &report, (struct alone){false}, modes, pool, status, result, error);
     else
         json_decref(modes);
     interrupt_release();
@@ -264,8 +244,8 @@ static ad_status fit_alone(const struct arguments *arguments, const nf_target *t
     ad_status status = infer_alone(target, &o, &fitted, error);
     if (fitted.flow && (!status || fitted.report.iterations > 0)) {
         json_t *modes = fitted.mode ? modes_json(target, &fitted.start, fitted.mode, fitted.held) : NULL;
-        status = tell_of(arguments, target, fitted.flow, &fitted.report, (struct alone){true, fitted.out_of_time},
-                         modes, pool, status, result, error);
+        status = finish(arguments, target, fitted.flow, &fitted.report, (struct alone){true, fitted.out_of_time}, modes,
+                        pool, status, result, error);
     }
     interrupt_release();
     nf_inference_free(&fitted);

@@ -45,14 +45,16 @@ static void last_line(FILE *complaints, char text[static 256])
     text[strcspn(text, "\n")] = '\0';
 }
 
-/* Until it ends, or a signal asks for an end, which gnuplot itself wouldn't heed. */
-static void wait_for(pid_t child, int *state)
+/* Until it ends, or a signal asks for an end, which gnuplot itself wouldn't heed. Returns 0 or errno. */
+static int wait_for(pid_t child, int *state)
 {
     const struct timespec pause = {.tv_nsec = 10000000};
-    while (waitpid(child, state, WNOHANG) == 0) {
+    pid_t ended;
+    while ((ended = waitpid(child, state, WNOHANG)) == 0) {
         if (interrupt_signal()) kill(child, SIGKILL);
         nanosleep(&pause, NULL);
     }
+    return ended < 0 ? errno : 0;
 }
 
 static ad_status run(FILE *script, FILE *picture, FILE *complaints, ad_error *error)
@@ -66,9 +68,9 @@ static ad_status run(FILE *script, FILE *picture, FILE *complaints, ad_error *er
     posix_spawn_file_actions_adddup2(&actions, fileno(complaints), STDERR_FILENO);
     pid_t child;
     int state = 0;
-    interrupt_catch_all(); /* before there is a child that could be left behind */
+    interrupt_catch(); /* before there is a child that could be left behind */
     int failure = posix_spawnp(&child, words[0], &actions, NULL, words, environ);
-    if (!failure) wait_for(child, &state);
+    if (!failure) failure = wait_for(child, &state);
     interrupt_release();
     posix_spawn_file_actions_destroy(&actions);
     if (failure == ENOENT)
