@@ -1,6 +1,7 @@
 /* From a tape to a plan: simplify, split into stages, lay out buffers. */
 #include "base/cpu.h"
 #include "base/gemm.h"
+#include "plan/check.h"
 #include "plan/compiled.h"
 #include "plan/layout_tile.h"
 #include "plan/worker.h"
@@ -357,62 +358,11 @@ static void release(compiler *c)
     ad_free(c->node);
 }
 
-static bool check(const ad_var *outputs, int count, const ad_plan_options *options, ad_error *error)
-{
-    if (count < 1) {
-        ad_error_set(error, AD_ERROR_ARGUMENT, "plan: expected at least one output, got %d", count);
-        return false;
-    }
-    if (!outputs) {
-        ad_error_set(error, AD_ERROR_ARGUMENT, "plan: outputs is NULL");
-        return false;
-    }
-    const ad_tape *tape = outputs[0].tape;
-    if (!tape) {
-        ad_error_set(error, AD_ERROR_MEMORY,
-                     "plan: output 0 is on no tape: there was no memory for one, or it was never recorded");
-        return false;
-    }
-    const ad_error *fault = ad_tape_error(tape);
-    if (fault) {
-        if (error) *error = *fault;
-        return false;
-    }
-    for (int i = 0; i < count; i++) {
-        if (ad__is_of(outputs[i], tape)) continue;
-        ad_error_set(error, AD_ERROR_ARGUMENT, "plan: output %d is not a value of the first output's tape", i);
-        return false;
-    }
-    if (options->dtype != AD_F32 && options->dtype != AD_F64) {
-        ad_error_set(error, AD_ERROR_ARGUMENT, "plan: dtype must be AD_F32 or AD_F64");
-        return false;
-    }
-    if (options->tile_rows % AD_ROW_QUANTUM != 0 || options->tile_rows > AD_MOST_TILE_ROWS) {
-        ad_error_set(error, AD_ERROR_ARGUMENT, "plan: tile_rows must be a multiple of %d and at most %d, got %zu",
-                     AD_ROW_QUANTUM, AD_MOST_TILE_ROWS, options->tile_rows);
-        return false;
-    }
-    return true;
-}
-
-/* An op from outside may have a function for one dtype alone. */
-static bool check_ops(const compiler *c, ad_dtype dtype, ad_error *error)
-{
-    for (size_t id = 0; id < c->count; id++) {
-        const ad__node *node = &c->node[id];
-        if (!c->needed[id] || is_bound(node) || is_op(node, AD_OP_constant) || node->op->evaluate[dtype]) continue;
-        ad_error_set(error, AD_ERROR_ARGUMENT, "plan: op '%s' (%%%zu%s%s) has no function that evaluates it in %s",
-                     node->op->name, id, *node->scope ? ", in " : "", node->scope, ad_dtype_name(dtype));
-        return false;
-    }
-    return true;
-}
-
 ad_plan *ad_plan_new(const ad_var *outputs, int count, const ad_plan_options *options, ad_error *error)
 {
     static const ad_plan_options defaults = {.dtype = AD_F32};
     if (!options) options = &defaults;
-    if (!check(outputs, count, options, error) || ad__gemm_start(error) != AD_OK) return NULL;
+    if (!ad__check_outputs(outputs, count, options, error) || ad__gemm_start(error) != AD_OK) return NULL;
     ad_tape *tape = outputs[0].tape;
     compiler c = {.tape = tape, .count = tape->count, .n_output = count, .plan = ad_alloc(1, sizeof(ad_plan))};
     ad__arena *arena = NULL;
@@ -434,7 +384,7 @@ ad_plan *ad_plan_new(const ad_var *outputs, int count, const ad_plan_options *op
         memset(c.needed, 0, c.count * sizeof *c.needed);
         for (int i = 0; i < count; i++) c.needed[c.output[i] = c.same[outputs[i].id]] = true;
         ad__mark_needed(c.node, c.count, c.needed);
-        known = check_ops(&c, options->dtype, error);
+        known = ad__check_ops(c.node, c.count, c.needed, options->dtype, error);
         good = known && compile(&c, options);
     }
     release(&c);
