@@ -201,6 +201,7 @@ static nf_flow *run(nf__search *s, nf_automatic_report *report, ad_error *error)
 nf_flow *nf_fit_automatic(const double *x, size_t rows, size_t dim, size_t context, const nf_automatic_options *options,
                           nf_automatic_report *report, ad_error *error)
 {
+    if (report) *report = (nf_automatic_report){0};
     ad_error own;
     nf_automatic_report unwanted;
     nf__search s = {.o = options ? *options : (nf_automatic_options){0},

@@ -132,6 +132,11 @@ static ad_status copy_labels(const nf_columns *columns, nf_table *table, ad_erro
 ad_status nf_columns_decode(const nf_columns *columns, const double *features, size_t rows, nf_table *table,
                             ad_error *error)
 {
+    if (table) *table = (nf_table){0};
+    const char *missing = !columns ? "columns" : rows && !features ? "features" : !table ? "table" : NULL;
+    if (missing)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "there are no columns, or there is no table of them: %s is NULL",
+                            missing);
     *table = (nf_table){.rows = rows, .dtype = AD_F64};
     if (!columns || columns->context || (!features && rows > 0))
         return ad_error_set(error, AD_ERROR_ARGUMENT, "%s",

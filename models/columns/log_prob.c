@@ -78,6 +78,10 @@ ad_status nf_columns_log_prob(const nf_columns *columns, const nf_flow *flow, co
                               const nf_table *table, size_t draws, uint64_t seed, double *log_prob, ad_pool *pool,
                               ad_error *error)
 {
+    const char *missing = !columns ? "columns" : !flow ? "flow" : !table ? "table" : !log_prob ? "log_prob" : NULL;
+    if (missing)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "there are no columns, or there is no table of them: %s is NULL",
+                            missing);
     block at = {.flow = flow, .context = context, .seed = seed};
     ad_status status = check(columns, flow, context, error);
     if (status) return status;

@@ -45,6 +45,10 @@ static ad_status read_all(int fd, char **data, size_t *bytes)
 
 ad_status nf_file_read(const char *path, char **data, size_t *bytes, ad_error *error)
 {
+    if (data) *data = NULL;
+    if (bytes) *bytes = 0;
+    const char *missing = !path ? "path" : !data ? "data" : !bytes ? "bytes" : NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "read: %s is NULL", missing);
     *data = NULL;
     *bytes = 0;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -184,7 +188,9 @@ static void open_target(nf_file *file)
 
 ad_status nf_file_create(const char *path, nf_file **created, ad_error *error)
 {
-    *created = NULL;
+    const char *missing = !path ? "path" : !created ? "file" : NULL;
+    if (created) *created = NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "write: %s is NULL", missing);
     nf_file *file = ad_alloc(1, sizeof *file);
     if (!file) return ad_error_set(error, AD_ERROR_MEMORY, "no memory to write '%s'", path);
     file->fd = -1;
@@ -220,6 +226,9 @@ static void write_through(nf_file *file, const char *data, size_t bytes)
 
 void nf_file_write(nf_file *file, const void *data, size_t bytes)
 {
+    if (!file || bytes == 0) return;
+    if (!data) file->failure = EFAULT;
+    if (file->failure) return;
     if (bytes > sizeof file->buffer - file->filled) {
         write_through(file, file->buffer, file->filled);
         file->filled = 0;
@@ -234,6 +243,7 @@ void nf_file_write(nf_file *file, const void *data, size_t bytes)
 
 ad_status nf_file_commit(nf_file *file, ad_error *error)
 {
+    if (!file) return ad_error_set(error, AD_ERROR_ARGUMENT, "write: file is NULL");
     bool beside = file->target[0] != '\0';
     write_through(file, file->buffer, file->filled);
     if (!file->failure && beside && fsync(file->fd) != 0) file->failure = errno;
@@ -251,6 +261,7 @@ ad_status nf_file_commit(nf_file *file, ad_error *error)
 
 void nf_file_abort(nf_file *file)
 {
+    if (!file) return;
     close(file->fd);
     if (file->temporary[0] != '\0') unlink(file->temporary);
     ad_free(file);

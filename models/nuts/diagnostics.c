@@ -231,6 +231,8 @@ static void summarize_one(void *context, size_t parameter, int worker)
 ad_status nf_summarize(const double *draws, size_t chains, size_t n, size_t dim, nf_summary *summary, ad_pool *pool,
                        ad_error *error)
 {
+    const char *missing = chains * n * dim > 0 && !draws ? "draws" : !summary ? "summary" : NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "summary: %s is NULL", missing);
     if (chains == 0 || n < 2)
         return ad_error_set(error, AD_ERROR_ARGUMENT,
                             "a summary needs at least one chain of 2 draws; got %zu chains of %zu", chains, n);

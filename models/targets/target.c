@@ -11,6 +11,7 @@
 
 size_t nf_target_dim(const nf_target *target)
 {
+    if (!target) return 0;
     size_t dim = 0;
     for (size_t i = 0; i < target->n_site; i++) dim += nf__site_dim(&target->site[i]);
     return dim;
@@ -18,6 +19,7 @@ size_t nf_target_dim(const nf_target *target)
 
 size_t nf_target_size(const nf_target *target)
 {
+    if (!target) return 0;
     size_t size = 0;
     for (size_t i = 0; i < target->n_site; i++) size += target->site[i].size;
     return size;
@@ -25,6 +27,7 @@ size_t nf_target_size(const nf_target *target)
 
 const char *nf_target_element(const nf_target *target, size_t i, char *buffer)
 {
+    if (!target || !buffer) return "";
     const nf_site *site = target->site;
     while (i >= site->size) i -= site++->size;
     size_t columns = nf__square_root(site->size);
@@ -89,6 +92,10 @@ static ad_var join(const nf_target *target, ad_var *value)
 
 ad_var nf_target_constrain(const nf_target *target, ad_var z)
 {
+    if (!target) {
+        ad_tape_fail(z.tape, AD_ERROR_ARGUMENT, "target is NULL");
+        return (ad_var){z.tape, -1};
+    }
     ad_var log_det, all = {z.tape, -1}, *value = constrain(target, z, &log_det);
     if (!value) return all;
     all = join(target, value);
@@ -98,6 +105,10 @@ ad_var nf_target_constrain(const nf_target *target, ad_var z)
 
 ad_var nf_target_log_density(const nf_target *target, ad_var z)
 {
+    if (!target) {
+        ad_tape_fail(z.tape, AD_ERROR_ARGUMENT, "target is NULL");
+        return (ad_var){z.tape, -1};
+    }
     char got[128];
     ad_var log_det, density = {z.tape, -1}, *value = constrain(target, z, &log_det);
     if (!value) return density;
@@ -134,12 +145,16 @@ static ad_status evaluate(const nf_target *target, ad_var (*record)(const nf_tar
 ad_status nf_target_values(const nf_target *target, const double *z, size_t rows, double *value, ad_pool *pool,
                            ad_error *error)
 {
+    const char *missing = !target ? "target" : rows && !z ? "z" : rows && !value ? "value" : NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "target: %s is NULL", missing);
     return evaluate(target, nf_target_constrain, z, rows, value, pool, error);
 }
 
 ad_status nf_target_log_densities(const nf_target *target, const double *z, size_t rows, double *log_density,
                                   ad_pool *pool, ad_error *error)
 {
+    const char *missing = !target ? "target" : rows && !z ? "z" : rows && !log_density ? "log_density" : NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "target: %s is NULL", missing);
     return evaluate(target, nf_target_log_density, z, rows, log_density, pool, error);
 }
 
@@ -172,6 +187,8 @@ static double unconstrain_row(const nf_target *target, const double *value, doub
 ad_status nf_target_unconstrain(const nf_target *target, const double *value, size_t rows, double *z, double *log_det,
                                 ad_pool *pool, ad_error *error)
 {
+    const char *missing = !target ? "target" : rows && !value ? "value" : rows && !z ? "z" : NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "target: %s is NULL", missing);
     const size_t dim = nf_target_dim(target), size = nf_target_size(target);
     for (size_t i = 0; i < target->n_site; i++) {
         const char *fault = nf__site_fault(&target->site[i]);
@@ -194,6 +211,8 @@ static const double tolerance = 1e-4;
 
 ad_status nf_target_check_gradient(const nf_target *target, const double *z, size_t rows, ad_error *error)
 {
+    const char *missing = !target ? "target" : rows && !z ? "z" : NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "target: %s is NULL", missing);
     ad_tape *tape = ad_tape_new();
     if (!tape) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to check the target's gradient");
     ad_error cause = {AD_OK, ""}; /* in its own terms; ours name the target */

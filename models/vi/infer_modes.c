@@ -50,6 +50,13 @@ static ad_status share_out(const nf_start *start, nf_infer_mode *share, const do
 ad_status nf_infer_modes(const nf_flow *flow, const nf_target *target, const nf_start *start, uint64_t seed,
                          nf_infer_mode *mode, size_t *held, ad_pool *pool, ad_error *error)
 {
+    const char *missing = !flow     ? "flow"
+                          : !target ? "target"
+                          : !start  ? "start"
+                          : !mode   ? "mode"
+                          : !held   ? "held"
+                                    : NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "modes: %s is NULL", missing);
     const size_t dim = start->dim;
     double *z = ad_alloc(DRAWS, (dim + 3) * sizeof *z), *log_p = z + DRAWS * dim, *log_q = log_p + DRAWS;
     double *log_m = log_q + DRAWS;

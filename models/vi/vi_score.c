@@ -113,6 +113,8 @@ ad_status nf__vi_evaluate(const nf_flow *flow, const nf_target *target, size_t d
 ad_status nf_vi_evaluate(const nf_flow *flow, const nf_target *target, size_t draws, uint64_t seed, nf_vi_score *score,
                          ad_pool *pool, ad_error *error)
 {
+    const char *missing = !flow ? "flow" : !target ? "target" : !score ? "score" : NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "vi: %s is NULL", missing);
     ad_error own;
     return nf__vi_evaluate(flow, target, draws, seed, score, (nf__vi_stop){NULL}, pool, error ? error : &own);
 }
@@ -146,6 +148,8 @@ static nf_vi_moments moments_of(const double *w, const double *x, size_t n, size
 ad_status nf_vi_summarize(const nf_flow *flow, const nf_target *target, size_t draws, uint64_t seed,
                           nf_vi_moments *moments, double *khat, ad_pool *pool, ad_error *error)
 {
+    const char *missing = !flow ? "flow" : !target ? "target" : !moments ? "moments" : NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "vi: %s is NULL", missing);
     ad_error own;
     size_t size = nf_target_size(target);
     if (!error) error = &own;
@@ -169,6 +173,12 @@ ad_status nf_vi_summarize(const nf_flow *flow, const nf_target *target, size_t d
 ad_status nf_vi_log_prob(const nf_flow *flow, const nf_target *target, const double *value, size_t rows,
                          double *log_prob, ad_pool *pool, ad_error *error)
 {
+    const char *missing = !flow               ? "flow"
+                          : !target           ? "target"
+                          : rows && !value    ? "value"
+                          : rows && !log_prob ? "log_prob"
+                                              : NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "vi: %s is NULL", missing);
     ad_error own;
     const size_t dim = nf_target_dim(target);
     if (!error) error = &own;
