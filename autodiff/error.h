@@ -1,5 +1,9 @@
 /* Errors: a status, and a sentence for the user. Any function here may be called from several threads at once, with an
- * ad_error for each. */
+ * ad_error for each.
+ *
+ * What may be NULL is said with each function. Elsewhere, throughout Weir, NULL is a mistake that does no harm:
+ * AD_ERROR_ARGUMENT, and a sentence that names the argument; on a tape the error sticks to it, and what is recorded is
+ * none; and of what has no error to give, nothing is done, and the result is NULL, 0, false or an empty text. */
 #ifndef WEIR_ERROR_H
 #define WEIR_ERROR_H
 

@@ -33,7 +33,7 @@ ad_var nf_spline_bin_value(const nf_spline_bin *bin, ad_var xi, ad_var *log_slop
 ad_var nf_spline_bin_root(const nf_spline_bin *bin, ad_var eta);
 /* v divided by *scale, so that squares can be added up in any dtype: *scale, shape (), is 1, but the size of the
  * largest element where that is below 1e-15, and not 0, or above 1e15. It has no gradient of its own: what is made of
- * both must not depend on it. */
+ * both must not depend on it. scale may be NULL. */
 ad_var nf_rescaled(ad_var v, ad_var *scale);
 /* The distance from 1 to the next number, in the plan's dtype. */
 ad_var nf_epsilon(ad_tape *tape);

@@ -50,7 +50,8 @@ typedef struct {
 double nf_choice_value(const nf_choice *choice, const char *name);
 
 /* Read the arguments behind a name of `length` bytes at the beginning of text, "funnel(dim=10)", as a formula's are
- * read: a value for each of argument[], which ends with {0} (NULL: none). False on failure; error may be NULL. */
+ * read: a value for each of argument[], which ends with {0} (NULL: none), unless value is NULL. False on failure; error
+ * may be NULL. */
 bool nf_parse_arguments(const char *text, size_t length, const nf_argument *argument, double *value, ad_error *error);
 
 /* The list of all descriptors of a kind. They are added at the start of the program, before other threads; from then on

@@ -203,6 +203,7 @@ nf_flow *nf_fit_automatic(const double *x, size_t rows, size_t dim, size_t conte
                           nf_automatic_report *report, ad_error *error)
 {
     AD_DEFAULT_ENVIRONMENT;
+    if (report) *report = (nf_automatic_report){0};
     ad_error own;
     nf_automatic_report unwanted;
     nf__search s = {.o = options ? *options : (nf_automatic_options){0},

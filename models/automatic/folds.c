@@ -127,11 +127,14 @@ static ad_status check_numbers(const char *what, const double *x, size_t rows, s
 static ad_status check(const nf__search *s, ad_error *error)
 {
     const nf_automatic_options *o = &s->o;
-    if (s->rows == 1 && s->given && s->dim > 0)
+    if (!s->given && s->rows > 0)
+        return ad_error_set(error, AD_ERROR_ARGUMENT,
+                            "automatic fit: expected from 2 to 2^32 rows of 1 feature or more, but x is NULL");
+    if (s->rows == 1 && s->dim > 0)
         return ad_error_set(
             error, AD_ERROR_ARGUMENT,
             "automatic fit: one row says nothing of how far others are from it: expected from 2 to 2^32 rows");
-    if (s->rows < 2 || s->rows >= UINT32_MAX || !s->given || s->dim == 0)
+    if (s->rows < 2 || s->rows >= UINT32_MAX || s->dim == 0)
         return ad_error_set(error, AD_ERROR_ARGUMENT,
                             "automatic fit: expected from 2 to 2^32 rows of 1 feature or more, got %zu of %zu", s->rows,
                             s->dim);

@@ -206,6 +206,7 @@ static void feature_part(const nf__column *column, bool context, size_t i, char 
 
 char *nf_columns_feature_name(const nf_columns *columns, size_t feature, char text[128])
 {
+    if (!text) return NULL;
     *text = '\0';
     for (size_t c = 0; c < nf_columns_count(columns); c++) {
         const nf_column *face = &columns->column[c].face;

@@ -152,6 +152,10 @@ static ad_status learn(nf_columns *columns, const nf_table *table, const char *t
 nf_columns *nf_columns_learn(const nf_table *table, const char *given, const nf_columns_options *options,
                              ad_error *error)
 {
+    if (!table)
+        return ad_error_set(error, AD_ERROR_ARGUMENT,
+                            "columns can be learned from two rows or more, but table is NULL"),
+               NULL;
     if (!table || !table->values || table->rows < 2 || table->columns == 0) {
         ad_error_set(error, AD_ERROR_ARGUMENT, "columns can be learned from two rows or more, but there are %zu",
                      table && table->values ? table->rows : 0);

@@ -252,10 +252,11 @@ static ad_status read_columns(const json_t *json, nf_columns **columns, ad_error
 
 nf_columns *nf_columns_parse(const char *json_text, ad_error *error)
 {
+    if (!json_text) return ad_error_set(error, AD_ERROR_ARGUMENT, "columns: text is NULL"), NULL;
     json_error_t reason;
     json_t *json;
     nf_columns *columns = NULL;
-    ad_status status = nf__json_load(json_text ? json_text : "", json_text ? strlen(json_text) : 0, &json, &reason);
+    ad_status status = nf__json_load(json_text, strlen(json_text), &json, &reason);
     if (status == AD_ERROR_MEMORY)
         ad_error_set(error, status, "out of memory to read columns");
     else if (status)

@@ -50,8 +50,10 @@ static ad_status read_all(int fd, char **data, size_t *bytes)
 
 ad_status nf_file_read(const char *path, char **data, size_t *bytes, ad_error *error)
 {
-    *data = NULL;
-    *bytes = 0;
+    if (data) *data = NULL;
+    if (bytes) *bytes = 0;
+    const char *missing = !path ? "path" : !data ? "data" : !bytes ? "bytes" : NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "read: %s is NULL", missing);
     int fd;
     while ((fd = open(path, O_RDONLY | O_CLOEXEC)) < 0 && errno == EINTR) {
     }
@@ -128,7 +130,9 @@ static ad_status open_target(nf_file *file, ad_error *error)
 
 ad_status nf_file_create(const char *path, nf_file **created, ad_error *error)
 {
-    *created = NULL;
+    const char *missing = !path ? "path" : !created ? "file" : NULL;
+    if (created) *created = NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "write: %s is NULL", missing);
     nf_file *file = ad_alloc(1, sizeof *file);
     if (!file) return ad_error_set(error, AD_ERROR_MEMORY, "no memory to write '%s'", path);
     errno = ENAMETOOLONG;
@@ -190,6 +194,9 @@ static void compare(nf_file *file, const char *data, size_t bytes)
 
 void nf_file_write(nf_file *file, const void *data, size_t bytes)
 {
+    if (!file || bytes == 0) return;
+    if (!data) file->failure = EFAULT;
+    if (file->failure) return;
     if (file->written) {
         if (!file->direct) compare(file, data, bytes);
         return;
@@ -212,12 +219,14 @@ static bool is_compared(const nf_file *file)
 /* From the disk, as far as the system can be asked for it, and not from its memory. */
 void nf_file_read_back(nf_file *file)
 {
+    if (!file) return;
     finish(file);
     if (!file->failure && !file->direct) (void)posix_fadvise(file->fd, 0, 0, POSIX_FADV_DONTNEED);
 }
 
 ad_status nf_file_commit(nf_file *file, ad_error *error)
 {
+    if (!file) return ad_error_set(error, AD_ERROR_ARGUMENT, "write: file is NULL");
     ad_status status = AD_OK;
     bool taken = false;
     if (!file->written)
@@ -239,6 +248,7 @@ ad_status nf_file_commit(nf_file *file, ad_error *error)
 
 void nf_file_abort(nf_file *file)
 {
+    if (!file) return;
     nf__place_leave(&file->place);
     close(file->fd);
     ad_free(file);

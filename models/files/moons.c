@@ -9,6 +9,7 @@ enum { STREAM_ORDER = 0x6d6f6f6e, STREAM_NOISE };
 
 void nf_moons(size_t n, double noise, uint64_t seed, double *values, int *labels)
 {
+    if (!values) return;
     const double pi = 3.14159265358979323846;
     size_t upper = n / 2;
     for (size_t r = 0; r < n; r++) {

@@ -255,6 +255,8 @@ static ad_status fill(json_t **to, const nf_flow *flow, const nf_record *record,
 
 char *nf_record_text(const nf_flow *flow, const nf_record *record, ad_error *error)
 {
+    if (!flow || !record)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "record: %s is NULL", flow ? "record" : "flow"), NULL;
     json_t *options, *json = json_object();
     char *text = NULL;
     size_t bytes;
@@ -317,16 +319,19 @@ static ad_status read_names(const char *record, const char *key, size_t count, c
 
 ad_status nf_record_columns(const char *record, size_t dim, char ***columns, ad_error *error)
 {
+    if (!columns) return ad_error_set(error, AD_ERROR_ARGUMENT, "record: columns is NULL");
     return read_names(record, "columns", dim, columns, error);
 }
 
 ad_status nf_record_context_columns(const char *record, size_t size, char ***columns, ad_error *error)
 {
+    if (!columns) return ad_error_set(error, AD_ERROR_ARGUMENT, "record: columns is NULL");
     return read_names(record, "context_columns", size, columns, error);
 }
 
 ad_status nf_record_context(const char *record, char **context, ad_error *error)
 {
+    if (!context) return ad_error_set(error, AD_ERROR_ARGUMENT, "record: context is NULL");
     json_t *json;
     *context = NULL;
     ad_status status = parse(record, &json, error);
@@ -353,10 +358,12 @@ static ad_status read_kinds(const char *record, const char *key, nf_columns **ki
 
 ad_status nf_record_kinds(const char *record, nf_columns **kinds, ad_error *error)
 {
+    if (!kinds) return ad_error_set(error, AD_ERROR_ARGUMENT, "record: kinds is NULL");
     return read_kinds(record, "kinds", kinds, error);
 }
 
 ad_status nf_record_context_kinds(const char *record, nf_columns **kinds, ad_error *error)
 {
+    if (!kinds) return ad_error_set(error, AD_ERROR_ARGUMENT, "record: kinds is NULL");
     return read_kinds(record, "context_kinds", kinds, error);
 }

@@ -62,6 +62,8 @@ static bool add_tensor(void *context, const char *name, nf_parameter *parameter)
 
 ad_status nf_save(const nf_flow *flow, const char *record, const char *path, ad_error *error)
 {
+    const char *missing = !flow ? "flow" : !path ? "path" : NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "save: %s is NULL", missing);
     if (record && !nf__json_is_shallow(record, strlen(record)))
         return ad_error_set(error, AD_ERROR_ARGUMENT,
                             "the record's values are nested too deep, expected 64 levels at most");
@@ -197,6 +199,8 @@ static nf_flow *flow_of(const nf__safetensors *file, const char *path, ad_error 
 
 nf_flow *nf_load(const char *path, char **record, ad_error *error)
 {
+    if (record) *record = NULL;
+    if (!path) return ad_error_set(error, AD_ERROR_ARGUMENT, "load: path is NULL"), NULL;
     if (record) *record = NULL;
     nf__safetensors *file = nf__safetensors_read(path, error);
     if (!file) return NULL;

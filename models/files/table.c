@@ -35,6 +35,7 @@ static const struct format *format_of(const char *path, ad_error *error)
 
 ad_status nf_table_check_path(const char *path, ad_error *error)
 {
+    if (!path) return ad_error_set(error, AD_ERROR_ARGUMENT, "write: path is NULL");
     return format_of(path, error) ? AD_OK : AD_ERROR_ARGUMENT;
 }
 
@@ -45,6 +46,9 @@ ad_status nf_table_read(const char *path, nf_table *table, ad_error *error)
 
 ad_status nf_table_read_with(const char *path, const nf_read_options *options, nf_table *table, ad_error *error)
 {
+    if (table) *table = (nf_table){0};
+    const char *missing = !path ? "path" : !table ? "table" : NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "read: %s is NULL", missing);
     static const nf_read_options defaults = {0};
     if (!options) options = &defaults;
     *table = (nf_table){0};
@@ -89,6 +93,8 @@ static ad_status check_labels(const char *path, const nf_table *table, ad_error 
 
 ad_status nf_table_write(const char *path, const nf_table *table, ad_error *error)
 {
+    const char *missing = !path ? "path" : !table ? "table" : NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "write: %s is NULL", missing);
     const struct format *format = format_of(path, error);
     if (!format) return AD_ERROR_ARGUMENT;
     nf_file *file;
@@ -106,6 +112,7 @@ ad_status nf_table_write(const char *path, const nf_table *table, ad_error *erro
 
 void nf_table_free(nf_table *table)
 {
+    if (!table) return;
     ad_free(table->values);
     ad_free(table->names);
     ad_free(table->labels);
@@ -133,6 +140,7 @@ bool nf__table_remark(nf_table *table, const char *format, ...)
 
 ad_status nf_table_check_finite(const nf_table *table, const char *what, ad_error *error)
 {
+    if (!table) return ad_error_set(error, AD_ERROR_ARGUMENT, "check: table is NULL");
     for (size_t r = 0; r < table->rows; r++) {
         for (size_t c = 0; c < table->columns; c++) {
             double value = table->values[r * table->columns + c];

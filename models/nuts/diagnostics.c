@@ -233,6 +233,8 @@ ad_status nf_summarize(const double *draws, size_t chains, size_t n, size_t dim,
                        ad_error *error)
 {
     AD_DEFAULT_ENVIRONMENT;
+    const char *missing = chains * n * dim > 0 && !draws ? "draws" : !summary ? "summary" : NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "summary: %s is NULL", missing);
     if (chains == 0 || n < 2)
         return ad_error_set(error, AD_ERROR_ARGUMENT,
                             "a summary needs at least one chain of 2 draws; got %zu chains of %zu", chains, n);

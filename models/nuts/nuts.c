@@ -337,6 +337,9 @@ static ad_status allocate(sampler *s, ad_error *error)
 ad_status nf_nuts(const nf_target *target, const nf_nuts_options *options, nf_nuts_result *result, ad_error *error)
 {
     AD_DEFAULT_ENVIRONMENT;
+    if (result) *result = (nf_nuts_result){0};
+    const char *missing = !target ? "target" : !result ? "result" : NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "nuts: %s is NULL", missing);
     ad_error ignored;
     if (!error) error = &ignored;
     sampler s = {.target = target,
@@ -362,6 +365,7 @@ ad_status nf_nuts(const nf_target *target, const nf_nuts_options *options, nf_nu
 
 void nf_nuts_free(nf_nuts_result *result)
 {
+    if (!result) return;
     ad_free(result->values);
     ad_free(result->unconstrained);
     ad_free(result->draw);

@@ -86,6 +86,7 @@ static ad_status start(const nf_plugin *plugin, const char *path, ad_error *erro
 
 ad_status nf_plugin_load(const char *path, ad_error *error)
 {
+    if (!path) return ad_error_set(error, AD_ERROR_ARGUMENT, "plug-in: path is NULL");
     char *file = realpath(path, NULL);
     if (!file) return ad_error_set(error, AD_ERROR_IO, "plug-in '%.300s': %s", path, strerror(errno));
     ad_status status = AD_OK;

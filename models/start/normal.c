@@ -87,6 +87,8 @@ void nf__start_draw_row(const nf_start *start, uint64_t seed, uint64_t row, doub
 ad_status nf_start_draw(const nf_start *start, size_t rows, uint64_t seed, double *z, ad_error *error)
 {
     AD_DEFAULT_ENVIRONMENT;
+    const char *missing = !start ? "start" : rows && !z ? "z" : NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "start: %s is NULL", missing);
     double *e = ad_alloc(start->dim, sizeof *e);
     if (!e) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to draw from a start");
     for (size_t r = 0; r < rows; r++) nf__start_draw_row(start, seed, r, z + r * start->dim, e);
@@ -97,6 +99,8 @@ ad_status nf_start_draw(const nf_start *start, size_t rows, uint64_t seed, doubl
 ad_status nf_start_log_prob(const nf_start *start, const double *z, size_t rows, double *log_prob, ad_error *error)
 {
     AD_DEFAULT_ENVIRONMENT;
+    const char *missing = !start ? "start" : rows && !z ? "z" : rows && !log_prob ? "log_prob" : NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "start: %s is NULL", missing);
     const nf__normal_kind kind = {start->dim, start->dense};
     double *room = ad_alloc(start->dim + 2 * start->count, sizeof *room);
     double *weight = room ? room + start->dim : NULL, *each = room ? weight + start->count : NULL;

@@ -219,6 +219,9 @@ static ad_status search(hunt *h, nf_start *start, ad_error *error)
 ad_status nf_find_start(const nf_target *target, const nf_start_options *options, nf_start *start, ad_error *error)
 {
     AD_DEFAULT_ENVIRONMENT;
+    if (start) *start = (nf_start){0};
+    const char *missing = !target ? "target" : !start ? "start" : NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "start: %s is NULL", missing);
     ad_error own;
     if (!error) error = &own;
     const size_t dim = nf_target_dim(target);
@@ -238,6 +241,7 @@ ad_status nf_find_start(const nf_target *target, const nf_start_options *options
 
 void nf_start_free(nf_start *start)
 {
+    if (!start) return;
     for (size_t i = 0; i < start->count; i++) nf__normal_free(&start->normal[i]);
     ad_free(start->normal);
     *start = (nf_start){0};

@@ -12,6 +12,7 @@
 
 size_t nf_target_dim(const nf_target *target)
 {
+    if (!target) return 0;
     size_t dim = 0;
     for (size_t i = 0; i < target->n_site; i++) dim += nf__site_dim(&target->site[i]);
     return dim;
@@ -19,6 +20,7 @@ size_t nf_target_dim(const nf_target *target)
 
 size_t nf_target_size(const nf_target *target)
 {
+    if (!target) return 0;
     size_t size = 0;
     for (size_t i = 0; i < target->n_site; i++) size += target->site[i].size;
     return size;
@@ -26,6 +28,7 @@ size_t nf_target_size(const nf_target *target)
 
 const char *nf_target_element(const nf_target *target, size_t i, char *buffer)
 {
+    if (!target || !buffer) return "";
     const nf_site *site = target->site;
     while (i >= site->size) i -= site++->size;
     size_t columns = nf__square_root(site->size);
@@ -90,6 +93,10 @@ static ad_var join(const nf_target *target, ad_var *value)
 
 ad_var nf_target_constrain(const nf_target *target, ad_var z)
 {
+    if (!target) {
+        ad_tape_fail(z.tape, AD_ERROR_ARGUMENT, "target is NULL");
+        return (ad_var){z.tape, -1};
+    }
     ad_var log_det, all = {z.tape, -1}, *value = constrain(target, z, &log_det);
     if (!value) return all;
     all = join(target, value);
@@ -99,6 +106,10 @@ ad_var nf_target_constrain(const nf_target *target, ad_var z)
 
 ad_var nf_target_log_density(const nf_target *target, ad_var z)
 {
+    if (!target) {
+        ad_tape_fail(z.tape, AD_ERROR_ARGUMENT, "target is NULL");
+        return (ad_var){z.tape, -1};
+    }
     char got[128];
     ad_var log_det, density = {z.tape, -1}, *value = constrain(target, z, &log_det);
     if (!value) return density;
@@ -136,6 +147,8 @@ ad_status nf_target_values(const nf_target *target, const double *z, size_t rows
                            ad_error *error)
 {
     AD_DEFAULT_ENVIRONMENT;
+    const char *missing = !target ? "target" : rows && !z ? "z" : rows && !value ? "value" : NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "target: %s is NULL", missing);
     return evaluate(target, nf_target_constrain, z, rows, value, pool, error);
 }
 
@@ -143,6 +156,8 @@ ad_status nf_target_log_densities(const nf_target *target, const double *z, size
                                   ad_pool *pool, ad_error *error)
 {
     AD_DEFAULT_ENVIRONMENT;
+    const char *missing = !target ? "target" : rows && !z ? "z" : rows && !log_density ? "log_density" : NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "target: %s is NULL", missing);
     return evaluate(target, nf_target_log_density, z, rows, log_density, pool, error);
 }
 
@@ -176,6 +191,8 @@ ad_status nf_target_unconstrain(const nf_target *target, const double *value, si
                                 ad_pool *pool, ad_error *error)
 {
     AD_DEFAULT_ENVIRONMENT;
+    const char *missing = !target ? "target" : rows && !value ? "value" : rows && !z ? "z" : NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "target: %s is NULL", missing);
     const size_t dim = nf_target_dim(target), size = nf_target_size(target);
     for (size_t i = 0; i < target->n_site; i++) {
         const char *fault = nf__site_fault(&target->site[i]);
@@ -199,6 +216,8 @@ static const double tolerance = 1e-4;
 ad_status nf_target_check_gradient(const nf_target *target, const double *z, size_t rows, ad_error *error)
 {
     AD_DEFAULT_ENVIRONMENT;
+    const char *missing = !target ? "target" : rows && !z ? "z" : NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "target: %s is NULL", missing);
     ad_tape *tape = ad_tape_new();
     if (!tape) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to check the target's gradient");
     ad_error cause = {AD_OK, ""}; /* in its own terms; ours name the target */

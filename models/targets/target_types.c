@@ -38,6 +38,7 @@ const nf_target_type *const *nf_target_types(void)
 
 ad_status nf_register_target(const nf_target_type *type, ad_error *error)
 {
+    if (!type) return ad_error_set(error, AD_ERROR_ARGUMENT, "nf_register_target: type is NULL");
     const nf_target *target = &type->target;
     if (target->n_site == 0 || !target->site)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "nf_register_target: '%.60s' has no sites",
@@ -79,6 +80,7 @@ static nf_target *make(const nf_target_type *type, const char *text, nf_site **s
 
 nf_target *nf_target_parse(const char *text, ad_error *error)
 {
+    if (!text) return ad_error_set(error, AD_ERROR_ARGUMENT, "target: text is NULL"), NULL;
     const nf_target_type *type = nf_registry_find(&registry, text, strcspn(text, " ("));
     if (!type) {
         nf_registry_parse(&registry, text, NULL, error); /* tells which there are */
@@ -105,6 +107,7 @@ void nf_target_free(nf_target *target)
 
 double nf_target_argument(const nf_target *target, const char *name)
 {
+    if (!target || !name) return 0;
     for (size_t i = 0; target->type && i < count_arguments(target->type); i++)
         if (strcmp(target->type->argument[i].name, name) == 0) return target->argument[i];
     return NAN;

@@ -34,6 +34,7 @@ static double move_on(nf_convergence *c, const nf_iteration *at)
 
 bool nf_stop_when_converged(nf_callback *self, const nf_iteration *at)
 {
+    if (!self || !at) return true;
     nf_convergence *c = (nf_convergence *)self;
     const size_t every = self->every ? self->every : 100;
     if (at->iteration % every != 0) return true;
@@ -68,16 +69,19 @@ static void copy_elements(const nf_tracker *self, const nf_iteration *at, const 
 
 void nf_record_parameters(const nf_tracker *self, const nf_iteration *at, double *numbers)
 {
+    if (!self || !at || !numbers) return;
     copy_elements(self, at, at->parameters, numbers);
 }
 
 void nf_record_gradient(const nf_tracker *self, const nf_iteration *at, double *numbers)
 {
+    if (!self || !at || !numbers) return;
     copy_elements(self, at, at->gradient, numbers);
 }
 
 void nf_record_loss(const nf_tracker *self, const nf_iteration *at, double *numbers)
 {
+    if (!self || !at || !numbers) return;
     (void)self;
     *numbers = at->loss;
 }
@@ -104,6 +108,7 @@ static bool grow(nf_tracker *t)
 
 bool nf_track(nf_callback *self, const nf_iteration *at)
 {
+    if (!self || !at) return true;
     nf_tracker *t = (nf_tracker *)self;
     settle(t, at);
     if (!grow(t)) {
@@ -145,6 +150,8 @@ static bool is_other(void *context, const char *name, nf_parameter *parameter)
 
 ad_status nf_find_parameter(const nf_flow *flow, const char *name, size_t *first, size_t *width, ad_error *error)
 {
+    const char *missing = !flow ? "flow" : !name ? "name" : NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "find parameter: %s is NULL", missing);
     search s = {.name = name};
     nf_flow_each_parameter(flow, is_other, &s);
     if (s.width == 0) return ad_error_set(error, AD_ERROR_ARGUMENT, "the flow has no trained parameter '%s'", name);

@@ -87,6 +87,9 @@ ad_status nf_fit(nf_flow *flow, const double *x, size_t rows, const nf_fit_optio
                  ad_error *error)
 {
     AD_DEFAULT_ENVIRONMENT;
+    if (report) *report = (nf_fit_report){0};
+    const char *missing = !flow ? "flow" : rows && !x ? "x" : NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "fit: %s is NULL", missing);
     ad_error own;
     nf_fit_report unwanted;
     nf__training t = {.o = options ? *options : (nf_fit_options){0},
@@ -130,6 +133,8 @@ ad_status nf_nll(const nf_flow *flow, const double *x, const double *context, si
                  double *standard_error, ad_pool *pool, ad_error *error)
 {
     AD_DEFAULT_ENVIRONMENT;
+    const char *missing = !flow ? "flow" : rows && !x ? "x" : !nll ? "nll" : NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "nll: %s is NULL", missing);
     if (rows == 0) return ad_error_set(error, AD_ERROR_ARGUMENT, "nll: expected at least 1 row, got 0");
     double *log_prob = ad_alloc(rows, sizeof *log_prob), sum = 0, squares = 0, n = (double)rows;
     if (!log_prob) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to score %zu rows", rows);

@@ -71,11 +71,13 @@ static ad_status resolve(nf_optimizer *optimizer, const nf__optimizer_defaults *
 
 const nf_optimizer_options *nf_optimizer_settings(const nf_optimizer *optimizer)
 {
+    if (!optimizer) return NULL;
     return &optimizer->o;
 }
 
 double nf_optimizer_argument(const nf_optimizer *optimizer, const char *name)
 {
+    if (!optimizer || !name) return 0;
     const nf_argument *argument = optimizer->type->argument;
     size_t i = number_of(optimizer->type, name);
     return argument && argument[i].name ? optimizer->argument[i] : NAN;
@@ -149,22 +151,26 @@ nf_optimizer *nf__optimizer_take(nf_optimizer *resume, const nf_optimizer_option
 
 uint64_t nf_optimizer_steps(const nf_optimizer *optimizer)
 {
+    if (!optimizer) return 0;
     return optimizer->steps;
 }
 
 size_t nf_optimizer_state_size(const nf_optimizer *optimizer)
 {
+    if (!optimizer) return 0;
     return optimizer->state_bytes + sizeof optimizer->steps;
 }
 
 void nf_optimizer_save(const nf_optimizer *optimizer, void *state)
 {
+    if (!optimizer || !state) return;
     memcpy(state, optimizer->state, optimizer->state_bytes);
     memcpy((char *)state + optimizer->state_bytes, &optimizer->steps, sizeof optimizer->steps);
 }
 
 void nf_optimizer_restore(nf_optimizer *optimizer, const void *state)
 {
+    if (!optimizer || !state) return;
     memcpy(optimizer->state, state, optimizer->state_bytes);
     memcpy(&optimizer->steps, (const char *)state + optimizer->state_bytes, sizeof optimizer->steps);
 }
@@ -228,6 +234,12 @@ ad_status nf_optimizer_step(nf_optimizer *optimizer, void *parameters, const voi
                             ad_pool *pool, double *norm, ad_error *error)
 {
     AD_DEFAULT_ENVIRONMENT;
+    const size_t needed = optimizer ? optimizer->count : 0;
+    const char *missing = !optimizer              ? "optimizer"
+                          : needed && !parameters ? "parameters"
+                          : needed && !gradient   ? "gradient"
+                                                  : NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "optimizer: %s is NULL", missing);
     const nf_optimizer_options *o = &optimizer->o;
     size_t chunks = (optimizer->count + CHUNK - 1) / CHUNK;
     work at = {optimizer,

@@ -22,6 +22,7 @@ const nf_schedule_type *const *nf_schedule_types(void)
 
 ad_status nf_register_schedule(const nf_schedule_type *type, ad_error *error)
 {
+    if (!type) return ad_error_set(error, AD_ERROR_ARGUMENT, "registering a schedule: type is NULL");
     const char *name = type->name ? type->name : "";
     if (!type->factor)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "registering the schedule '%.60s': it has no factor", name);
@@ -30,6 +31,8 @@ ad_status nf_register_schedule(const nf_schedule_type *type, ad_error *error)
 
 ad_status nf_schedule_parse(const char *text, nf_schedule *schedule, ad_error *error)
 {
+    const char *missing = !text ? "text" : !schedule ? "schedule" : NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "schedule: %s is NULL", missing);
     ad_error unwanted;
     if (!error) error = &unwanted;
     schedule->type = nf_registry_parse(&registry, text, schedule->argument, error);
@@ -46,5 +49,6 @@ double nf__scheduled_rate(const nf_schedule *schedule, double learning_rate, siz
 
 double nf_scheduled_rate(const nf_schedule *schedule, double learning_rate, size_t warmup, size_t step, size_t steps)
 {
+    if (!schedule || !schedule->type) return learning_rate;
     return nf__scheduled_rate(schedule, learning_rate, warmup, step, steps, 0);
 }

@@ -237,6 +237,9 @@ static ad_status make_flows(nf__checker *c)
 ad_status nf_check_bijector(nf_bijector *bijector, uint64_t seed, nf_check_result *result, int *count, ad_error *error)
 {
     AD_DEFAULT_ENVIRONMENT;
+    if (count) *count = 0;
+    const char *missing = !bijector ? "bijector" : !result ? "result" : !count ? "count" : NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "check: %s is NULL", missing);
     static ad_status (*const properties[])(nf__checker *) = {
         nf__check_alone,     nf__check_round_trips, nf__check_edges,   nf__check_far,         nf__check_jacobians,
         nf__check_gradients, nf__check_kinks,       nf__check_zeros,   nf__check_orientation, nf__check_finite,

@@ -196,6 +196,9 @@ static ad_status check_density(nf__checker *c, const double *draws, const double
 ad_status nf_check_distribution(nf_bijector *base, uint64_t seed, nf_check_result *result, int *count, ad_error *error)
 {
     AD_DEFAULT_ENVIRONMENT;
+    if (count) *count = 0;
+    const char *missing = !base ? "base" : !result ? "result" : !count ? "count" : NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "check: %s is NULL", missing);
     ad_error own = {AD_OK, ""};
     nf__checker c = {.bijector = base, .dim = base->dim, .seed = seed, .result = result, .error = error ? error : &own};
     *count = 0;

@@ -35,6 +35,8 @@ static bool is_near_one(const nf_start *start)
  * periods long, which a network of sines has and splines don't. */
 const char *nf_infer_formula(const nf_start *start, char *buffer)
 {
+    if (!buffer) return "";
+    if (!start) return strcpy(buffer, "");
     const size_t dim = start->dim;
     const char *formula = "(realnvp(64,64)-flip)*6-affine(rank=0)-whiten";
     if (!start->dense)
@@ -164,6 +166,9 @@ static ad_status iterate(nf_inference *fit, const nf_target *target, const nf_in
 ad_status nf_infer(const nf_target *target, const nf_infer_options *options, nf_inference *inference, ad_error *error)
 {
     AD_DEFAULT_ENVIRONMENT;
+    if (inference) *inference = (nf_inference){0};
+    const char *missing = !target ? "target" : !inference ? "inference" : NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "infer: %s is NULL", missing);
     ad_error own;
     char formula[NF_FORMULA_ROOM];
     if (!error) error = &own;
@@ -185,6 +190,7 @@ ad_status nf_infer(const nf_target *target, const nf_infer_options *options, nf_
 
 void nf_inference_free(nf_inference *inference)
 {
+    if (!inference) return;
     nf_flow_free(inference->flow);
     nf_start_free(&inference->start);
     ad_free(inference->mode);

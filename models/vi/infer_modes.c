@@ -52,6 +52,13 @@ ad_status nf_infer_modes(const nf_flow *flow, const nf_target *target, const nf_
                          nf_infer_mode *mode, size_t *held, ad_pool *pool, ad_error *error)
 {
     AD_DEFAULT_ENVIRONMENT;
+    const char *missing = !flow     ? "flow"
+                          : !target ? "target"
+                          : !start  ? "start"
+                          : !mode   ? "mode"
+                          : !held   ? "held"
+                                    : NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "modes: %s is NULL", missing);
     const size_t dim = start->dim;
     double *z = ad_alloc(DRAWS, (dim + 3) * sizeof *z), *log_p = z + DRAWS * dim, *log_q = log_p + DRAWS;
     double *log_m = log_q + DRAWS;

@@ -22,6 +22,7 @@ const nf_objective_type *const *nf_objective_types(void)
 
 ad_status nf_register_objective(const nf_objective_type *type, ad_error *error)
 {
+    if (!type) return ad_error_set(error, AD_ERROR_ARGUMENT, "registering a objective: type is NULL");
     const char *name = type->name ? type->name : "";
     if (!type->term)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "registering the objective '%.60s': it has no term", name);
@@ -33,6 +34,8 @@ ad_status nf_register_objective(const nf_objective_type *type, ad_error *error)
 
 ad_status nf_objective_parse(const char *text, nf_objective *objective, ad_error *error)
 {
+    const char *missing = !text ? "text" : !objective ? "objective" : NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "objective: %s is NULL", missing);
     ad_error unwanted;
     if (!error) error = &unwanted;
     objective->type = nf_registry_parse(&registry, text, objective->argument, error);

@@ -95,6 +95,7 @@ static ad_status smooth_tail(double *log_weight, const entry *sorted, size_t n, 
 ad_status nf_psis(double *log_weight, size_t n, double *khat, ad_error *error)
 {
     AD_DEFAULT_ENVIRONMENT;
+    if (n && !log_weight) return ad_error_set(error, AD_ERROR_ARGUMENT, "psis: log_weight is NULL");
     double unwanted;
     if (!khat) khat = &unwanted;
     *khat = INFINITY;

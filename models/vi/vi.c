@@ -249,6 +249,9 @@ ad_status nf_vi(nf_flow *flow, const nf_target *target, const nf_vi_options *opt
                 ad_error *error)
 {
     AD_DEFAULT_ENVIRONMENT;
+    if (report) *report = (nf_vi_report){0};
+    const char *missing = !flow ? "flow" : !target ? "target" : NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "vi: %s is NULL", missing);
     ad_error own, unscored;
     nf_vi_report unwanted;
     inference v = {.o = options ? *options : (nf_vi_options){0}, .flow = flow, .report = report ? report : &unwanted};

@@ -115,6 +115,8 @@ ad_status nf_vi_evaluate(const nf_flow *flow, const nf_target *target, size_t dr
                          ad_pool *pool, ad_error *error)
 {
     AD_DEFAULT_ENVIRONMENT;
+    const char *missing = !flow ? "flow" : !target ? "target" : !score ? "score" : NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "vi: %s is NULL", missing);
     ad_error own;
     return nf__vi_evaluate(flow, target, draws, seed, score, (nf__vi_stop){NULL}, pool, error ? error : &own);
 }
@@ -149,6 +151,8 @@ ad_status nf_vi_summarize(const nf_flow *flow, const nf_target *target, size_t d
                           nf_vi_moments *moments, double *khat, ad_pool *pool, ad_error *error)
 {
     AD_DEFAULT_ENVIRONMENT;
+    const char *missing = !flow ? "flow" : !target ? "target" : !moments ? "moments" : NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "vi: %s is NULL", missing);
     ad_error own;
     size_t size = nf_target_size(target);
     if (!error) error = &own;
@@ -173,6 +177,12 @@ ad_status nf_vi_log_prob(const nf_flow *flow, const nf_target *target, const dou
                          double *log_prob, ad_pool *pool, ad_error *error)
 {
     AD_DEFAULT_ENVIRONMENT;
+    const char *missing = !flow               ? "flow"
+                          : !target           ? "target"
+                          : rows && !value    ? "value"
+                          : rows && !log_prob ? "log_prob"
+                                              : NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "vi: %s is NULL", missing);
     ad_error own;
     const size_t dim = nf_target_dim(target);
     if (!error) error = &own;

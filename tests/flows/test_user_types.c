@@ -86,6 +86,8 @@ static nf_bijector *made(const nf_bijector_type *type, fault f)
     return bijector;
 }
 
+#define JACOBIAN "log-det against the Jacobian, "
+
 /* What each fault must be found by, and how the message names the first of them. */
 static const struct {
     fault fault;
@@ -93,15 +95,9 @@ static const struct {
     const char *message;
 } planted[] = {
     {SOUND, {NULL}, ""},
-    {FORWARD_SIGN,
-     {"log-dets", "log-det against the Jacobian, f", "log-det against the Jacobian, o",
-      "log-det against finite differences, f"},
-     ": z = ("},
-    {INVERSE_SIGN, {"log-dets", "log-det against the Jacobian, i", "log-det against finite differences, i"}, ": z = ("},
-    {MISSING_TERM,
-     {"log-dets", "log-det against the Jacobian, f", "log-det against the Jacobian, o",
-      "log-det against finite differences, f"},
-     ": z = ("},
+    {FORWARD_SIGN, {"log-dets", JACOBIAN "f", JACOBIAN "o", "log-det against finite differences, f"}, ": z = ("},
+    {INVERSE_SIGN, {"log-dets", JACOBIAN "i", "log-det against finite differences, i"}, ": z = ("},
+    {MISSING_TERM, {"log-dets", JACOBIAN "f", JACOBIAN "o", "log-det against finite differences, f"}, ": z = ("},
     {MISSING_TERMS, {"log-det against"}, ": z = ("},
     {WRONG_INVERSE, {"round trip"}, ": z = ("},
     {WRONG_FORWARD, {"round trip"}, ": z = ("},

@@ -161,7 +161,8 @@ static void assert_not_parsed(const char *text, const char *part)
 
 START_TEST(what_is_not_of_columns)
 {
-    assert_not_parsed(NULL, "no JSON object");
+    ck_assert_ptr_null(nf_columns_parse(NULL, &error));
+    ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "text is NULL");
     assert_not_parsed("", "no JSON object");
     assert_not_parsed("[]", "no JSON object");
     assert_not_parsed("{}", "version");
