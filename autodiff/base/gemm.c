@@ -3,6 +3,8 @@
 #include "base/cpu.h"
 #include "base/gemm.h"
 
+#include <weir/op.h>
+
 #include <math.h>
 #include <string.h>
 
