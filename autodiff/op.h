@@ -49,6 +49,11 @@ typedef struct {
     bool accumulate;                /* ops with AD_OP_SUMS_ROWS: add to out, which another tile has begun */
 } ad_tile;
 
+/* n numbers of out, from as many of each argument: float or double by the plan's dtype. An argument's stride is 1, or 0
+ * where one number serves all; at least one argument's is 1. out may be an argument of stride 1. */
+typedef void ad_loop(size_t n, const void *const in[], const size_t stride[], void *out, const double *attribute);
+enum { AD_MAX_LOOP_ARGUMENTS = 3 };
+
 enum {
     AD_OP_ELEMENTWISE = 1, /* arguments broadcast; out element i depends on elements i alone; may run in place */
     AD_OP_SUMS_ROWS = 2,   /* shared result from per-row arguments */
@@ -81,8 +86,11 @@ typedef struct ad_op {
     /* The result's shape. NULL: the arguments broadcast. On a mistake call ad_tape_fail(call->tape, …), return false.
      */
     bool (*shape)(const ad_call *call, ad_shape *result);
-    /* Evaluate one tile: [AD_F32] and [AD_F64]. */
+    /* Evaluate one tile: [AD_F32] and [AD_F64]. NULL: by .loop. */
     void (*evaluate[2])(const ad_tile *tile);
+    /* Of an op of at most AD_MAX_LOOP_ARGUMENTS arguments whose result's element i depends on their elements i alone,
+     * instead of evaluate: [AD_F32] and [AD_F64]. The plan finds how they broadcast, once. */
+    ad_loop *loop[2];
     /* Vector-Jacobian product: given y = op(in…) and gradient g of y's shape and kind, record gradient[i] (leave
      * untouched what has none). It may have y's kind and any shape that broadcasts from in[i]'s: the sweep sums it
      * down. NULL: no gradient passes. */

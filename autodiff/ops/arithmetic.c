@@ -14,7 +14,7 @@ AD_DEFINE_OP(add) = {
     .name = "add",
     .n_in = 2,
     .flags = AD_OP_ELEMENTWISE | AD_OP_LINEAR,
-    .evaluate[AD_DTYPE] = add_evaluate,
+    .loop[AD_DTYPE] = add_loop,
     .vjp = add_vjp,
     AD_BINARY_SAMPLES(-2, 2, -2, 2),
 };
@@ -32,7 +32,7 @@ AD_DEFINE_OP(sub) = {
     .name = "sub",
     .n_in = 2,
     .flags = AD_OP_ELEMENTWISE | AD_OP_LINEAR,
-    .evaluate[AD_DTYPE] = sub_evaluate,
+    .loop[AD_DTYPE] = sub_loop,
     .vjp = sub_vjp,
     AD_BINARY_SAMPLES(-2, 2, -2, 2),
 };
@@ -50,7 +50,7 @@ AD_DEFINE_OP(mul) = {
     .name = "mul",
     .n_in = 2,
     .flags = AD_OP_ELEMENTWISE | AD_OP_BILINEAR,
-    .evaluate[AD_DTYPE] = mul_evaluate,
+    .loop[AD_DTYPE] = mul_loop,
     .vjp = mul_vjp,
     AD_BINARY_SAMPLES(-2, 2, -2, 2),
 };
@@ -67,7 +67,7 @@ AD_DEFINE_OP(div) = {
     .name = "div",
     .n_in = 2,
     .flags = AD_OP_ELEMENTWISE | AD_OP_LINEAR_IN_FIRST,
-    .evaluate[AD_DTYPE] = div_evaluate,
+    .loop[AD_DTYPE] = div_loop,
     .vjp = div_vjp,
     AD_BINARY_SAMPLES(-2, 2, 0.5, 2),
 };
@@ -84,7 +84,7 @@ AD_DEFINE_OP(neg) = {
     .name = "neg",
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE | AD_OP_LINEAR,
-    .evaluate[AD_DTYPE] = neg_evaluate,
+    .loop[AD_DTYPE] = neg_loop,
     .vjp = neg_vjp,
     AD_SAMPLES(AD_UNARY_SAMPLES(-2, 2)),
 };
@@ -101,7 +101,7 @@ AD_DEFINE_OP(square) = {
     .name = "square",
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
-    .evaluate[AD_DTYPE] = square_evaluate,
+    .loop[AD_DTYPE] = square_loop,
     .vjp = square_vjp,
     AD_SAMPLES(AD_UNARY_SAMPLES(-2, 2)),
 };
@@ -118,7 +118,7 @@ AD_DEFINE_OP(sqrt) = {
     .name = "sqrt",
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
-    .evaluate[AD_DTYPE] = sqrt_evaluate,
+    .loop[AD_DTYPE] = sqrt_loop,
     .vjp = sqrt_vjp,
     AD_SAMPLES(AD_UNARY_SAMPLES(0.5, 2)),
 };
@@ -135,7 +135,7 @@ AD_DEFINE_OP(abs) = {
     .name = "abs",
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
-    .evaluate[AD_DTYPE] = abs_evaluate,
+    .loop[AD_DTYPE] = abs_loop,
     .vjp = abs_vjp,
     AD_SAMPLES(AD_UNARY_SAMPLES(0.5, 2), AD_UNARY_SAMPLES(-2, -0.5)),
 };
@@ -146,7 +146,7 @@ AD_DEFINE_OP(sign) = {
     .name = "sign",
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
-    .evaluate[AD_DTYPE] = sign_evaluate,
+    .loop[AD_DTYPE] = sign_loop,
     AD_SAMPLES(AD_UNARY_SAMPLES(0.5, 2), AD_UNARY_SAMPLES(-2, -0.5)),
 };
 
@@ -156,7 +156,7 @@ AD_DEFINE_OP(floor) = {
     .name = "floor",
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
-    .evaluate[AD_DTYPE] = floor_evaluate,
+    .loop[AD_DTYPE] = floor_loop,
     AD_SAMPLES(AD_UNARY_SAMPLES(1.1, 1.9), AD_UNARY_SAMPLES(-1.9, -1.1)),
 };
 
@@ -169,8 +169,9 @@ static inline real mul_add_of(real a, real b, real c)
     return product + c;
 }
 
-static void mul_add_loop(size_t n, const real *const in[], const size_t stride[], real *out, const double *attribute)
+AD_LOOP(mul_add)
 {
+    real *out = to;
     (void)attribute;
     const real *a = in[0], *b = in[1], *c = in[2];
     const real one_a = *a, one_b = *b, one_c = *c;
@@ -200,11 +201,6 @@ static void mul_add_loop(size_t n, const real *const in[], const size_t stride[]
 #undef AD_MULTIPLY_ADD
 }
 
-static void mul_add_evaluate(const ad_tile *tile)
-{
-    elementwise(tile, mul_add_loop);
-}
-
 static void mul_add_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
 {
     (void)y;
@@ -218,7 +214,7 @@ AD_DEFINE_OP(mul_add) = {
     .name = "mul_add",
     .n_in = 3,
     .flags = AD_OP_ELEMENTWISE,
-    .evaluate[AD_DTYPE] = mul_add_evaluate,
+    .loop[AD_DTYPE] = mul_add_loop,
     .vjp = mul_add_vjp,
     AD_SAMPLES({.n_in = 3, .in = {{AD_DIMS(4), -2, 2}, {AD_DIMS(4), -2, 2}, {AD_DIMS(4), -2, 2}}},
                {.n_in = 3, .in = {{AD_NO_DIMS, -2, 2}, {AD_DIMS(3, 1), -2, 2}, {AD_DIMS(4), -2, 2}}},

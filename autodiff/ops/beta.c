@@ -87,7 +87,7 @@ AD_DEFINE_OP(lbeta) = {
     .name = "lbeta",
     .n_in = 2,
     .flags = AD_OP_ELEMENTWISE,
-    .evaluate[AD_DTYPE] = lbeta_evaluate,
+    .loop[AD_DTYPE] = lbeta_loop,
     .vjp = lbeta_vjp,
     AD_BETA_SAMPLES,
 };
@@ -132,7 +132,7 @@ AD_DEFINE_OP(lbeta_slope) = {
     .name = "lbeta_slope",
     .n_in = 2,
     .flags = AD_OP_ELEMENTWISE,
-    .evaluate[AD_DTYPE] = lbeta_slope_evaluate,
+    .loop[AD_DTYPE] = lbeta_slope_loop,
     .vjp = lbeta_slope_vjp,
     AD_BETA_SAMPLES,
 };

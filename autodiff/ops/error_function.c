@@ -5,15 +5,10 @@
 /* ---- erf, erfc ------------------------------------------------------------------------------------------------- */
 
 #define AD_SLEEF_OP(name)                                                                                              \
-    static void name##_loop(size_t n, const real *const in[], const size_t stride[], real *out,                        \
-                            const double *attribute)                                                                   \
+    AD_LOOP(name)                                                                                                      \
     {                                                                                                                  \
         (void)stride, (void)attribute;                                                                                 \
-        vector_##name(n, in[0], out);                                                                                  \
-    }                                                                                                                  \
-    static void name##_evaluate(const ad_tile *tile)                                                                   \
-    {                                                                                                                  \
-        elementwise(tile, name##_loop);                                                                                \
+        vector_##name(n, in[0], to);                                                                                   \
     }
 
 /* g 2/√π exp(-x²) */
@@ -34,7 +29,7 @@ AD_DEFINE_OP(erf) = {
     .name = "erf",
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
-    .evaluate[AD_DTYPE] = erf_evaluate,
+    .loop[AD_DTYPE] = erf_loop,
     .vjp = erf_vjp,
     AD_SAMPLES(AD_UNARY_SAMPLES(-2, 2), AD_UNARY_SAMPLES(2, 4)),
 };
@@ -51,7 +46,7 @@ AD_DEFINE_OP(erfc) = {
     .name = "erfc",
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
-    .evaluate[AD_DTYPE] = erfc_evaluate,
+    .loop[AD_DTYPE] = erfc_loop,
     .vjp = erfc_vjp,
     AD_SAMPLES(AD_UNARY_SAMPLES(-2, 2), AD_UNARY_SAMPLES(2, 4)),
 };
@@ -185,7 +180,7 @@ AD_DEFINE_OP(log_ndtr) = {
     .name = "log_ndtr",
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
-    .evaluate[AD_DTYPE] = log_ndtr_evaluate,
+    .loop[AD_DTYPE] = log_ndtr_loop,
     .vjp = log_ndtr_vjp,
     AD_SAMPLES(AD_ORDERED_SAMPLES(-2, 4), AD_ORDERED_SAMPLES(-12, -6)),
 };

@@ -3,15 +3,10 @@
 
 /* ---- lgamma ---------------------------------------------------------------------------------------------------- */
 
-static void lgamma_loop(size_t n, const real *const in[], const size_t stride[], real *out, const double *attribute)
+AD_LOOP(lgamma)
 {
     (void)stride, (void)attribute;
-    vector_lgamma(n, in[0], out);
-}
-
-static void lgamma_evaluate(const ad_tile *tile)
-{
-    elementwise(tile, lgamma_loop);
+    vector_lgamma(n, in[0], to);
 }
 
 static void lgamma_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
@@ -24,7 +19,7 @@ AD_DEFINE_OP(lgamma) = {
     .name = "lgamma",
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
-    .evaluate[AD_DTYPE] = lgamma_evaluate,
+    .loop[AD_DTYPE] = lgamma_loop,
     .vjp = lgamma_vjp,
     AD_SAMPLES(AD_UNARY_SAMPLES(0.2, 5), AD_UNARY_SAMPLES(-1.9, -1.1)),
 };
@@ -54,7 +49,7 @@ AD_DEFINE_OP(polygamma) = {
     .name = "polygamma",
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
-    .evaluate[AD_DTYPE] = polygamma_evaluate,
+    .loop[AD_DTYPE] = polygamma_loop,
     .vjp = polygamma_vjp,
     AD_SAMPLES(AD_ORDER(0, 0.5, 4), AD_ORDER(0, 8, 30), AD_ORDER(0, -2.8, -2.2), AD_ORDER(1, 0.7, 14),
                AD_ORDER(1, -1.7, -1.3), AD_ORDER(2, 0.8, 14), AD_ORDER(2, -0.6, -0.4), AD_ORDER(5, 1.5, 4)),

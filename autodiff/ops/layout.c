@@ -117,6 +117,13 @@ AD_DEFINE_OP(transpose) = {
 
 /* ---- broadcast, to_rows -------------------------------------------------------------------------------------- */
 
+/* The loop of ops that only spread their argument out. */
+AD_LOOP(copy)
+{
+    (void)stride, (void)attribute;
+    memcpy(to, in[0], n * sizeof(real));
+}
+
 /* attribute: the extents. */
 static bool broadcast_shape(const ad_call *call, ad_shape *result)
 {
@@ -130,11 +137,6 @@ static bool broadcast_shape(const ad_call *call, ad_shape *result)
     return false;
 }
 
-static void broadcast_evaluate(const ad_tile *tile)
-{
-    elementwise(tile, copy_loop);
-}
-
 static void broadcast_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
 {
     (void)call, (void)y;
@@ -146,17 +148,12 @@ AD_DEFINE_OP(broadcast) = {
     .n_in = 1,
     .flags = AD_OP_LINEAR,
     .shape = broadcast_shape,
-    .evaluate[AD_DTYPE] = broadcast_evaluate,
+    .loop[AD_DTYPE] = copy_loop,
     .vjp = broadcast_vjp,
     AD_SAMPLES({.n_in = 1, .in = {{AD_DIMS(3, 1), -2, 2}}, AD_ATTRIBUTES(3, 4)},
                {.n_in = 1, .in = {{AD_NO_DIMS, -2, 2}}, AD_ATTRIBUTES(5)},
                {.n_in = 1, .in = {{AD_DIMS(4), -2, 2}}, AD_ATTRIBUTES(2, 3, 4)}),
 };
-
-static void to_rows_evaluate(const ad_tile *tile)
-{
-    elementwise(tile, copy_loop);
-}
 
 static void to_rows_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
 {
@@ -169,7 +166,7 @@ AD_DEFINE_OP(to_rows) = {
     .n_in = 1,
     .flags = AD_OP_PER_ROW | AD_OP_LINEAR,
     .shape = same_shape,
-    .evaluate[AD_DTYPE] = to_rows_evaluate,
+    .loop[AD_DTYPE] = copy_loop,
     .vjp = to_rows_vjp,
     AD_SAMPLES({.n_in = 1, .in = {{AD_DIMS(5), -2, 2}}}, {.n_in = 1, .in = {{AD_DIMS(2, 3), -2, 2}}}),
 };

@@ -85,7 +85,7 @@ AD_DEFINE_OP(ndtri) = {
     .name = "ndtri",
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
-    .evaluate[AD_DTYPE] = ndtri_evaluate,
+    .loop[AD_DTYPE] = ndtri_loop,
     .vjp = ndtri_vjp,
     AD_SAMPLES(AD_UNARY_SAMPLES(0.1, 0.9), AD_UNARY_SAMPLES(0.03, 0.07)),
 };
@@ -147,7 +147,7 @@ AD_DEFINE_OP(ndtri_exp) = {
     .name = "ndtri_exp",
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
-    .evaluate[AD_DTYPE] = ndtri_exp_evaluate,
+    .loop[AD_DTYPE] = ndtri_exp_loop,
     .vjp = ndtri_exp_vjp,
     AD_SAMPLES(AD_UNARY_SAMPLES(-2, -0.1), AD_UNARY_SAMPLES(-20, -3), AD_UNARY_SAMPLES(-900, -310)),
 };
@@ -182,7 +182,7 @@ AD_DEFINE_OP(erfinv) = {
     .name = "erfinv",
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
-    .evaluate[AD_DTYPE] = erfinv_evaluate,
+    .loop[AD_DTYPE] = erfinv_loop,
     .vjp = erfinv_vjp,
     AD_SAMPLES(AD_UNARY_SAMPLES(-0.8, 0.8), AD_UNARY_SAMPLES(0.87, 0.94)),
 };

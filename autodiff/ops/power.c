@@ -2,28 +2,25 @@
 #include "ops/elementwise.h"
 #include "ops/vector_math.h"
 
-/* Define an op's evaluation from SLEEF's function of two vectors. An argument of one number is spread out; the last
+/* Define an op's loop from SLEEF's function of two vectors. An argument of one number is spread out; the last
  * numbers go through padded copies. */
 #define AD_SLEEF_BINARY(name)                                                                                          \
-    static void name##_loop(size_t n, const real *const in[], const size_t stride[], real *out,                        \
-                            const double *attribute)                                                                   \
+    AD_LOOP(name)                                                                                                      \
     {                                                                                                                  \
+        real *out = to;                                                                                                \
         (void)attribute;                                                                                               \
         for (size_t i = 0; i < n; i += AD_LANES) {                                                                     \
             const size_t count = n - i < AD_LANES ? n - i : AD_LANES;                                                  \
             real argument[2][AD_LANES];                                                                                \
             sleef_vector v[2];                                                                                         \
             for (int k = 0; k < 2; k++) {                                                                              \
-                for (size_t j = 0; j < AD_LANES; j++) argument[k][j] = stride[k] && j < count ? in[k][i + j] : *in[k]; \
+                for (size_t j = 0; j < AD_LANES; j++)                                                                  \
+                    argument[k][j] = ((const real *)in[k])[stride[k] && j < count ? i + j : 0];                        \
                 memcpy(&v[k], argument[k], sizeof v[k]);                                                               \
             }                                                                                                          \
             v[0] = AD_SLEEF(name, u10)(v[0], v[1]);                                                                    \
             memcpy(out + i, &v[0], count * sizeof(real));                                                              \
         }                                                                                                              \
-    }                                                                                                                  \
-    static void name##_evaluate(const ad_tile *tile)                                                                   \
-    {                                                                                                                  \
-        elementwise(tile, name##_loop);                                                                                \
     }
 
 static ad_var zero_replaced(ad_var x, ad_var by)
@@ -48,7 +45,7 @@ AD_DEFINE_OP(pow) = {
     .name = "pow",
     .n_in = 2,
     .flags = AD_OP_ELEMENTWISE,
-    .evaluate[AD_DTYPE] = pow_evaluate,
+    .loop[AD_DTYPE] = pow_loop,
     .vjp = pow_vjp,
     AD_BINARY_SAMPLES(0.5, 2, -2, 2),
 };
@@ -72,7 +69,7 @@ AD_DEFINE_OP(atan2) = {
     .name = "atan2",
     .n_in = 2,
     .flags = AD_OP_ELEMENTWISE,
-    .evaluate[AD_DTYPE] = atan2_evaluate,
+    .loop[AD_DTYPE] = atan2_loop,
     .vjp = atan2_vjp,
     AD_BINARY_SAMPLES(0.5, 2, -2, 2),
 };

@@ -12,7 +12,7 @@ AD_DEFINE_OP(greater) = {
     .name = "greater",
     .n_in = 2,
     .flags = AD_OP_ELEMENTWISE,
-    .evaluate[AD_DTYPE] = greater_evaluate,
+    .loop[AD_DTYPE] = greater_loop,
     AD_SAMPLES({.n_in = 2, .in = {{AD_DIMS(4), 0, 1}, {AD_DIMS(4), 2, 3}}},
                {.n_in = 2, .in = {{AD_DIMS(3, 1), 2, 3}, {AD_DIMS(4), 0, 1}}}),
 };
@@ -23,7 +23,7 @@ AD_DEFINE_OP(greater_equal) = {
     .name = "greater_equal",
     .n_in = 2,
     .flags = AD_OP_ELEMENTWISE,
-    .evaluate[AD_DTYPE] = greater_equal_evaluate,
+    .loop[AD_DTYPE] = greater_equal_loop,
     AD_SAMPLES({.n_in = 2, .in = {{AD_DIMS(4), 0, 1}, {AD_DIMS(4), 2, 3}}},
                {.n_in = 2, .in = {{AD_DIMS(3, 1), 2, 3}, {AD_DIMS(4), 0, 1}}}),
 };
@@ -34,7 +34,7 @@ AD_DEFINE_OP(equal) = {
     .name = "equal",
     .n_in = 2,
     .flags = AD_OP_ELEMENTWISE,
-    .evaluate[AD_DTYPE] = equal_evaluate,
+    .loop[AD_DTYPE] = equal_loop,
     AD_SAMPLES({.n_in = 2, .in = {{AD_DIMS(4), 0, 1}, {AD_DIMS(4), 2, 3}}},
                {.n_in = 2, .in = {{AD_DIMS(3, 1), 2, 3}, {AD_DIMS(4), 0, 1}}}),
 };
@@ -60,7 +60,7 @@ AD_DEFINE_OP(maximum) = {
     .name = "maximum",
     .n_in = 2,
     .flags = AD_OP_ELEMENTWISE,
-    .evaluate[AD_DTYPE] = maximum_evaluate,
+    .loop[AD_DTYPE] = maximum_loop,
     .vjp = maximum_vjp,
     AD_SAMPLES({.n_in = 2, .in = {{AD_DIMS(4), -1, 1}, {AD_DIMS(4), 2, 3}}},
                {.n_in = 2, .in = {{AD_DIMS(3, 1), 2, 3}, {AD_DIMS(4), -1, 1}}}),
@@ -79,14 +79,15 @@ AD_DEFINE_OP(minimum) = {
     .name = "minimum",
     .n_in = 2,
     .flags = AD_OP_ELEMENTWISE,
-    .evaluate[AD_DTYPE] = minimum_evaluate,
+    .loop[AD_DTYPE] = minimum_loop,
     .vjp = minimum_vjp,
     AD_SAMPLES({.n_in = 2, .in = {{AD_DIMS(4), -1, 1}, {AD_DIMS(4), 2, 3}}},
                {.n_in = 2, .in = {{AD_DIMS(3, 1), 2, 3}, {AD_DIMS(4), -1, 1}}}),
 };
 
-static void where_loop(size_t n, const real *const in[], const size_t stride[], real *out, const double *attribute)
+AD_LOOP(where)
 {
+    real *out = to;
     (void)attribute;
     const real *condition = in[0], *a = in[1], *b = in[2];
     const real one_condition = *condition, one_a = *a, one_b = *b;
@@ -116,11 +117,6 @@ static void where_loop(size_t n, const real *const in[], const size_t stride[], 
 #undef AD_SELECT
 }
 
-static void where_evaluate(const ad_tile *tile)
-{
-    elementwise(tile, where_loop);
-}
-
 static void where_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
 {
     (void)y;
@@ -133,7 +129,7 @@ AD_DEFINE_OP(where) = {
     .name = "where",
     .n_in = 3,
     .flags = AD_OP_ELEMENTWISE | AD_OP_SELECTS,
-    .evaluate[AD_DTYPE] = where_evaluate,
+    .loop[AD_DTYPE] = where_loop,
     .vjp = where_vjp,
     AD_SAMPLES({.n_in = 3, .in = {{AD_DIMS(4), 0.5, 1}, {AD_DIMS(4), -2, 2}, {AD_DIMS(4), -2, 2}}},
                {.n_in = 3, .in = {{AD_NO_DIMS, 0, 0}, {AD_DIMS(3, 1), -2, 2}, {AD_DIMS(4), -2, 2}}},
@@ -149,16 +145,12 @@ static real next_to(double end, real to)
 }
 
 /* attribute: the ends. */
-static void inside_loop(size_t n, const real *const in[], const size_t stride[], real *out, const double *attribute)
+AD_LOOP(inside)
 {
+    real *out = to;
     (void)stride;
     const real *x = in[0], low = next_to(attribute[0], (real)INFINITY), high = next_to(attribute[1], (real)-INFINITY);
     AD_SIMD for (size_t i = 0; i < n; i++) out[i] = x[i] < low ? low : x[i] > high ? high : x[i];
-}
-
-static void inside_evaluate(const ad_tile *tile)
-{
-    elementwise(tile, inside_loop);
 }
 
 static void inside_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
@@ -171,7 +163,7 @@ AD_DEFINE_OP(inside) = {
     .name = "inside",
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
-    .evaluate[AD_DTYPE] = inside_evaluate,
+    .loop[AD_DTYPE] = inside_loop,
     .vjp = inside_vjp,
     AD_SAMPLES({.n_in = 1, .in = {{AD_DIMS(5), -2, 2}}, AD_ATTRIBUTES(-3, 3)},
                {.n_in = 1, .in = {{AD_DIMS(2, 3), 0.5, 2}}, AD_ATTRIBUTES(0, INFINITY)}),
@@ -192,21 +184,17 @@ AD_DEFINE_OP(relu) = {
     .name = "relu",
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
-    .evaluate[AD_DTYPE] = relu_evaluate,
+    .loop[AD_DTYPE] = relu_loop,
     .vjp = relu_vjp,
     AD_SAMPLES(AD_UNARY_SAMPLES(0.5, 2), AD_UNARY_SAMPLES(-2, -0.5)),
 };
 
-static void leaky_relu_loop(size_t n, const real *const in[], const size_t stride[], real *out, const double *attribute)
+AD_LOOP(leaky_relu)
 {
+    real *out = to;
     (void)stride;
     const real *x = in[0], slope = (real)attribute[0];
     AD_SIMD for (size_t i = 0; i < n; i++) out[i] = x[i] > 0 ? x[i] : slope * x[i];
-}
-
-static void leaky_relu_evaluate(const ad_tile *tile)
-{
-    elementwise(tile, leaky_relu_loop);
 }
 
 static void leaky_relu_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
@@ -220,7 +208,7 @@ AD_DEFINE_OP(leaky_relu) = {
     .name = "leaky_relu",
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
-    .evaluate[AD_DTYPE] = leaky_relu_evaluate,
+    .loop[AD_DTYPE] = leaky_relu_loop,
     .vjp = leaky_relu_vjp,
     AD_SAMPLES({.n_in = 1, .in = {{AD_DIMS(5), 0.5, 2}}, AD_ATTRIBUTES(0.1)},
                {.n_in = 1, .in = {{AD_DIMS(2, 3), -2, -0.5}}, AD_ATTRIBUTES(0.1)},
@@ -233,8 +221,9 @@ static inline real gate_of(real g, real y, real slope)
     return y > 0 ? g : slope == 0 ? (real)0 : slope * g;
 }
 
-static void gate_loop(size_t n, const real *const in[], const size_t stride[], real *out, const double *attribute)
+AD_LOOP(gate)
 {
+    real *out = to;
     const real *g = in[0], *y = in[1], one_g = *g, one_y = *y, slope = (real)attribute[0];
     if (stride[0] == 0)
         AD_SIMD for (size_t i = 0; i < n; i++) out[i] = gate_of(one_g, y[i], slope);
@@ -242,11 +231,6 @@ static void gate_loop(size_t n, const real *const in[], const size_t stride[], r
         AD_SIMD for (size_t i = 0; i < n; i++) out[i] = gate_of(g[i], one_y, slope);
     else
         AD_SIMD for (size_t i = 0; i < n; i++) out[i] = gate_of(g[i], y[i], slope);
-}
-
-static void gate_evaluate(const ad_tile *tile)
-{
-    elementwise(tile, gate_loop);
 }
 
 static void gate_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
@@ -259,7 +243,7 @@ AD_DEFINE_OP(gate) = {
     .name = "gate",
     .n_in = 2,
     .flags = AD_OP_ELEMENTWISE | AD_OP_LINEAR_IN_FIRST,
-    .evaluate[AD_DTYPE] = gate_evaluate,
+    .loop[AD_DTYPE] = gate_loop,
     .vjp = gate_vjp,
     AD_SAMPLES({.n_in = 2, .in = {{AD_DIMS(4), -2, 2}, {AD_DIMS(4), 0.5, 1}}, AD_ATTRIBUTES(0.1)},
                {.n_in = 2, .in = {{AD_DIMS(3, 1), -2, 2}, {AD_DIMS(4), -1, -0.5}}, AD_ATTRIBUTES(0.1)},

@@ -162,6 +162,14 @@ static inline void sum_products(size_t n, size_t rows, const real *a, size_t ste
     }
 }
 
+/* Σ_j a_j b_j of shared numbers. */
+static double dot(size_t n, const real *a, size_t step_a, const real *b, size_t step_b)
+{
+    double sum = 0;
+    for (size_t j = 0; j < n; j++) sum += (double)(a[j * step_a] * b[j * step_b]);
+    return sum;
+}
+
 static void mul_sum_evaluate(const ad_tile *tile)
 {
     ad_shape product;
@@ -186,9 +194,7 @@ static void mul_sum_evaluate(const ad_tile *tile)
         } else if (b.per_row) {
             sum_products(n, tile->rows, x, step_a, false, y, step_b, true, out + i * tile->rows);
         } else {
-            double sum = 0;
-            for (size_t j = 0; j < n; j++) sum += (double)(x[j * step_a] * y[j * step_b]);
-            out[i] = (real)sum;
+            out[i] = (real)dot(n, x, step_a, y, step_b);
         }
     }
 }

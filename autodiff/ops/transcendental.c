@@ -3,17 +3,12 @@
 #include "ops/vector_math.h"
 #include "tape/record.h"
 
-/* Define the inner loop and the evaluation of an op that is one vector function. */
+/* Define the loop of an op that is one vector function. */
 #define AD_TRANSCENDENTAL(name)                                                                                        \
-    static void name##_loop(size_t n, const real *const in[], const size_t stride[], real *out,                        \
-                            const double *attribute)                                                                   \
+    AD_LOOP(name)                                                                                                      \
     {                                                                                                                  \
         (void)stride, (void)attribute;                                                                                 \
-        vector_##name(n, in[0], out);                                                                                  \
-    }                                                                                                                  \
-    static void name##_evaluate(const ad_tile *tile)                                                                   \
-    {                                                                                                                  \
-        elementwise(tile, name##_loop);                                                                                \
+        vector_##name(n, in[0], to);                                                                                   \
     }
 
 #define AD_TWO_SAMPLES(low, high)                                                                                      \
@@ -33,7 +28,7 @@ AD_DEFINE_OP(exp) = {
     .name = "exp",
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
-    .evaluate[AD_DTYPE] = exp_evaluate,
+    .loop[AD_DTYPE] = exp_loop,
     .vjp = exp_vjp,
     AD_TWO_SAMPLES(-2, 2),
 };
@@ -50,29 +45,26 @@ AD_DEFINE_OP(log) = {
     .name = "log",
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
-    .evaluate[AD_DTYPE] = log_evaluate,
+    .loop[AD_DTYPE] = log_loop,
     .vjp = log_vjp,
     AD_TWO_SAMPLES(0.5, 2),
 };
 
 /* vector_log1p() is infinite where 1 + x is near the end of the dtype; log x, which is log(1 + x) there, isn't. */
-static void log1p_loop(size_t n, const real *const in[], const size_t stride[], real *out, const double *attribute)
+AD_LOOP(log1p)
 {
+    real *out = to;
     (void)stride, (void)attribute;
     const real large = AD_REAL_BITS == 32 ? (real)1e37 : (real)1e306;
+    const real *from = in[0];
     real x[CHUNK];
     for (size_t begin = 0; begin < n; begin += CHUNK) {
         const size_t count = n - begin < CHUNK ? n - begin : CHUNK;
-        memcpy(x, in[0] + begin, count * sizeof *x);
+        memcpy(x, from + begin, count * sizeof *x);
         vector_log1p(count, x, out + begin);
         for (size_t i = 0; i < count; i++)
             if (x[i] > large) vector_log(1, x + i, out + begin + i);
     }
-}
-
-static void log1p_evaluate(const ad_tile *tile)
-{
-    elementwise(tile, log1p_loop);
 }
 
 static void log1p_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
@@ -85,7 +77,7 @@ AD_DEFINE_OP(log1p) = {
     .name = "log1p",
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
-    .evaluate[AD_DTYPE] = log1p_evaluate,
+    .loop[AD_DTYPE] = log1p_loop,
     .vjp = log1p_vjp,
     AD_TWO_SAMPLES(-0.5, 2),
 };
@@ -102,7 +94,7 @@ AD_DEFINE_OP(expm1) = {
     .name = "expm1",
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
-    .evaluate[AD_DTYPE] = expm1_evaluate,
+    .loop[AD_DTYPE] = expm1_loop,
     .vjp = expm1_vjp,
     AD_TWO_SAMPLES(-2, 2),
 };
@@ -119,7 +111,7 @@ AD_DEFINE_OP(tanh) = {
     .name = "tanh",
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
-    .evaluate[AD_DTYPE] = tanh_evaluate,
+    .loop[AD_DTYPE] = tanh_loop,
     .vjp = tanh_vjp,
     AD_TWO_SAMPLES(-2, 2),
 };
@@ -138,7 +130,7 @@ AD_DEFINE_OP(tanh_slope) = {
     .name = "tanh_slope",
     .n_in = 2,
     .flags = AD_OP_ELEMENTWISE | AD_OP_LINEAR_IN_FIRST,
-    .evaluate[AD_DTYPE] = tanh_slope_evaluate,
+    .loop[AD_DTYPE] = tanh_slope_loop,
     .vjp = tanh_slope_vjp,
     AD_BINARY_SAMPLES(-2, 2, -1, 1),
 };
@@ -155,7 +147,7 @@ AD_DEFINE_OP(sin) = {
     .name = "sin",
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
-    .evaluate[AD_DTYPE] = sin_evaluate,
+    .loop[AD_DTYPE] = sin_loop,
     .vjp = sin_vjp,
     AD_TWO_SAMPLES(-4, 4),
 };
@@ -172,7 +164,7 @@ AD_DEFINE_OP(cos) = {
     .name = "cos",
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
-    .evaluate[AD_DTYPE] = cos_evaluate,
+    .loop[AD_DTYPE] = cos_loop,
     .vjp = cos_vjp,
     AD_TWO_SAMPLES(-4, 4),
 };
@@ -186,22 +178,17 @@ static inline void exp_minus_abs(size_t n, const real *x, real *e)
     vector_exp(n, e, e);
 }
 
-static void sigmoid_loop(size_t n, const real *const in[], const size_t stride[], real *out, const double *attribute)
+AD_LOOP(sigmoid)
 {
     (void)stride, (void)attribute;
     real e[CHUNK];
     for (size_t begin = 0; begin < n; begin += CHUNK) {
         size_t count = n - begin < CHUNK ? n - begin : CHUNK;
-        const real *x = in[0] + begin;
-        real *y = out + begin;
+        const real *x = (const real *)in[0] + begin;
+        real *y = (real *)to + begin;
         exp_minus_abs(count, x, e);
         AD_SIMD for (size_t i = 0; i < count; i++) y[i] = (x[i] < 0 ? e[i] : (real)1) / (1 + e[i]);
     }
-}
-
-static void sigmoid_evaluate(const ad_tile *tile)
-{
-    elementwise(tile, sigmoid_loop);
 }
 
 static void sigmoid_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
@@ -213,29 +200,24 @@ AD_DEFINE_OP(sigmoid) = {
     .name = "sigmoid",
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
-    .evaluate[AD_DTYPE] = sigmoid_evaluate,
+    .loop[AD_DTYPE] = sigmoid_loop,
     .vjp = sigmoid_vjp,
     AD_TWO_SAMPLES(-4, 4),
 };
 
 /* max(x, 0) + log1p(exp(-|x|)) */
-static void softplus_loop(size_t n, const real *const in[], const size_t stride[], real *out, const double *attribute)
+AD_LOOP(softplus)
 {
     (void)stride, (void)attribute;
     real e[CHUNK];
     for (size_t begin = 0; begin < n; begin += CHUNK) {
         size_t count = n - begin < CHUNK ? n - begin : CHUNK;
-        const real *x = in[0] + begin;
-        real *y = out + begin;
+        const real *x = (const real *)in[0] + begin;
+        real *y = (real *)to + begin;
         exp_minus_abs(count, x, e);
         vector_log1p(count, e, e);
         AD_SIMD for (size_t i = 0; i < count; i++) y[i] = (x[i] > 0 ? x[i] : (real)0) + e[i];
     }
-}
-
-static void softplus_evaluate(const ad_tile *tile)
-{
-    elementwise(tile, softplus_loop);
 }
 
 static void softplus_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
@@ -248,7 +230,7 @@ AD_DEFINE_OP(softplus) = {
     .name = "softplus",
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
-    .evaluate[AD_DTYPE] = softplus_evaluate,
+    .loop[AD_DTYPE] = softplus_loop,
     .vjp = softplus_vjp,
     AD_TWO_SAMPLES(-4, 4),
 };

@@ -13,7 +13,7 @@ enum { WIDE = 32 };
 /* WIDE elements of out from as many of each argument. */
 typedef void wide_function(const double *const in[], double *out, const double *attribute);
 
-static inline void in_doubles(size_t n, const real *const in[], const size_t stride[], int n_in, real *out,
+static inline void in_doubles(size_t n, const void *const in[], const size_t stride[], int n_in, real *out,
                               const double *attribute, wide_function *f)
 {
     double wide[2][WIDE], result[WIDE];
@@ -22,22 +22,17 @@ static inline void in_doubles(size_t n, const real *const in[], const size_t str
         const size_t count = n - begin < WIDE ? n - begin : WIDE;
         for (int k = 0; k < n_in; k++)
             for (size_t i = 0; i < WIDE; i++)
-                wide[k][i] = (double)(stride[k] ? in[k][begin + (i < count ? i : count - 1)] : *in[k]);
+                wide[k][i] = (double)((const real *)in[k])[stride[k] ? begin + (i < count ? i : count - 1) : 0];
         f(arguments, result, attribute);
         for (size_t i = 0; i < count; i++) out[begin + i] = (real)result[i];
     }
 }
 
-/* Define the evaluation of an op of one or two arguments from NAME_wide(). */
+/* Define the loop of an op of one or two arguments from NAME_wide(). */
 #define AD_WIDE_OP(name, n_in)                                                                                         \
-    static void name##_loop(size_t n, const real *const in[], const size_t stride[], real *out,                        \
-                            const double *attribute)                                                                   \
+    AD_LOOP(name)                                                                                                      \
     {                                                                                                                  \
-        in_doubles(n, in, stride, n_in, out, attribute, name##_wide);                                                  \
-    }                                                                                                                  \
-    static void name##_evaluate(const ad_tile *tile)                                                                   \
-    {                                                                                                                  \
-        elementwise(tile, name##_loop);                                                                                \
+        in_doubles(n, in, stride, n_in, to, attribute, name##_wide);                                                   \
     }
 
 /* y_i = f(x_i); y may be x. */

@@ -7,8 +7,8 @@
 #define WEIR_AUTODIFF_PLAN_COMPILED_H
 
 #include "base/arena.h"
+#include "plan/loops.h"
 
-#include <weir/op.h>
 #include <weir/plan.h>
 
 #include <stdatomic.h>
@@ -22,12 +22,13 @@ typedef struct {
 } ad__operand;
 
 typedef struct ad__instruction {
-    void (*evaluate)(const ad_tile *tile); /* op's, for the plan's dtype */
+    void (*evaluate)(const ad_tile *tile); /* op's, for the plan's dtype; NULL: by its loop */
+    size_t first_run, n_run;               /* of ad__binding.run */
     const double *attribute;
     size_t n_attribute;
     int n_in;
     bool sums_rows;
-    size_t tensor; /* of ad__worker.tensor: the result's, then the arguments' */
+    size_t tensor; /* of ad__binding.tensor: the result's, then the arguments' */
     const ad_op *op;
     ad__operand *in, out;
     size_t scratch; /* bytes */
@@ -82,14 +83,20 @@ typedef struct {
     void *data;
 } ad__output;
 
+/* Where all instructions find their values, in tiles of `rows` rows and for these `bindings` of the plan. */
+typedef struct {
+    size_t rows;
+    unsigned bindings;
+    ad_tensor *tensor;
+    ad__runs *run;
+} ad__binding;
+
 typedef struct {
     char *tile; /* features * tile_rows elements */
     char *scratch;
-    ad_tensor *tensor; /* of all instructions, set up for tiles of `rows` rows and for these `bindings` */
-    size_t rows;
-    unsigned bindings;
-    bool *finite; /* which rows of the arguments are, when looking for faults */
-    void **state; /* of instructions with one; [0] is NULL */
+    ad__binding binding[2]; /* of whole tiles, and of the last one, which may be shorter */
+    bool *finite;           /* which rows of the arguments are, when looking for faults */
+    void **state;           /* of instructions with one; [0] is NULL */
 } ad__worker;
 
 struct ad_plan {
@@ -114,7 +121,7 @@ struct ad_plan {
     size_t n_state;         /* numbered from 1 */
     char *shared_arena;
     size_t features, scratch; /* largest of any pass; bytes */
-    size_t n_tensor;          /* of all instructions together */
+    size_t n_tensor, n_run;   /* of all instructions together */
     unsigned bindings;        /* counts changes of what is bound */
     unsigned bound;           /* the count when shared[].data were set */
     size_t lane_bytes;        /* accumulators of one lane, of the stage that has most */

@@ -16,6 +16,8 @@ typedef struct {
 /* A root's extent in the buffer while it lives. */
 typedef struct {
     int32_t first, last; /* node ids between which the root is in use */
+    int32_t next;        /* another root that is last used by the same node, or -1 */
+    bool taken;          /* its buffer went to that node's result */
 } life;
 
 static size_t size_of(const ad__node *node)
@@ -70,7 +72,7 @@ static void resolve_views(const ad__node *node, size_t count, const bool *in_pas
 static void find_lives(const ad__node *node, size_t count, const bool *in_pass, const bool *kept, const place *at,
                        life *of)
 {
-    for (size_t id = 0; id < count; id++) of[id] = (life){INT32_MAX, -1};
+    for (size_t id = 0; id < count; id++) of[id] = (life){.first = INT32_MAX, .last = -1};
     for (size_t id = 0; id < count; id++) {
         if (!in_pass[id]) continue;
         for (int j = 0; j < node[id].n_in; j++)
@@ -101,44 +103,60 @@ static bool takes_over(const ad__node *node, int32_t id, int32_t argument, const
     return true;
 }
 
+/* The tile's buffer up to `top` is in use, but for the gaps, which are sorted by address and touch neither each other
+ * nor the top. There are few of them, however much is in use: what is freed joins its neighbours. */
 typedef struct {
     size_t begin, end;
-    int32_t last;
-} block;
+} gap;
 
-/* Best fit among the gaps between live blocks, which are kept sorted by address. */
-static size_t insert_block(block *live, size_t *n_live, size_t size, int32_t last)
+typedef struct {
+    gap *gap;
+    size_t n_gap, top, height; /* height: the highest that the top has been */
+} buffer;
+
+/* Best fit. */
+static size_t take(buffer *b, size_t size)
 {
-    size_t best = *n_live, best_gap = SIZE_MAX, end = 0;
-    for (size_t i = 0; i < *n_live; i++) {
-        size_t gap = live[i].begin - end;
-        if (gap >= size && gap < best_gap) {
-            best_gap = gap;
-            best = i;
-        }
-        end = live[i].end;
+    size_t best = b->n_gap, best_size = SIZE_MAX;
+    for (size_t i = 0; i < b->n_gap; i++) {
+        size_t room = b->gap[i].end - b->gap[i].begin;
+        if (room < size || room >= best_size) continue;
+        best_size = room;
+        best = i;
     }
-    size_t begin = best ? live[best - 1].end : 0;
-    memmove(&live[best + 1], &live[best], (*n_live - best) * sizeof *live);
-    live[best] = (block){begin, begin + size, last};
-    ++*n_live;
+    if (best == b->n_gap) {
+        b->top += size;
+        if (b->top > b->height) b->height = b->top;
+        return b->top - size;
+    }
+    gap *from = &b->gap[best];
+    size_t begin = from->begin;
+    from->begin += size;
+    if (from->begin == from->end) memmove(from, from + 1, (--b->n_gap - best) * sizeof *from);
     return begin;
 }
 
-static void drop_dead(block *live, size_t *n_live, int32_t now)
+static void give_back(buffer *b, size_t begin, size_t end)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < *n_live; i++)
-        if (live[i].last > now) live[kept++] = live[i];
-    *n_live = kept;
+    size_t i = b->n_gap; /* gaps from i on are above */
+    while (i > 0 && b->gap[i - 1].begin > begin) i--;
+    if (i < b->n_gap && b->gap[i].begin == end) {
+        end = b->gap[i].end;
+        memmove(&b->gap[i], &b->gap[i + 1], (--b->n_gap - i) * sizeof *b->gap);
+    }
+    if (i > 0 && b->gap[i - 1].end == begin) {
+        begin = b->gap[--i].begin;
+        memmove(&b->gap[i], &b->gap[i + 1], (--b->n_gap - i) * sizeof *b->gap);
+    }
+    if (end == b->top) {
+        b->top = begin;
+        return;
+    }
+    memmove(&b->gap[i + 1], &b->gap[i], (b->n_gap++ - i) * sizeof *b->gap);
+    b->gap[i] = (gap){begin, end};
 }
 
-typedef struct {
-    block *live;
-    size_t n_live, height;
-} buffer;
-
-static void give_room(const ad__node *node, int32_t id, const place *at, const life *of, size_t *feature, buffer *b)
+static void give_room(const ad__node *node, int32_t id, const place *at, life *of, size_t *feature, buffer *b)
 {
     int32_t root = at[id].root;
     if (!node[id].per_row || feature[root] != SIZE_MAX) return;
@@ -146,18 +164,28 @@ static void give_room(const ad__node *node, int32_t id, const place *at, const l
         int32_t in = node[id].in[j];
         if (!node[in].per_row || !takes_over(node, id, in, at, of)) continue;
         feature[root] = feature[at[in].root];
-        for (size_t k = 0; k < b->n_live; k++)
-            if (b->live[k].begin == feature[root]) b->live[k].last = of[root].last;
+        of[at[in].root].taken = true;
         return;
     }
-    feature[root] = insert_block(b->live, &b->n_live, size_of(&node[root]), of[root].last);
-    if (b->live[b->n_live - 1].end > b->height) b->height = b->live[b->n_live - 1].end;
+    feature[root] = take(b, size_of(&node[root]));
 }
 
-static size_t allocate(const ad__node *node, size_t count, const bool *in_pass, const place *at, const life *of,
-                       size_t *feature, block *live)
+/* Chain the roots that are last used by the same node: head[id] is the first of node id's, or -1. */
+static void chain_ends(const ad__node *node, size_t count, const bool *in_pass, const place *at, life *of,
+                       int32_t *head)
 {
-    buffer b = {.live = live};
+    memset(head, -1, count * sizeof *head);
+    for (size_t id = 0; id < count; id++) {
+        if (!in_pass[id] || !node[id].per_row || at[id].root != (int32_t)id || of[id].last == INT32_MAX) continue;
+        of[id].next = head[of[id].last];
+        head[of[id].last] = (int32_t)id;
+    }
+}
+
+static size_t allocate(const ad__node *node, size_t count, const bool *in_pass, const place *at, life *of,
+                       const int32_t *head, size_t *feature, gap *room)
+{
+    buffer b = {.gap = room};
     size_t *root_feature = feature; /* a root's entry is its own until the last loop */
     for (size_t i = 0; i < count; i++) root_feature[i] = SIZE_MAX;
     for (size_t i = 0; i < count; i++) /* inputs are loaded before anything runs */
@@ -165,7 +193,8 @@ static size_t allocate(const ad__node *node, size_t count, const bool *in_pass, 
     for (size_t i = 0; i < count; i++) {
         if (!in_pass[i]) continue;
         give_room(node, (int32_t)i, at, of, root_feature, &b);
-        drop_dead(b.live, &b.n_live, (int32_t)i);
+        for (int32_t root = head[i]; root >= 0; root = of[root].next)
+            if (!of[root].taken) give_back(&b, root_feature[root], root_feature[root] + size_of(&node[root]));
     }
     for (size_t i = count;
          i-- > 0;) /* roots of views come before them, roots of parts behind: neither is its own root */
@@ -180,8 +209,9 @@ size_t ad__layout_tile(const ad__node *node, size_t count, const bool *in_pass, 
     size_t height = SIZE_MAX;
     place *at = ad_alloc(count, sizeof *at);
     life *of = ad_alloc(count, sizeof *of);
-    block *live = ad_alloc(count + 1, sizeof *live);
-    if (at && of && live) {
+    gap *room = ad_alloc(count + 1, sizeof *room);
+    int32_t *head = ad_alloc(count, sizeof *head);
+    if (at && of && room && head) {
         for (size_t id = 0; id < count; id++) {
             size_t offset;
             at[id] = (place){(int32_t)id, 0, false};
@@ -190,9 +220,11 @@ size_t ad__layout_tile(const ad__node *node, size_t count, const bool *in_pass, 
         place_concats(node, count, in_pass, is_view, at);
         resolve_views(node, count, in_pass, is_view, tape, at);
         find_lives(node, count, in_pass, kept, at, of);
-        height = allocate(node, count, in_pass, at, of, feature, live);
+        chain_ends(node, count, in_pass, at, of, head);
+        height = allocate(node, count, in_pass, at, of, head, feature, room);
     }
-    ad_free(live);
+    ad_free(head);
+    ad_free(room);
     ad_free(of);
     ad_free(at);
     return height;

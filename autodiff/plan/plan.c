@@ -114,6 +114,19 @@ static ad__operand operand_of(const compiler *c, int32_t id)
                          .shape = node->shape};
 }
 
+static void count_runs(ad_plan *plan, ad__instruction *instruction)
+{
+    const ad__operand *in = instruction->in, *out = &instruction->out;
+    const ad_tensor result = {.shape = out->shape, .size = out->size, .per_row = out->per_row};
+    ad_tensor argument[AD_MAX_LOOP_ARGUMENTS];
+    for (int j = 0; j < instruction->n_in; j++)
+        argument[j] = (ad_tensor){.shape = in[j].shape, .size = in[j].size, .per_row = in[j].per_row};
+    instruction->first_run = plan->n_run;
+    instruction->n_run = ad__find_runs(&result, argument, instruction->n_in, AD_ROW_QUANTUM, ad_dtype_size(plan->dtype),
+                                       NULL, NULL, NULL);
+    plan->n_run += instruction->n_run;
+}
+
 static bool fill_instruction(const compiler *c, int32_t id, ad__instruction *to)
 {
     const ad__node *node = &c->node[id];
@@ -157,6 +170,7 @@ static bool fill_instruction(const compiler *c, int32_t id, ad__instruction *to)
         if (to->scratch > plan->scratch) plan->scratch = to->scratch;
     }
     plan->n_tensor += 1 + (size_t)node->n_in;
+    if (!to->evaluate) count_runs(plan, to);
     ad_free(var);
     return true;
 }
@@ -171,10 +185,10 @@ static bool shared_is_work(const ad__stage *stage)
     return work > WORTH_A_THREAD;
 }
 
-static bool add_shared(const compiler *c, int s, ad__stage *stage)
+/* The wave of each shared value that stage s computes, 0 for every other node; returns the last wave. */
+static int find_waves(const compiler *c, int s, int *wave)
 {
-    int *wave = ad_alloc(c->count, sizeof *wave), last = 0;
-    if (!wave) return false;
+    int last = 0;
     for (size_t id = 0; id < c->count; id++) {
         const ad__node *node = &c->node[id];
         bool here = c->needed[id] && !node->per_row && c->level[id] == s && !sums_rows(node) &&
@@ -184,17 +198,30 @@ static bool add_shared(const compiler *c, int s, ad__stage *stage)
         for (int j = 0; j < node->n_in; j++)
             if (wave[node->in[j]] > wave[id]) wave[id] = wave[node->in[j]];
         if (++wave[id] > last) last = wave[id];
-        stage->n_shared++;
     }
-    stage->shared = ad__arena_alloc(&c->plan->arena, stage->n_shared, sizeof *stage->shared);
+    return last;
+}
+
+/* Sorted by wave, and within one as they were recorded. */
+static bool add_shared(const compiler *c, int s, ad__stage *stage)
+{
+    int *wave = ad_alloc(c->count, sizeof *wave);
+    if (!wave) return false;
+    int last = find_waves(c, s, wave);
+    size_t *next = ad_alloc((size_t)last + 2, sizeof *next); /* place of the next one of each wave */
+    for (size_t id = 0; next && id < c->count; id++)
+        if (wave[id]) next[wave[id] + 1]++;
+    for (int w = 1; next && w <= last; w++) next[w + 1] += next[w];
+    if (next) stage->n_shared = next[last + 1];
+    stage->shared = next ? ad__arena_alloc(&c->plan->arena, stage->n_shared, sizeof *stage->shared) : NULL;
     bool good = stage->shared != NULL;
-    size_t n = 0;
-    for (int w = 1; w <= last && good; w++)
-        for (size_t id = 0; id < c->count && good; id++) {
-            if (wave[id] != w) continue;
-            good = fill_instruction(c, (int32_t)id, &stage->shared[n]);
-            stage->shared[n++].wave = w;
-        }
+    for (size_t id = 0; id < c->count && good; id++) {
+        if (!wave[id]) continue;
+        ad__instruction *to = &stage->shared[next[wave[id]]++];
+        good = fill_instruction(c, (int32_t)id, to);
+        to->wave = wave[id];
+    }
+    ad_free(next);
     ad_free(wave);
     stage->shared_is_work = good && shared_is_work(stage);
     return good;
@@ -224,9 +251,15 @@ static bool add_pass(const compiler *c, int s, ad__stage *stage)
     stage->features = ad__layout_tile(c->node, c->count, c->in_pass, c->kept, c->tape, c->feature, c->is_view);
     if (stage->features == SIZE_MAX) return false;
     if (stage->features > plan->features) plan->features = stage->features;
-    stage->row = ad__arena_alloc(&plan->arena, c->count, sizeof *stage->row);
-    stage->load = ad__arena_alloc(&plan->arena, c->count, sizeof *stage->load);
-    stage->sum = ad__arena_alloc(&plan->arena, c->count, sizeof *stage->sum);
+    size_t n_row = 0, n_load = 0, n_sum = 0;
+    for (size_t id = 0; id < c->count; id++) {
+        if (!c->in_pass[id] || c->is_view[id]) continue;
+        *(is_op(&c->node[id], AD_OP_input) ? &n_load : &n_row) += 1;
+        n_sum += sums_rows(&c->node[id]);
+    }
+    stage->row = ad__arena_alloc(&plan->arena, n_row, sizeof *stage->row);
+    stage->load = ad__arena_alloc(&plan->arena, n_load, sizeof *stage->load);
+    stage->sum = ad__arena_alloc(&plan->arena, n_sum, sizeof *stage->sum);
     stage->store = ad__arena_alloc(&plan->arena, (size_t)c->n_output, sizeof *stage->store);
     if (!stage->row || !stage->load || !stage->store || !stage->sum) return false;
     size_t lane = 0;

@@ -129,29 +129,43 @@ static void look_at_parameters(execution *e)
     }
 }
 
-/* Set up the worker's tensors, unless they are so already. */
-static void bind(const ad_plan *plan, ad__worker *worker, size_t rows)
+/* The worker's values for tiles of so many rows, `whole` ones or the last. */
+static const ad__binding *bind(const ad_plan *plan, ad__worker *worker, size_t rows, bool whole)
 {
-    if (worker->rows == rows && worker->bindings == plan->bindings) return;
+    ad__binding *binding = &worker->binding[whole ? 0 : 1];
+    if (binding->rows == rows && binding->bindings == plan->bindings) return binding;
     for (size_t s = 0; s < plan->n_stage; s++) {
         const ad__stage *stage = &plan->stage[s];
         for (size_t i = 0; i < stage->n_shared + stage->n_row; i++) {
             const ad__instruction *instruction =
                 i < stage->n_shared ? &stage->shared[i] : &stage->row[i - stage->n_shared];
-            ad_tensor *tensor = &worker->tensor[instruction->tensor];
+            ad_tensor *tensor = &binding->tensor[instruction->tensor];
             if (!instruction->sums_rows) tensor[0] = tensor_of(plan, &instruction->out, worker, rows);
             for (int j = 0; j < instruction->n_in; j++)
                 tensor[1 + j] = tensor_of(plan, &instruction->in[j], worker, rows);
+            if (instruction->n_run)
+                ad__find_runs(tensor, tensor + 1, instruction->n_in, rows, ad_dtype_size(plan->dtype),
+                              instruction->op->loop[plan->dtype], instruction->attribute,
+                              &binding->run[instruction->first_run]);
         }
     }
-    worker->rows = rows;
-    worker->bindings = plan->bindings;
+    binding->rows = rows;
+    binding->bindings = plan->bindings;
+    return binding;
+}
+
+static inline void call(const ad__instruction *instruction, const ad__binding *binding, const ad_tile *tile)
+{
+    const ad__runs *run = &binding->run[instruction->first_run];
+    for (size_t i = 0; i < instruction->n_run; i++) ad__run(&run[i]);
+    if (instruction->evaluate) instruction->evaluate(tile);
 }
 
 /* The tile's instruction-independent members are set; and `out`, for sums over rows. */
-static void evaluate(execution *e, const ad__instruction *instruction, const ad__worker *worker, ad_tile *tile)
+static void evaluate_on(execution *e, const ad__instruction *instruction, const ad__worker *worker,
+                        const ad__binding *binding, ad_tile *tile)
 {
-    const ad_tensor *tensor = &worker->tensor[instruction->tensor];
+    const ad_tensor *tensor = &binding->tensor[instruction->tensor];
     tile->in = tensor + 1;
     if (!instruction->sums_rows) tile->out = *tensor;
     tile->n_in = instruction->n_in;
@@ -159,13 +173,19 @@ static void evaluate(execution *e, const ad__instruction *instruction, const ad_
     tile->n_attribute = instruction->n_attribute;
     tile->object = instruction->object;
     tile->state = worker->state[instruction->state];
-    if (!e->run->find_nan) {
-        instruction->evaluate(tile);
-        return;
-    }
-    find_finite_rows(e, tile, worker->finite);
-    instruction->evaluate(tile);
-    look_for_fault(e, instruction, tile, worker->finite);
+    if (e->run->find_nan) find_finite_rows(e, tile, worker->finite);
+    call(instruction, binding, tile);
+    if (e->run->find_nan) look_for_fault(e, instruction, tile, worker->finite);
+}
+
+/* What is all loops needs no tile. */
+static inline void evaluate(execution *e, const ad__instruction *instruction, const ad__worker *worker,
+                            const ad__binding *binding, ad_tile *tile)
+{
+    if (instruction->evaluate || e->run->find_nan)
+        evaluate_on(e, instruction, worker, binding, tile);
+    else
+        call(instruction, binding, tile);
 }
 
 /* ---- Tiles --------------------------------------------------------------------------------------------------- */
@@ -205,7 +225,7 @@ static void run_tile(execution *e, size_t t, size_t lane, bool accumulate, ad__w
     size_t first = t * e->tile_rows, valid = e->run->rows - first;
     if (valid > e->tile_rows) valid = e->tile_rows;
     size_t rows = (valid + AD_ROW_QUANTUM - 1) / AD_ROW_QUANTUM * AD_ROW_QUANTUM;
-    bind(plan, worker, rows);
+    const ad__binding *binding = bind(plan, worker, rows, rows == e->tile_rows);
     ad_tile tile = {.rows = rows,
                     .valid = valid,
                     .scratch = worker->scratch,
@@ -229,7 +249,7 @@ static void run_tile(execution *e, size_t t, size_t lane, bool accumulate, ad__w
         if (instruction->sums_rows)
             tile.out = (ad_tensor){
                 .data = lane_of(e, instruction, lane), .shape = instruction->out.shape, .size = instruction->out.size};
-        evaluate(e, instruction, worker, &tile);
+        evaluate(e, instruction, worker, binding, &tile);
     }
     for (size_t i = 0; i < stage->n_store; i++) {
         const ad__store *store = &stage->store[i];
@@ -305,14 +325,14 @@ static void run_pass(execution *e)
 
 static void run_shared_instructions(execution *e, const ad__instruction *first, size_t count, ad__worker *worker)
 {
-    bind(e->plan, worker, worker->rows);
+    const ad__binding *binding = bind(e->plan, worker, e->tile_rows, true);
     ad_tile tile = {.rows = 1,
                     .valid = 1,
                     .scratch = worker->scratch,
                     .seed = e->run->seed,
                     .step = e->run->step,
                     .total_rows = e->run->rows};
-    for (size_t i = 0; i < count && !e->failed; i++) evaluate(e, &first[i], worker, &tile);
+    for (size_t i = 0; i < count && !e->failed; i++) evaluate(e, &first[i], worker, binding, &tile);
 }
 
 static void run_of_wave(void *context, size_t i, int worker)

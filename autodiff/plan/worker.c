@@ -23,7 +23,10 @@ void ad__worker_free(const ad_plan *plan, ad__worker *worker)
         if (worker->state[owner->state]) owner->op->close(worker->state[owner->state]);
     ad_free(worker->state);
     ad_free(worker->finite);
-    ad_free(worker->tensor);
+    for (int i = 0; i < 2; i++) {
+        ad_free(worker->binding[i].run);
+        ad_free(worker->binding[i].tensor);
+    }
     ad_free_aligned(worker->scratch);
     ad_free_aligned(worker->tile);
 }
@@ -32,13 +35,17 @@ static ad_status start_worker(const ad_plan *plan, ad__worker *worker, ad_error 
 {
     *worker = (ad__worker){.tile = ad_alloc_aligned(plan->features * plan->tile_rows, ad_dtype_size(plan->dtype)),
                            .scratch = ad_alloc_aligned(plan->scratch, 1),
-                           .tensor = ad_alloc(plan->n_tensor, sizeof *worker->tensor),
-                           .rows = plan->tile_rows,
                            .finite = ad_alloc(plan->tile_rows, sizeof *worker->finite),
                            .state = ad_alloc(plan->n_state + 1, sizeof *worker->state)};
+    bool good = worker->tile && worker->scratch && worker->finite && worker->state;
+    for (int i = 0; i < 2 && good; i++) {
+        ad__binding *binding = &worker->binding[i];
+        binding->tensor = ad_alloc(plan->n_tensor, sizeof *binding->tensor);
+        binding->run = ad_alloc(plan->n_run, sizeof *binding->run);
+        good = binding->tensor && binding->run;
+    }
     ad_status status = AD_OK;
-    if (!worker->tile || !worker->scratch || !worker->tensor || !worker->finite || !worker->state)
-        status = ad_error_set(error, AD_ERROR_MEMORY, "out of memory for tiles of %zu rows", plan->tile_rows);
+    if (!good) status = ad_error_set(error, AD_ERROR_MEMORY, "out of memory for tiles of %zu rows", plan->tile_rows);
     for (const ad__instruction *owner = plan->owner; owner && status == AD_OK; owner = owner->next_owner) {
         if (!owner->op->open) continue;
         ad_error own = {AD_ERROR_MEMORY, "out of memory"};

@@ -41,6 +41,7 @@ static void build(void)
         const ad_op *const *op = compiled[ad__isa_of_cpu()][id];
         table[id] = *op[AD_F64];
         table[id].evaluate[AD_F32] = op[AD_F32]->evaluate[AD_F32];
+        table[id].loop[AD_F32] = op[AD_F32]->loop[AD_F32];
         list[id] = &table[id];
     }
 }

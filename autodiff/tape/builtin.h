@@ -58,7 +58,8 @@ typedef enum { AD_ALL_OPS(AD_OP_ENUM) AD_OP_COUNT } ad__op_id;
 #undef AD_OP_ENUM
 
 /* The op with the kernels of this CPU: files of ops/ are compiled once for each instruction set and dtype, and each
- * compilation has its own copy of the descriptors, in which only .evaluate of that dtype is set. From any thread. */
+ * compilation has its own copy of the descriptors, in which only .evaluate or .loop of that dtype is set. From any
+ * thread. */
 const ad_op *ad__builtin(ad__op_id id);
 
 #endif

@@ -43,6 +43,42 @@ START_TEST(op_from_outside)
 }
 END_TEST
 
+/* a² + b, by loops over whatever the plan finds. */
+#define DEFINE_SQUARE_ADD(real, name)                                                                                  \
+    static void name(size_t n, const void *const in[], const size_t stride[], void *out, const double *attribute)      \
+    {                                                                                                                  \
+        const real *a = in[0], *b = in[1];                                                                             \
+        (void)attribute;                                                                                               \
+        ck_assert(stride[0] <= 1 && stride[1] <= 1 && stride[0] + stride[1] > 0);                                      \
+        for (size_t i = 0; i < n; i++) ((real *)out)[i] = a[i * stride[0]] * a[i * stride[0]] + b[i * stride[1]];      \
+    }
+DEFINE_SQUARE_ADD(float, square_add_f32)
+DEFINE_SQUARE_ADD(double, square_add_f64)
+
+START_TEST(loops_from_outside)
+{
+    static const ad_op square_add = {
+        .name = "square_add", .n_in = 2, .flags = AD_OP_ELEMENTWISE, .loop = {square_add_f32, square_add_f64}};
+    const ad_shape shapes[] = {AD_SCALAR,         AD_SHAPE(4),       AD_SHAPE(3, 1),   AD_SHAPE(3, 4),
+                               AD_SHAPE(2, 1, 4), AD_SHAPE(2, 3, 1), AD_SHAPE(2, 3, 4)};
+    for (size_t i = 0; i < COUNT(shapes); i++)
+        for (size_t j = 0; j < COUNT(shapes); j++)
+            for (unsigned kind = 0; kind < 4; kind++) {
+                problem p = problem_new(37, i + 10 * j);
+                const ad_var in[] = {bind_random(&p, kind & 1, shapes[i], -2, 2),
+                                     bind_random(&p, kind & 2, shapes[j], -2, 2)};
+                const ad_var y[] = {ad_apply(&square_add, in, 2, NULL, 0, p.tape), ad_add(ad_square(in[0]), in[1])};
+                for (ad_dtype dtype = AD_F32; dtype <= AD_F64; dtype++) {
+                    double *value[2];
+                    evaluate(&p, y, 2, dtype, value);
+                    for (size_t k = 0; k < extent_of(&p, y[0]); k++)
+                        ck_assert_double_eq_tol(value[0][k], value[1][k], dtype == AD_F32 ? 1e-6 : 1e-15);
+                }
+                problem_free(&p);
+            }
+}
+END_TEST
+
 /* ---- Objects of ops from outside --------------------------------------------------------------------------------- */
 
 static struct {
@@ -126,6 +162,7 @@ Suite *op_suite(void)
     TCase *outside = tcase_create("outside");
     tcase_set_timeout(outside, 60);
     tcase_add_test(outside, op_from_outside);
+    tcase_add_test(outside, loops_from_outside);
     tcase_add_test(outside, objects);
     suite_add_tcase(suite, outside);
     return suite;

@@ -3,29 +3,21 @@
  *     weir-bench train FORMULA DIM BATCH THREADS     speed of nf_fit() on random data
  *     weir-bench memory FORMULA DIM BATCH ROWS       its peak memory
  *     weir-bench sample FORMULA DIM BATCH THREADS    of nf_log_prob() and nf_sample()
- *     weir-bench planar LAYERS ROWS THREADS          variational inference of small ops, see planar.c */
+ *     weir-bench planar LAYERS ROWS THREADS          variational inference of small ops, see planar.c
+ *     weir-bench compile FORMULA DIM fit|vi          what stands between a formula and the first step of its training
+ */
 #include <weir/models.h>
+#include "compile.h"
 #include "peak.h"
 #include "planar.h"
 #include "sample.h"
+#include "trials.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
-
-/* Epochs are short, so that some of them have the cores to themselves on a busy machine: about 0.03 s at 100 GFLOP/s.
- */
-static const double epoch_flops = 3e9, seconds = 2;
-enum { FEWEST_EPOCHS = 4, MOST_EPOCHS = 1000 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static double *random_data(size_t rows, size_t dim)
 {
@@ -34,58 +26,56 @@ static double *random_data(size_t rows, size_t dim)
     return x;
 }
 
-/* Multiplications of weights, forward and backward, that a dense network would do for a row. */
-static bool count_products(void *context, const char *name, nf_parameter *parameter)
-{
-    (void)name;
-    double *products = context;
-    if (parameter->spec.shape.rank == 2) *products += 3 * (double)ad_shape_size(parameter->spec.shape);
-    return true;
-}
-
-/* The best over the epochs, and the best of the peaks measured between them. */
+/* Steps are timed where the fit asks after each whether to go on: all that a step needs counts, and of what comes after
+ * an epoch as much as its length leaves. The peak is measured between the trials. */
 typedef struct {
-    size_t rows; /* of an epoch */
+    size_t batch, steps; /* of the trial so far */
     int threads;
-    double began, epoch_began, rows_per_second, peak;
+    double began, trial_began, peak;
+    trials rows_per_second;
 } training;
 
-static bool epoch_done(void *context, const nf_progress *progress)
+static bool step_done(void *context)
 {
-    training *best = context;
-    best->rows_per_second = fmax(best->rows_per_second, (double)best->rows / (now() - best->epoch_began));
-    best->peak = fmax(best->peak, peak_flops(best->threads));
-    best->epoch_began = now();
-    return progress->epoch < FEWEST_EPOCHS || best->epoch_began < best->began + seconds;
+    training *t = context;
+    double at = now();
+    if (t->began == 0) { /* the first step is warm-up */
+        t->began = t->trial_began = at;
+        return false;
+    }
+    t->steps++;
+    if (at < t->trial_began + TRIAL_SECONDS) return false;
+    trials_add(&t->rows_per_second, (double)(t->steps * t->batch) / (at - t->trial_began));
+    t->peak = fmax(t->peak, peak_flops(t->threads));
+    t->steps = 0;
+    t->trial_began = now();
+    return t->trial_began > t->began + CASE_SECONDS;
 }
 
 static ad_status train(nf_flow *flow, size_t batch, int threads, ad_error *error)
 {
-    double products = 0;
-    nf_each_parameter(nf_flow_bijector(flow), count_products, &products);
-    double flops_per_row = 2 * products;
-    size_t batches = (size_t)(epoch_flops / flops_per_row) / batch;
-    training best = {.rows = (batches ? batches : 1) * batch, .threads = threads};
-    double *x = random_data(best.rows, nf_flow_dim(flow));
-    if (!x) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %zu rows", best.rows);
+    enum { BATCHES = 64 }; /* of an epoch */
+    training t = {.batch = batch, .threads = threads};
+    double *x = random_data(BATCHES * batch, nf_flow_dim(flow));
+    if (!x) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %d batches of %zu rows", BATCHES, batch);
     ad_pool *pool = ad_pool_new(threads, error);
     ad_status status = pool ? AD_OK : AD_ERROR_MEMORY;
-    best.began = best.epoch_began = now();
     if (pool)
-        status = nf_fit(flow, x, best.rows,
-                        &(nf_fit_options){.epochs = MOST_EPOCHS,
+        status = nf_fit(flow, x, BATCHES * batch,
+                        &(nf_fit_options){.epochs = INT_MAX,
                                           .batch = batch,
                                           .optimizer.learning_rate = 1e-4,
                                           .val_fraction = -1,
                                           .pool = pool,
-                                          .progress = epoch_done,
-                                          .context = &best},
+                                          .interrupted = step_done,
+                                          .context = &t},
                         NULL, error);
-    double flops = best.rows_per_second * flops_per_row;
-    if (status == AD_OK)
-        printf("{\"rows_per_second\": %.6g, \"gflops\": %.4g, \"peak_gflops\": %.4g, \"fraction_of_peak\": %.4g, "
-               "\"isa\": \"%s\", \"gemm\": \"%s\"}\n",
-               best.rows_per_second, 1e-9 * flops, 1e-9 * best.peak, flops / best.peak, ad_isa_name(), ad_gemm_name());
+    if (status == AD_OK || status == AD_ERROR_INTERRUPTED) {
+        status = AD_OK;
+        putchar('{');
+        trials_print(&t.rows_per_second, "rows_per_second");
+        printf(", \"peak_flops\": %.4g, \"isa\": \"%s\", \"gemm\": \"%s\"}\n", t.peak, ad_isa_name(), ad_gemm_name());
+    }
     ad_pool_free(pool);
     ad_free(x);
     return status;
@@ -126,10 +116,13 @@ static ad_status memory(nf_flow *flow, size_t batch, size_t rows, ad_error *erro
 
 static ad_status planar(int layers, size_t rows, int threads, ad_error *error)
 {
-    double rate;
+    trials rate = {0};
     ad_status status = planar_benchmark(layers, rows, threads, &rate, error);
-    if (status == AD_OK) printf("{\"steps_per_second\": %.6g}\n", rate);
-    return status;
+    if (status) return status;
+    putchar('{');
+    trials_print(&rate, "steps_per_second");
+    puts("}");
+    return AD_OK;
 }
 
 static size_t number(const char *text)
@@ -143,6 +136,10 @@ int main(int argc, char **argv)
     ad_status status;
     if (argc == 5 && strcmp(argv[1], "planar") == 0) {
         status = planar((int)number(argv[2]), number(argv[3]), (int)number(argv[4]), &error);
+    } else if (argc == 5 && strcmp(argv[1], "compile") == 0) {
+        nf_flow *flow = nf_flow_parse(argv[2], number(argv[3]), 0, AD_F32, 1, &error);
+        status = flow ? measure_compilation(flow, *argv[4] == 'v', &error) : error.status;
+        nf_flow_free(flow);
     } else if (argc == 6 &&
                (strcmp(argv[1], "train") == 0 || strcmp(argv[1], "memory") == 0 || strcmp(argv[1], "sample") == 0)) {
         nf_flow *flow = nf_flow_parse(argv[2], number(argv[3]), 0, AD_F32, 1, &error);
@@ -155,7 +152,8 @@ int main(int argc, char **argv)
         fputs("usage: weir-bench train FORMULA DIM BATCH THREADS\n"
               "       weir-bench memory FORMULA DIM BATCH ROWS\n"
               "       weir-bench sample FORMULA DIM BATCH THREADS\n"
-              "       weir-bench planar LAYERS ROWS THREADS\n",
+              "       weir-bench planar LAYERS ROWS THREADS\n"
+              "       weir-bench compile FORMULA DIM fit|vi\n",
               stderr);
         return 2;
     }

@@ -1,66 +1,118 @@
-"""Speed and memory of Weir, beside the same models in PyTorch where that is installed.
+"""Speed and memory of Weir, beside the same models in PyTorch (eager, and compiled where that works) and in JAX (one
+jit over many steps), of whichever the python3 at hand, or $PYTHON, can import.
 
-  training  MAFs: forward, backward, clipping and Adam. GFLOP/s count the multiplications and additions that dense
-            networks of these sizes would do; the peak is of multiply-adds in registers, measured between the epochs
-  flows     RealNVP and splines: such a step at batch 256; log_prob, and samples with their log_prob, at batch 4096
+  training  MAFs: forward, backward, clipping and Adam
+  flows     RealNVP and splines: such a step; log_prob, and samples with their log_prob, at batch 4096
   sampling  what a sample costs beside a log_prob, of flows that are sampled feature by feature
   planar    variational inference with planar flows: samples, their energy, gradient and Adam
   memory    peak memory of training, at a small and a large batch
+  compile   recording, gradient, plan and first step of long chains
 
-All in float32. Times are the best of many short trials, of Weir and of PyTorch alike.
+All in float32. Programs take turns, each bound to as many cores as it has threads; a figure is the median of all
+trials, with half of the distance between its quartiles. The peak is of multiply-adds in registers, measured between
+Weir's trials; a fraction of it counts the multiplications and additions by weights that are not masked.
 """
 
 import argparse
 import json
+import os
 import pathlib
+import re
 import shutil
+import statistics
 import subprocess
 import sys
 
 THREADS = [1, 2]
 HERE = pathlib.Path(__file__).parent
+PEERS = {"torch": "pytorch_bench.py", "jax": "jax_bench.py"}
+
+
+def spread(rates):
+    """Half of the distance between the quartiles, as a part of the median."""
+    low, middle, high = statistics.quantiles(rates, n=4) if len(rates) > 1 else [rates[0]] * 3
+    return (high - low) / 2 / middle
 
 
 class Programs:
-    """weir-bench, and its counterpart where there is a python3 that can import torch."""
+    """weir-bench, and its counterparts where there is a python3 that can import what they need."""
 
-    def __init__(self, bench):
-        self.weir, self.torch = [bench], None
-        for python in [sys.executable, shutil.which("python3"), "/usr/bin/python3"]:
-            if python and subprocess.run([python, "-c", "import torch"], stderr=subprocess.DEVNULL).returncode == 0:
-                self.torch = [python, HERE / "pytorch_bench.py"]
-                return
-        print("PyTorch is not installed: measuring Weir alone", file=sys.stderr)
+    def __init__(self, bench, repeats):
+        self.weir, self.repeats, self.peers = [bench], repeats, {}
+        pythons = dict.fromkeys(filter(None, [os.environ.get("PYTHON"), sys.executable, shutil.which("python3")]))
+        for peer, script in PEERS.items():
+            for python in pythons:
+                if subprocess.run([python, "-c", f"import {peer}"], stderr=subprocess.DEVNULL).returncode == 0:
+                    self.peers[peer] = [python, HERE / script]
+                    break
+            else:
+                print(f"{peer} is not installed: measuring without it", file=sys.stderr)
 
-    @staticmethod
-    def run(program, arguments):
-        result = subprocess.run([str(word) for word in [*program, *arguments]], stdout=subprocess.PIPE, check=True)
+    def run(self, program, arguments, threads=0):
+        """On as many of the last cores, for the first ones have the machine's other work; 0: all of them."""
+        cores = sorted(os.sched_getaffinity(0))[-threads:]
+        result = subprocess.run([str(word) for word in [*program, *arguments]], stdout=subprocess.PIPE, check=True,
+                                stderr=None if program is self.weir else subprocess.DEVNULL,
+                                preexec_fn=lambda: os.sched_setaffinity(0, cores))
         return json.loads(result.stdout)
 
     def measure(self, *arguments):
-        """What Weir's program prints, and what PyTorch's does under names that begin with torch_."""
-        result = self.run(self.weir, arguments)
-        if self.torch:
-            result |= {f"torch_{key}": value for key, value in self.run(self.torch, arguments).items()}
-        return result
+        """What Weir's program prints, and what peers' do under names that begin with theirs. Of rates, the median; what
+        the trials of all turns were is kept under the name with _all."""
+        result = {}
+        for _ in range(self.repeats):
+            for name, program in [("", self.weir), *self.peers.items()]:
+                for key, value in self.run(program, arguments, int(arguments[-1])).items():
+                    key = f"{name}_{key}" if name else key
+                    if isinstance(value, list):
+                        result[f"{key}_all"] = result.get(f"{key}_all", []) + value
+                    elif key == "peak_flops":
+                        result[key] = max(result.get(key, 0), value)
+                    else:
+                        result[key] = value
+        return result | {key[:-4]: statistics.median(value) for key, value in result.items() if key.endswith("_all")}
+
+
+def products(formula, dim):
+    """Multiplications by weights in the network of one layer for one row, times layers, without those that masks take."""
+    name, hidden, count = re.fullmatch(r"\((\w+)\(([\d,]+)\)-flip\)\*(\d+)", formula).groups()
+    hidden = [int(size) for size in hidden.split(",")]
+    per_feature = 23 if name.startswith("rqs") else 2
+    if name in ("realnvp", "rqs"):
+        sizes = [dim // 2, *hidden, per_feature * (dim - dim // 2)]
+        return int(count) * sum(a * b for a, b in zip(sizes, sizes[1:]))
+    degrees = [range(1, dim + 1)] + [[1 + i * (dim - 1) // size for i in range(size)] for size in hidden]
+    inner = sum(sum(a <= b for a in before for b in after) for before, after in zip(degrees, degrees[1:]))
+    last = per_feature * sum(a < b for a in degrees[-1] for b in range(1, dim + 1))
+    return int(count) * (inner + last)
+
+
+def train(programs, formula, dim, batch, threads):
+    """With the fraction of the peak of each: forward, and backward to weights and to inputs, a multiplication and an
+    addition each."""
+    case = programs.measure("train", formula, dim, batch, threads)
+    for key in [key for key in case if key.endswith("rows_per_second")]:
+        case[key.replace("rows_per_second", "fraction")] = (
+            case[key] * 6 * products(formula, dim) / case["peak_flops"])
+    return {"formula": formula, "dim": dim, "batch": batch, "threads": threads} | case
 
 
 def training(programs):
     for formula, dim in [("(maf(128,128)-flip)*3", 2), ("(maf(512,512)-flip)*5", 43)]:
-        for batch in [32, 256, 4096]:
+        for batch in [32, 128, 256, 4096]:
             for threads in THREADS:
-                case = {"formula": formula, "dim": dim, "batch": batch, "threads": threads}
-                yield case | programs.measure("train", formula, dim, batch, threads)
+                yield train(programs, formula, dim, batch, threads)
 
 
 def flows(programs):
     for dim, layers in [(2, "({}(64,64)-flip)*4"), (21, "({}(256,256)-flip)*5"), (63, "({}(256,256)-flip)*5")]:
         for name in ["realnvp", "rqs", "rqsar"]:
-            formula = layers.format(name)
-            for threads in THREADS:
-                case = {"formula": formula, "dim": dim, "threads": threads}
-                case |= programs.measure("train", formula, dim, 256, threads)
-                yield case | programs.measure("sample", formula, dim, 4096, threads)
+            for batch in [256, 4096]:
+                for threads in THREADS:
+                    case = train(programs, layers.format(name), dim, batch, threads)
+                    if batch == 4096:
+                        case |= programs.measure("sample", layers.format(name), dim, batch, threads)
+                    yield case
 
 
 def sampling(programs):
@@ -85,6 +137,13 @@ def memory(programs):
         yield case | {"training_bytes": case["peak_bytes"] - case["data_bytes"]}
 
 
+def compile_(programs):
+    for formula, dim, kind in [("planar*100", 2, "vi"), ("planar*1600", 2, "vi"), ("(rqs(256,256)-flip)*5", 64, "fit"),
+                               ("(rqs(256,256)-flip)*80", 64, "fit"), ("maf(64)*50", 2, "fit"),
+                               ("maf(64)*800", 2, "fit")]:
+        yield {"formula": formula, "dim": dim} | programs.run(programs.weir, ["compile", formula, dim, kind])
+
+
 def number(value):
     return f"{value:.3g}" if value < 100 else f"{value:.0f}"
 
@@ -95,30 +154,27 @@ def plain(*keys):
 
 
 def speed(title, key):
-    """Columns of a speed, PyTorch's, and how many times as fast Weir is."""
-    torch = f"torch_{key}"
-    return [
-        (title, lambda c: number(c[key])),
-        ("PyTorch", lambda c: number(c[torch]) if torch in c else "-"),
-        ("times", lambda c: number(c[key] / c[torch]) if torch in c else "-"),
-    ]
+    """Columns of a speed and its spread, of peers', and how many times the fastest of them Weir is."""
+    def shown(name):
+        return lambda c: f"{number(c[name])} ±{100 * spread(c[name + '_all']):.0f}%" if name in c else "-"
 
+    def times(case):
+        best = max((case.get(f"{peer}_{key}", 0) for peer in PEERS), default=0)
+        return number(case[key] / best) if best and key in case else "-"
+
+    return [(title, shown(key)), ("PyTorch", shown(f"torch_{key}")), ("JAX", shown(f"jax_{key}")), ("times", times)]
+
+
+FRACTIONS = [("of peak", lambda c: " / ".join(f"{c[key]:.2f}" if key in c else "-"
+                                              for key in ["fraction", "torch_fraction", "jax_fraction"]))]
 
 TABLES = {
-    "training": (
-        training,
-        plain("formula", "dim", "batch", "threads")
-        + [
-            ("GFLOP/s", lambda c: f"{c['gflops']:.1f}"),
-            ("peak", lambda c: f"{c['peak_gflops']:.1f}"),
-            ("of peak", lambda c: f"{c['fraction_of_peak']:.0%}"),
-        ]
-        + speed("rows/s", "rows_per_second"),
-    ),
+    "training": (training, plain("formula", "dim", "batch", "threads") + speed("rows/s", "rows_per_second") + FRACTIONS),
     "flows": (
         flows,
-        plain("formula", "dim", "threads")
+        plain("formula", "dim", "batch", "threads")
         + speed("trained/s", "rows_per_second")
+        + FRACTIONS
         + speed("log_prob/s", "log_prob_rows_per_second")
         + speed("samples/s", "sample_rows_per_second"),
     ),
@@ -141,11 +197,17 @@ TABLES = {
             ("without the data", lambda c: f"{c['training_bytes'] / 1e6:.1f}"),
         ],
     ),
+    "compile": (
+        compile_,
+        plain("formula", "dim", "nodes")
+        + [(key, lambda c, key=key: number(c[key])) for key in ["record_s", "gradient_s", "plan_s", "first_step_s"]]
+        + [("all", lambda c: number(c["record_s"] + c["gradient_s"] + c["plan_s"] + c["first_step_s"]))],
+    ),
 }
 
 
 def print_row(texts, columns, to):
-    widths = [22 if title == "formula" else max(9, len(title)) for title, _ in columns]
+    widths = [24 if title == "formula" else 18 if title == "of peak" else max(10, len(title)) for title, _ in columns]
     print(" ".join(f"{text:>{width}}" for text, width in zip(texts, widths)), file=to, flush=True)
 
 
@@ -166,13 +228,14 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bench", help=argparse.SUPPRESS)
     parser.add_argument("table", nargs="*", metavar="TABLE", help=f"{', '.join(TABLES)}; all where none is named")
+    parser.add_argument("--repeats", type=int, default=3, metavar="N", help="turns of each program (default: 3)")
     parser.add_argument("--json", action="store_true",
                         help="print an object with an array for each table; the tables go to standard error")
     options = parser.parse_args()
     for name in options.table:
         if name not in TABLES:
             parser.error(f"there is no table '{name}': choose from {', '.join(TABLES)}")
-    programs = Programs(options.bench)
+    programs = Programs(options.bench, options.repeats)
     to = sys.stderr if options.json else sys.stdout
     cases = {name: print_table(name, programs, to) for name in options.table or TABLES}
     if options.json:

@@ -1,19 +1,12 @@
 /* The peak that the machine reaches in practice: multiply-adds on registers, as many in flight as hide their latency.
  */
 #include "peak.h"
+#include "trials.h"
 #include <weir/autodiff.h>
 
 #include <math.h>
 #include <pthread.h>
 #include <string.h>
-#include <time.h>
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 enum { CHAINS = 16, ROUNDS = 2000, MAX_THREADS = 64 };
 static const double seconds = 0.02;

@@ -6,18 +6,11 @@
  *
  * with the energy U1 of that paper; then a step of Adam. */
 #include "planar.h"
+#include "trials.h"
 
 #include <math.h>
-#include <time.h>
 
 enum { DIM = 2, PER_LAYER = 2 * DIM + 1, MOST_LAYERS = 64 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static ad_var dot(ad_var a, ad_var b)
 {
@@ -96,9 +89,8 @@ static ad_plan *plan_update(float *parameters, const float *gradient, float *fir
     return plan;
 }
 
-ad_status planar_benchmark(int layers, size_t rows, int threads, double *steps_per_second, ad_error *error)
+ad_status planar_benchmark(int layers, size_t rows, int threads, trials *steps_per_second, ad_error *error)
 {
-    static const double seconds = 2, trial = 0.02;
     if (layers < 1 || layers > MOST_LAYERS)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "layers: expected 1 … %d, got %d", MOST_LAYERS, layers);
     float parameters[MOST_LAYERS * PER_LAYER], gradient[MOST_LAYERS * PER_LAYER] = {0}, loss = 0;
@@ -109,17 +101,16 @@ ad_status planar_benchmark(int layers, size_t rows, int threads, double *steps_p
     ad_plan *forward_backward = pool ? plan_gradient(layers, parameters, &loss, gradient, error) : NULL;
     ad_plan *update = forward_backward ? plan_update(parameters, gradient, first, second, error) : NULL;
     ad_status status = update ? AD_OK : error->status;
-    *steps_per_second = 0;
     size_t step = 0;
-    for (double begin = now(), at = begin; status == AD_OK && at < begin + seconds;) {
+    for (double begin = now(), at = begin; status == AD_OK && at < begin + CASE_SECONDS;) {
         size_t steps = 0;
         double trial_began = at;
-        for (; status == AD_OK && at < trial_began + trial; steps++, at = now()) {
+        for (; status == AD_OK && at < trial_began + TRIAL_SECONDS; steps++, at = now()) {
             status =
                 ad_plan_run(forward_backward, &(ad_run){.rows = rows, .seed = 1, .step = step++, .pool = pool}, error);
             if (status == AD_OK) status = ad_plan_run(update, &(ad_run){.rows = count}, error);
         }
-        *steps_per_second = fmax(*steps_per_second, (double)steps / (at - trial_began));
+        trials_add(steps_per_second, (double)steps / (at - trial_began));
     }
     if (status == AD_OK && !isfinite(loss))
         status = ad_error_set(error, AD_ERROR_NUMERIC, "the loss is %g after %zu steps", (double)loss, step);

@@ -7,50 +7,54 @@
 
 import json
 import sys
-import time
 
 import torch
 
 import pytorch_flows
 import pytorch_planar
+import trials
 
-TRIAL, SECONDS = 0.05, 2.0
 CLIP = 1.0
+BATCHES = 64
 BY_FEATURE_BATCH = 256  # of samples for which the network runs DIM times: a larger one would take minutes
 
 
-def fastest(step):
-    """Seconds of a step: the first is warm-up, then the best of short trials. A step that takes long is tried once."""
-    best, end = float("inf"), time.perf_counter() + SECONDS
-    step()
-    while best == float("inf") or time.perf_counter() < end:
-        begin, steps, seconds = time.perf_counter(), 0, 0.0
-        while seconds < TRIAL:
-            step()
-            steps += 1
-            seconds = time.perf_counter() - begin
-        best = min(best, seconds / steps)
-    return best
+def median(rates):
+    return sorted(rates)[len(rates) // 2]
+
+
+def faster(function, measure):
+    """Rates with the function as it is and, where torch.compile works, compiled: the better of the two."""
+    eager = measure(function)
+    try:
+        compiled = measure(torch.compile(function))
+    except Exception as fault:  # without a C++ compiler, or for what it can't compile
+        print(f"torch.compile: {str(fault).splitlines()[0]}", file=sys.stderr)
+        return eager
+    return max(eager, compiled, key=median)
 
 
 def train(formula, dim, batch):
     flow = pytorch_flows.flow_of(formula, dim)
     parameters = list(flow.parameters())
-    optimizer = torch.optim.Adam(parameters, lr=1e-4)
-    data = torch.randn(16 * batch, dim)
+    optimizer = torch.optim.Adam(parameters, lr=1e-4, fused=True)
+    data = torch.randn(BATCHES * batch, dim)
     index = torch.randperm(len(data)).split(batch)
-    at = 0
 
-    def step():
-        nonlocal at
-        at = (at + 1) % len(index)
-        optimizer.zero_grad()
-        loss = -flow.log_prob(data[index[at]]).mean()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, CLIP)
-        optimizer.step()
+    def measure(loss_of):
+        at = 0
 
-    return {"rows_per_second": batch / fastest(step)}
+        def step():
+            nonlocal at
+            at = (at + 1) % BATCHES
+            optimizer.zero_grad()
+            loss_of(data[index[at]]).backward()
+            torch.nn.utils.clip_grad_norm_(parameters, CLIP)
+            optimizer.step()
+
+        return trials.rates_of_steps(step, batch)
+
+    return {"rows_per_second": faster(lambda x: -flow.log_prob(x).mean(), measure)}
 
 
 @torch.no_grad()
@@ -59,14 +63,16 @@ def sample(formula, dim, batch):
     x = torch.randn(batch, dim)
     samples = min(batch, BY_FEATURE_BATCH) if flow.by_feature else batch
     return {
-        "log_prob_rows_per_second": batch / fastest(lambda: flow.log_prob(x)),
-        "sample_rows_per_second": samples / fastest(lambda: flow.sample(samples)),
+        "log_prob_rows_per_second": faster(
+            flow.log_prob, lambda f: trials.rates_of_steps(lambda: f(x), batch)),
+        "sample_rows_per_second": faster(
+            flow.sample, lambda f: trials.rates_of_steps(lambda: f(samples), samples)),
     }
 
 
 def planar(layers, rows):
-    seconds = fastest(pytorch_planar.step_of(layers, rows))
-    return {"steps_per_second": 1 / seconds}
+    loss, step_with = pytorch_planar.step_of(layers, rows)
+    return {"steps_per_second": faster(loss, lambda f: trials.rates_of_steps(lambda: step_with(f), 1))}
 
 
 def main():

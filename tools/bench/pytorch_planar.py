@@ -38,14 +38,17 @@ def energy(x):
 
 
 def step_of(layers, rows):
-    """A function that makes a step."""
+    """The loss of a draw, and a function that makes a step with it."""
     flow = Planar(layers)
-    optimizer = torch.optim.Adam(flow.parameters(), lr=1e-3)
+    optimizer = torch.optim.Adam(flow.parameters(), lr=1e-3, fused=True)
 
-    def step():
-        optimizer.zero_grad()
+    def loss():
         x, log_det = flow.sample(rows)
-        (energy(x) - log_det).mean().backward()
+        return (energy(x) - log_det).mean()
+
+    def step(loss_of):
+        optimizer.zero_grad()
+        loss_of().backward()
         optimizer.step()
 
-    return step
+    return loss, step

@@ -3,7 +3,7 @@
 
 #include <weir/flows.h>
 
-/* Time a batch's log_prob and its samples in turns, and print the rows per second of the best of each as JSON. */
+/* Time a batch's log_prob and its samples in turns, and print the rows per second of each as JSON. */
 ad_status measure_sampling(nf_flow *flow, size_t batch, int threads, ad_error *error);
 
 #endif

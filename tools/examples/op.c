@@ -11,14 +11,14 @@
 #include <weir/op.h>
 
 #define DEFINE_LOG_COSH(real, name)                                                                                    \
-    static void name(const ad_tile *tile)                                                                              \
+    static void name(size_t n, const void *const in[], const size_t stride[], void *out, const double *attribute)      \
     {                                                                                                                  \
-        const real *in = tile->in[0].data;                                                                             \
-        real *out = tile->out.data;                                                                                    \
-        size_t n = tile->out.size * (tile->out.per_row ? tile->rows : 1);                                              \
+        const real *x = in[0];                                                                                         \
+        real *y = out;                                                                                                 \
+        (void)stride, (void)attribute;                                                                                 \
         for (size_t i = 0; i < n; i++) {                                                                               \
-            double size = fabs((double)in[i]);                                                                         \
-            out[i] = (real)(size + log1p(exp(-2 * size)) - log(2));                                                    \
+            double size = fabs((double)x[i]);                                                                          \
+            y[i] = (real)(size + log1p(exp(-2 * size)) - log(2));                                                      \
         }                                                                                                              \
     }
 DEFINE_LOG_COSH(float, log_cosh_f32)
@@ -31,7 +31,7 @@ static void vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
 }
 
 static const ad_op log_cosh = {
-    .name = "log_cosh", .n_in = 1, .flags = AD_OP_ELEMENTWISE, .evaluate = {log_cosh_f32, log_cosh_f64}, .vjp = vjp};
+    .name = "log_cosh", .n_in = 1, .flags = AD_OP_ELEMENTWISE, .loop = {log_cosh_f32, log_cosh_f64}, .vjp = vjp};
 
 int main(void)
 {

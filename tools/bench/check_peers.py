@@ -1,7 +1,7 @@
-"""Checks that PyTorch's flows are Weir's: with the weights of a small fit, in float64, log-probabilities agree, and
-samples lead back to the noise that they are from.
+"""Checks that the flows of PyTorch and JAX are Weir's: with the weights of a small fit, in float64, log-probabilities
+agree, and samples lead back to the noise that they are from. Needs both.
 
-    pytorch_check.py .build/weir
+    check_peers.py .build/weir
 """
 
 import csv
@@ -12,9 +12,14 @@ import subprocess
 import sys
 import tempfile
 
+import jax
+import numpy as np
 import torch
 
+import jax_flows
 import pytorch_flows
+
+jax.config.update("jax_enable_x64", True)
 
 DIM, ROWS, LAYERS, TOLERANCE = 5, 300, 3, 1e-9
 
@@ -75,14 +80,27 @@ def check(weir, name, directory):
 
     flow = pytorch_flows.flow_of(formula, DIM).double()
     take_weights(flow, name, read_safetensors(model))
-    error = (flow.log_prob(x.flip(1) if flow.by_feature else x) - expected).abs().max().item()
+    seen = x.flip(1) if flow.by_feature else x
     z = 2 * torch.randn(ROWS, DIM, dtype=torch.float64)
+    errors = {"PyTorch": [flow.log_prob(seen) - expected], "JAX": []}
     for layer in flow.layers:
         out, log_det = layer.sample(z)
         back, minus_log_det = layer.density(out)
-        error = max(error, (back - z).abs().max().item(), (log_det + minus_log_det).abs().max().item())
-    print(f"{formula:>22} {error:.1e}", "" if error < TOLERANCE else "WRONG")
-    return error < TOLERANCE
+        errors["PyTorch"] += [back - z, log_det + minus_log_det]
+
+    other = jax_flows.flow_of(formula, DIM)
+    weights = [[(linear.weight.numpy(), linear.bias.numpy()) for linear in layer.network
+                if isinstance(linear, torch.nn.Linear)] for layer in flow.layers]
+    errors["JAX"].append(other.log_prob(weights, seen.numpy()) - expected.numpy())
+    for layer, w in zip(other.layers, weights):
+        out, log_det = layer.sample(w, z.numpy())
+        back, minus_log_det = layer.density(w, out)
+        errors["JAX"] += [back - z.numpy(), log_det + minus_log_det]
+
+    worst = {peer: max(np.abs(np.asarray(error)).max() for error in all) for peer, all in errors.items()}
+    for peer, error in worst.items():
+        print(f"{formula:>22} {peer:>8} {error:.1e}", "" if error < TOLERANCE else "WRONG")
+    return max(worst.values()) < TOLERANCE
 
 
 def main():

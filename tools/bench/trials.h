@@ -1,0 +1,22 @@
+/* Rates of many short trials, of which compare.py takes the median and the spread. */
+#ifndef WEIR_TOOLS_BENCH_TRIALS_H
+#define WEIR_TOOLS_BENCH_TRIALS_H
+
+#include <stddef.h>
+
+enum { MOST_TRIALS = 400 };
+/* A case goes on for so long, in trials that last at least so long. */
+#define CASE_SECONDS  2.0
+#define TRIAL_SECONDS 0.05
+
+typedef struct {
+    double rate[MOST_TRIALS];
+    size_t count;
+} trials;
+
+double now(void); /* in seconds */
+void trials_add(trials *all, double rate);
+/* "name": [rate, …] */
+void trials_print(const trials *all, const char *name);
+
+#endif
