@@ -22,7 +22,8 @@
  *     ad_plan_set_output(plan, 1, gradient);
  *     ad_plan_run(plan, &(ad_run){.rows = 1000}, &error);
  *
- * No function here aborts or exits, and none prints but to a FILE of yours. A pointer may be NULL where that is said,
+ * No function here aborts or exits (BLIS may, where it multiplies matrices: see ad_plan_run()), and none prints but to a
+ * FILE of yours. A pointer may be NULL where that is said,
  * and an `error` everywhere, as may what is to be freed. Options are structs that are not kept: zero means the default,
  * and so does a NULL pointer for all of them; new members go at the end, so `{.member = …}` stays valid. Each header
  * says what may be called from several threads at once.

@@ -31,7 +31,8 @@ void ad_environment_leave(const ad_environment *environment);
 #if defined(__GNUC__)
 /* At the top of a function: from here to wherever it returns. */
 #define AD_DEFAULT_ENVIRONMENT                                                                                         \
-    const ad_environment default_environment __attribute__((cleanup(ad_environment_leave))) = ad_environment_enter()
+    const ad_environment default_environment __attribute__((unused, cleanup(ad_environment_leave))) =                  \
+        ad_environment_enter()
 #endif
 
 WEIR_END_DECLARATIONS
