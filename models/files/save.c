@@ -1,4 +1,5 @@
 /* Saving and loading a flow, as safetensors. */
+#include "files/json.h"
 #include "files/safetensors.h"
 #include "plugin/needed.h"
 
@@ -34,10 +35,11 @@ static void checksum(const char *const value[CHECKED], const nf_flow *flow, char
     snprintf(digits, 17, "%016llx", (unsigned long long)state);
 }
 
-/* ---- What a file may ask for --------------------------------------------------------------------------------------- */
+/* ---- What a file may ask for ---------------------------------------------------------------------------------------
+ */
 
-/* A few bytes of formula may ask for all memory. A file's has as much room, see nf_flow_parse_within(), as flows of this
- * many parameters need, and a dimension and a context that they can be of. */
+/* A few bytes of formula may ask for all memory. A file's has as much room, see nf_flow_parse_within(), as flows of
+ * this many parameters need, and a dimension and a context that they can be of. */
 enum { ROOM = 1 << 22, DIM = 1 << 16 };
 
 static size_t room_for(size_t elements)
@@ -227,8 +229,7 @@ static nf_flow *flow_of(const nf__safetensors *file, const char *path, ad_error 
     }
     ad_error cause;
     char missing[64];
-    nf_flow *flow =
-        nf_flow_parse_within(formula, dim, context, f32 ? AD_F32 : AD_F64, 0, room_for(elements), &cause);
+    nf_flow *flow = nf_flow_parse_within(formula, dim, context, f32 ? AD_F32 : AD_F64, 0, room_for(elements), &cause);
     if (!flow && nf__missing_plugin(nf__safetensors_metadata(file, "plugins"), missing))
         ad_error_set(error, AD_ERROR_FORMAT,
                      "%s: this model needs the plug-in \"%s\", which is not loaded: weir --plugin FILE …, or "
@@ -259,6 +260,10 @@ nf_flow *nf_load(const char *path, char **record, ad_error *error)
     }
     good = good && agrees(file, flow, path, error);
     const char *training = nf__safetensors_metadata(file, "training");
+    if (good && training && !nf__json_is_moderate(training, strlen(training))) {
+        ad_error_set(error, AD_ERROR_FORMAT, "%s: its record has more values than any that Weir makes", path);
+        good = false;
+    }
     if (good && record && training && !(*record = ad_strdup(training))) {
         ad_error_set(error, AD_ERROR_MEMORY, "%s: out of memory", path);
         good = false;
