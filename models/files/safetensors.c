@@ -20,6 +20,8 @@ enum {
     LENGTH_BYTES = 8,
     FAULT_BYTES = 512,             /* for a phrase */
     ALIGNMENT = 64,                /* of the data: in the file as in memory */
+    LEAST_BYTES = 48,              /* of a tensor in the header: a name, a dtype, a shape, offsets */
+    MOST_BYTES = 4096,             /* where there may be spaces */
     MOST_HEADER_BYTES = 100000000, /* as in the reference implementation */
 };
 
@@ -293,7 +295,7 @@ static ad_status sort_names(const char *path, nf__safetensors *file, ad_error *e
 struct header {
     const char *path;
     nf__safetensors *file;
-    struct entry *entries; /* NULL while they are counted */
+    struct entry *entries; /* room for as many as the header can have, and one that is wrong */
     char *name;            /* the place of the next one */
     ad_error *error;
     bool told; /* in error */
@@ -338,7 +340,6 @@ static ad_status visit_tensor(struct header *header, const char *name, json_t *v
 
 static ad_status visit_member(void *context, const char *name, const char *text, size_t bytes, json_error_t *reason)
 {
-    enum { MOST_BYTES = 4096 }; /* of what is told of a tensor; there may be spaces */
     struct header *header = context;
     bool metadata = strcmp(name, METADATA_KEY) == 0;
     json_t *value;
@@ -352,26 +353,14 @@ static ad_status visit_member(void *context, const char *name, const char *text,
     return metadata ? visit_metadata(header, value) : visit_tensor(header, name, value);
 }
 
-static ad_status count_member(void *context, const char *name, const char *text, size_t bytes, json_error_t *reason)
-{
-    size_t *count = context;
-    (void)name, (void)text, (void)bytes, (void)reason;
-    ++*count;
-    return AD_OK;
-}
-
-/* Each tensor's entry, and the metadata. */
+/* Each tensor's entry, and the metadata. The first that is none ends it. */
 static ad_status parse_header(struct header *header, const char *text, size_t bytes)
 {
     json_error_t reason;
-    size_t count = 0;
-    ad_status status = nf__json_each(text, bytes, count_member, &count, &reason);
-    if (!status) {
-        header->entries = ad_alloc(count, sizeof *header->entries);
-        header->name = header->file->names = ad_alloc(bytes, 1); /* escapes are longer than what they stand for */
-        if (!header->entries || !header->name) return out_of_memory_for(header);
-        status = nf__json_each(text, bytes, visit_member, header, &reason);
-    }
+    header->entries = ad_alloc(bytes / LEAST_BYTES + 2, sizeof *header->entries);
+    header->name = header->file->names = ad_alloc(bytes, 1); /* escapes are longer than what they stand for */
+    if (!header->entries || !header->name) return out_of_memory_for(header);
+    ad_status status = nf__json_each(text, bytes, visit_member, header, &reason);
     if (!status || header->told) return status;
     if (status == AD_ERROR_MEMORY)
         return ad_error_set(header->error, status, "no memory for the header of '%s'", header->path);

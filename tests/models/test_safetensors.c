@@ -154,7 +154,7 @@ static const struct {
     {A ",\"\\u0061\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[8,8]}}", 8, "tensor 'a' is there twice"},
     {"{\"__metadata__\":{},\"__metadata__\":{}}", 0, "__metadata__ is there twice"},
     {"{\"__metadata__\":{\"a\":\"\",\"a\":\"\"}}", 0, "duplicate object key"},
-    {"{\"a\":1,}", 0, "byte 7 of its header: a name in quotes"},
+    {"{\"__metadata__\":{},}", 0, "byte 19 of its header: a name in quotes"},
     {"{\"a\" 1}", 0, "byte 5 of its header: ':'"},
     {"{\"a\":}", 0, "not a safetensors file: byte 5"},
     {"{\"a\":[}", 0, "byte"},

@@ -129,7 +129,7 @@ END_TEST
 
 /* ---- JSON -------------------------------------------------------------------------------------------------------- */
 
-enum { MILLIONS = 3000000 };
+enum { BYTES = 10000000 };
 
 static const struct {
     const char *begin, *middle, *end;
@@ -151,8 +151,9 @@ static const struct {
 
 START_TEST(values)
 {
-    write_header(headers[_i].begin, headers[_i].middle, MILLIONS, headers[_i].end);
-    assert_all_refuse();
+    write_header(headers[_i].begin, headers[_i].middle, BYTES / (strlen(headers[_i].middle) + 1), headers[_i].end);
+    assert_modest(WORDS("info", "m.safetensors"), 1);
+    ck_assert_str_eq(output, "");
 }
 END_TEST
 
@@ -180,22 +181,19 @@ START_TEST(history)
     char record[600];
     static const long long counts[] = {0, 2, -5, 9000000000000000000};
     if (system("gnuplot --version >/dev/null 2>&1") != 0) return;
-    for (size_t i = 0; i < COUNT(counts); i++) {
-        const char *h = histories[_i];
-        snprintf(
-            record, sizeof record,
-            "{\"outcome\":\"finished\",\"target\":\"gaussian\",\"iterations\":%lld,\"history\":{\"iteration\":[1,2],"
-            "\"loss\":[%s],\"gradient_norm\":[%s],\"parameter_norm\":[%s],\"beta\":[%s]}}",
-            counts[i], h, h, h, h);
-        write_record(record);
-        SUCCEED("plot", "m.safetensors", "-n", "10", "-o", "p.svg");
-        snprintf(record, sizeof record,
-                 "{\"outcome\":\"finished\",\"epochs\":%lld,\"val_rows\":1,\"history\":{\"epoch\":[1,2],"
-                 "\"train_nll\":[%s],\"val_nll\":[%s]}}",
-                 counts[i], h, h);
-        write_record(record);
-        SUCCEED("plot", "m.safetensors", "-n", "10", "-o", "p.svg");
-    }
+    const char *h = histories[_i];
+    snprintf(record, sizeof record,
+             "{\"outcome\":\"finished\",\"target\":\"gaussian\",\"iterations\":%lld,\"history\":{\"iteration\":[1,2],"
+             "\"loss\":[%s],\"gradient_norm\":[%s],\"parameter_norm\":[%s],\"beta\":[%s]}}",
+             counts[(size_t)_i % COUNT(counts)], h, h, h, h);
+    write_record(record);
+    SUCCEED("plot", "m.safetensors", "-n", "10", "-o", "p.svg");
+    snprintf(record, sizeof record,
+             "{\"outcome\":\"finished\",\"epochs\":%lld,\"val_rows\":1,\"history\":{\"epoch\":[1,2],"
+             "\"train_nll\":[%s],\"val_nll\":[%s]}}",
+             counts[(size_t)_i % COUNT(counts)], h, h);
+    write_record(record);
+    SUCCEED("plot", "m.safetensors", "-n", "10", "-o", "p.svg");
 }
 END_TEST
 
