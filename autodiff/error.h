@@ -41,6 +41,10 @@ typedef struct {
  * control characters in it, but the ends of lines, are shown as '?'. */
 ad_status ad_error_set(ad_error *error, ad_status status, const char *format, ...) AD_PRINTF(3, 4);
 
+/* Text from anywhere, so that a terminal only shows it: '?' in the place of control characters other than newline and
+ * tab, and of those that turn the direction of writing. Returns text. With messages that is done. */
+char *ad_printable(char *text);
+
 WEIR_END_DECLARATIONS
 
 #endif

@@ -133,9 +133,11 @@ struct nf_bijector {
     size_t n_child;
     bool is_chain; /* its children are steps of a formula */
     bool borrows;  /* the children belong to another: a slice of a chain */
+    size_t *room;  /* while build runs for a formula: what nf_flow_parse_within() has left; else NULL */
 };
 
-/* In build: add a parameter. AD_ERROR_ARGUMENT: it has no name, or its constraint and where it begins don't agree. */
+/* In build: add a parameter. AD_ERROR_ARGUMENT: it has no name, its constraint and where it begins don't agree, or it is
+ * larger than what nf_flow_parse_within() has left. */
 ad_status nf_declare(nf_bijector *self, const nf_parameter_spec *spec, ad_error *error);
 /* In build and after: the named argument's value. */
 double nf_argument_value(const nf_bijector *self, const char *name);

@@ -128,6 +128,12 @@ static bool copy_arguments(nf_bijector *self, const nf_arguments *given)
 nf_bijector *nf_bijector_new(const nf_bijector_type *type, size_t dim, size_t context, const nf_arguments *given,
                              ad_error *error)
 {
+    return nf__bijector_within(type, dim, context, given, NULL, error);
+}
+
+nf_bijector *nf__bijector_within(const nf_bijector_type *type, size_t dim, size_t context, const nf_arguments *given,
+                                 size_t *room, ad_error *error)
+{
     if (!type || !type->name) {
         ad_error_set(error, AD_ERROR_ARGUMENT, "bijector: expected a type with a name, got none");
         return NULL;
@@ -140,16 +146,19 @@ nf_bijector *nf_bijector_new(const nf_bijector_type *type, size_t dim, size_t co
         ad_error_set(error, AD_ERROR_ARGUMENT, "%s: expected %zu sizes, got NULL", type->name, given->n_size);
         return NULL;
     }
+    if (room && nf__take_room(room, type->name, dim, error) != AD_OK) return NULL;
     nf_bijector *self = ad_alloc(1, sizeof *self);
     if (!self) return out_of_memory(NULL, error);
     self->type = type;
     self->dim = dim;
     self->context = context;
+    self->room = room;
     if (!copy_arguments(self, given ? given : &(nf_arguments){0})) return out_of_memory(self, error);
     if (check_arguments(self, error) != AD_OK || (type->build && type->build(self, error) != AD_OK)) {
         nf_bijector_free(self);
         return NULL;
     }
+    self->room = NULL;
     return self;
 }
 
@@ -181,21 +190,24 @@ nf_bijector *nf__bijector_with_children(const nf_bijector_type *type, nf_bijecto
     return NULL;
 }
 
-nf_bijector *nf__bijector_copy(const nf_bijector *bijector, ad_error *error)
+nf_bijector *nf__bijector_copy(const nf_bijector *bijector, size_t *room, ad_error *error)
 {
+    const bool is_on = bijector->type == &nf__type_on;
+    const size_t listed = bijector->n_feature + (is_on ? bijector->dim : 0);
+    if (nf__take_room(room, bijector->type->name, listed, error) != AD_OK) return NULL;
     if (bijector->n_child == 0)
-        return nf_bijector_new(bijector->type, bijector->dim, bijector->context,
-                               &(nf_arguments){.value = bijector->argument,
-                                               .choice = bijector->choice,
-                                               .size = bijector->size,
-                                               .n_size = bijector->n_size,
-                                               .feature = bijector->feature,
-                                               .n_feature = bijector->n_feature},
-                               error);
+        return nf__bijector_within(bijector->type, bijector->dim, bijector->context,
+                                   &(nf_arguments){.value = bijector->argument,
+                                                   .choice = bijector->choice,
+                                                   .size = bijector->size,
+                                                   .n_size = bijector->n_size,
+                                                   .feature = bijector->feature,
+                                                   .n_feature = bijector->n_feature},
+                                   room, error);
     nf_bijector **child = ad_alloc(bijector->n_child, sizeof *child), *copy = NULL;
     if (!child) return out_of_memory(NULL, error);
     size_t n = 0;
-    while (n < bijector->n_child && (child[n] = nf__bijector_copy(bijector->child[n], error))) n++;
+    while (n < bijector->n_child && (child[n] = nf__bijector_copy(bijector->child[n], room, error))) n++;
     if (n == bijector->n_child) {
         copy = bijector->feature ? nf_on(bijector->dim, bijector->feature, bijector->n_feature, child[0], error)
                                  : nf__bijector_with_children(bijector->type, child, n, error);

@@ -100,7 +100,13 @@ nf_flow *nf_flow_slice(const nf_flow *flow, size_t steps, ad_error *error)
 
 nf_flow *nf_flow_parse(const char *formula, size_t dim, size_t context, ad_dtype dtype, uint64_t seed, ad_error *error)
 {
-    nf_bijector *base, *bijector = nf__parse_flow(formula, dim, context, seed, &base, error);
+    return nf_flow_parse_within(formula, dim, context, dtype, seed, SIZE_MAX, error);
+}
+
+nf_flow *nf_flow_parse_within(const char *formula, size_t dim, size_t context, ad_dtype dtype, uint64_t seed,
+                              size_t most, ad_error *error)
+{
+    nf_bijector *base, *bijector = nf__parse_flow(formula, dim, context, seed, most, &base, error);
     return bijector ? nf_flow_new(base, bijector, dtype, error) : NULL;
 }
 

@@ -27,8 +27,13 @@ bool nf__each_base_parameter(const nf_bijector *base,
 /* v with y in the place of the features that an on() maps. */
 ad_var nf__on_replace(const nf_bijector *on, ad_var v, ad_var y);
 
+/* Take numbers out of the room that a formula has, nf_flow_parse_within(): AD_ERROR_ARGUMENT where it has fewer. */
+ad_status nf__take_room(size_t *room, const char *name, size_t numbers, ad_error *error);
+/* nf_bijector_new() with what it may take; NULL: anything. */
+nf_bijector *nf__bijector_within(const nf_bijector_type *type, size_t dim, size_t context, const nf_arguments *given,
+                                 size_t *room, ad_error *error);
 /* The same types and arguments, fresh parameters. */
-nf_bijector *nf__bijector_copy(const nf_bijector *bijector, ad_error *error);
+nf_bijector *nf__bijector_copy(const nf_bijector *bijector, size_t *room, ad_error *error);
 nf_parameter *nf__find_parameter(const nf_bijector *self, const char *name);
 
 /* Of a bijector and of all below it. */
@@ -41,7 +46,7 @@ nf_scope *nf__scope_like(const nf_scope *at, ad_tape *tape, ad_var (*replace)(vo
                          void *context);
 
 /* Base distribution and bijector of a flow's formula; *base NULL when it names none. */
-nf_bijector *nf__parse_flow(const char *formula, size_t dim, size_t context, uint64_t seed, nf_bijector **base,
-                            ad_error *error);
+nf_bijector *nf__parse_flow(const char *formula, size_t dim, size_t context, uint64_t seed, size_t room,
+                            nf_bijector **base, ad_error *error);
 
 #endif

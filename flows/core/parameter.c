@@ -44,12 +44,30 @@ static ad_status check_spec(const nf_bijector *self, const nf_parameter_spec *sp
     return AD_OK;
 }
 
+/* The bijector's own copy and the flow's; SIZE_MAX where that is beyond all numbers. */
+static size_t room_of(const nf_parameter_spec *spec)
+{
+    const size_t size = ad_shape_size(spec->shape);
+    return size <= SIZE_MAX / 2 ? 2 * size : SIZE_MAX;
+}
+
+ad_status nf__take_room(size_t *room, const char *name, size_t numbers, ad_error *error)
+{
+    if (numbers > *room)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "%s: it needs %zu numbers, where %zu are left for the formula",
+                            name, numbers, *room);
+    *room -= numbers;
+    return AD_OK;
+}
+
 ad_status nf_declare(nf_bijector *self, const nf_parameter_spec *spec, ad_error *error)
 {
     if (!self || !spec)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "expected a parameter of a bijector, got NULL for %s",
                             self ? "spec" : "self");
     if (check_spec(self, spec, error) != AD_OK) return AD_ERROR_ARGUMENT;
+    if (self->room && nf__take_room(self->room, self->type->name, room_of(spec), error) != AD_OK)
+        return AD_ERROR_ARGUMENT;
     nf_parameter *grown = ad_realloc(self->parameter, self->n_parameter + 1, sizeof *grown);
     if (grown) self->parameter = grown;
     char *name = grown ? ad_strdup(spec->name) : NULL;

@@ -1,5 +1,6 @@
 /* The arguments in parentheses behind a name. */
 #include "formula/arguments.h"
+#include "core/internal.h"
 
 #include <weir/memory.h>
 
@@ -68,14 +69,25 @@ static bool parse_feature(nf__reader *p, const char *name, size_t dim, size_t fi
     return nf__fail(p, start, what, valid);
 }
 
+static bool too_many(nf__reader *p, const char *where, const char *name, size_t dim)
+{
+    char what[200];
+    snprintf(what, sizeof what, "'%s' lists more features than the %zu of an event", name, dim);
+    return nf__fail(p, where, what, "']', and each feature once");
+}
+
 bool nf__read_features(nf__reader *p, const char *name, size_t dim, size_t **feature, size_t *count)
 {
     size_t first, last;
     do {
         if (!parse_feature(p, name, dim, 1, &first)) return false;
         last = first;
+        const char *start = p->at;
         if (nf__take(p, '-') && !parse_feature(p, name, dim, first, &last)) return false;
-        size_t *grown = ad_realloc(*feature, *count + last - first + 1, sizeof *grown);
+        const size_t more = last - first + 1;
+        if (more > dim - *count) return too_many(p, start, name, dim);
+        if (nf__take_room(p->room, name, more, p->error) != AD_OK) return false;
+        size_t *grown = ad_realloc(*feature, *count + more, sizeof *grown);
         if (!grown) {
             ad_error_set(p->error, AD_ERROR_MEMORY, "out of memory for a list of features");
             return false;

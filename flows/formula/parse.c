@@ -27,6 +27,7 @@ enum { DEEPEST = 64, MOST_STEPS = 100000 };
 typedef struct {
     nf__reader reader;
     size_t dim, context;
+    size_t room;  /* nf_flow_parse_within() */
     size_t steps; /* made so far, in all lists */
     int depth;
     ad_error fault; /* of what was made last: not in the frames of functions that nest, for stacks may be small */
@@ -104,7 +105,7 @@ static nf_bijector *parse_instance(parser *p, const nf_bijector_type *type, size
                                 .n_size = a.n_size,
                                 .feature = a.feature,
                                 .n_feature = a.n_feature};
-    if (good) made = nf_bijector_new(type, p->dim, p->context, &given, &error);
+    if (good) made = nf__bijector_within(type, p->dim, p->context, &given, &p->room, &error);
     if (!made && good && error.status == AD_ERROR_ARGUMENT)
         nf__fail(&p->reader, start, error.message, nf__argument_help(&a, valid));
     else if (!made && good && p->reader.error)
@@ -191,7 +192,8 @@ static bool parse_on(parser *p, list *to)
     if (!nf__take(r, '[')) return nf__fail(r, r->at, "on( needs a list of features", form);
     const char *start = r->at;
     nf_bijector *made = NULL, *child = NULL;
-    if (nf__read_features(r, "on", p->dim, &feature, &count)) {
+    if (nf__read_features(r, "on", p->dim, &feature, &count) &&
+        nf__take_room(&p->room, "on", p->dim, r->error) == AD_OK) {
         if (nf__take(r, ','))
             child = parse_inner(p, count);
         else
@@ -243,7 +245,7 @@ static bool parse_term(parser *p, list *to)
         p->steps += ((size_t)times - 1) * steps;
         for (size_t k = 1; k < (size_t)times; k++)
             for (size_t i = 0; i < length; i++)
-                if (!push(p, to, nf__bijector_copy(to->child[first + i], p->reader.error))) return false;
+                if (!push(p, to, nf__bijector_copy(to->child[first + i], &p->room, p->reader.error))) return false;
     }
     return true;
 }
@@ -309,10 +311,11 @@ static nf_bijector *parse_mixture(parser *p)
     return made;
 }
 
-static nf_bijector *parse(const char *formula, size_t dim, size_t context, uint64_t seed, nf_bijector **base,
-                          ad_error *error)
+static nf_bijector *parse(const char *formula, size_t dim, size_t context, uint64_t seed, size_t room,
+                          nf_bijector **base, ad_error *error)
 {
-    parser p = {.reader = {formula, formula, error}, .dim = dim, .context = context};
+    parser p = {.reader = {formula, formula, error, NULL}, .dim = dim, .context = context, .room = room};
+    p.reader.room = &p.room;
     list steps = {0};
     bool good = (!base || parse_base(&p, base)) && parse_chain(&p, &steps);
     nf__skip_spaces(&p.reader);
@@ -332,8 +335,8 @@ static nf_bijector *parse(const char *formula, size_t dim, size_t context, uint6
     return chain;
 }
 
-nf_bijector *nf__parse_flow(const char *formula, size_t dim, size_t context, uint64_t seed, nf_bijector **base,
-                            ad_error *error)
+nf_bijector *nf__parse_flow(const char *formula, size_t dim, size_t context, uint64_t seed, size_t room,
+                            nf_bijector **base, ad_error *error)
 {
     if (base) *base = NULL;
     if (!formula) {
@@ -346,7 +349,7 @@ nf_bijector *nf__parse_flow(const char *formula, size_t dim, size_t context, uin
         return NULL;
     }
     locale_t before = uselocale(c_locale); /* a number has a point, wherever we are */
-    nf_bijector *bijector = parse(formula, dim, context, seed, base, error);
+    nf_bijector *bijector = parse(formula, dim, context, seed, room, base, error);
     uselocale(before);
     freelocale(c_locale);
     if (!bijector && base) {
@@ -358,5 +361,5 @@ nf_bijector *nf__parse_flow(const char *formula, size_t dim, size_t context, uin
 
 nf_bijector *nf_bijector_parse(const char *formula, size_t dim, size_t context, uint64_t seed, ad_error *error)
 {
-    return nf__parse_flow(formula, dim, context, seed, NULL, error);
+    return nf__parse_flow(formula, dim, context, seed, SIZE_MAX, NULL, error);
 }

@@ -7,6 +7,7 @@
 typedef struct {
     const char *text, *at;
     ad_error *error;
+    size_t *room; /* of a flow's formula: nf_flow_parse_within() */
 } nf__reader;
 
 /* Tell the formula, or the part of a long one that is around `where`, with a caret under it (columns are characters,

@@ -22,7 +22,16 @@ bool nf__json_is_text(const char *text); /* UTF-8, as JSON must be */
 char *nf__json_dump(const json_t *json, size_t flags, size_t *bytes);
 /* Are values nested no deeper than 64 levels? So deep may be what is read. */
 bool nf__json_is_shallow(const char *text, size_t bytes);
-/* Read an object. AD_ERROR_MEMORY, or AD_ERROR_FORMAT where the text isn't one, and *reason says why. */
+/* A few bytes make a value of two hundred: does the text have no more than a record or a header has? */
+bool nf__json_is_moderate(const char *text, size_t bytes);
+/* Read a value, or an object. AD_ERROR_MEMORY, or AD_ERROR_FORMAT where the text isn't one, or isn't moderate and
+ * shallow, and *reason says why. */
+ad_status nf__json_value(const char *text, size_t bytes, json_t **value, json_error_t *reason);
 ad_status nf__json_load(const char *text, size_t bytes, json_t **object, json_error_t *reason);
+/* Call visit for every member of an object, one after another, so that they needn't all be values at once: with its
+ * name and the text of its value, which has yet to be read, and names may be the same. What it returns other than AD_OK
+ * ends it. */
+typedef ad_status nf__json_visit(void *context, const char *name, const char *text, size_t bytes, json_error_t *reason);
+ad_status nf__json_each(const char *text, size_t bytes, nf__json_visit *visit, void *context, json_error_t *reason);
 
 #endif

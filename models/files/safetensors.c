@@ -18,7 +18,10 @@
 
 enum {
     LENGTH_BYTES = 8,
+    FAULT_BYTES = 512,             /* for a phrase */
     ALIGNMENT = 64,                /* of the data: in the file as in memory */
+    LEAST_BYTES = 48,              /* of a tensor in the header: a name, a dtype, a shape, offsets */
+    MOST_BYTES = 4096,             /* where there may be spaces */
     MOST_HEADER_BYTES = 100000000, /* as in the reference implementation */
 };
 
@@ -157,8 +160,10 @@ ad_status nf__safetensors_write(const char *path, const nf__safetensor *tensors,
 /* ---- Reading ------------------------------------------------------------------------------------------------- */
 
 struct nf__safetensors {
-    json_t *header; /* holds the names and the metadata */
+    json_t *metadata;
+    char *names; /* of all tensors */
     nf__safetensor *tensors;
+    const nf__safetensor **by_name; /* sorted */
     size_t count;
     char *data;
 };
@@ -168,8 +173,6 @@ struct entry {
     nf__safetensor tensor;
     size_t begin, end;
 };
-
-enum { FAULT_BYTES = 512 };
 
 /* What a size_t can't hold, which may have 32 bits, is none. */
 static bool size_of_json(const json_t *json, size_t *size)
@@ -227,7 +230,7 @@ static ad_status check_metadata(const char *path, json_t *metadata, ad_error *er
 {
     const char *key;
     json_t *value;
-    if (metadata && !json_is_object(metadata))
+    if (!json_is_object(metadata))
         return ad_error_set(error, AD_ERROR_FORMAT, "'%s': bad header: " METADATA_KEY " is not an object", path);
     json_object_foreach(metadata, key, value)
     {
@@ -291,25 +294,99 @@ static ad_status copy_tensors(const char *path, nf__safetensors *file, const str
     return AD_OK;
 }
 
-static ad_status parse_tensors(const char *path, nf__safetensors *file, struct entry *entries, const char *data,
-                               size_t bytes, ad_error *error)
+static int by_name(const void *a, const void *b)
 {
-    const char *name;
-    json_t *json;
-    json_object_foreach(file->header, name, json)
-    {
-        if (strcmp(name, METADATA_KEY) == 0) continue;
-        char fault[FAULT_BYTES];
-        struct entry *entry = &entries[file->count++];
-        entry->tensor.name = name;
-        if (parse_entry(json, entry, fault)) continue;
-        if (!*fault) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for the tensors of '%s'", path);
-        return ad_error_set(error, AD_ERROR_FORMAT, "'%s': bad header: tensor '%s': %s", path,
-                            nf__excerpt_of(name, strlen(name)).text, fault);
+    const nf__safetensor *const *x = a, *const *y = b;
+    return strcmp((*x)->name, (*y)->name);
+}
+
+static ad_status sort_names(const char *path, nf__safetensors *file, ad_error *error)
+{
+    file->by_name = ad_alloc(file->count, sizeof *file->by_name);
+    if (!file->by_name) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for the tensors of '%s'", path);
+    for (size_t i = 0; i < file->count; i++) file->by_name[i] = &file->tensors[i];
+    if (file->count > 0) qsort(file->by_name, file->count, sizeof *file->by_name, by_name);
+    for (size_t i = 1; i < file->count; i++)
+        if (by_name(&file->by_name[i - 1], &file->by_name[i]) == 0)
+            return ad_error_set(error, AD_ERROR_FORMAT, "'%s': bad header: tensor '%s' is there twice", path,
+                                nf__excerpt_of(file->by_name[i]->name, strlen(file->by_name[i]->name)).text);
+    return AD_OK;
+}
+
+struct header {
+    const char *path;
+    nf__safetensors *file;
+    struct entry *entries; /* room for as many as the header can have, and one that is wrong */
+    char *name;            /* the place of the next one */
+    ad_error *error;
+    bool told; /* in error */
+};
+
+static ad_status tell(struct header *header, ad_status status)
+{
+    header->told = true;
+    return status;
+}
+
+static ad_status out_of_memory_for(struct header *header)
+{
+    return tell(header,
+                ad_error_set(header->error, AD_ERROR_MEMORY, "no memory for the tensors of '%s'", header->path));
+}
+
+static ad_status visit_metadata(struct header *header, json_t *value)
+{
+    if (header->file->metadata) {
+        json_decref(value);
+        return tell(header, ad_error_set(header->error, AD_ERROR_FORMAT,
+                                         "'%s': bad header: " METADATA_KEY " is there twice", header->path));
     }
-    ad_status status = check_metadata(path, json_object_get(file->header, METADATA_KEY), error);
-    if (!status) status = check_places(path, entries, file->count, bytes, error);
-    return status ? status : copy_tensors(path, file, entries, data, error);
+    header->file->metadata = value;
+    return check_metadata(header->path, value, header->error) ? tell(header, AD_ERROR_FORMAT) : AD_OK;
+}
+
+static ad_status visit_tensor(struct header *header, const char *name, json_t *value)
+{
+    char fault[FAULT_BYTES];
+    struct entry *entry = &header->entries[header->file->count++];
+    entry->tensor.name = header->name;
+    header->name = stpcpy(header->name, name) + 1;
+    bool good = parse_entry(value, entry, fault);
+    json_decref(value);
+    if (good) return AD_OK;
+    if (!*fault) return out_of_memory_for(header);
+    return tell(header, ad_error_set(header->error, AD_ERROR_FORMAT, "'%s': bad header: tensor '%s': %s", header->path,
+                                     nf__excerpt_of(name, strlen(name)).text, fault));
+}
+
+static ad_status visit_member(void *context, const char *name, const char *text, size_t bytes, json_error_t *reason)
+{
+    struct header *header = context;
+    bool metadata = strcmp(name, METADATA_KEY) == 0;
+    json_t *value;
+    if (!metadata && bytes > MOST_BYTES)
+        return tell(header, ad_error_set(header->error, AD_ERROR_FORMAT,
+                                         "'%s': bad header: tensor '%s': %zu bytes of JSON, more than a dtype, a shape "
+                                         "and data_offsets have",
+                                         header->path, nf__excerpt_of(name, strlen(name)).text, bytes));
+    ad_status status = nf__json_value(text, bytes, &value, reason);
+    if (status) return status;
+    return metadata ? visit_metadata(header, value) : visit_tensor(header, name, value);
+}
+
+/* Each tensor's entry, and the metadata. The first that is none ends it. */
+static ad_status parse_header(struct header *header, const char *text, size_t bytes)
+{
+    json_error_t reason;
+    header->entries = ad_alloc(bytes / LEAST_BYTES + 2, sizeof *header->entries);
+    header->name = header->file->names = ad_alloc(bytes, 1); /* escapes are longer than what they stand for */
+    if (!header->entries || !header->name) return out_of_memory_for(header);
+    ad_status status = nf__json_each(text, bytes, visit_member, header, &reason);
+    if (!status || header->told) return status;
+    if (status == AD_ERROR_MEMORY)
+        return ad_error_set(header->error, status, "no memory for the header of '%s'", header->path);
+    return ad_error_set(header->error, status, "'%s' is not a safetensors file: byte %d of its header: %s",
+                        header->path, reason.position, nf__excerpt_of(reason.text, strlen(reason.text)).text);
 }
 
 static ad_status parse(const char *path, nf__safetensors *file, const char *bytes, size_t size, ad_error *error)
@@ -328,17 +405,13 @@ static ad_status parse(const char *path, nf__safetensors *file, const char *byte
     if (length > rest)
         return ad_error_set(error, AD_ERROR_FORMAT, "'%s' is cut short: a header of %zu bytes expected, got %zu", path,
                             (size_t)length, rest);
-    json_error_t reason;
-    ad_status status = nf__json_load(text, (size_t)length, &file->header, &reason);
-    if (status == AD_ERROR_MEMORY) return ad_error_set(error, status, "no memory for the header of '%s'", path);
-    if (status)
-        return ad_error_set(error, AD_ERROR_FORMAT, "'%s' is not a safetensors file: byte %d of its header: %s", path,
-                            reason.position, nf__excerpt_of(reason.text, strlen(reason.text)).text);
-    struct entry *entries = ad_alloc(json_object_size(file->header), sizeof *entries);
-    if (!entries) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for the tensors of '%s'", path);
-    status = parse_tensors(path, file, entries, text + length, rest - (size_t)length, error);
-    ad_free(entries);
-    return status;
+    struct header header = {.path = path, .file = file, .error = error};
+    const size_t data_bytes = rest - (size_t)length;
+    ad_status status = parse_header(&header, text, (size_t)length);
+    if (!status) status = check_places(path, header.entries, file->count, data_bytes, error);
+    if (!status) status = copy_tensors(path, file, header.entries, text + length, error);
+    ad_free(header.entries);
+    return status ? status : sort_names(path, file, error);
 }
 
 nf__safetensors *nf__safetensors_read(const char *path, ad_error *error)
@@ -360,7 +433,9 @@ nf__safetensors *nf__safetensors_read(const char *path, ad_error *error)
 void nf__safetensors_free(nf__safetensors *file)
 {
     if (!file) return;
-    json_decref(file->header);
+    json_decref(file->metadata);
+    ad_free(file->names);
+    ad_free(file->by_name);
     ad_free(file->tensors);
     ad_free_aligned(file->data);
     ad_free(file);
@@ -374,12 +449,12 @@ const nf__safetensor *nf__safetensors_all(const nf__safetensors *file, size_t *c
 
 const nf__safetensor *nf__safetensors_find(const nf__safetensors *file, const char *name)
 {
-    for (size_t i = 0; i < file->count; i++)
-        if (strcmp(file->tensors[i].name, name) == 0) return &file->tensors[i];
-    return NULL;
+    const nf__safetensor sought = {.name = name}, *key = &sought;
+    const nf__safetensor *const *found = bsearch(&key, file->by_name, file->count, sizeof *file->by_name, by_name);
+    return found ? *found : NULL;
 }
 
 const char *nf__safetensors_metadata(const nf__safetensors *file, const char *key)
 {
-    return json_string_value(json_object_get(json_object_get(file->header, METADATA_KEY), key));
+    return json_string_value(json_object_get(file->metadata, key));
 }

@@ -35,6 +35,40 @@ static void checksum(const char *const value[CHECKED], const nf_flow *flow, char
     snprintf(digits, 17, "%016llx", (unsigned long long)state);
 }
 
+/* ---- What a file may ask for ---------------------------------------------------------------------------------------
+ */
+
+/* A few bytes of formula may ask for all memory. A file's has as much room, see nf_flow_parse_within(), as flows of
+ * this many parameters need, and a dimension and a context that they can be of. */
+enum { ROOM = 1 << 22, DIM = 1 << 16 };
+
+static size_t room_for(size_t elements)
+{
+    return ROOM + 4 * elements;
+}
+
+static size_t room_of(const nf_bijector *bijector)
+{
+    size_t room = bijector->n_feature + (bijector->n_child == 0 || bijector->feature ? bijector->dim : 0);
+    for (size_t i = 0; i < bijector->n_parameter; i++) room += 2 * ad_shape_size(bijector->parameter[i].spec.shape);
+    for (size_t i = 0; i < bijector->n_child; i++) room += room_of(bijector->child[i]);
+    return room;
+}
+
+/* That nf_load() will take what is to be saved. */
+static ad_status check_room(const nf_flow *flow, ad_error *error)
+{
+    const size_t elements = nf_flow_trained_elements(flow) + nf_flow_fixed_elements(flow);
+    const size_t room = room_of(nf_flow_base(flow)) + room_of(nf_flow_bijector(flow));
+    if (room <= room_for(elements) && nf_flow_dim(flow) <= DIM + elements &&
+        nf_flow_context_size(flow) <= DIM + elements)
+        return AD_OK;
+    return ad_error_set(error, AD_ERROR_ARGUMENT,
+                        "a flow of %zu features and %zu numbers in context can't be saved: its %zu parameters are too "
+                        "few for so long a formula",
+                        nf_flow_dim(flow), nf_flow_context_size(flow), elements);
+}
+
 /* ---- Saving -------------------------------------------------------------------------------------------------- */
 
 typedef struct {
@@ -67,6 +101,7 @@ ad_status nf_save(const nf_flow *flow, const char *record, const char *path, ad_
     if (record && !nf__json_is_shallow(record, strlen(record)))
         return ad_error_set(error, AD_ERROR_ARGUMENT,
                             "the record's values are nested too deep, expected 64 levels at most");
+    if (check_room(flow, error) != AD_OK) return AD_ERROR_ARGUMENT;
     tensor_list list = {.flow = flow, .fixed = nf_flow_trained_elements(flow)};
     nf_flow_each_parameter(flow, add_tensor, &list);
     size_t count = list.count;
@@ -159,6 +194,14 @@ static bool agrees(const nf__safetensors *file, const nf_flow *flow, const char 
     return false;
 }
 
+static size_t elements_of(const nf__safetensors *file)
+{
+    size_t count, elements = 0;
+    const nf__safetensor *tensor = nf__safetensors_all(file, &count);
+    for (size_t i = 0; i < count; i++) elements += ad_shape_size(tensor[i].shape);
+    return elements;
+}
+
 static nf_flow *flow_of(const nf__safetensors *file, const char *path, ad_error *error)
 {
     const char *format = nf__safetensors_metadata(file, "format"), *formula = nf__safetensors_metadata(file, "formula");
@@ -183,9 +226,15 @@ static nf_flow *flow_of(const nf__safetensors *file, const char *path, ad_error 
                      dtype_text);
         return NULL;
     }
+    const size_t elements = elements_of(file);
+    if (dim > DIM + elements || context > DIM + elements) {
+        ad_error_set(error, AD_ERROR_FORMAT, "%s: bad metadata: dim '%.30s', context '%.30s', and %zu numbers", path,
+                     dim_text, context_text ? context_text : "0", elements);
+        return NULL;
+    }
     ad_error cause;
     char missing[64];
-    nf_flow *flow = nf_flow_parse(formula, dim, context, f32 ? AD_F32 : AD_F64, 0, &cause);
+    nf_flow *flow = nf_flow_parse_within(formula, dim, context, f32 ? AD_F32 : AD_F64, 0, room_for(elements), &cause);
     if (!flow && nf__missing_plugin(nf__safetensors_metadata(file, "plugins"), missing))
         ad_error_set(error, AD_ERROR_FORMAT,
                      "%s: this model needs the plug-in \"%s\", which is not loaded: weir --plugin FILE …, or "
@@ -220,6 +269,10 @@ nf_flow *nf_load(const char *path, char **record, ad_error *error)
     const char *training = nf__safetensors_metadata(file, "training");
     if (good && training && !nf__json_is_shallow(training, strlen(training))) {
         ad_error_set(error, AD_ERROR_FORMAT, "%s: values of its training record are nested too deep", path);
+        good = false;
+    }
+    if (good && training && !nf__json_is_moderate(training, strlen(training))) {
+        ad_error_set(error, AD_ERROR_FORMAT, "%s: its record has more values than any that Weir makes", path);
         good = false;
     }
     if (good && record && training && !(*record = ad_strdup(training))) {

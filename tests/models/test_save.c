@@ -320,6 +320,48 @@ START_TEST(other_files)
 }
 END_TEST
 
+/* As many as would take minutes if each were looked for among all. */
+START_TEST(many_tensors)
+{
+    nf_flow *flow = moved_flow("loc*100000", 2, AD_F32), *back = loaded(saved(flow, NULL).text, NULL);
+    const size_t bytes = nf_flow_trained_elements(flow) * sizeof(float);
+    ck_assert_uint_eq(nf_flow_trained_elements(back), 200000);
+    ck_assert_mem_eq(nf_flow_parameters(back), nf_flow_parameters(flow), bytes);
+    nf_flow_free(back);
+    nf_flow_free(flow);
+}
+END_TEST
+
+/* A formula has the room that it is given, to the last number. */
+START_TEST(room)
+{
+    static const struct {
+        const char *formula;
+        size_t needs; /* in four features, with a context of one number */
+    } flows[] = {
+        {"flip", 4},
+        {"loc", 4 + 8},
+        {"loc*3", 3 * (4 + 8)},
+        {"(loc-flip)*2*2", 4 * (4 + 8 + 4)},
+        {"invert(loc)", 4 + 8},
+        {"permute(order=[4,1-3])*2", 2 * (4 + 4)},
+        {"on([2,4],loc)*2", 2 * (2 + 4 + 2 + 4)},
+        {"diagonal_normal:loc", 4 + 16 + 4 + 8},
+        {"mixture_of(diagonal_normal:loc|normal:flip):flip", 4 + 16 + 4 + 8 + 4 + 4 + 4},
+    };
+    for (size_t i = 0; i < COUNT(flows); i++) {
+        nf_flow *flow = nf_flow_parse_within(flows[i].formula, 4, 1, AD_F32, 0, flows[i].needs, &error);
+        ck_assert_msg(flow != NULL, "%s: %s", flows[i].formula, error.message);
+        nf_flow_free(flow);
+        ck_assert_ptr_null(nf_flow_parse_within(flows[i].formula, 4, 1, AD_F32, 0, flows[i].needs - 1, &error));
+        ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "are left for the formula");
+        ck_assert_ptr_null(nf_flow_parse_within(flows[i].formula, 4, 1, AD_F32, 0, flows[i].needs - 1, NULL));
+    }
+    ck_assert_ptr_null(nf_flow_parse("permute(order=[1-4,1-4])", 4, 0, AD_F32, 0, &error));
+    ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "lists more features than the 4 of an event");
+}
+END_TEST
+
 START_TEST(what_cannot_be_saved)
 {
     nf_flow *flow = moved_flow("maf(3)", 2, AD_F32);
@@ -329,6 +371,14 @@ START_TEST(what_cannot_be_saved)
     memset(deep, '[', 65);
     memset(deep + 65, ']', 65);
     ASSERT_FAILS(nf_save(flow, deep, scratch_path("a").text, &error), AD_ERROR_ARGUMENT, "nested too deep");
+    nf_flow *wide = nf_flow_parse("flip", 65537, 0, AD_F32, 0, &error), /* which nf_load() wouldn't take */
+        *fits = nf_flow_parse("flip", 65536, 0, AD_F32, 0, &error);
+    ASSERT_FAILS(nf_save(wide, NULL, scratch_path("a").text, &error), AD_ERROR_ARGUMENT, "can't be saved");
+    ck_assert_int_eq(scratch_files(false), 0);
+    nf_flow_free(loaded(saved(fits, NULL).text, NULL));
+    scratch_files(true);
+    nf_flow_free(fits);
+    nf_flow_free(wide);
     ck_assert_int_eq(scratch_files(false), 0);
     ck_assert_int_eq(nf_save(flow, "{\"a\":\"[[[\\\"[\"}", scratch_path("a").text, &error), AD_OK);
     nf_flow_free(flow);
@@ -371,6 +421,8 @@ Suite *save_suite(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, scratch_begin, scratch_end);
     tcase_add_loop_test(tcase, comes_back, 0, COUNT(models));
+    tcase_add_test(tcase, many_tensors);
+    tcase_add_test(tcase, room);
     tcase_add_test(tcase, a_trained_flow_comes_back);
     tcase_add_test(tcase, made_by_calls);
     tcase_add_test(tcase, what_is_in_the_file);

@@ -67,6 +67,9 @@ static void tell_unknown(const char *name)
     for (size_t i = 0; i < COMMANDS; i++)
         if (!is_part(commands[i])) names[count++] = commands[i]->name;
     const char *closest = suggest(name, names, count);
+    char given[100];
+    snprintf(given, sizeof given, "%s", name);
+    name = ad_printable(given);
     if (closest)
         fprintf(stderr, "weir: unknown command '%s'; did you mean '%s'?\n", name, closest);
     else
@@ -124,8 +127,11 @@ static int run_command(const struct command *command, int count, char **words)
     if (json_object_size(result) > 0) {
         if (option_flag(&arguments, "json"))
             report_json(result, to);
-        else
-            command->print(result, to);
+        else {
+            json_t *shown = report_printable(result);
+            command->print(shown, to);
+            json_decref(shown);
+        }
     }
     json_decref(result);
     int code = finish(exit_status(status));

@@ -1,6 +1,9 @@
 /* Results: as JSON, and in words for a human reader. */
 #include "report.h"
 
+#include <weir/error.h>
+#include <weir/memory.h>
+
 #include <math.h>
 #include <stdarg.h>
 #include <string.h>
@@ -21,14 +24,50 @@ json_t *report_text(const char *text)
     return json_string(ascii);
 }
 
+/* In a line. NULL: memory is out, as it is of NULL. */
+static char *printable(const char *text)
+{
+    char *copy = ad_strdup(text);
+    for (char *at = copy ? ad_printable(copy) : NULL; at && *at; at++)
+        if (*at == '\n' || *at == '\t') *at = ' ';
+    return copy;
+}
+
+json_t *report_printable(const json_t *result)
+{
+    const char *name;
+    json_t *value, *copy = json_is_object(result) ? json_object() : json_is_array(result) ? json_array() : NULL;
+    size_t i;
+    if (json_is_string(result)) {
+        char *text = printable(json_string_value(result));
+        copy = json_string(text);
+        ad_free(text);
+        return copy;
+    }
+    if (!copy) return json_incref((json_t *)(uintptr_t)result);
+    json_object_foreach((json_t *)(uintptr_t)result, name, value)
+    {
+        char *text = printable(name);
+        json_object_set_new(copy, text, report_printable(value));
+        ad_free(text);
+    }
+    json_array_foreach(result, i, value) json_array_append_new(copy, report_printable(value));
+    return copy;
+}
+
 void warn(const char *format, ...)
 {
     va_list given;
     va_start(given, format);
-    fprintf(stderr, "weir: warning: ");
-    vfprintf(stderr, format, given);
-    fprintf(stderr, "\n");
+    int length = vsnprintf(NULL, 0, format, given);
     va_end(given);
+    char *text = ad_alloc((size_t)(length < 0 ? 0 : length) + 1, 1);
+    if (!text) return;
+    va_start(given, format);
+    vsnprintf(text, (size_t)length + 1, format, given);
+    va_end(given);
+    fprintf(stderr, "weir: warning: %s\n", ad_printable(text));
+    ad_free(text);
 }
 
 void report_json(const json_t *result, FILE *to)

@@ -10,6 +10,9 @@ json_t *report_number(double number);
 /* A file name may be no UTF-8; JSON must be. */
 json_t *report_text(const char *text);
 
+/* The same for eyes: texts and names from files, as a terminal can show them in a line. */
+json_t *report_printable(const json_t *result);
+
 /* A line on standard error: "weir: warning: …". */
 void warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -79,16 +79,25 @@ static void shade_annealing(FILE *script, const json_t *record, const char *labe
             end, label, end / 2);
 }
 
-/* At 1, 2 and 5 times each power of ten, or at these alone where there are many. */
+/* A quarter more on both sides of a range above 0, within what a logarithmic axis can show. */
+static struct range with_quarter(struct range range)
+{
+    return (struct range){fmin(fmax(range.low / 1.25, 1e-300), 1e299), fmax(fmin(range.high * 1.25, 1e300), 1e-299)};
+}
+
+/* At 1, 2 and 5 times each power of ten, or at these alone where there are many, or at every so manieth. */
 static void set_logarithmic(FILE *script, struct range range)
 {
     static const double digits[] = {1, 2, 5};
+    enum { MOST_TICS = 10 };
+    const int first = (int)floor(log10(range.low)), last = (int)floor(log10(range.high));
+    const int stride = 1 + (last - first) / MOST_TICS;
     const char *separator = "";
-    size_t shown = range.high / range.low > 1000 ? 1 : 3;
+    size_t shown = last - first > 3 ? 1 : 3;
     fprintf(script, "set logscale y; set ytics (");
-    for (double power = pow(10, floor(log10(range.low))); power < range.high; power *= 10)
+    for (int power = first; power <= last; power += stride)
         for (size_t i = 0; i < shown; i++) {
-            double tic = digits[i] * power;
+            double tic = digits[i] * pow(10, power);
             if (tic < range.low || tic > range.high) continue;
             fprintf(script, "%s%.3g", separator, tic);
             separator = ", ";
@@ -110,9 +119,9 @@ void inference_curve(FILE *script, struct box box, const json_t *record, enum in
         length += snprintf(title + length, sizeof title - (size_t)length, ": %.4f in the end", last);
     if (bound) snprintf(title + length, sizeof title - (size_t)length, ", %.4f possible (dashed)", best);
     panel_begin(script, box, title);
-    struct range time = {0, (double)report_count_of(record, "iterations")};
+    struct range time = range_of_count(report_count_of(record, "iterations"));
     bool logarithmic = curves[curve].logarithmic && range.low > 0 && range.high >= range.low;
-    range = logarithmic ? (struct range){range.low / 1.25, range.high * 1.25} : with_margin(range);
+    range = logarithmic ? with_quarter(range) : with_margin(range);
     panel_ranges(script, time, range);
     shade_annealing(script, record, curve == INFERENCE_LOSS ? "β grows" : "");
     panel_tics(script, "x", time);

@@ -62,7 +62,7 @@ void loss_draw(FILE *script, struct box box, const json_t *record)
         filled += (size_t)snprintf(title + filled, sizeof title - filled, ": validation %.3f", val_nll);
     if (!isnan(test_nll)) snprintf(title + filled, sizeof title - filled, ", test %.3f nats", test_nll);
     panel_begin(script, box, title);
-    panel_ranges(script, (struct range){0, (double)epochs}, loss_range(record));
+    panel_ranges(script, range_of_count(epochs), loss_range(record));
     fprintf(script, "set xlabel 'epoch'; set ylabel 'negative log-likelihood (nats)'.yoffset; set key top right\n");
     if (best > 0)
         fprintf(script,

@@ -12,9 +12,19 @@ const char data_colour[] = "#31688e", sample_colour[] = "#d95f02";
 
 struct range with_margin(struct range range)
 {
-    if (range.high < range.low) return (struct range){-1, 1}; /* of nothing */
-    double margin = range.high > range.low ? 0.05 * (range.high - range.low) : 1;
-    return (struct range){range.low - margin, range.high + margin};
+    const double most = 1e300, least = 1e-300; /* of an axis, whose length and tics are numbers too, */
+    const double digits = 1e-13;               /* and of 15 digits */
+    if (!(range.low <= range.high)) return (struct range){-1, 1}; /* of nothing */
+    const double low = fmax(range.low, -most), high = fmin(range.high, most);
+    if (!(low <= high)) return (struct range){fmin(low, most) - most, fmin(low, most) + most};
+    const double width = high - low, size = fmax(fabs(low), fabs(high));
+    const double margin = width > fmax(least, digits * size) ? 0.05 * width : fmax(1, 0.05 * size);
+    return (struct range){low - margin, high + margin};
+}
+
+struct range range_of_count(long long count)
+{
+    return (struct range){0, (double)(count > 1 ? count : 1)};
 }
 
 struct range range_of_column(const nf_table *table, size_t column)
