@@ -161,7 +161,7 @@ bool ad__simplify(ad__node *node, size_t count, const bool *needed, int32_t *sam
             continue;
         }
         if (is(&node[id], AD_OP_input) || is(&node[id], AD_OP_param)) continue;
-        size_t at = hash_of(&node[id]) & (buckets - 1);
+        size_t at = (size_t)hash_of(&node[id]) & (buckets - 1);
         for (; bucket[at]; at = (at + 1) & (buckets - 1))
             if (same_node(&node[bucket[at] - 1], &node[id])) break;
         if (bucket[at])

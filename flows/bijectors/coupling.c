@@ -30,7 +30,7 @@ static bool is_seen(const nf_bijector *self, size_t feature)
     case ALTERNATING:
         return (feature % 2 == 0) != flipped;
     case RANDOM:
-        place = ad_random_permutation((uint64_t)nf_argument_value(self, "seed"), 0, dim, feature);
+        place = (size_t)ad_random_permutation((uint64_t)nf_argument_value(self, "seed"), 0, dim, feature);
     }
     return (place < dim / 2) != flipped;
 }

@@ -26,7 +26,7 @@ ad_var nf_permute(ad_var v, uint64_t seed, bool inverse)
         return v;
     }
     for (size_t i = 0; i < dim; i++) {
-        size_t image = ad_random_permutation(seed, 0, dim, i);
+        size_t image = (size_t)ad_random_permutation(seed, 0, dim, i);
         if (inverse)
             index[image] = i;
         else

@@ -12,7 +12,7 @@ void nf_moons(size_t n, double noise, uint64_t seed, double *values, int *labels
     const double pi = 3.14159265358979323846;
     size_t upper = n / 2;
     for (size_t r = 0; r < n; r++) {
-        size_t i = ad_random_permutation(seed, STREAM_ORDER, n, r);
+        size_t i = (size_t)ad_random_permutation(seed, STREAM_ORDER, n, r);
         bool lower = i >= upper;
         size_t place = lower ? i - upper : i, places = lower ? n - upper : upper;
         double angle = places > 1 ? pi * (double)place / (double)(places - 1) : 0;

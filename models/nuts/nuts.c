@@ -152,7 +152,7 @@ static ad_status start(sampler *s, ad_error *error)
 static void keep_draw(sampler *s, const nf__nuts_chain *chain)
 {
     if (chain->iteration <= s->o.tune) return;
-    size_t row = chain->number * s->o.draws + chain->iteration - s->o.tune - 1;
+    size_t row = (size_t)(chain->number * s->o.draws + chain->iteration - s->o.tune - 1);
     memcpy(s->result->unconstrained + row * s->dim, chain->draw.q, s->dim * sizeof(double));
     s->result->draw[row] = chain->outcome;
 }

@@ -44,7 +44,7 @@ START_TEST(products)
     const bool a_per_row = _i & 1, b_per_row = _i & 2, blocked = _i & 4;
     for (uint64_t seed = 0; seed < 10; seed++) {
         const size_t most = seed % 3 == 0 ? 8 : seed % 3 == 1 ? 40 : 70;
-        problem p = problem_new(1 + seed * 3 % 37, 100 * seed + (uint64_t)_i);
+        problem p = problem_new(1 + (size_t)seed * 3 % 37, 100 * seed + (uint64_t)_i);
         size_t m = 1 + draw_below(&p, most), k = 1 + draw_below(&p, most), n = 1 + draw_below(&p, most);
         if (seed % 4 == 0) n = 1;
         const bool vector = n == 1 && seed % 8 == 0;
@@ -148,7 +148,7 @@ START_TEST(triangular_systems)
     const unsigned triangle = (unsigned)_i & 3;
     const bool a_per_row = _i & 4, b_per_row = _i & 8;
     for (uint64_t seed = 0; seed < 8; seed++) {
-        problem p = problem_new(1 + 7 * seed, seed);
+        problem p = problem_new(1 + 7 * (size_t)seed, seed);
         size_t n = 1 + draw_below(&p, 20), m = 1 + draw_below(&p, 5);
         ad_var a = bind_random(&p, a_per_row, AD_SHAPE(n, n), -0.3, 0.3);
         ad_var b = bind_random(&p, b_per_row, m == 1 ? AD_SHAPE(n) : AD_SHAPE(n, m), -2, 2);
@@ -218,7 +218,7 @@ START_TEST(general_systems)
 {
     const bool a_per_row = _i & 1, b_per_row = _i & 2;
     for (uint64_t seed = 0; seed < 12; seed++) {
-        problem p = problem_new(1 + 7 * seed, seed);
+        problem p = problem_new(1 + 7 * (size_t)seed, seed);
         size_t n = 1 + draw_below(&p, 20), m = 1 + draw_below(&p, 5);
         ad_var a = bind_random(&p, a_per_row, AD_SHAPE(n, n), 0, 1);
         ad_var b = bind_random(&p, b_per_row, m == 1 ? AD_SHAPE(n) : AD_SHAPE(n, m), -2, 2);

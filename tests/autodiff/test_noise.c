@@ -158,7 +158,7 @@ START_TEST(random_permutations)
     static const uint64_t sizes[] = {1, 2, 3, 10, 255, 256, 257, 4097, 70000};
     for (size_t i = 0; i < COUNT(sizes); i++) {
         const uint64_t n = sizes[i];
-        char *seen = calloc(n, 1);
+        char *seen = calloc((size_t)n, 1);
         uint64_t fixed = 0, same = 0;
         for (uint64_t k = 0; k < n; k++) {
             uint64_t image = ad_random_permutation(1, 2, n, k);

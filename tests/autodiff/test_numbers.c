@@ -326,7 +326,7 @@ START_TEST(broadcasting)
 {
     static const char *const names[] = {"sub", "div", "where", "gate", "broadcast"};
     for (uint64_t seed = 0; seed < 400; seed++) {
-        problem p = problem_new(1 + seed % 35, seed);
+        problem p = problem_new(1 + (size_t)seed % 35, seed);
         const ad_op *op = op_named(names[seed % COUNT(names)]);
         ad_shape whole = random_shape(&p, AD_MAX_RANK, 4);
         double extent[AD_MAX_RANK], slope = 0.5;

@@ -273,7 +273,7 @@ START_TEST(bytes_at_random)
     uint64_t state = (uint64_t)_i + 1;
     for (int round = 0; round < 300; round++) {
         char text[512];
-        size_t length = 0, count = 1 + next_random(&state) % 40;
+        size_t length = 0, count = 1 + (size_t)(next_random(&state) % 40);
         for (size_t i = 0; i < count; i++) {
             const char *piece = pieces[next_random(&state) % COUNT(pieces)];
             size_t piece_length = *piece ? strlen(piece) : 1;

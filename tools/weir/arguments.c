@@ -93,13 +93,13 @@ const char *option_expects(const struct option *option, char buffer[static 160])
     return buffer;
 }
 
-/* Digits alone, below 2^63: what JSON can hold. */
+/* Digits alone, below 2^63: what JSON can hold; and a size_t, which may have 32 bits. */
 static bool parse_count(const char *text, uint64_t *count)
 {
     if (!*text || text[strspn(text, "0123456789")]) return false;
     errno = 0;
     *count = strtoull(text, NULL, 10);
-    return errno == 0 && *count <= INT64_MAX;
+    return errno == 0 && *count <= INT64_MAX && (size_t)*count == *count;
 }
 
 static bool parse_number(const char *text, double *number)
@@ -338,9 +338,9 @@ bool option_flag(const struct arguments *arguments, const char *name)
     return value_of(arguments, name, OPTION_FLAG)->flag;
 }
 
-uint64_t option_count(const struct arguments *arguments, const char *name)
+size_t option_count(const struct arguments *arguments, const char *name)
 {
-    return value_of(arguments, name, OPTION_COUNT)->count;
+    return (size_t)value_of(arguments, name, OPTION_COUNT)->count;
 }
 
 double option_number(const struct arguments *arguments, const char *name)

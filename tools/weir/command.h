@@ -99,7 +99,7 @@ ad_status arguments_parse(struct arguments *arguments, const struct command *com
 void option_default(struct arguments *arguments, const char *name, const char *text);
 /* The value of an option of the command; it must have one of this name and kind. */
 bool option_flag(const struct arguments *arguments, const char *name);
-uint64_t option_count(const struct arguments *arguments, const char *name);
+size_t option_count(const struct arguments *arguments, const char *name);
 double option_number(const struct arguments *arguments, const char *name);
 double option_seconds(const struct arguments *arguments, const char *name);   /* of "90", "90s", "1.5m" or "2h" */
 const char *option_text(const struct arguments *arguments, const char *name); /* or a file's name; NULL: not given */
