@@ -250,7 +250,6 @@ nf_flow *nf_load(const char *path, char **record, ad_error *error)
 {
     if (record) *record = NULL;
     if (!path) return ad_error_set(error, AD_ERROR_ARGUMENT, "load: path is NULL"), NULL;
-    if (record) *record = NULL;
     nf__safetensors *file = nf__safetensors_read(path, error);
     if (!file) return NULL;
     nf_flow *flow = flow_of(file, path, error);

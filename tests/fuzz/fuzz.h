@@ -17,8 +17,7 @@ void fuzz_limit_memory(void);
 
 /* A text that ends before the first NUL of the data; for free(). */
 char *fuzz_text(const uint8_t *data, size_t size);
-/* A path in a folder of this process, which is removed with all that is in it when it ends. The last four are
- * remembered. */
+/* A path in a folder of this process, which is removed with all that is in it when it ends: up to four of them. */
 const char *fuzz_path(const char *name);
 void fuzz_write(const char *path, const void *data, size_t size);
 /* Do two files hold the same bytes? */

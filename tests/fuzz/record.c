@@ -1,7 +1,9 @@
 /* Records of models, whatever their text: a model has one of an affine flow of two features, in a context of one. What
- * the library reads of it is there or an error; 'weir info' tells it, and the picture's panel of the loss is drawn. */
+ * the library reads of it is there or an error; 'weir info' tells it, and the panels of the pictures that show it are
+ * drawn. */
 #include "command.h"
 #include "fuzz.h"
+#include "pictures/inference_picture.h"
 #include "pictures/loss_panel.h"
 #include "report.h"
 
@@ -37,8 +39,12 @@ static void show(const json_t *result)
     info_command.print(result, nowhere);
     report_json(result, nowhere);
     const json_t *record = json_object_get(result, "training");
-    if (json_is_object(record) && loss_write(nowhere, record))
-        loss_draw(nowhere, (struct box){0.1, 0.9, 0.1, 0.9}, record);
+    const struct box box = {0.1, 0.9, 0.1, 0.9};
+    if (json_is_object(record) && loss_write(nowhere, record)) {
+        loss_draw(nowhere, box, record);
+        for (enum inference_curve c = INFERENCE_LOSS; c <= INFERENCE_PARAMETERS; c++)
+            inference_curve(nowhere, box, record, c);
+    }
     fclose(nowhere);
 }
 
