@@ -200,35 +200,49 @@ START_TEST(a_wrong_byte_is_seen)
 }
 END_TEST
 
-/* Killed before each call: the file is the old or the new, and no other is left, but for one that replaces another: it
- * has a hidden name for a moment. The next that writes there removes that. */
+/* Killed before a call: the file is the old or the new, and no other is left, but for one that replaces another: it has
+ * a hidden name for a moment. The next that writes there removes that. */
 START_TEST(kills)
 {
-    enum { SAVING = 40 };
+    static const char *const calls[] = {"flock", "write", "fsync", "pread", "linkat", "rename"};
     begin(_i);
-    int rests = 0;
-    for (int replaces = 0; replaces < 2; replaces++) {
-        const long calls = count_calls(replaces, "system"), first = calls > SAVING ? calls - SAVING : 1;
-        for (long i = first; i <= calls; i++) {
-            put_old(replaces);
-            int state = run_failing("system", i, "kill", "one");
-            if (!exists("told")) break; /* libraries make a few more calls one time than the other */
-            ck_assert(WIFSIGNALED(state));
-            ck_assert_int_eq(WTERMSIG(state), SIGKILL);
-            bool unchanged = replaces ? is_old() : !exists(work.output);
-            ck_assert(unchanged || is_whole(work.output));
-            unlink(scratch_path("told").text);
-            int left = scratch_files(false) - work.files + (!replaces && unchanged);
-            ck_assert_int_le(left, replaces);
-            if (left) {
-                rests++;
-                succeed(work.words);
-                ck_assert(is_whole(work.output));
+    int rests = 0, killed = 0;
+    for (int replaces = 0; replaces < 2; replaces++)
+        for (size_t c = 0; c < COUNT(calls); c++)
+            for (long i = 1;; i++) {
+                put_old(replaces);
+                int state = run_failing(calls[c], i, "kill", "one");
+                if (!exists("told")) break; /* there is no such call any more */
+                unlink(scratch_path("told").text);
+                ck_assert(WIFSIGNALED(state));
+                ck_assert_int_eq(WTERMSIG(state), SIGKILL);
+                bool unchanged = replaces ? is_old() : !exists(work.output);
+                ck_assert(unchanged || is_whole(work.output));
+                const int files = work.files - (!replaces && unchanged), left = scratch_files(false) - files;
+                ck_assert_int_le(left, strcmp(calls[c], "rename") == 0);
+                if (left) succeed(work.words);
+                ck_assert_int_eq(scratch_files(false), files);
+                rests += left;
+                killed++;
             }
-            ck_assert_int_eq(scratch_files(false), work.files - (!replaces && unchanged));
-        }
-    }
     ck_assert_int_eq(rests, 1);
+    ck_assert_int_ge(killed, 10);
+}
+END_TEST
+
+/* The last step of all: the file is there, and whole, but its directory isn't on the disk. */
+START_TEST(a_directory_that_cannot_be_synchronised)
+{
+    char reason[16];
+    begin(_i);
+    snprintf(reason, sizeof reason, "%d", EIO);
+    put_old(true);
+    int state = run_failing("fsync", 2, reason, "one");
+    ck_assert(WIFEXITED(state));
+    ck_assert_int_eq(WEXITSTATUS(state), 1);
+    assert_contains(complaint, "is written, but may not outlive a power cut");
+    ck_assert(is_whole(work.output));
+    files_elsewhere();
 }
 END_TEST
 
@@ -242,6 +256,7 @@ Suite *failures_suite(void)
     tcase_add_loop_test(tests, system_calls, 0, WORKS);
     tcase_add_loop_test(tests, allocations, 0, FEW);
     tcase_add_loop_test(tests, a_wrong_byte_is_seen, 0, MODELS);
+    tcase_add_loop_test(tests, a_directory_that_cannot_be_synchronised, 0, FEW);
     tcase_add_loop_test(tests, kills, 1, FEW);
 #endif
     return suite;
