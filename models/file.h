@@ -23,8 +23,8 @@ ad_status nf_file_read(const char *path, char **data, size_t *bytes, ad_error *e
  * killed; only one that is killed just as its file replaces another, or where the file system can't, leaves a hidden
  * .NAME.weir-0 or the like, which the next that writes there removes. A symbolic link is followed. An old file's owner,
  * group, permissions and access control list are kept; where they can't be, as those of another user's file, and where
- * the old file may not be written to, creating a new one is AD_ERROR_IO. Other extended attributes aren't kept: they
- * may tell of what was in the old file.
+ * the old file may not be written to or is one that is mounted there, creating a new one is AD_ERROR_IO. Other extended
+ * attributes aren't kept: they may tell of what was in the old file.
  *
  * What is not an ordinary file, such as a pipe or /dev/null, is written to directly, and so are the process's open
  * files: /dev/stdout, /dev/fd/3. A named pipe that nobody reads from yet is AD_ERROR_IO; nothing waits for a reader. */

@@ -41,7 +41,7 @@ static const char *name_in(const char *path)
 }
 
 /* As many as can be written at once to one place. */
-enum { MOST_TEMPORARIES = 32 };
+enum { MOST_TEMPORARIES = 8 };
 
 /* Temporary name number i, or, with errno, "" when it is too long. */
 static void name_temporary(nf__place *place, unsigned i)
@@ -139,6 +139,14 @@ static int keep_access(const nf__place *place, const struct stat *old, int fd)
     return (now.st_mode ^ old->st_mode) & 0777 && fchmod(fd, old->st_mode & 0777) != 0 ? errno : 0;
 }
 
+/* One that another file is mounted on, as containers do it with single files, can't be replaced. */
+static bool is_mounted(const nf__place *place)
+{
+    struct statx about;
+    return statx(AT_FDCWD, place->target, AT_SYMLINK_NOFOLLOW, 0, &about) == 0 &&
+           about.stx_attributes & STATX_ATTR_MOUNT_ROOT;
+}
+
 ad_status nf__place_open(nf__place *place, const char *path, const struct stat *old, int *fd, ad_error *error)
 {
     const char *what = "";
@@ -147,6 +155,10 @@ ad_status nf__place_open(nf__place *place, const char *path, const struct stat *
     int reason = follow_links(path, place->target);
     /* A rename would replace a file that may not be written to. */
     if (!reason && old && faccessat(AT_FDCWD, place->target, W_OK, AT_EACCESS) != 0) reason = errno;
+    if (!reason && old && is_mounted(place)) {
+        reason = EBUSY;
+        what = "another file is mounted there, which can't be replaced: ";
+    }
     if (!reason) {
         remove_rests(place);
         *fd = open_new(place, old ? old->st_mode & 0777 : 0666);

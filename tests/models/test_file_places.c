@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/file.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 
@@ -123,6 +125,27 @@ START_TEST(file_through_a_protected_link)
 }
 END_TEST
 
+/* Where this process may mount: found out at once, and not when the work is done. */
+START_TEST(file_mounted)
+{
+    file_path path = scratch_write("a", "old", 3), other = scratch_write("other", "mounted", 7);
+    pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        nf_file *file;
+        if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+            mount(other.text, path.text, NULL, MS_BIND, NULL) != 0)
+            _exit(0);
+        ad_status status = nf_file_create(path.text, &file, &error);
+        _exit(status == AD_ERROR_IO && strstr(error.message, "mounted") ? 0 : 1);
+    }
+    int state;
+    ck_assert_int_eq(waitpid(child, &state, 0), child);
+    ck_assert(WIFEXITED(state) && WEXITSTATUS(state) == 0);
+    assert_content(path.text, "old");
+}
+END_TEST
+
 /* A path that can't be looked at isn't one where nothing is. */
 START_TEST(file_behind_a_file)
 {
@@ -145,7 +168,7 @@ START_TEST(file_rests)
 {
     file_path path = scratch_path("a");
     scratch_write(".a.weir-0", "half", 4);
-    scratch_write(".a.weir-31", "half", 4);
+    scratch_write(".a.weir-7", "half", 4);
     scratch_write(".b.weir-0", "other", 5);
     int fd = open(scratch_write(".a.weir-1", "busy", 4).text, O_RDWR);
     ck_assert_int_eq(flock(fd, LOCK_EX | LOCK_NB), 0);
@@ -233,6 +256,7 @@ Suite *file_places_suite(void)
     tcase_add_test(file, file_permissions);
     tcase_add_test(file, file_access);
     tcase_add_test(file, file_of_another_user);
+    tcase_add_test(file, file_mounted);
     tcase_add_test(file, file_behind_a_file);
     tcase_add_test(file, file_rests);
     tcase_add_test(file, file_through_a_protected_link);

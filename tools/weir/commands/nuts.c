@@ -68,19 +68,22 @@ static const struct option options[] = {
 
 enum { SEARCH };
 
-/* Where searches find nothing, chains look for themselves. */
-static void find_start(const struct arguments *arguments, const nf_target *target, ad_pool *pool, nf_start *start)
+/* Where searches find nothing, chains look for themselves; they would where memory ran out as well, but begin elsewhere
+ * than they are to. */
+static ad_status find_start(const struct arguments *arguments, const nf_target *target, ad_pool *pool, nf_start *start,
+                            ad_error *error)
 {
     const nf_start_options o = {.seed = option_count(arguments, "seed"), .pool = pool, .interrupted = interrupt_noted};
     *start = (nf_start){0};
-    if (option_choice(arguments, "start") == SEARCH && !option_text(arguments, "flow"))
-        nf_find_start(target, &o, start, NULL);
+    if (option_choice(arguments, "start") != SEARCH || option_text(arguments, "flow")) return AD_OK;
+    ad_status status = nf_find_start(target, &o, start, error);
+    return status == AD_ERROR_MEMORY ? status : AD_OK;
 }
 
 static ad_status sample(const struct arguments *arguments, const nf_target *target, const nf_flow *flow, ad_pool *pool,
                         nf_start *start, nf_nuts_result *draws, ad_error *error)
 {
-    find_start(arguments, target, pool, start);
+    if (find_start(arguments, target, pool, start, error)) return error->status;
     const nf_nuts_options o = {
         .chains = option_count(arguments, "chains"),
         .tune = option_count(arguments, "tune"),
