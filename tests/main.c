@@ -1,5 +1,7 @@
 /* Runs the tests: weir-tests [--seed N] [SUITE …], by default all suites. Suites, and the test cases and tests within
  * each, run in an order drawn from the seed, which is printed. The build names the suites, as WEIR_SUITES. */
+#include "base/cpu.h"
+
 #include <check.h>
 #include <errno.h>
 #include <getopt.h>
@@ -133,6 +135,12 @@ int main(int argc, char **argv)
             usage(stderr);
             return 2;
         }
+    }
+    ad_error absent;
+    if (ad__isa_check(&absent)) {
+        enum { SKIPPED = 77 };
+        puts(absent.message);
+        return SKIPPED;
     }
     /* Check's own four seconds are too few on a machine that has other things to do. */
     setenv("CK_DEFAULT_TIMEOUT", "60", 0);

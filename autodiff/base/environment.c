@@ -45,6 +45,7 @@ ad_environment ad_environment_enter(void)
 
 void ad_environment_leave(const ad_environment *environment)
 {
+    if (!environment) return;
     if (environment->differs)
         fesetenv(&environment->saved);
     else

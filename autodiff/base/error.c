@@ -35,6 +35,7 @@ static bool is_control(unsigned code)
 char *ad_printable(char *text)
 {
     char *to = text;
+    if (!text) return NULL;
     for (const char *from = text; *from;) {
         unsigned code;
         size_t bytes = decode((const unsigned char *)from, &code);

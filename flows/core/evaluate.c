@@ -131,8 +131,7 @@ static ad_status evaluate(const nf_flow *flow, int which, const arrays *a, ad_po
 
 ad_status nf_flow_begin_training(nf_flow *flow, ad_error *error)
 {
-    if (!flow)
-        return ad_error_set(error, AD_ERROR_ARGUMENT, "expected a flow, got NULL: was the making of it checked?");
+    if (!flow) return ad_error_set(error, AD_ERROR_ARGUMENT, "train: flow is NULL: was the making of it checked?");
     if (nf__evaluations_begin_training(flow->evaluations)) return AD_OK;
     return ad_error_set(error, AD_ERROR_ARGUMENT,
                         "this flow is being trained, or evaluated in another thread: train it afterwards, or a copy");

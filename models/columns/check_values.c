@@ -9,9 +9,7 @@
 ad_status nf_columns_check(const nf_columns *columns, const nf_table *table, const char *what, ad_error *error)
 {
     const char *missing = !columns ? "columns" : !table ? "table" : NULL;
-    if (missing)
-        return ad_error_set(error, AD_ERROR_ARGUMENT, "there are no columns, or there is no table of them: %s is NULL",
-                            missing);
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "columns: %s is NULL", missing);
     nf__values values;
     ad_status status = nf__values_open(columns, table, &values, error);
     size_t wrong = 0, first_row = 0, first_column = 0;

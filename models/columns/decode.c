@@ -136,9 +136,7 @@ ad_status nf_columns_decode(const nf_columns *columns, const double *features, s
     AD_DEFAULT_ENVIRONMENT;
     if (table) *table = (nf_table){0};
     const char *missing = !columns ? "columns" : rows && !features ? "features" : !table ? "table" : NULL;
-    if (missing)
-        return ad_error_set(error, AD_ERROR_ARGUMENT, "there are no columns, or there is no table of them: %s is NULL",
-                            missing);
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "columns: %s is NULL", missing);
     *table = (nf_table){.rows = rows, .dtype = AD_F64};
     if (!columns || columns->context || (!features && rows > 0))
         return ad_error_set(error, AD_ERROR_ARGUMENT, "%s",

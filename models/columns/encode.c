@@ -174,9 +174,7 @@ ad_status nf_columns_encode(const nf_columns *columns, const nf_table *table, ui
 {
     AD_DEFAULT_ENVIRONMENT;
     const char *missing = !columns ? "columns" : !table ? "table" : !features ? "features" : NULL;
-    if (missing)
-        return ad_error_set(error, AD_ERROR_ARGUMENT, "there are no columns, or there is no table of them: %s is NULL",
-                            missing);
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "columns: %s is NULL", missing);
     nf__values values;
     ad_status status = nf__values_open(columns, table, &values, error);
     const size_t rows = status ? 0 : table->rows;

@@ -81,9 +81,7 @@ ad_status nf_columns_log_prob(const nf_columns *columns, const nf_flow *flow, co
 {
     AD_DEFAULT_ENVIRONMENT;
     const char *missing = !columns ? "columns" : !flow ? "flow" : !table ? "table" : !log_prob ? "log_prob" : NULL;
-    if (missing)
-        return ad_error_set(error, AD_ERROR_ARGUMENT, "there are no columns, or there is no table of them: %s is NULL",
-                            missing);
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "columns: %s is NULL", missing);
     block at = {.flow = flow, .context = context, .seed = seed};
     ad_status status = check(columns, flow, context, error);
     if (status) return status;

@@ -1,6 +1,7 @@
 /* The engine's public functions, with NULL for each pointer that they take, and with vars of no tape and of another. */
 #include "null_cases.h"
 
+#include <weir/environment.h>
 #include <weir/gradcheck.h>
 #include <weir/op.h>
 #include <weir/plan.h>
@@ -65,6 +66,12 @@ static void call_base(void)
 {
     static const size_t end[] = {2}, begin[] = {0};
     CASE(ad_error_set) status(ad_error_set(ERROR, AD_OK, HARMLESS(format, "%d"), 1));
+    CASE(ad_printable) QUIET(ad_printable(HARMLESS(text, (char[]){"a"})));
+    CASE(ad_environment_leave)
+    {
+        const ad_environment environment = ad_environment_enter();
+        QUIET(ad_environment_leave(HARMLESS(environment, &environment)));
+    }
     CASE(ad_all_finite) good(ad_all_finite(AD_F64, HARMLESS(values, in), 6));
     CASE(ad_from_double) QUIET(ad_from_double(AD_F64, HARMLESS(from, in), HARMLESS(to, out), 6));
     CASE(ad_to_double) QUIET(ad_to_double(AD_F64, HARMLESS(from, in), HARMLESS(to, out), 6));

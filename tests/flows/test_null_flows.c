@@ -214,6 +214,8 @@ static void call_flows(void)
                                     HARMLESS(bijector, made), AD_F64, ERROR));
     }
     CASE(nf_flow_parse) MADE(free_flow, nf_flow_parse(NEEDED(formula, "loc"), DIM, 0, AD_F64, 1, ERROR));
+    CASE(nf_flow_parse_within)
+    MADE(free_flow, nf_flow_parse_within(NEEDED(formula, "loc"), DIM, 0, AD_F64, 1, 100, ERROR));
     CASE(nf_flow_mixture)
     {
         nf_flow *member[] = {moved_flow("loc", DIM, AD_F64), moved_flow("scale", DIM, AD_F64)};
@@ -241,6 +243,16 @@ static void call_flows(void)
     CASE(nf_flow_pull) QUIET(nf_flow_pull(HARMLESS(flow, flow)));
     CASE(nf_flow_fit_data)
     status(nf_flow_fit_data(NEEDED(flow, flow), NEEDED(x, rows), OPTIONAL(context, rows), ROWS, ERROR));
+    CASE(nf_flow_begin_training)
+    {
+        status(nf_flow_begin_training(NEEDED(flow, flow), ERROR));
+        nf_flow_end_training(flow);
+    }
+    CASE(nf_flow_end_training)
+    {
+        ASSERT_OK(nf_flow_begin_training(flow, &error));
+        QUIET(nf_flow_end_training(HARMLESS(flow, flow)));
+    }
     CASE(nf_flow_bind) QUIET(nf_flow_bind(HARMLESS(flow, flow), HARMLESS(tape, tape)));
     CASE(nf_flow_stop_gradient) QUIET(nf_flow_stop_gradient(HARMLESS(at, &flow_at)));
     CASE(nf_flow_record_log_prob) recorded(nf_flow_record_log_prob(HARMLESS(at, &flow_at), v));

@@ -230,9 +230,9 @@ START_TEST(flows_must_fit)
     ASSERT_FAILS(nf_columns_log_prob(columns, flow, NULL, table, 1, 5, log_prob, NULL, &error), AD_ERROR_ARGUMENT,
                  "the columns have 1 features, but the flow has 2");
     ASSERT_FAILS(nf_columns_log_prob(columns, NULL, NULL, table, 1, 5, log_prob, NULL, &error), AD_ERROR_ARGUMENT,
-                 "no flow");
+                 "flow is NULL");
     ASSERT_FAILS(nf_columns_log_prob(NULL, flow, NULL, table, 1, 5, log_prob, NULL, &error), AD_ERROR_ARGUMENT,
-                 "no columns");
+                 "columns is NULL");
     ASSERT_FAILS(nf_columns_log_prob(context, flow, NULL, table, 1, 5, log_prob, NULL, &error), AD_ERROR_ARGUMENT,
                  "context");
     nf_flow_free(flow);

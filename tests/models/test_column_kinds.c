@@ -365,8 +365,8 @@ START_TEST(a_table_must_have_such_columns)
     table->columns = 1;
     ASSERT_FAILS(nf_columns_encode(columns, table, 1, 0, features, NULL, &error), AD_ERROR_FORMAT,
                  "the table has 1 columns, but 2 were learned");
-    ASSERT_FAILS(nf_columns_encode(NULL, table, 1, 0, features, NULL, &error), AD_ERROR_ARGUMENT, "no columns");
-    ASSERT_FAILS(nf_columns_encode(columns, NULL, 1, 0, features, NULL, &error), AD_ERROR_ARGUMENT, "no table");
+    ASSERT_FAILS(nf_columns_encode(NULL, table, 1, 0, features, NULL, &error), AD_ERROR_ARGUMENT, "columns is NULL");
+    ASSERT_FAILS(nf_columns_encode(columns, NULL, 1, 0, features, NULL, &error), AD_ERROR_ARGUMENT, "table is NULL");
     ck_assert_uint_eq(nf_columns_outside(columns, table, NULL), 0);
     nf_columns_free(columns);
     ck_assert_uint_eq(nf_columns_features(NULL) + nf_columns_count(NULL), 0);

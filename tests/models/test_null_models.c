@@ -223,6 +223,12 @@ static void call_files(void)
         else
             nf_file_abort(file);
     }
+    CASE(nf_file_read_back)
+    {
+        ASSERT_OK(nf_file_create(there.text, &file, &error));
+        QUIET(nf_file_read_back(HARMLESS(file, file)));
+        nf_file_abort(file);
+    }
     CASE(nf_file_commit)
     {
         if (!is("file")) ASSERT_OK(nf_file_create(there.text, &file, &error));

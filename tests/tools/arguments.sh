@@ -9,10 +9,10 @@ includes=
 for room in autodiff flows models; do
     includes="$includes -I$faces/$room"
 done
+# shellcheck disable=SC2086
 for header in "$faces"/*/weir/*.h; do
     echo "#include <weir/$(basename "$header")>"
 done |
-    # shellcheck disable=SC2086
     "${CC:-cc}" -std=c17 -E $includes -x c - |
     awk '
         function finish(    head, list, name, i, n, c, depth, part, count, vars) {

@@ -117,9 +117,9 @@ static long count_calls(bool replaces, const char *what)
 static int files_elsewhere(void)
 {
     char name[256];
-    const char *place = strstr(complaint, "the model is in './");
-    if (!place) return 0;
-    ck_assert_int_eq(sscanf(place, "the model is in './%255[^']", name), 1);
+    const char *instead = strstr(complaint, " instead"), *place = strstr(complaint, " in './");
+    if (!instead || !place) return 0;
+    ck_assert_int_eq(sscanf(place, " in './%255[^']", name), 1);
     ck_assert_msg(is_whole(name), "%s", complaint);
     unlink(scratch_path(name).text);
     return 1;

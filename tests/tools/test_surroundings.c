@@ -95,7 +95,7 @@ static void write_header(const char *name, const char *header)
 
 START_TEST(deep_models_in_little_stack)
 {
-    char *arrays = nested("[", "", "]", 2000), *objects = nested("{\"a\":", "1", "}", 2000);
+    char *arrays = nested("[", "", "]", 2000), *objects = nested("{\"a\":", "1", "}", 600);
     static char header[1 << 15];
     snprintf(header, sizeof header, "{\"x\":%s}", arrays);
     write_header("arrays.safetensors", header);

@@ -39,6 +39,7 @@ while [ $counted -lt "$count" ]; do
     epochs=10
     [ $((number % 3)) != 0 ] || epochs=1000000
     # What a shell starts in the background ignores signals. The options are several words.
+    # shellcheck disable=SC2086
     fit env --default-signal=INT,HUP,TERM timeout $options "$(when $middle)" || state=$?
     if [ $state = 0 ]; then
         ended=$((ended + 1)) middle=$((middle - middle / 20))
