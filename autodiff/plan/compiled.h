@@ -134,7 +134,7 @@ struct ad_plan {
     size_t lane_capacity; /* lanes that fit */
 };
 
-/* That no output is bound to memory of an input or of another output, in a run. */
+/* In apart.c: that no output is bound to memory of an input or of another output, in a run. */
 ad_status ad__plan_check_apart(ad_plan *plan, const ad_run *run, ad_error *error);
 
 /* Rows that a tile really has are rounded up to this many, so that every loop is whole vectors. */
