@@ -1,21 +1,12 @@
 /* What is bound for a run doesn't overlap. */
 #include "plan/compiled.h"
 
-#include <weir/memory.h>
-
 #include <stdlib.h>
 
-/* Bytes that an array takes, of an output or of what is read. */
-typedef struct {
-    uintptr_t begin, end;
-    int output;       /* its number, or -1 */
-    const char *name; /* of what is read */
-} extent;
-
-static extent extent_of(const ad_plan *plan, const void *data, size_t size, size_t rows)
+static ad__extent extent_of(const ad_plan *plan, const void *data, size_t size, size_t rows)
 {
     const uintptr_t begin = (uintptr_t)data;
-    return (extent){.begin = begin, .end = begin + size * rows * ad_dtype_size(plan->dtype), .output = -1};
+    return (ad__extent){.begin = begin, .end = begin + size * rows * ad_dtype_size(plan->dtype), .output = -1};
 }
 
 /* An output may take the place of an input that stage `last_read` reads, row by row: where no later pass reads it
@@ -38,7 +29,7 @@ static bool gives_way(const ad_plan *plan, const ad__slot *slot, size_t last_rea
     return false;
 }
 
-static size_t list_extents(const ad_plan *plan, const ad_run *run, size_t input_rows, extent *all)
+static size_t list_extents(const ad_plan *plan, const ad_run *run, size_t input_rows, ad__extent *all)
 {
     size_t n = 0;
     for (int i = 0; i < plan->n_output; i++) {
@@ -63,20 +54,21 @@ static size_t list_extents(const ad_plan *plan, const ad_run *run, size_t input_
     return n;
 }
 
-static size_t most_extents(const ad_plan *plan)
+bool ad__plan_prepare_apart(ad_plan *plan)
 {
     size_t most = (size_t)plan->n_output + plan->n_shared;
     for (size_t s = 0; s < plan->n_stage; s++) most += plan->stage[s].n_load;
-    return most;
+    plan->extent = ad__arena_alloc(&plan->arena, most, sizeof *plan->extent);
+    return plan->extent != NULL;
 }
 
 static int by_begin(const void *a, const void *b)
 {
-    const extent *x = a, *y = b;
+    const ad__extent *x = a, *y = b;
     return (x->begin > y->begin) - (x->begin < y->begin);
 }
 
-static ad_status overlap(const extent *a, const extent *b, ad_error *error)
+static ad_status overlap(const ad__extent *a, const ad__extent *b, ad_error *error)
 {
     const int first = a->output < b->output ? a->output : b->output, second = a->output + b->output - first;
     if (first >= 0)
@@ -89,12 +81,12 @@ static ad_status overlap(const extent *a, const extent *b, ad_error *error)
 
 /* Sorted by where they begin, an array overlaps one before it where that of the farthest end isn't over. What is read
  * may overlap. */
-static ad_status find_overlap(extent *all, size_t count, ad_error *error)
+static ad_status find_overlap(ad__extent *all, size_t count, ad_error *error)
 {
-    const extent nothing = {.output = -1}, *output = &nothing, *read = &nothing;
+    const ad__extent nothing = {.output = -1}, *output = &nothing, *read = &nothing;
     if (count > 0) qsort(all, count, sizeof *all, by_begin);
     for (size_t i = 0; i < count; i++) {
-        const extent *at = &all[i];
+        const ad__extent *at = &all[i];
         if (at->begin < output->end) return overlap(at, output, error);
         if (at->output >= 0 && at->begin < read->end) return overlap(at, read, error);
         if (at->output >= 0)
@@ -120,11 +112,8 @@ ad_status ad__plan_check_apart(ad_plan *plan, const ad_run *run, ad_error *error
     if (plan->apart == plan->bindings && run->rows <= plan->rows_apart && input_rows <= plan->input_rows_apart &&
         plan->indexed == (run->index != NULL))
         return AD_OK;
-    extent *all = ad_alloc(most_extents(plan), sizeof *all);
-    if (!all) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a run of %zu rows", run->rows);
-    const ad_status status = find_overlap(all, list_extents(plan, run, input_rows, all), error);
-    ad_free(all);
-    if (status) return status;
+    const size_t count = list_extents(plan, run, input_rows, plan->extent);
+    if (find_overlap(plan->extent, count, error)) return AD_ERROR_ARGUMENT;
     plan->apart = plan->bindings;
     plan->rows_apart = run->rows;
     plan->input_rows_apart = input_rows;

@@ -91,6 +91,13 @@ typedef struct {
     ad__runs *run;
 } ad__binding;
 
+/* Bytes that an array takes, of an output or of what is read. */
+typedef struct {
+    uintptr_t begin, end;
+    int output;       /* its number, or -1 */
+    const char *name; /* of what is read */
+} ad__extent;
+
 typedef struct {
     char *tile; /* features * tile_rows elements */
     char *scratch;
@@ -126,15 +133,18 @@ struct ad_plan {
     unsigned bound;           /* the count when shared[].data were set */
     unsigned apart;           /* the count when what is bound was found to be apart, of so many rows at most: */
     size_t rows_apart, input_rows_apart;
-    bool indexed;      /* in that run */
-    size_t lane_bytes; /* accumulators of one lane, of the stage that has most */
+    bool indexed;       /* in that run */
+    ad__extent *extent; /* room for those of all that is bound */
+    size_t lane_bytes;  /* accumulators of one lane, of the stage that has most */
     ad__worker *worker;
     int n_worker;
     char *lanes;
     size_t lane_capacity; /* lanes that fit */
 };
 
-/* In apart.c: that no output is bound to memory of an input or of another output, in a run. */
+/* In apart.c: make room for the other, false where memory is out; and see that no output is bound to memory of an input
+ * or of another output, in a run. */
+bool ad__plan_prepare_apart(ad_plan *plan);
 ad_status ad__plan_check_apart(ad_plan *plan, const ad_run *run, ad_error *error);
 
 /* Rows that a tile really has are rounded up to this many, so that every loop is whole vectors. */

@@ -385,7 +385,7 @@ ad_plan *ad_plan_new(const ad_var *outputs, int count, const ad_plan_options *op
         for (int i = 0; i < count; i++) c.needed[c.output[i] = c.same[outputs[i].id]] = true;
         ad__mark_needed(c.node, c.count, c.needed);
         known = ad__check_ops(c.node, c.count, c.needed, options->dtype, error);
-        good = known && compile(&c, options);
+        good = known && compile(&c, options) && ad__plan_prepare_apart(c.plan);
     }
     release(&c);
     ad__arena_free(arena);
