@@ -22,11 +22,11 @@
  *     ad_plan_set_output(plan, 1, gradient);
  *     ad_plan_run(plan, &(ad_run){.rows = 1000}, &error);
  *
- * No function here aborts or exits (BLIS may, where it multiplies matrices: see ad_plan_run()), and none prints but to a
- * FILE of yours. A pointer may be NULL where that is said,
- * and an `error` everywhere, as may what is to be freed. Options are structs that are not kept: zero means the default,
- * and so does a NULL pointer for all of them; new members go at the end, so `{.member = …}` stays valid. Each header
- * says what may be called from several threads at once.
+ * No function here aborts or exits (BLIS may, where it multiplies matrices: see ad_plan_run()), and none prints but to
+ * a FILE of yours. What NULL does is said in <weir/error.h>; an `error` may be NULL everywhere, as may what is to be
+ * freed. Options are structs that are not kept: zero means the default, and so does a NULL pointer for all of them; new
+ * members go at the end, so `{.member = …}` stays valid. Each header says what may be called from several threads at
+ * once.
  *
  * Recording never fails visibly: the first mistake sticks to the tape, later ops on it do nothing, and ad_plan_new()
  * reports it (or ad_tape_error(), at any time). The same goes for what is recorded on NULL, a tape that could not be

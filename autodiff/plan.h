@@ -56,12 +56,12 @@ typedef struct {
  * outputs are undefined, and *error says why: AD_ERROR_ARGUMENT for what is not bound or wrongly, AD_ERROR_MEMORY,
  * AD_ERROR_NUMERIC from find_nan. Allocates nothing after the first run with this pool size and these rows or fewer.
  *
- * Results are the same bits for any number of threads, in any floating-point environment; a per-row output's bits depend
- * on its own row alone. Another machine may give other bits: with another instruction set (ad_isa_name()) or other
- * libraries, and sums over rows with another L2 cache, unless tile_rows is set. Where LIBXSMM multiplies matrices
+ * Results are the same bits for any number of threads, in any floating-point environment; a per-row output's bits
+ * depend on its own row alone. Another machine may give other bits: with another instruction set (ad_isa_name()) or
+ * other libraries, and sums over rows with another L2 cache, unless tile_rows is set. Where LIBXSMM multiplies matrices
  * (ad_gemm_name()), no variable of the environment but WEIR_ISA changes them; BLIS adds up in an order that it chooses
- * by the CPU, or by BLIS_ARCH_TYPE. And BLIS ends the process when memory is out: it is seen to first that there is some
- * for its buffers, but another thread may take that. */
+ * by the CPU, or by BLIS_ARCH_TYPE. And BLIS ends the process when memory is out: it is seen to first that there is
+ * some for its buffers, but another thread may take that. */
 ad_status ad_plan_run(ad_plan *plan, const ad_run *run, ad_error *error);
 
 WEIR_END_DECLARATIONS

@@ -124,8 +124,7 @@ struct nf_bijector {
     nf_choice *choice; /* likewise: the descriptors that they name */
     size_t *size;      /* positional sizes */
     size_t n_size;
-    size_t
-        *feature; /* the list, where an NF_FEATURES argument is NF_LISTED, and that of on: in the given order, from 0 */
+    size_t *feature; /* the list, where an NF_FEATURES argument is NF_LISTED, and that of on: as given, from 0 */
     size_t n_feature;
     nf_parameter *parameter;
     size_t n_parameter;
@@ -136,8 +135,8 @@ struct nf_bijector {
     size_t *room;  /* while build runs for a formula: what nf_flow_parse_within() has left; else NULL */
 };
 
-/* In build: add a parameter. AD_ERROR_ARGUMENT: it has no name, its constraint and where it begins don't agree, or it is
- * larger than what nf_flow_parse_within() has left. */
+/* In build: add a parameter. AD_ERROR_ARGUMENT: it has no name, its constraint and where it begins don't agree, or it
+ * is larger than what nf_flow_parse_within() has left. */
 ad_status nf_declare(nf_bijector *self, const nf_parameter_spec *spec, ad_error *error);
 /* In build and after: the named argument's value. */
 double nf_argument_value(const nf_bijector *self, const char *name);

@@ -23,10 +23,10 @@ typedef struct nf_flow nf_flow;
 nf_flow *nf_flow_new(nf_bijector *base, nf_bijector *bijector, ad_dtype dtype, ad_error *error);
 /* From a formula, with or without a base distribution; see nf_bijector_parse(). */
 nf_flow *nf_flow_parse(const char *formula, size_t dim, size_t context, ad_dtype dtype, uint64_t seed, ad_error *error);
-/* The same of a formula that comes from anywhere, as a few bytes of it may ask for all memory: it takes no more room than
- * `most` numbers, of which a parameter takes two for each of its elements, a list of features as many as it lists, and
- * every bijector, as on([…],…), the dimension of its events. AD_ERROR_ARGUMENT where that is too little, before there is
- * memory for more. */
+/* The same of a formula that comes from anywhere, as a few bytes of it may ask for all memory: it takes no more room
+ * than `most` numbers, of which a parameter takes two for each of its elements, a list of features as many as it lists,
+ * and every bijector, as on([…],…), the dimension of its events. AD_ERROR_ARGUMENT where that is too little, before
+ * there is memory for more. */
 nf_flow *nf_flow_parse_within(const char *formula, size_t dim, size_t context, ad_dtype dtype, uint64_t seed,
                               size_t most, ad_error *error);
 /* A mixture of flows of one dimension, context and dtype, and a bijector after it: log p(x) = log Σ_k w_k p_k(z) +

@@ -1,5 +1,5 @@
-/* Files that are read whole, and written whole or not at all. Any function here may be called from several
- * threads at once, an nf_file from one at a time; error may be NULL. */
+/* Files that are read whole, and written whole or not at all. Any function here may be called from several threads at
+ * once, an nf_file from one at a time; error may be NULL. */
 #ifndef WEIR_FILE_H
 #define WEIR_FILE_H
 

@@ -1,6 +1,6 @@
 /* Every public function of a room, called with NULL for each pointer that it takes, in turn.
  *
- * The pointers come from the headers (tests/tools/arguments.awk), the calls from a suite: a function without a call, or
+ * The pointers come from the headers (tests/tools/arguments.sh), the calls from a suite: a function without a call, or
  * a pointer that its call doesn't mark, fails. Marks say what NULL does: NEEDED is an error that names the function's
  * parameter, OPTIONAL leaves the call as it is, HARMLESS does something sensible, of which the suite may say more. */
 #ifndef WEIR_TESTS_NULL_CASES_H

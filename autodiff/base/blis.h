@@ -9,6 +9,8 @@ void ad__blis_f32(size_t m, size_t n, size_t k, const float *a, size_t lda, cons
                   bool transpose_b, float beta, float *c, size_t ldc);
 void ad__blis_f64(size_t m, size_t n, size_t k, const double *a, size_t lda, const double *b, size_t ldb,
                   bool transpose_b, double beta, double *c, size_t ldc);
+
+/* Likewise; products are only for who has started BLIS. */
 ad_status ad__blis_start(ad_error *error);
 ad_status ad__blis_enter(int threads, ad_error *error);
 void ad__blis_leave(int threads);

@@ -138,10 +138,7 @@ ad_status nf_columns_decode(const nf_columns *columns, const double *features, s
     const char *missing = !columns ? "columns" : rows && !features ? "features" : !table ? "table" : NULL;
     if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "columns: %s is NULL", missing);
     *table = (nf_table){.rows = rows, .dtype = AD_F64};
-    if (!columns || columns->context || (!features && rows > 0))
-        return ad_error_set(error, AD_ERROR_ARGUMENT, "%s",
-                            !columns || !features ? "there are no columns, or no features, to decode"
-                                                  : "columns of a context can't be decoded");
+    if (columns->context) return ad_error_set(error, AD_ERROR_ARGUMENT, "columns of a context can't be decoded");
     for (size_t c = 0; c < columns->count; c++) table->columns += is_kept(columns, c);
     table->values = ad_alloc(rows * table->columns + 1, sizeof *table->values);
     double *row = ad_alloc(columns->count + 1, sizeof *row), *to = table->values;

@@ -153,12 +153,10 @@ nf_columns *nf_columns_learn(const nf_table *table, const char *given, const nf_
                              ad_error *error)
 {
     if (!table)
-        return ad_error_set(error, AD_ERROR_ARGUMENT,
-                            "columns can be learned from two rows or more, but table is NULL"),
-               NULL;
-    if (!table || !table->values || table->rows < 2 || table->columns == 0) {
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "columns: expected two rows or more, but table is NULL"), NULL;
+    if (!table->values || table->rows < 2 || table->columns == 0) {
         ad_error_set(error, AD_ERROR_ARGUMENT, "columns can be learned from two rows or more, but there are %zu",
-                     table && table->values ? table->rows : 0);
+                     table->values ? table->rows : 0);
         return NULL;
     }
     nf_columns *columns = nf__columns_new(table->columns, error);

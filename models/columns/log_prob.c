@@ -62,8 +62,6 @@ static ad_status add_block(block *at, double *sum, ad_pool *pool, ad_error *erro
 
 static ad_status check(const nf_columns *columns, const nf_flow *flow, const double *context, ad_error *error)
 {
-    if (!columns || !flow)
-        return ad_error_set(error, AD_ERROR_ARGUMENT, "there are no columns, or there is no flow of them");
     if (columns->context)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "these are columns of a context, which has no density");
     if (nf_flow_dim(flow) != columns->features)

@@ -87,10 +87,6 @@ static json_t *column_json(const nf__column *column)
 char *nf_columns_text(const nf_columns *columns, ad_error *error)
 {
     if (!columns) return ad_error_set(error, AD_ERROR_ARGUMENT, "columns: columns is NULL"), NULL;
-    if (!columns) {
-        ad_error_set(error, AD_ERROR_ARGUMENT, "there are no columns to be told of");
-        return NULL;
-    }
     json_t *json = json_object(), *array = json_array();
     for (size_t c = 0; c < columns->count; c++) nf__json_append(&array, column_json(&columns->column[c]));
     nf__json_put(&json, "version", json_integer(NF__COLUMNS_VERSION));

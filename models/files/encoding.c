@@ -21,10 +21,7 @@ static size_t write_utf8(uint32_t code, char *to)
     return more + 1;
 }
 
-/* ---- Windows-1252 ---------------------------------------------------------------------------------------------- */
-
-/* How long the character is that UTF-8 has here, in its shortest form and no surrogate; 0: none. A NUL is behind. */
-static size_t utf8_length(const char *at)
+size_t nf__utf8_length(const char *at)
 {
     const unsigned char *byte = (const unsigned char *)at;
     if (byte[0] < 0x80) return 1;
@@ -40,6 +37,8 @@ static size_t utf8_length(const char *at)
         if ((byte[i] & 0xc0) != 0x80) return 0;
     return length;
 }
+
+/* ---- Windows-1252 ---------------------------------------------------------------------------------------------- */
 
 /* As browsers read it: https://encoding.spec.whatwg.org/index-windows-1252.txt. From 0xa0 on it is Latin-1. */
 static uint32_t windows_1252(unsigned char byte)
@@ -67,7 +66,7 @@ static size_t count_foreign(const char *text, size_t bytes)
 {
     size_t foreign = 0;
     for (const char *at = text, *end = text + bytes; (at = skip_ascii(at, end)) < end;) {
-        size_t length = utf8_length(at);
+        size_t length = nf__utf8_length(at);
         foreign += length == 0;
         at += length ? length : 1;
     }
@@ -78,7 +77,7 @@ static size_t from_windows_1252(const char *text, size_t bytes, char *to)
 {
     size_t filled = 0;
     for (const char *at = text, *end = text + bytes; at < end;) {
-        size_t length = utf8_length(at);
+        size_t length = nf__utf8_length(at);
         if (length == 0) {
             filled += write_utf8(windows_1252((unsigned char)*at++), to + filled);
             continue;

@@ -1,4 +1,4 @@
-/* Text in the encodings that people's files have. */
+/* Text in the encodings that people's files have, and UTF-8. */
 #ifndef WEIR_MODELS_FILES_ENCODING_H
 #define WEIR_MODELS_FILES_ENCODING_H
 
@@ -10,5 +10,7 @@
  * be. UTF-16 is told by its byte order mark, or by every second byte of the first being 0; bytes that aren't UTF-8 are
  * Windows-1252's. path is for messages. */
 ad_status nf__text_to_utf8(const char *path, char **text, size_t *bytes, ad_error *error);
+/* How long the character is that UTF-8 has here, in its shortest form and no surrogate; 0: none. A NUL is behind. */
+size_t nf__utf8_length(const char *at);
 
 #endif

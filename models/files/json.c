@@ -1,5 +1,6 @@
 /* JSON while memory may run out. */
 #include "files/json.h"
+#include "files/encoding.h"
 
 #include <weir/memory.h>
 
@@ -27,27 +28,11 @@ json_t *nf__json_number(double number)
     return isfinite(number) ? json_real(number) : json_null();
 }
 
-/* Bytes of the character that text begins with; 0 where it isn't one of UTF-8's. */
-static size_t character(const unsigned char *text)
-{
-    static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t bytes = text[0] < 0x80 ? 1 : text[0] < 0xc0 ? 0 : text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : 4;
-    if (bytes < 2) return bytes;
-    unsigned code = text[0] & (0x7fu >> bytes);
-    if (text[0] > 0xf7) return 0;
-    for (size_t i = 1; i < bytes; i++) {
-        if ((text[i] & 0xc0) != 0x80) return 0;
-        code = code << 6 | (text[i] & 0x3f);
-    }
-    return code >= least[bytes] && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff) ? bytes : 0;
-}
-
 bool nf__json_is_text(const char *text)
 {
-    const unsigned char *at = (const unsigned char *)text;
-    size_t bytes = 0;
-    while (*at && (bytes = character(at))) at += bytes;
-    return *at == '\0';
+    size_t bytes;
+    while (*text && (bytes = nf__utf8_length(text))) text += bytes;
+    return *text == '\0';
 }
 
 json_t *nf__json_text(const char *text)

@@ -35,8 +35,7 @@ static void checksum(const char *const value[CHECKED], const nf_flow *flow, char
     snprintf(digits, 17, "%016llx", (unsigned long long)state);
 }
 
-/* ---- What a file may ask for ---------------------------------------------------------------------------------------
- */
+/* ---- What a file may ask for ---------------------------------------------------------------------------------- */
 
 /* A few bytes of formula may ask for all memory. A file's has as much room, see nf_flow_parse_within(), as flows of
  * this many parameters need, and a dimension and a context that they can be of. */

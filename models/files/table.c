@@ -51,7 +51,6 @@ ad_status nf_table_read_with(const char *path, const nf_read_options *options, n
     if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "read: %s is NULL", missing);
     static const nf_read_options defaults = {0};
     if (!options) options = &defaults;
-    *table = (nf_table){0};
     const struct format *format = format_of(path, error);
     if (!format) return AD_ERROR_ARGUMENT;
     char *data;

@@ -347,7 +347,6 @@ ad_status nf_nuts(const nf_target *target, const nf_nuts_options *options, nf_nu
                  .dim = nf_target_dim(target),
                  .result = result,
                  .begun = nf__clock()};
-    *result = (nf_nuts_result){0};
     ad_status status = resolve(&s.o, target, error);
     if (!status) status = allocate(&s, error);
     if (!status) status = start(&s, error);

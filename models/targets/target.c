@@ -12,17 +12,15 @@
 
 size_t nf_target_dim(const nf_target *target)
 {
-    if (!target) return 0;
     size_t dim = 0;
-    for (size_t i = 0; i < target->n_site; i++) dim += nf__site_dim(&target->site[i]);
+    for (size_t i = 0; target && i < target->n_site; i++) dim += nf__site_dim(&target->site[i]);
     return dim;
 }
 
 size_t nf_target_size(const nf_target *target)
 {
-    if (!target) return 0;
     size_t size = 0;
-    for (size_t i = 0; i < target->n_site; i++) size += target->site[i].size;
+    for (size_t i = 0; target && i < target->n_site; i++) size += target->site[i].size;
     return size;
 }
 
@@ -43,6 +41,10 @@ const char *nf_target_element(const nf_target *target, size_t i, char *buffer)
 
 static bool is_sound(const nf_target *target, ad_var z)
 {
+    if (!target) {
+        ad_tape_fail(z.tape, AD_ERROR_ARGUMENT, "target is NULL");
+        return false;
+    }
     char got[128];
     size_t dim = nf_target_dim(target);
     for (size_t i = 0; i < target->n_site; i++) {
@@ -93,10 +95,6 @@ static ad_var join(const nf_target *target, ad_var *value)
 
 ad_var nf_target_constrain(const nf_target *target, ad_var z)
 {
-    if (!target) {
-        ad_tape_fail(z.tape, AD_ERROR_ARGUMENT, "target is NULL");
-        return (ad_var){z.tape, -1};
-    }
     ad_var log_det, all = {z.tape, -1}, *value = constrain(target, z, &log_det);
     if (!value) return all;
     all = join(target, value);
@@ -106,10 +104,6 @@ ad_var nf_target_constrain(const nf_target *target, ad_var z)
 
 ad_var nf_target_log_density(const nf_target *target, ad_var z)
 {
-    if (!target) {
-        ad_tape_fail(z.tape, AD_ERROR_ARGUMENT, "target is NULL");
-        return (ad_var){z.tape, -1};
-    }
     char got[128];
     ad_var log_det, density = {z.tape, -1}, *value = constrain(target, z, &log_det);
     if (!value) return density;

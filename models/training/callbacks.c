@@ -82,7 +82,6 @@ void nf_record_gradient(const nf_tracker *self, const nf_iteration *at, double *
 void nf_record_loss(const nf_tracker *self, const nf_iteration *at, double *numbers)
 {
     if (!self || !at || !numbers) return;
-    (void)self;
     *numbers = at->loss;
 }
 

@@ -151,14 +151,12 @@ nf_optimizer *nf__optimizer_take(nf_optimizer *resume, const nf_optimizer_option
 
 uint64_t nf_optimizer_steps(const nf_optimizer *optimizer)
 {
-    if (!optimizer) return 0;
-    return optimizer->steps;
+    return optimizer ? optimizer->steps : 0;
 }
 
 size_t nf_optimizer_state_size(const nf_optimizer *optimizer)
 {
-    if (!optimizer) return 0;
-    return optimizer->state_bytes + sizeof optimizer->steps;
+    return optimizer ? optimizer->state_bytes + sizeof optimizer->steps : 0;
 }
 
 void nf_optimizer_save(const nf_optimizer *optimizer, void *state)

@@ -64,7 +64,7 @@ const nf_optimizer_type *const *nf_optimizer_types(void)
 ad_status nf_register_optimizer(const nf_optimizer_type *type, ad_error *error)
 {
     pthread_once(&once, register_own);
-    if (!type) return ad_error_set(error, AD_ERROR_ARGUMENT, "registering a optimizer: type is NULL");
+    if (!type) return ad_error_set(error, AD_ERROR_ARGUMENT, "registering an optimizer: type is NULL");
     const char *name = type->name ? type->name : "";
     if (!type->update[AD_F32] || !type->update[AD_F64])
         return ad_error_set(error, AD_ERROR_ARGUMENT,

@@ -22,7 +22,7 @@ const nf_objective_type *const *nf_objective_types(void)
 
 ad_status nf_register_objective(const nf_objective_type *type, ad_error *error)
 {
-    if (!type) return ad_error_set(error, AD_ERROR_ARGUMENT, "registering a objective: type is NULL");
+    if (!type) return ad_error_set(error, AD_ERROR_ARGUMENT, "registering an objective: type is NULL");
     const char *name = type->name ? type->name : "";
     if (!type->term)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "registering the objective '%.60s': it has no term", name);

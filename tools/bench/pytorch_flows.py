@@ -1,7 +1,7 @@
 """The flows of weir-bench in PyTorch, with its parameterisations: see flows/*.c for the formulas and their sources.
 
 flow_of("(rqs(64,64)-flip)*4", dim) makes one. x is (rows, dim) everywhere; maps return the log-determinant beside it.
-pytorch_check.py compares them with Weir's.
+check_peers.py compares them with Weir's.
 """
 
 import math

@@ -82,15 +82,22 @@ ad_status infer_alone(const nf_target *target, const nf_infer_options *options, 
     return status;
 }
 
-json_t *keep_inference(const nf_flow *flow, const nf_target *target, const nf_vi_report *report, uint64_t seed,
-                       const char *path, ad_pool *pool, ad_status *status, ad_error *error)
+json_t *infer_and_keep(nf_flow *flow, const nf_target *target, const nf_vi_options *options, const char *label,
+                       const char *path, nf_vi_report *report, ad_status *status, ad_error *error)
 {
-    if (*status && report->iterations == 0) return NULL;
-    char kept[PATH_MAX];
-    const nf_record told = {.target = target, .vi = report, .seed = seed, .pool = pool};
-    json_t *record = record_of_work(flow, told, NULL, status, error);
-    const struct kept what = {.flow = flow, .record = record, .left = "the parameters at hand"};
-    *status = keep(&what, *status, path, kept, error);
+    json_t *record = NULL;
+    interrupt_catch();
+    *status = infer(flow, target, options, label, report, error);
+    if (!*status || report->iterations > 0) {
+        char kept[PATH_MAX];
+        const nf_record told = {.target = target, .vi = report, .seed = options->seed, .pool = options->pool};
+        record = record_of_work(flow, told, NULL, status, error);
+        const struct kept what = {.flow = flow, .record = record, .left = "the parameters at hand"};
+        *status = keep(&what, *status, path, kept, error);
+    }
+    interrupt_release();
+    if (!*status && interrupt_signal())
+        *status = ad_error_set(error, AD_ERROR_INTERRUPTED, "interrupted; the parameters are in '%s'", path);
     return record;
 }
 

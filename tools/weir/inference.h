@@ -15,10 +15,10 @@ ad_status infer(nf_flow *flow, const nf_target *target, const nf_vi_options *opt
 ad_status infer_alone(const nf_target *target, const nf_infer_options *options, nf_inference *inference,
                       ad_error *error);
 
-/* keep() of an inference that ended with this status, which becomes that of both; one that had no iteration leaves
- * nothing. Returns the record, or NULL. */
-json_t *keep_inference(const nf_flow *flow, const nf_target *target, const nf_vi_report *report, uint64_t seed,
-                       const char *path, ad_pool *pool, ad_status *status, ad_error *error);
+/* infer() between those two, and keep() of what it came to; *status is that of both, and an interruption is an error
+ * too. An inference that had no iteration leaves nothing. Returns the record, or NULL. */
+json_t *infer_and_keep(nf_flow *flow, const nf_target *target, const nf_vi_options *options, const char *label,
+                       const char *path, nf_vi_report *report, ad_status *status, ad_error *error);
 
 /* What `result` says of an inference. */
 void print_inference(const json_t *result, FILE *to);

@@ -142,12 +142,8 @@ static ad_status fit(const struct work *w, size_t number, const nf_target *targe
     o.seed = w->seed;
     o.pool = w->pool;
     nf_vi_report report = {0};
-    interrupt_catch();
-    ad_status status = infer(*flow, target, &o, label, &report, error);
-    json_t *record = keep_inference(*flow, target, &report, w->seed, model, w->pool, &status, error);
-    interrupt_release();
-    if (!status && interrupt_signal())
-        status = ad_error_set(error, AD_ERROR_INTERRUPTED, "interrupted; the parameters are in '%s'", model);
+    ad_status status;
+    json_t *record = infer_and_keep(*flow, target, &o, label, model, &report, &status, error);
     if (!status) status = show(w, number, *flow, target, record, model, error);
     json_decref(record);
     ad_free(report.history);

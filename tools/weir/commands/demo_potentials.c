@@ -5,7 +5,6 @@
 #include "pictures/gnuplot.h"
 #include "pictures/panels.h"
 #include "inference.h"
-#include "interrupt.h"
 #include "report.h"
 
 #include <errno.h>
@@ -90,12 +89,8 @@ static ad_status fit(const struct work *w, const nf_target *target, size_t row, 
                        .seed = seed,
                        .pool = w->pool};
     nf_vi_report report = {0};
-    interrupt_catch();
-    ad_status status = infer(flow, target, &o, label, &report, error);
-    json_t *record = keep_inference(flow, target, &report, seed, path, w->pool, &status, error);
-    interrupt_release();
-    if (!status && interrupt_signal())
-        status = ad_error_set(error, AD_ERROR_INTERRUPTED, "interrupted; the parameters are in '%s'", path);
+    ad_status status;
+    json_t *record = infer_and_keep(flow, target, &o, label, path, &report, &status, error);
     if (!status) {
         json_array_append_new(w->fits, json_pack("{s:s, s:I, s:o, s:o, s:o, s:o, s:o}", "target", target->name,
                                                  "layers", (json_int_t)depths[column], "average_loss",

@@ -17,9 +17,9 @@ struct range {
     double low, high;
 };
 
-/* 5 % more on either side. */
 /* From 0 to a count on record, 1 or more. */
 struct range range_of_count(long long count);
+/* 5 % more on either side. */
 struct range with_margin(struct range range);
 /* What the finite values of a column span, with a margin. */
 struct range range_of_column(const nf_table *table, size_t column);
