@@ -307,6 +307,7 @@ static bool are_texts(const json_t *array)
 /* `count` texts at this key. */
 static ad_status read_names(const char *record, const char *key, size_t count, char ***names, ad_error *error)
 {
+    if (!names) return ad_error_set(error, AD_ERROR_ARGUMENT, "record: columns is NULL");
     json_t *json;
     *names = NULL;
     ad_status status = parse(record, &json, error);
@@ -319,13 +320,11 @@ static ad_status read_names(const char *record, const char *key, size_t count, c
 
 ad_status nf_record_columns(const char *record, size_t dim, char ***columns, ad_error *error)
 {
-    if (!columns) return ad_error_set(error, AD_ERROR_ARGUMENT, "record: columns is NULL");
     return read_names(record, "columns", dim, columns, error);
 }
 
 ad_status nf_record_context_columns(const char *record, size_t size, char ***columns, ad_error *error)
 {
-    if (!columns) return ad_error_set(error, AD_ERROR_ARGUMENT, "record: columns is NULL");
     return read_names(record, "context_columns", size, columns, error);
 }
 
@@ -344,26 +343,23 @@ ad_status nf_record_context(const char *record, char **context, ad_error *error)
 
 static ad_status read_kinds(const char *record, const char *key, nf_columns **kinds, ad_error *error)
 {
+    if (!kinds) return ad_error_set(error, AD_ERROR_ARGUMENT, "record: kinds is NULL");
     json_t *json;
     *kinds = NULL;
     ad_status status = parse(record, &json, error);
     const char *text = json_string_value(json_object_get(json, key));
     ad_error own;
-    if (text && !(*kinds = nf_columns_parse(text, &own))) {
-        status = ad_error_set(error, own.status, "%s", own.message);
-    }
+    if (text && !(*kinds = nf_columns_parse(text, &own))) status = ad_error_set(error, own.status, "%s", own.message);
     json_decref(json);
     return status;
 }
 
 ad_status nf_record_kinds(const char *record, nf_columns **kinds, ad_error *error)
 {
-    if (!kinds) return ad_error_set(error, AD_ERROR_ARGUMENT, "record: kinds is NULL");
     return read_kinds(record, "kinds", kinds, error);
 }
 
 ad_status nf_record_context_kinds(const char *record, nf_columns **kinds, ad_error *error)
 {
-    if (!kinds) return ad_error_set(error, AD_ERROR_ARGUMENT, "record: kinds is NULL");
     return read_kinds(record, "context_kinds", kinds, error);
 }

@@ -4,8 +4,8 @@
  *          name of one of those calls
  *   FIRST  the number of the call that fails, from 1 on
  *   HOW    "count": none fails, and their number is what the file at the end holds; an errno; "kill", the process,
- * before the call; "lie": what is written is another byte, and success is told LASTS  one: this call alone; all: those
- * behind it too
+ *          before the call; "lie": what is written is another byte, and success is told
+ *   LASTS  one: this call alone; all: those behind it too
  *
  * Where it did that, the file that WEIR_FAILED names is made. Calls that the C library makes by itself aren't seen, but
  * for allocations. */
