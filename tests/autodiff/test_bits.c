@@ -194,36 +194,6 @@ START_TEST(shared_values_on_threads)
 }
 END_TEST
 
-/* ---- Threads ------------------------------------------------------------------------------------------------- */
-
-static void count_job(void *context, size_t i, int worker)
-{
-    (void)worker;
-    __atomic_fetch_add(&((int *)context)[i], 1, __ATOMIC_RELAXED);
-}
-
-START_TEST(pools)
-{
-    ad_error error;
-    ck_assert_ptr_null(ad_pool_new(-1, &error));
-    assert_message(&error, AD_ERROR_ARGUMENT, "got -1");
-    ck_assert_ptr_null(ad_pool_new(5000, &error));
-    assert_message(&error, AD_ERROR_ARGUMENT, "got 5000");
-    ck_assert_int_eq(ad_pool_threads(NULL), 1);
-    ad_pool_free(NULL);
-    for (int threads = 0; threads <= 8; threads++) {
-        ad_pool *pool = ad_pool_new(threads, NULL);
-        ck_assert_int_ge(ad_pool_threads(pool), 1);
-        for (size_t jobs = 0; jobs < 300; jobs = 2 * jobs + 1) {
-            int done[300] = {0};
-            ad_pool_run(pool, jobs, count_job, done);
-            for (size_t i = 0; i < COUNT(done); i++) ck_assert_int_eq(done[i], i < jobs);
-        }
-        ad_pool_free(pool);
-    }
-}
-END_TEST
-
 Suite *bits_suite(void)
 {
     Suite *suite = suite_create("bits");
@@ -235,7 +205,6 @@ Suite *bits_suite(void)
     tcase_add_test(bits, index_of_rows);
     tcase_add_test(bits, sums_over_many_tiles);
     tcase_add_test(bits, shared_values_on_threads);
-    tcase_add_test(bits, pools);
     suite_add_tcase(suite, bits);
     return suite;
 }

@@ -67,13 +67,6 @@ START_TEST(bound_memory)
 }
 END_TEST
 
-static void height_evaluate(const ad_tile *tile)
-{
-    for (size_t i = 0; i < tile->rows; i++) ((float *)tile->out.data)[i] = (float)tile->rows;
-}
-
-static const ad_op height_op = {.name = "height", .n_in = 1, .flags = AD_OP_ELEMENTWISE, .evaluate = {height_evaluate}};
-
 static ad_var height_map(void *context, ad_tape *inner, ad_var z, const ad_var *captured)
 {
     (void)context, (void)captured;

@@ -2,39 +2,11 @@
  * own. */
 #include "autodiff/engine.h"
 #include "base/gemm.h"
+#include "environments.h"
 
-#include <fenv.h>
 #include <unistd.h>
 
 /* ---- Environments ----------------------------------------------------------------------------------------------- */
-
-static void round_upward(void)
-{
-    ck_assert_int_eq(fesetround(FE_UPWARD), 0);
-}
-
-static void round_to_zero(void)
-{
-    ck_assert_int_eq(fesetround(FE_TOWARDZERO), 0);
-}
-
-static void flush_small_numbers(void)
-{
-#if defined(__x86_64__)
-    enum { FTZ = 1 << 15, DAZ = 1 << 6 };
-    __builtin_ia32_ldmxcsr(__builtin_ia32_stmxcsr() | FTZ | DAZ);
-#endif
-}
-
-static void trap(void)
-{
-#if defined(__x86_64__)
-    ck_assert_int_ne(feenableexcept(FE_DIVBYZERO | FE_INVALID | FE_OVERFLOW | FE_UNDERFLOW | FE_INEXACT), -1);
-#endif
-}
-
-/* As programs may set it for one of their threads. */
-static void (*const environments[])(void) = {round_upward, round_to_zero, flush_small_numbers, trap};
 
 /* The control bits, and the exceptions that were raised. */
 typedef struct {
@@ -88,10 +60,6 @@ static void run_in(void (*set)(void), ad_plan *plan, ad_pool *pool)
     fesetenv(&own);
     ck_assert_int_eq(status, AD_OK);
     ck_assert_mem_eq(&before, &after, sizeof before);
-}
-
-static void leave_as_it_is(void)
-{
 }
 
 /* Pools are made before it is set, and after: threads take it over. */

@@ -180,13 +180,6 @@ START_TEST(foreign_inputs_and_outputs)
 }
 END_TEST
 
-static void height_evaluate(const ad_tile *tile)
-{
-    for (size_t i = 0; i < tile->rows; i++) ((float *)tile->out.data)[i] = (float)tile->rows;
-}
-
-static const ad_op height_op = {.name = "height", .n_in = 1, .flags = AD_OP_ELEMENTWISE, .evaluate = {height_evaluate}};
-
 /* Rows that fit one tile are run as two, for two threads, where that is work enough: a wide value, or none. */
 START_TEST(halves_of_a_tile)
 {

@@ -1,4 +1,4 @@
-/* Pools that are shared: by threads, by jobs that use the pool that they run in, and by processes. */
+/* Pools, and those that are shared: by threads, by jobs that use the pool that they run in, and by processes. */
 #include "autodiff/engine.h"
 
 #include <pthread.h>
@@ -28,6 +28,28 @@ static bool works(ad_pool *pool)
     ad_pool_run(pool, JOBS, count_job, done);
     return all_are(done, 1);
 }
+
+START_TEST(pools)
+{
+    ad_error error;
+    ck_assert_ptr_null(ad_pool_new(-1, &error));
+    assert_message(&error, AD_ERROR_ARGUMENT, "got -1");
+    ck_assert_ptr_null(ad_pool_new(5000, &error));
+    assert_message(&error, AD_ERROR_ARGUMENT, "got 5000");
+    ck_assert_int_eq(ad_pool_threads(NULL), 1);
+    ad_pool_free(NULL);
+    for (int threads = 0; threads <= 8; threads++) {
+        ad_pool *pool = ad_pool_new(threads, NULL);
+        ck_assert_int_ge(ad_pool_threads(pool), 1);
+        for (size_t jobs = 0; jobs < 300; jobs = 2 * jobs + 1) {
+            int done[300] = {0};
+            ad_pool_run(pool, jobs, count_job, done);
+            for (size_t i = 0; i < COUNT(done); i++) ck_assert_int_eq(done[i], i < jobs);
+        }
+        ad_pool_free(pool);
+    }
+}
+END_TEST
 
 /* ---- Threads and jobs ------------------------------------------------------------------------------------------- */
 
@@ -320,15 +342,16 @@ END_TEST
 Suite *pool_suite(void)
 {
     Suite *suite = suite_create("pool");
-    TCase *sharing = tcase_create("sharing");
-    tcase_set_timeout(sharing, 60);
-    tcase_add_test(sharing, threads_share_a_pool);
-    tcase_add_test(sharing, a_job_uses_its_own_pool);
-    tcase_add_test(sharing, threads_have_stack);
-    tcase_add_test(sharing, a_child_has_no_threads_of_its_parent);
-    tcase_add_test(sharing, a_child_of_a_moment_when_the_pool_works);
-    tcase_add_test(sharing, children_multiply);
-    tcase_add_test(sharing, a_plan_runs_once_at_a_time);
-    suite_add_tcase(suite, sharing);
+    TCase *tcase = tcase_create("pool");
+    tcase_set_timeout(tcase, 60);
+    tcase_add_test(tcase, pools);
+    tcase_add_test(tcase, threads_share_a_pool);
+    tcase_add_test(tcase, a_job_uses_its_own_pool);
+    tcase_add_test(tcase, threads_have_stack);
+    tcase_add_test(tcase, a_child_has_no_threads_of_its_parent);
+    tcase_add_test(tcase, a_child_of_a_moment_when_the_pool_works);
+    tcase_add_test(tcase, children_multiply);
+    tcase_add_test(tcase, a_plan_runs_once_at_a_time);
+    suite_add_tcase(suite, tcase);
     return suite;
 }
