@@ -54,7 +54,8 @@ typedef struct {
 
 /* Run the plan: read what is bound as inputs, write the outputs. run may be NULL where no rows are wanted. On failure
  * outputs are undefined, and *error says why: AD_ERROR_ARGUMENT for what is not bound or wrongly, AD_ERROR_MEMORY,
- * AD_ERROR_NUMERIC from find_nan. Allocates nothing after the first run with this pool size and these rows or fewer.
+ * AD_ERROR_NUMERIC from find_nan. Allocates nothing after the first run with this pool size and these rows or fewer,
+ * but where matrices are of new sizes: a kernel of LIBXSMM's for them, which is done without where memory is out.
  *
  * Results are the same bits for any number of threads, in any floating-point environment; a per-row output's bits
  * depend on its own row alone. Another machine may give other bits: with another instruction set (ad_isa_name()) or

@@ -187,7 +187,7 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     if (!status) describe(arguments, &draws, result);
     if (!status && draws.stopped)
         status = ad_error_set(error, AD_ERROR_INTERRUPTED, "interrupted after %zu of %zu draws of each chain",
-                              draws.draws, (size_t)option_count(arguments, "draws"));
+                              draws.draws, option_count(arguments, "draws"));
     if (output && draws.draws > 0) status = keep_draws(output, target, &draws, status, result, error);
     if (start.count > 0) {
         json_object_set_new(result, "searches", json_integer((json_int_t)start.searches));
