@@ -126,7 +126,8 @@ static bool parse_named_factor(parser *p, list *to)
                  nf_registry_names(&nf_bijectors, ", ", names, sizeof names));
         return nf__fail(&p->reader, start, what, valid);
     }
-    p->steps++;
+    if (++p->steps > MOST_STEPS)
+        return nf__fail(&p->reader, start, "the formula is too long", "no more than 100000 bijectors in all");
     return push(p, to, parse_instance(p, type, length));
 }
 

@@ -175,10 +175,11 @@ static bool load_tensor(void *context, const char *name, nf_parameter *parameter
 /* Whole numbers up to a million. */
 static bool read_size(const char *text, size_t *size)
 {
-    char *end;
-    unsigned long long value = strtoull(text, &end, 10);
+    /* Digits alone: strtoull takes a sign and blanks, and -18446744073709551615 for 1. */
+    if (!*text || text[strspn(text, "0123456789")]) return false;
+    const unsigned long long value = strtoull(text, NULL, 10);
     *size = (size_t)value;
-    return end != text && !*end && value <= 1000000;
+    return value <= 1000000;
 }
 
 /* A file without a checksum is one that was written elsewhere. */
