@@ -14,6 +14,7 @@
 #include "core/internal.h"
 #include "formula/arguments.h"
 
+#include <weir/environment.h>
 #include <weir/networks.h>
 #include <weir/transformer.h>
 
@@ -339,6 +340,7 @@ static nf_bijector *parse(const char *formula, size_t dim, size_t context, uint6
 nf_bijector *nf__parse_flow(const char *formula, size_t dim, size_t context, uint64_t seed, size_t room,
                             nf_bijector **base, ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     if (base) *base = NULL;
     if (!formula) {
         ad_error_set(error, AD_ERROR_ARGUMENT, "expected a formula, got NULL");

@@ -3,6 +3,7 @@
 #include "columns/text.h"
 #include "files/json.h"
 
+#include <weir/environment.h>
 #include <weir/memory.h>
 
 #include <math.h>
@@ -86,6 +87,7 @@ static json_t *column_json(const nf__column *column)
 
 char *nf_columns_text(const nf_columns *columns, ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     if (!columns) return ad_error_set(error, AD_ERROR_ARGUMENT, "columns: columns is NULL"), NULL;
     if (!columns) {
         ad_error_set(error, AD_ERROR_ARGUMENT, "there are no columns to be told of");

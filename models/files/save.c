@@ -3,6 +3,7 @@
 #include "files/safetensors.h"
 #include "plugin/needed.h"
 
+#include <weir/environment.h>
 #include <weir/save.h>
 
 #include <math.h>
@@ -96,6 +97,7 @@ static bool add_tensor(void *context, const char *name, nf_parameter *parameter)
 
 ad_status nf_save(const nf_flow *flow, const char *record, const char *path, ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     const char *missing = !flow ? "flow" : !path ? "path" : NULL;
     if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "save: %s is NULL", missing);
     if (record && !nf__json_is_shallow(record, strlen(record)))
@@ -249,6 +251,7 @@ static nf_flow *flow_of(const nf__safetensors *file, const char *path, ad_error 
 
 nf_flow *nf_load(const char *path, char **record, ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     if (record) *record = NULL;
     if (!path) return ad_error_set(error, AD_ERROR_ARGUMENT, "load: path is NULL"), NULL;
     nf__safetensors *file = nf__safetensors_read(path, error);
