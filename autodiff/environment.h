@@ -1,9 +1,10 @@
 /* The floating-point environment: rounding to nearest, numbers near 0 kept, no traps.
  *
  * Numbers must not depend on what a program, or a library that was linked with -ffast-math, has set for one of its
- * threads: fesetround(), feenableexcept(), numbers near 0 flushed. So jobs of a pool, runs of plans, and all functions
- * that evaluate, fit or infer compute in the default environment, callbacks included, and leave the caller's as it was,
- * with its exceptions' flags. Other functions compute in the caller's, as those of <math.h> do.
+ * threads: fesetround(), feenableexcept(), numbers near 0 flushed. So jobs of a pool, plans, and all functions that
+ * evaluate, fit, infer, read, write, or make something of a text, compute in the default environment, callbacks
+ * included, and leave the caller's as it was, with its exceptions' flags: a table that has 1e999 traps nowhere.
+ * Functions of single numbers and of tapes compute in the caller's, as those of <math.h> do.
  *
  * Any function here may be called from several threads at once; each has an environment of its own. */
 #ifndef WEIR_ENVIRONMENT_H

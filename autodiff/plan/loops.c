@@ -104,6 +104,7 @@ void ad__run_several(const ad__runs *runs)
         } else {
             runs->loop(runs->n, in, runs->stride, out, runs->attribute);
         }
-        for (int k = 0; k < AD_MAX_LOOP_ARGUMENTS; k++) in[k] = (const char *)in[k] + runs->step[k];
+        for (int k = 0; k < AD_MAX_LOOP_ARGUMENTS; k++)
+            if (in[k]) in[k] = (const char *)in[k] + runs->step[k];
     }
 }

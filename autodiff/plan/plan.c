@@ -8,6 +8,7 @@
 #include "tape/builtin.h"
 #include "tape/simplify.h"
 
+#include <weir/environment.h>
 #include <weir/memory.h>
 
 #include <string.h>
@@ -360,6 +361,7 @@ static void release(compiler *c)
 
 ad_plan *ad_plan_new(const ad_var *outputs, int count, const ad_plan_options *options, ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     static const ad_plan_options defaults = {.dtype = AD_F32};
     if (!options) options = &defaults;
     if (!ad__check_outputs(outputs, count, options, error) || ad__gemm_start(error) != AD_OK) return NULL;

@@ -16,13 +16,18 @@
 
 enum { HALF, ALTERNATING, RANDOM };
 
+static int ascending(const void *a, const void *b)
+{
+    size_t x = *(const size_t *)a, y = *(const size_t *)b;
+    return (x > y) - (x < y);
+}
+
 static bool is_seen(const nf_bijector *self, size_t feature)
 {
     size_t dim = self->dim, place = feature;
     bool flipped = nf_argument_value(self, "flipped") != 0;
     if (self->feature) {
-        bool listed = false;
-        for (size_t i = 0; i < self->n_feature; i++) listed |= self->feature[i] == feature;
+        bool listed = bsearch(&feature, self->feature, self->n_feature, sizeof feature, ascending) != NULL;
         return listed != flipped;
     }
     if (dim == 1) return false;
@@ -40,12 +45,6 @@ static size_t count_seen(const nf_bijector *self)
     size_t n = 0;
     for (size_t i = 0; i < self->dim; i++) n += is_seen(self, i);
     return n;
-}
-
-static int ascending(const void *a, const void *b)
-{
-    size_t x = *(const size_t *)a, y = *(const size_t *)b;
-    return (x > y) - (x < y);
 }
 
 static const nf_conditioner_type *conditioner_of(const nf_bijector *self)

@@ -1,6 +1,8 @@
 /* A flow: a base distribution pushed through a bijector, with its parameters in one array. */
 #include "core/flow.h"
 
+#include <weir/environment.h>
+
 #include <string.h>
 
 /* ---- Parameters ---------------------------------------------------------------------------------------------- */
@@ -189,6 +191,7 @@ const nf_parameter *nf_flow_parameter(const nf_flow *flow, size_t i, size_t *off
 
 void nf_flow_push(nf_flow *flow)
 {
+    AD_DEFAULT_ENVIRONMENT;
     for (size_t e = 0; e < nf_flow_all_parameters(flow); e++) {
         const nf_parameter *parameter = flow->entry[e].parameter;
         char *to = (char *)flow->data + flow->entry[e].offset * ad_dtype_size(flow->dtype);
@@ -198,6 +201,7 @@ void nf_flow_push(nf_flow *flow)
 
 void nf_flow_pull(nf_flow *flow)
 {
+    AD_DEFAULT_ENVIRONMENT;
     for (size_t e = 0; e < nf_flow_all_parameters(flow); e++) {
         nf_parameter *parameter = flow->entry[e].parameter;
         const char *from = (const char *)flow->data + flow->entry[e].offset * ad_dtype_size(flow->dtype);

@@ -1,6 +1,7 @@
 /* Parameters of bijectors: declaring them, their initial values, and walking over them. */
 #include "core/internal.h"
 
+#include <weir/environment.h>
 #include <weir/random.h>
 
 #include <math.h>
@@ -123,6 +124,7 @@ static bool initialize_one(void *context, const char *name, nf_parameter *parame
 
 void nf_initialize(nf_bijector *bijector, uint64_t seed)
 {
+    AD_DEFAULT_ENVIRONMENT;
     uint64_t state[2] = {seed, 0};
     nf_each_parameter(bijector, initialize_one, state);
 }

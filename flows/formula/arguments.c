@@ -2,6 +2,7 @@
 #include "formula/arguments.h"
 #include "core/internal.h"
 
+#include <weir/environment.h>
 #include <weir/memory.h>
 
 #include <ctype.h>
@@ -210,6 +211,7 @@ bool nf__read_arguments(nf__reader *p, nf__arguments *a)
 
 bool nf_parse_arguments(const char *text, size_t length, const nf_argument *argument, double *value, ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     char name[64], given[64];
     if (!text)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "expected a text of a name and its arguments, got NULL"), false;
@@ -240,6 +242,7 @@ static void unknown(const nf_registry *registry, const char *text, size_t length
 
 const void *nf_registry_parse(const nf_registry *registry, const char *text, double *value, ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     if (!registry || !text) {
         ad_error_set(error, AD_ERROR_ARGUMENT, "expected the name of %s, got NULL: %s",
                      registry ? registry->kind : "one", registry ? "text" : "registry");

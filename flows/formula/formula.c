@@ -3,6 +3,7 @@
  * parts. */
 #include "core/internal.h"
 
+#include <weir/environment.h>
 #include <weir/flow.h>
 
 #include <locale.h>
@@ -351,10 +352,12 @@ static char *print_formula(const nf_bijector *base, const nf_bijector *bijector,
 
 char *nf_formula(const nf_bijector *bijector)
 {
+    AD_DEFAULT_ENVIRONMENT;
     return print_formula(NULL, bijector, false);
 }
 
 char *nf_flow_formula(const nf_flow *flow, bool with_defaults)
 {
+    AD_DEFAULT_ENVIRONMENT;
     return print_formula(nf_flow_base(flow), nf_flow_bijector(flow), with_defaults);
 }

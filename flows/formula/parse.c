@@ -14,6 +14,7 @@
 #include "core/internal.h"
 #include "formula/arguments.h"
 
+#include <weir/environment.h>
 #include <weir/networks.h>
 #include <weir/transformer.h>
 
@@ -126,7 +127,8 @@ static bool parse_named_factor(parser *p, list *to)
                  nf_registry_names(&nf_bijectors, ", ", names, sizeof names));
         return nf__fail(&p->reader, start, what, valid);
     }
-    p->steps++;
+    if (++p->steps > MOST_STEPS)
+        return nf__fail(&p->reader, start, "the formula is too long", "no more than 100000 bijectors in all");
     return push(p, to, parse_instance(p, type, length));
 }
 
@@ -338,6 +340,7 @@ static nf_bijector *parse(const char *formula, size_t dim, size_t context, uint6
 nf_bijector *nf__parse_flow(const char *formula, size_t dim, size_t context, uint64_t seed, size_t room,
                             nf_bijector **base, ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     if (base) *base = NULL;
     if (!formula) {
         ad_error_set(error, AD_ERROR_ARGUMENT, "expected a formula, got NULL");

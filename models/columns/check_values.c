@@ -1,6 +1,7 @@
 /* Looking at a table's values before they are used. */
 #include "columns/encode.h"
 
+#include <weir/environment.h>
 #include <weir/memory.h>
 
 #include <math.h>
@@ -8,6 +9,7 @@
 
 ad_status nf_columns_check(const nf_columns *columns, const nf_table *table, const char *what, ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     const char *missing = !columns ? "columns" : !table ? "table" : NULL;
     if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "columns: %s is NULL", missing);
     nf__values values;
@@ -57,6 +59,7 @@ static bool is_outside(const nf__values *values, size_t row, size_t c)
 
 size_t nf_columns_outside(const nf_columns *columns, const nf_table *table, char text[512])
 {
+    AD_DEFAULT_ENVIRONMENT;
     nf__values values;
     size_t outside = 0;
     if (text) *text = '\0';

@@ -1,6 +1,7 @@
 /* Learning what the columns of a table are. */
 #include "columns/learn.h"
 
+#include <weir/environment.h>
 #include <weir/memory.h>
 
 #include <math.h>
@@ -152,6 +153,7 @@ static ad_status learn(nf_columns *columns, const nf_table *table, const char *t
 nf_columns *nf_columns_learn(const nf_table *table, const char *given, const nf_columns_options *options,
                              ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     if (!table)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "columns: expected two rows or more, but table is NULL"), NULL;
     if (!table->values || table->rows < 2 || table->columns == 0) {

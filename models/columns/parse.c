@@ -3,6 +3,7 @@
 #include "columns/text.h"
 #include "files/json.h"
 
+#include <weir/environment.h>
 #include <weir/memory.h>
 
 #include <math.h>
@@ -252,6 +253,7 @@ static ad_status read_columns(const json_t *json, nf_columns **columns, ad_error
 
 nf_columns *nf_columns_parse(const char *json_text, ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     if (!json_text) return ad_error_set(error, AD_ERROR_ARGUMENT, "columns: text is NULL"), NULL;
     json_error_t reason;
     json_t *json;

@@ -3,6 +3,7 @@
 #include "columns/text.h"
 #include "files/json.h"
 
+#include <weir/environment.h>
 #include <weir/memory.h>
 
 #include <math.h>
@@ -86,6 +87,7 @@ static json_t *column_json(const nf__column *column)
 
 char *nf_columns_text(const nf_columns *columns, ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     if (!columns) return ad_error_set(error, AD_ERROR_ARGUMENT, "columns: columns is NULL"), NULL;
     json_t *json = json_object(), *array = json_array();
     for (size_t c = 0; c < columns->count; c++) nf__json_append(&array, column_json(&columns->column[c]));

@@ -1,5 +1,6 @@
 /* The two moons. */
 #include <weir/data.h>
+#include <weir/environment.h>
 #include <weir/random.h>
 
 #include <math.h>
@@ -9,6 +10,7 @@ enum { STREAM_ORDER = 0x6d6f6f6e, STREAM_NOISE };
 
 void nf_moons(size_t n, double noise, uint64_t seed, double *values, int *labels)
 {
+    AD_DEFAULT_ENVIRONMENT;
     if (!values) return;
     const double pi = 3.14159265358979323846;
     size_t upper = n / 2;

@@ -1,6 +1,7 @@
 /* Records of how a flow came about. Their keys are in the order that the command has always written them in. */
 #include "files/json.h"
 
+#include <weir/environment.h>
 #include <weir/record.h>
 #include <weir/version.h>
 
@@ -255,6 +256,7 @@ static ad_status fill(json_t **to, const nf_flow *flow, const nf_record *record,
 
 char *nf_record_text(const nf_flow *flow, const nf_record *record, ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     if (!flow || !record)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "record: %s is NULL", flow ? "record" : "flow"), NULL;
     json_t *options, *json = json_object();

@@ -3,6 +3,7 @@
 #include "files/safetensors.h"
 #include "plugin/needed.h"
 
+#include <weir/environment.h>
 #include <weir/save.h>
 
 #include <math.h>
@@ -95,6 +96,7 @@ static bool add_tensor(void *context, const char *name, nf_parameter *parameter)
 
 ad_status nf_save(const nf_flow *flow, const char *record, const char *path, ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     const char *missing = !flow ? "flow" : !path ? "path" : NULL;
     if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "save: %s is NULL", missing);
     if (record && !nf__json_is_shallow(record, strlen(record)))
@@ -174,10 +176,11 @@ static bool load_tensor(void *context, const char *name, nf_parameter *parameter
 /* Whole numbers up to a million. */
 static bool read_size(const char *text, size_t *size)
 {
-    char *end;
-    unsigned long long value = strtoull(text, &end, 10);
+    /* Digits alone: strtoull takes a sign and blanks, and -18446744073709551615 for 1. */
+    if (!*text || text[strspn(text, "0123456789")]) return false;
+    const unsigned long long value = strtoull(text, NULL, 10);
     *size = (size_t)value;
-    return end != text && !*end && value <= 1000000;
+    return value <= 1000000;
 }
 
 /* A file without a checksum is one that was written elsewhere. */
@@ -247,6 +250,7 @@ static nf_flow *flow_of(const nf__safetensors *file, const char *path, ad_error 
 
 nf_flow *nf_load(const char *path, char **record, ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     if (record) *record = NULL;
     if (!path) return ad_error_set(error, AD_ERROR_ARGUMENT, "load: path is NULL"), NULL;
     nf__safetensors *file = nf__safetensors_read(path, error);

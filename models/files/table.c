@@ -4,6 +4,7 @@
 #include "files/table.h"
 
 #include <weir/data.h>
+#include <weir/environment.h>
 #include <weir/file.h>
 #include <weir/memory.h>
 
@@ -46,6 +47,7 @@ ad_status nf_table_read(const char *path, nf_table *table, ad_error *error)
 
 ad_status nf_table_read_with(const char *path, const nf_read_options *options, nf_table *table, ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     if (table) *table = (nf_table){0};
     const char *missing = !path ? "path" : !table ? "table" : NULL;
     if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "read: %s is NULL", missing);
@@ -92,6 +94,7 @@ static ad_status check_labels(const char *path, const nf_table *table, ad_error 
 
 ad_status nf_table_write(const char *path, const nf_table *table, ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     const char *missing = !path ? "path" : !table ? "table" : NULL;
     if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "write: %s is NULL", missing);
     const struct format *format = format_of(path, error);

@@ -1,4 +1,5 @@
 /* Targets that have a name: their list, and making one from text. */
+#include <weir/environment.h>
 #include <weir/registry.h>
 #include <weir/target.h>
 
@@ -80,6 +81,7 @@ static nf_target *make(const nf_target_type *type, const char *text, nf_site **s
 
 nf_target *nf_target_parse(const char *text, ad_error *error)
 {
+    AD_DEFAULT_ENVIRONMENT;
     if (!text) return ad_error_set(error, AD_ERROR_ARGUMENT, "target: text is NULL"), NULL;
     const nf_target_type *type = nf_registry_find(&registry, text, strcspn(text, " ("));
     if (!type) {

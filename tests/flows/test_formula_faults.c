@@ -191,6 +191,8 @@ START_TEST(deep_formulas)
         ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "copies");
     }
     nf_bijector_free(parsed("flip*99999-flip", 2, 0));
+    ck_assert_ptr_null(nf_bijector_parse("flip*99999-invert(flip)-flip", 2, 0, 0, &error)); /* nor without copies */
+    ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "no more than 100000 bijectors");
 }
 END_TEST
 

@@ -1,7 +1,10 @@
 /* Flows that threads share: evaluated with one pool, trained in one of them, and inherited by a child process; and fits
- * in any floating-point environment. */
+ * and what is read, written and made in any floating-point environment. */
 #include "environments.h"
 #include "models/training_tools.h"
+#include "scratch.h"
+
+#include <weir/target.h>
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -231,6 +234,77 @@ START_TEST(fits_in_any_environment)
 }
 END_TEST
 
+/* What texts and files become, and what is written: numbers that round, that overflow, and some from random ones. */
+typedef struct {
+    double moons[N][DIM], table[8];
+    float parameters[4096];
+    char formula[256], text[1 << 15];
+} made;
+
+static void copy_file(const char *path, char *to, size_t room)
+{
+    FILE *file = fopen(path, "rb");
+    ck_assert_ptr_nonnull(file);
+    size_t bytes = fread(to, 1, room, file);
+    ck_assert_uint_lt(bytes, room);
+    fclose(file);
+}
+
+static void make_all(void (*set)(void), made *m)
+{
+    static const char formula[] = "maf(8,bound=0.7)-lu-affine-rqs(8)-loc",
+                      csv[] = "a,b\n0.1,1e999\n1e-310,12345.678901\n";
+    nf_table table, written = {.values = m->moons[0], .rows = N, .columns = DIM};
+    ad_error refusal[2];
+    char *text = NULL;
+    file_path in = scratch_path("in.csv"), out = scratch_path("out.csv"), model = scratch_path("m.st");
+    FILE *file = fopen(in.text, "wb");
+    fputs(csv, file);
+    fclose(file);
+    memset(m, 0, sizeof *m);
+    fenv_t own;
+    feholdexcept(&own);
+    set();
+    nf_moons(N, 0.05, 1, m->moons[0], NULL);
+    ad_status read = nf_table_read(in.text, &table, &error);
+    ad_status wrote = nf_table_write(out.text, &written, &error);
+    nf_flow *flow = nf_flow_parse(formula, DIM, 0, AD_F32, 1, &error);
+    ad_status saved = nf_save(flow, NULL, model.text, &error);
+    nf_flow *back = nf_load(model.text, NULL, &error);
+    if (back) text = nf_flow_formula(back, false);
+    nf_bijector *overflow = nf_bijector_parse("maf(8,bound=1e999)", DIM, 0, 1, &refusal[0]);
+    nf_target *far = nf_target_parse("funnel(dim=1e999)", &refusal[1]);
+    fesetenv(&own);
+    ASSERT_OK(read);
+    ASSERT_OK(wrote);
+    ASSERT_OK(saved);
+    ck_assert_ptr_null(overflow);
+    ck_assert_ptr_null(far);
+    for (int i = 0; i < 2; i++) ASSERT_FAILS(refusal[i].status, AD_ERROR_ARGUMENT, "");
+    ck_assert_uint_eq(table.rows * table.columns, 4);
+    memcpy(m->table, table.values, 4 * sizeof *table.values);
+    ck_assert_ptr_nonnull(text);
+    snprintf(m->formula, sizeof m->formula, "%s", text);
+    ck_assert_uint_le(parameter_bytes(back), sizeof m->parameters);
+    memcpy(m->parameters, nf_flow_parameters(back), parameter_bytes(back));
+    copy_file(out.text, m->text, sizeof m->text);
+    ad_free(text);
+    nf_table_free(&table);
+    nf_flow_free(flow);
+    nf_flow_free(back);
+}
+
+START_TEST(files_and_texts_in_any_environment)
+{
+    static made normal, got;
+    scratch_begin();
+    make_all(leave_as_it_is, &normal);
+    make_all(environments[_i], &got);
+    ck_assert_mem_eq(&got, &normal, sizeof got);
+    scratch_end();
+}
+END_TEST
+
 Suite *sharing_suite(void)
 {
     Suite *suite = suite_create("sharing");
@@ -242,6 +316,7 @@ Suite *sharing_suite(void)
     tcase_add_test(flows, a_flow_is_trained_by_one_thread);
     tcase_add_test(flows, a_failed_fit_ends_its_training);
     tcase_add_loop_test(flows, fits_in_any_environment, 0, 1 + (int)COUNT(environments));
+    tcase_add_loop_test(flows, files_and_texts_in_any_environment, 0, (int)COUNT(environments));
     suite_add_tcase(suite, flows);
     return suite;
 }

@@ -127,6 +127,24 @@ START_TEST(formula)
 }
 END_TEST
 
+/* Sizes are digits: what strtoull makes of a sign or of blanks is none, and may be what the tensors agree with. */
+static const char *const sizes[] = {"-18446744073709551615", "+1", " 1", "1 ", "", "18446744073709551617", "1.", "0x1"};
+
+START_TEST(size)
+{
+    char header[400];
+    for (int of_context = 0; of_context < 2; of_context++) {
+        snprintf(header, sizeof header,
+                 "{\"__metadata__\":{\"format\":\"weir-flow-1\",\"dtype\":\"float64\",\"dim\":\"%s\","
+                 "\"context\":\"%s\",\"formula\":\"flip\"}}",
+                 of_context ? "1" : sizes[_i], of_context ? sizes[_i] : "1");
+        write_header(header, "", 0, "");
+        assert_modest(WORDS("info", "m.safetensors"), 1);
+        assert_contains(complaint, "bad metadata");
+    }
+}
+END_TEST
+
 /* ---- JSON -------------------------------------------------------------------------------------------------------- */
 
 enum { BYTES = 10000000 };
@@ -251,6 +269,7 @@ Suite *hostile_suite(void)
     TCase *tests;
     Suite *suite = command_suite("hostile", &tests);
     tcase_add_loop_test(tests, formula, 0, COUNT(formulas));
+    tcase_add_loop_test(tests, size, 0, COUNT(sizes));
     tcase_add_loop_test(tests, values, 0, COUNT(headers));
     tcase_add_loop_test(tests, history, 0, COUNT(histories));
     tcase_add_test(tests, escapes);

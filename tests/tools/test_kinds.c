@@ -273,6 +273,11 @@ START_TEST(dropped_columns)
     }
     ck_assert_int_eq(RUN("fit", "three.csv", "--drop", "c", "-o", "n.st"), 2);
     assert_contains(complaint, "--drop: three.csv has no column 'c'");
+    static const char *const signs[] = {"-18446744073709551615", "+1", " 1", "18446744073709551617"};
+    for (size_t i = 0; i < COUNT(signs); i++) {
+        ck_assert_int_eq(RUN("fit", "three.csv", "--context", signs[i], "-o", "n.st"), 2);
+        assert_contains(complaint, "has no column");
+    }
     ck_assert_int_eq(RUN("fit", "three.csv", "--drop", "a", "--context", "a", "-o", "n.st"), 2);
     assert_contains(complaint, "--drop: column 'a' is given twice");
 }

@@ -45,9 +45,9 @@ static size_t find_column(const nf_table *table, const char *text, size_t *lengt
     }
     if (found < table->columns) return found;
     *length = strcspn(text, ",");
-    char *end;
-    unsigned long number = strtoul(text, &end, 10);
-    return end == text + *length && number >= 1 && number <= table->columns ? number - 1 : table->columns;
+    const unsigned long number = strtoul(text, NULL, 10);
+    const bool digits = *length > 0 && strspn(text, "0123456789") == *length;
+    return digits && number >= 1 && number <= table->columns ? number - 1 : table->columns;
 }
 
 ad_status columns_parse(const char *text, const char *option, const char *path, const nf_table *table, size_t *order,
