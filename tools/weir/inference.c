@@ -87,7 +87,8 @@ json_t *keep_inference(const nf_flow *flow, const nf_target *target, const nf_vi
 {
     if (*status && report->iterations == 0) return NULL;
     char kept[PATH_MAX];
-    const nf_record told = {.target = target, .vi = report, .seed = seed, .pool = pool};
+    const nf_record told = {
+        .target = target, .vi = report, .seed = seed, .pool = pool, .interrupted = *status ? NULL : interrupt_noted};
     json_t *record = record_of_work(flow, told, NULL, status, error);
     const struct kept what = {.flow = flow, .record = record, .left = "the parameters at hand"};
     *status = keep(&what, *status, path, kept, error);
