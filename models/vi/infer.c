@@ -115,8 +115,9 @@ static ad_status run_round(nf_inference *fit, const nf_target *target, const nf_
         if (status == AD_ERROR_NUMERIC && ++diverged < MOST_DIVERGED) status = AD_OK;
         if (!status) status = keep_better(fit, target, o, best, &now, stopped, error);
     }
-    /* What `forward` costs the ELBO is little; what an accident has cost is much. */
-    const double little = 0.02;
+    /* What `forward` costs the ELBO is little; what an accident has cost is much, and more than the noise of few draws.
+     */
+    const double little = 0.02 + (*stopped ? 4 * now.elbo_stderr : 0);
     if (!(now.elbo > best->elbo - little)) restore(fit, best);
     fit->rounds++;
     return status;
