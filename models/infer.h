@@ -45,7 +45,7 @@ typedef struct {
 typedef struct {
     nf_flow *flow; /* NULL where there is none */
     nf_start start;
-    nf_infer_mode *mode; /* [start.modes] */
+    nf_infer_mode *mode; /* [start.modes]; NULL: not known, for it was interrupted, or failed */
     size_t held;         /* modes that the flow holds */
     size_t rounds;       /* times that the learning rate went all the way down */
     bool out_of_time;    /* before it had converged */

@@ -28,8 +28,9 @@ typedef struct {
     const char *const *context_columns; /* the names of these columns, nf_flow_context_size() of them */
     const nf_fit_report *fit;           /* of more than 20000 epochs some are told, among them the best and the last */
     /* Of a target that it was fitted to, by nf_vi(). A target that nf_target_parse() has made is one again when the
-     * model is used: samples are then on the scale of its sites. With the report, the means of `draws` (20000) draws of
-     * the flow are told, which `seed` and `pool` are for. */
+     * model is used: samples are then on the scale of its sites. With the report, the means of `draws` draws of
+     * the flow are told, which `seed` and `pool` are for; 0: as many as its scores are of, up to 20000. None are told
+     * where there are no scores, or `interrupted`, polled between draws, was true (NULL: none is asked). */
     const nf_target *target;
     const nf_vi_report *vi;
     uint64_t seed;
@@ -39,6 +40,8 @@ typedef struct {
     /* What the columns are that the flow's features, and its context, are of; NULL: plain numbers. With these,
      * `columns` may be left out. */
     const nf_columns *kinds, *context_kinds;
+    bool (*interrupted)(void *asked);
+    void *asked;
 } nf_record;
 
 /* The record as text, a JSON object: for nf_save(), and then for ad_free(). Text that isn't UTF-8 has '?' in place of

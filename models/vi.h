@@ -38,8 +38,9 @@ typedef struct {
     ad_pool *pool;        /* NULL: this thread */
     /* Now and then, twenty times a second at most; false stops as `interrupted` does. NULL: none. */
     bool (*progress)(void *context, const nf_vi_progress *progress);
-    /* Polled after each step: true stops at once, with the parameters at hand (ctrl-C). After the last it is polled
-     * in the scores: true leaves them out, with draws = 0. NULL: none. */
+    /* Polled after each step: true stops at once, with the parameters at hand (ctrl-C), and the scores are of no more
+     * draws than a step has, for a target that takes its time. After the last step it is polled in the scores: true
+     * leaves them out, with draws = 0. NULL: none. */
     bool (*interrupted)(void *context);
     void *context;
     nf_callback *const *callbacks; /* ended by NULL; one that wants to stop does so as `interrupted`. NULL: none */

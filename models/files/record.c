@@ -1,5 +1,6 @@
 /* Records of how a flow came about. Their keys are in the order that the command has always written them in. */
 #include "files/json.h"
+#include "vi/inference.h"
 
 #include <weir/environment.h>
 #include <weir/record.h>
@@ -137,25 +138,32 @@ static void mean_and_sd(const double *value, size_t rows, size_t stride, double 
     *sd = sqrt(squares / ((double)rows - 1));
 }
 
-enum { MOST_VALUES = 50 }; /* elements to look at */
+enum { MOST_VALUES = 50, MOST_DRAWS = 20000 }; /* elements to look at; draws that their means are of */
 
 /* Mean and standard deviation of each element, on the user's scale: of draws of the flow, and weighted. Empty where
- * there are too many to look at, or a density is no number, which is no reason to be without all the rest. */
+ * there are too many to look at, or a density is no number, or nobody waits for it, which is no reason to be without
+ * all the rest. */
 static ad_status put_values(json_t **to, const nf_flow *flow, const nf_record *record, ad_error *error)
 {
     const nf_target *target = record->target;
-    const size_t dim = nf_target_dim(target), size = nf_target_size(target),
-                 rows = record->draws ? record->draws : 20000;
+    const size_t dim = nf_target_dim(target), size = nf_target_size(target), scored = record->vi->score.draws,
+                 rows = record->draws         ? record->draws
+                        : scored < MOST_DRAWS ? scored
+                                              : MOST_DRAWS;
+    bool stopped = scored == 0;
+    const nf__vi_stop stop = {record->interrupted, record->asked};
     json_t *values = json_array();
     nf_vi_moments weighted[MOST_VALUES];
     ad_status status = AD_OK;
-    if (size <= MOST_VALUES) {
+    if (size <= MOST_VALUES && !stopped) {
         double *z = ad_alloc(rows, (dim + size) * sizeof *z), *value = z ? z + rows * dim : NULL;
         status = z ? AD_OK : ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu draws", rows);
         if (!status) status = nf_sample(flow, NULL, rows, record->seed, z, NULL, record->pool, error);
         if (!status) status = nf_target_values(target, z, rows, value, record->pool, error);
-        if (!status) status = nf_vi_summarize(flow, target, rows, record->seed, weighted, NULL, record->pool, error);
-        for (size_t i = 0; i < size && !status; i++) {
+        if (!status)
+            status =
+                nf__vi_summarize(flow, target, rows, record->seed, weighted, NULL, stop, &stopped, record->pool, error);
+        for (size_t i = 0; i < size && !status && !stopped; i++) {
             char name[64];
             double mean, sd;
             json_t *one = json_object();

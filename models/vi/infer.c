@@ -62,10 +62,22 @@ typedef struct {
     double elbo;
 } best_fit;
 
-static ad_status keep_better(const nf_inference *fit, const nf_target *target, const nf_infer_options *o,
-                             best_fit *best, nf_vi_score *now, ad_error *error)
+/* The flow's score by so many draws; by few once it is interrupted, which *stopped tells. */
+static ad_status evaluate(const nf_inference *fit, const nf_target *target, const nf_infer_options *o, size_t draws,
+                          uint64_t seed, nf_vi_score *score, bool *stopped, ad_error *error)
 {
-    ad_status status = nf_vi_evaluate(fit->flow, target, SCORE_DRAWS, o->seed + 1, now, o->pool, error);
+    const nf__vi_stop stop = {o->interrupted, o->context}, none = {NULL};
+    *score = (nf_vi_score){0};
+    ad_status status = *stopped ? AD_OK : nf__vi_evaluate(fit->flow, target, draws, seed, score, stop, o->pool, error);
+    if (status || score->draws > 0) return status;
+    *stopped = true;
+    return nf__vi_evaluate(fit->flow, target, nf__vi_few(draws, o->mc), seed, score, none, o->pool, error);
+}
+
+static ad_status keep_better(const nf_inference *fit, const nf_target *target, const nf_infer_options *o,
+                             best_fit *best, nf_vi_score *now, bool *stopped, ad_error *error)
+{
+    ad_status status = evaluate(fit, target, o, SCORE_DRAWS, o->seed + 1, now, stopped, error);
     if (status || !(now->elbo > best->elbo)) return status;
     best->elbo = now->elbo;
     memcpy(best->parameters, nf_flow_parameters(fit->flow), best->bytes);
@@ -88,7 +100,7 @@ static ad_status run_round(nf_inference *fit, const nf_target *target, const nf_
     double rate = first_rate / (fit->rounds ? 2 : 1);
     int diverged = 0;
     nf_vi_score now;
-    ad_status status = keep_better(fit, target, o, best, &now, error);
+    ad_status status = keep_better(fit, target, o, best, &now, stopped, error);
     for (int i = 0; i < RATES && !status && !*stopped && !fit->out_of_time; i++, rate *= fall) {
         const bool forward = i >= ELBO_RATES && now.khat < 0.7 && now.log_z - now.elbo < near;
         const nf__stage stage = {.learning_rate = rate,
@@ -101,10 +113,11 @@ static ad_status run_round(nf_inference *fit, const nf_target *target, const nf_
         status = nf__infer_descend(fit, target, o, &stage, stopped, error);
         /* The best parameters are kept, and a smaller rate follows. */
         if (status == AD_ERROR_NUMERIC && ++diverged < MOST_DIVERGED) status = AD_OK;
-        if (!status) status = keep_better(fit, target, o, best, &now, error);
+        if (!status) status = keep_better(fit, target, o, best, &now, stopped, error);
     }
-    /* What `forward` costs the ELBO is little; what an accident has cost is much. */
-    const double little = 0.02;
+    /* What `forward` costs the ELBO is little; what an accident has cost is much, and more than the noise of few draws.
+     */
+    const double little = 0.02 + (*stopped ? 4 * now.elbo_stderr : 0);
     if (!(now.elbo > best->elbo - little)) restore(fit, best);
     fit->rounds++;
     return status;
@@ -129,11 +142,18 @@ static ad_status begin_again(nf_inference *fit, const nf_target *target, const n
     return nf__infer_begin(fit->flow, target, &fit->start, &other, error);
 }
 
+/* Shares of the flow before are none of the flow that there is now. */
+static void forget_modes(nf_inference *fit)
+{
+    ad_free(fit->mode);
+    fit->mode = NULL;
+    fit->held = 0;
+}
+
 /* A round that has brought little is followed by one that begins anew; the best of them by the ELBO is kept. */
 static ad_status iterate(nf_inference *fit, const nf_target *target, const nf_infer_options *o, double begun,
                          ad_error *error)
 {
-    const nf__vi_stop stop = {o->interrupted, o->context};
     const double little = 0.05, late = 0.7; /* another start takes its time */
     bool stopped = false, good = false;
     best_fit best = {.bytes = nf__parameter_bytes(fit->flow), .elbo = -INFINITY};
@@ -144,11 +164,11 @@ static ad_status iterate(nf_inference *fit, const nf_target *target, const nf_in
         const double before = best.elbo;
         status = run_round(fit, target, o, begun + o->budget, &best, &stopped, error);
         fit->report.seconds = nf__clock() - begun;
-        if (!status)
+        if (!status && !stopped)
             status = nf_infer_modes(fit->flow, target, &fit->start, o->seed, fit->mode, &fit->held, o->pool, error);
-        if (!status)
-            status = nf__vi_evaluate(fit->flow, target, o->draws, o->seed, &fit->report.score,
-                                     stopped ? (nf__vi_stop){NULL} : stop, o->pool, error);
+        else
+            forget_modes(fit);
+        if (!status) status = evaluate(fit, target, o, o->draws, o->seed, &fit->report.score, &stopped, error);
         fit->report.average_loss = -fit->report.score.elbo;
         good = !status && is_good(fit, target);
         const bool stuck = fit->held < fit->start.modes || best.elbo - before < little;

@@ -1,5 +1,6 @@
 /* What a flow begins as: a fit to draws near all that the searches found. */
 #include "vi/infer.h"
+#include "vi/inference.h"
 
 #include <weir/nuts.h>
 #include <weir/training.h>
@@ -61,7 +62,10 @@ static ad_status weighted_rows(const nf_target *target, const nf_start *start, c
     ad_status status = z && *x ? AD_OK : ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %d draws", DRAWS);
     if (!status) status = nf_start_draw(start, DRAWS, o->seed + draw_stream, z, error);
     if (!status) status = nf_start_log_prob(start, z, DRAWS, log_q, error);
-    if (!status) status = nf_target_log_densities(target, z, DRAWS, log_p, o->pool, error);
+    if (!status && nf__vi_stops((nf__vi_stop){o->interrupted, o->context}))
+        memcpy(log_p, log_q, DRAWS * sizeof *log_p); /* nobody waits for weights */
+    else if (!status)
+        status = nf_target_log_densities(target, z, DRAWS, log_p, o->pool, error);
     if (!status) {
         for (size_t i = 0; i < DRAWS; i++) log_p[i] -= log_q[i];
         temper(log_p, DRAWS, fmin(DRAWS / 4, 1000 + 20 * (double)dim), w);
@@ -83,7 +87,13 @@ typedef struct {
 static bool is_in_time(void *context, const nf_nuts_progress *now)
 {
     const allowance *a = context;
-    return now->seconds < a->seconds && !(a->o->interrupted && a->o->interrupted(a->o->context));
+    return now->seconds < a->seconds;
+}
+
+static bool is_interrupted(void *context)
+{
+    const allowance *a = context;
+    return nf__vi_stops((nf__vi_stop){a->o->interrupted, a->o->context});
 }
 
 /* Rows of x, to be freed, drawn by chains from the start; none where the time was too short, or they failed. */
@@ -99,9 +109,11 @@ static void chain_rows(const nf_target *target, const nf_start *start, const nf_
                                   .seed = o->seed,
                                   .pool = o->pool,
                                   .progress = is_in_time,
+                                  .interrupted = is_interrupted,
                                   .context = &allowed,
                                   .start = start};
     *rows = 0;
+    if (is_interrupted(&allowed)) return;
     if (nf_nuts(target, &nuts, &drawn, NULL)) return;
     if (drawn.draws >= LEAST_DRAWS) {
         *x = drawn.unconstrained;

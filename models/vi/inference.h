@@ -16,8 +16,25 @@ typedef struct {
     void *context;
 } nf__vi_stop;
 
-/* nf_vi_evaluate(), which asks now and then whether to stop; then it is AD_OK, and a score of 0 draws. */
+static inline bool nf__vi_stops(nf__vi_stop stop)
+{
+    return stop.interrupted && stop.interrupted(stop.context);
+}
+
+/* Draws for the scores of whoever waits for an end, and may kill what doesn't come to it: they take no longer than a
+ * step, which has `mc` draws and had to be waited for as well. Fewer than two have no standard error. */
+static inline size_t nf__vi_few(size_t draws, size_t mc)
+{
+    const size_t few = mc > 2 ? mc : 2;
+    return draws < few ? draws : few;
+}
+
+/* nf_vi_evaluate() and nf_vi_summarize(), which ask now and then whether to stop. Then they are AD_OK, with a score of
+ * 0 draws and with *stopped. */
 ad_status nf__vi_evaluate(const nf_flow *flow, const nf_target *target, size_t draws, uint64_t seed, nf_vi_score *score,
                           nf__vi_stop stop, ad_pool *pool, ad_error *error);
+ad_status nf__vi_summarize(const nf_flow *flow, const nf_target *target, size_t draws, uint64_t seed,
+                           nf_vi_moments *moments, double *khat, nf__vi_stop stop, bool *stopped, ad_pool *pool,
+                           ad_error *error);
 
 #endif

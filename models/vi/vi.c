@@ -271,10 +271,11 @@ ad_status nf_vi(nf_flow *flow, const nf_target *target, const nf_vi_options *opt
     nf__vi_objective_close(&v.objective);
     nf__loop_close(&v.loop);
     if (started && report) {
-        /* Whoever has ended the iterations wants the scores of what there is. */
-        nf__vi_stop stop = {report->outcome == NF_STOPPED_BY_CALLER ? NULL : v.o.interrupted, v.o.context};
-        ad_status scored = nf__vi_evaluate(flow, target, v.o.draws, v.o.seed, &report->score, stop, v.o.pool,
-                                           status == AD_OK ? error : &unscored);
+        const nf__vi_stop stop = {v.o.interrupted, v.o.context};
+        const bool hurried = report->outcome == NF_STOPPED_BY_CALLER && nf__vi_stops(stop);
+        ad_status scored =
+            nf__vi_evaluate(flow, target, hurried ? nf__vi_few(v.o.draws, v.o.mc) : v.o.draws, v.o.seed, &report->score,
+                            hurried ? (nf__vi_stop){NULL} : stop, v.o.pool, status == AD_OK ? error : &unscored);
         if (status == AD_OK) status = scored;
     }
     ad_free_aligned(v.before);

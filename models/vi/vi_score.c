@@ -1,4 +1,5 @@
 /* Scores of a variational fit, by fresh draws: the ELBO, and what importance weights tell. */
+#include "training/clock.h"
 #include "vi/inference.h"
 #include <weir/environment.h>
 #include <weir/psis.h>
@@ -22,7 +23,8 @@ static ad_plan *plan_of(const nf_flow *flow, const nf_target *target, bool value
     return plan;
 }
 
-enum { BLOCK = 1 << 16 }; /* draws between two looks at whether to stop: more keeps every thread busy */
+enum { BLOCK = 1 << 16 };          /* most draws between two looks at whether to stop: more keeps every thread busy */
+static const double prompt = 0.05; /* seconds; of a target that takes its time there are fewer */
 
 static ad_status check_weights(const nf_target *target, const double *log_weight, size_t draws, ad_error *error)
 {
@@ -49,15 +51,18 @@ static ad_status weigh(const nf_flow *flow, const nf_target *target, size_t draw
                        : !plan ? error->status
                                : AD_OK;
     /* Tiles are those of a single run, so that the numbers are, too. */
-    const size_t tile = status == AD_OK ? ad_plan_tile_rows(plan) : 1, block = (BLOCK + tile - 1) / tile * tile;
+    const size_t tile = status == AD_OK ? ad_plan_tile_rows(plan) : 1;
+    size_t block = stop.interrupted ? tile : (BLOCK + tile - 1) / tile * tile, rows = 0;
     *stopped = false;
-    for (size_t done = 0; done < draws && status == AD_OK && !*stopped; done += block) {
-        const size_t rows = draws - done < block ? draws - done : block;
+    for (size_t done = 0; done < draws && status == AD_OK && !*stopped; done += rows) {
+        const double begun = nf__clock();
+        rows = draws - done < block ? draws - done : block;
         const ad_run run = {.rows = rows, .seed = seed, .step = score_step, .first_row = done, .pool = pool};
         ad_plan_set_output(plan, 0, drawn + done * element);
         if (values) ad_plan_set_output(plan, 1, drawn_values + done * size * element);
         status = ad_plan_run(plan, &run, error);
-        *stopped = done + rows < draws && stop.interrupted && stop.interrupted(stop.context);
+        *stopped = done + rows < draws && nf__vi_stops(stop);
+        if (block < BLOCK && nf__clock() - begun < prompt) block *= 2;
     }
     if (status == AD_OK) {
         ad_to_double(dtype, drawn, log_weights, draws);
@@ -147,6 +152,26 @@ static nf_vi_moments moments_of(const double *w, const double *x, size_t n, size
     return (nf_vi_moments){mean, sqrt(variance), sqrt(error_mean), error_sd};
 }
 
+ad_status nf__vi_summarize(const nf_flow *flow, const nf_target *target, size_t draws, uint64_t seed,
+                           nf_vi_moments *moments, double *khat, nf__vi_stop stop, bool *stopped, ad_pool *pool,
+                           ad_error *error)
+{
+    const size_t size = nf_target_size(target);
+    *stopped = false;
+    if (draws < 2) return ad_error_set(error, AD_ERROR_ARGUMENT, "moments: expected 2 draws or more, got %zu", draws);
+    double *w = ad_alloc(draws, sizeof *w), *x = ad_alloc(draws, size * sizeof *x);
+    ad_status status = w && x ? weigh(flow, target, draws, seed, w, x, stop, stopped, pool, error)
+                              : ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %zu draws", draws);
+    if (status == AD_OK && !*stopped) status = nf_psis(w, draws, khat, error);
+    if (status == AD_OK && !*stopped) {
+        normalize(w, draws);
+        for (size_t i = 0; i < size; i++) moments[i] = moments_of(w, x + i, draws, size);
+    }
+    ad_free(x);
+    ad_free(w);
+    return status;
+}
+
 ad_status nf_vi_summarize(const nf_flow *flow, const nf_target *target, size_t draws, uint64_t seed,
                           nf_vi_moments *moments, double *khat, ad_pool *pool, ad_error *error)
 {
@@ -154,21 +179,9 @@ ad_status nf_vi_summarize(const nf_flow *flow, const nf_target *target, size_t d
     const char *missing = !flow ? "flow" : !target ? "target" : !moments ? "moments" : NULL;
     if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "vi: %s is NULL", missing);
     ad_error own;
-    size_t size = nf_target_size(target);
-    if (!error) error = &own;
-    if (draws < 2) return ad_error_set(error, AD_ERROR_ARGUMENT, "moments: expected 2 draws or more, got %zu", draws);
-    double *w = ad_alloc(draws, sizeof *w), *x = ad_alloc(draws, size * sizeof *x);
     bool stopped;
-    ad_status status = w && x ? weigh(flow, target, draws, seed, w, x, (nf__vi_stop){NULL}, &stopped, pool, error)
-                              : ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %zu draws", draws);
-    if (status == AD_OK) status = nf_psis(w, draws, khat, error);
-    if (status == AD_OK) {
-        normalize(w, draws);
-        for (size_t i = 0; i < size; i++) moments[i] = moments_of(w, x + i, draws, size);
-    }
-    ad_free(x);
-    ad_free(w);
-    return status;
+    return nf__vi_summarize(flow, target, draws, seed, moments, khat, (nf__vi_stop){NULL}, &stopped, pool,
+                            error ? error : &own);
 }
 
 /* ---- Log-densities on the user's scale ------------------------------------------------------------------------- */

@@ -1,4 +1,5 @@
 /* Inference without settings: what it finds, what it says of modes, and how it ends. */
+#include "models/costly.h"
 #include "models/training_tools.h"
 
 /* A small formula, and as much time as it takes. */
@@ -113,6 +114,45 @@ START_TEST(callers_can_stop_it)
 }
 END_TEST
 
+/* Wherever it is by then. */
+START_TEST(an_interrupted_one_asks_for_little_more)
+{
+    static const size_t moments[] = {1, 250000}; /* in the search, in the iterations */
+    for (size_t i = 0; i < COUNT(moments); i++) {
+        nf_inference fit;
+        const nf_infer_options o = {SMALL, .searches = 4, .interrupted = had_enough};
+        asked = 0, most = moments[i];
+        ASSERT_OK(nf_infer(&costly_target, &o, &fit, &error));
+        ck_assert_int_eq(fit.report.outcome, NF_STOPPED_BY_CALLER);
+        ck_assert_uint_eq(fit.report.score.draws, 256);
+        ck_assert(isfinite(fit.report.score.elbo));
+        ck_assert_msg(asked < most + 10000, "%zu densities after %zu", asked, most);
+        nf_inference_free(&fit);
+    }
+}
+END_TEST
+
+/* Few draws can't tell whether some iterations were of use: what they have made of the flow is kept. */
+START_TEST(an_interrupted_one_keeps_its_iterations)
+{
+    static const size_t moments[] = {216000, 220000, 250000};
+    double parameter = NAN;
+    size_t iterations = 0;
+    for (size_t i = 0; i < COUNT(moments); i++) {
+        nf_inference fit;
+        const nf_infer_options o = {SMALL, .searches = 4, .seed = 6, .interrupted = had_enough};
+        asked = 0, most = moments[i];
+        ASSERT_OK(nf_infer(&costly_target, &o, &fit, &error));
+        const double now = parameter_at(fit.flow, 0);
+        ck_assert(fit.report.iterations == iterations || now != parameter);
+        parameter = now;
+        iterations = fit.report.iterations;
+        nf_inference_free(&fit);
+    }
+    ck_assert_uint_gt(iterations, 0);
+}
+END_TEST
+
 /* Each dimension's formula is one, for that dimension. */
 START_TEST(formulas)
 {
@@ -156,6 +196,8 @@ Suite *infer_suite(void)
     tcase_add_test(tests, any_number_of_threads);
     tcase_add_test(tests, time_runs_out);
     tcase_add_test(tests, callers_can_stop_it);
+    tcase_add_test(tests, an_interrupted_one_asks_for_little_more);
+    tcase_add_test(tests, an_interrupted_one_keeps_its_iterations);
     tcase_add_test(tests, formulas);
     tcase_add_test(tests, mistakes);
     suite_add_tcase(suite, tests);

@@ -1,5 +1,6 @@
 /* Records: a model that was saved from C tells as much as one from the command, and its names come back. */
 #include "flows/flow_tools.h"
+#include "models/costly.h"
 #include "scratch.h"
 #include <weir/models.h>
 
@@ -133,6 +134,27 @@ START_TEST(of_an_inference)
 END_TEST
 
 /* A part of it is a record, too. */
+/* Means are left out where whoever has ended the scores waits, or does so now: all else is told. */
+START_TEST(without_means)
+{
+    nf_vi_report report;
+    nf_flow *flow = inferred(&costly_target, &report);
+    nf_record record = {.target = &costly_target, .vi = &report, .draws = 50000, .interrupted = had_enough};
+    for (int i = 0; i < 2; i++) {
+        asked = 0, most = 1;
+        json_t *json = json_of(flow, record);
+        ck_assert_uint_eq(json_array_size(json_object_get(json, "values")), 0);
+        ck_assert_uint_lt(asked, i ? 1 : record.draws / 2);
+        ck_assert_uint_eq(json_array_size(json_object_get(json, "columns")), 2);
+        json_decref(json);
+        report.score.draws = 0;
+        record.interrupted = NULL;
+    }
+    ad_free(report.history);
+    nf_flow_free(flow);
+}
+END_TEST
+
 START_TEST(of_little)
 {
     nf_flow *flow = moved_flow("affine", 2, AD_F32);
@@ -374,6 +396,7 @@ Suite *record_suite(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, of_a_fit);
     tcase_add_test(tcase, of_an_inference);
+    tcase_add_test(tcase, without_means);
     tcase_add_test(tcase, of_little);
     tcase_add_test(tcase, names_come_back);
     tcase_add_test(tcase, what_is_not_on_record);

@@ -1,4 +1,5 @@
 /* Variational inference: how it is run, what it depends on, and how it ends. */
+#include "models/costly.h"
 #include "models/training_tools.h"
 
 /* ---- Reproducibility ------------------------------------------------------------------------------------------- */
@@ -174,16 +175,18 @@ START_TEST(callers_can_stop_it)
     int calls = 0;
     nf_vi_options o = {.iters = 100000000, .interrupted = at_once, .context = &calls, .draws = 200000};
     ASSERT_OK(nf_vi(flow, target, &o, &report, &error));
-    ck_assert_int_eq(calls, 1);
+    ck_assert_int_eq(calls, 2); /* and whether the scores are waited for */
     ck_assert_uint_eq(report.iterations, 1);
+    ck_assert_uint_eq(report.score.draws, 100);
     ck_assert_int_eq(report.outcome, NF_STOPPED_BY_CALLER);
     ck_assert(isfinite(report.score.elbo));
     ad_free(report.history);
     o.interrupted = NULL;
     o.progress = no_more;
     ASSERT_OK(nf_vi(flow, target, &o, &report, &error));
-    ck_assert_int_ge(calls, 2);
+    ck_assert_int_ge(calls, 4);
     ck_assert_int_eq(report.outcome, NF_STOPPED_BY_CALLER);
+    ck_assert_uint_eq(report.score.draws, 200000);
     ad_free(report.history);
     nf_flow_free(flow);
     nf_target_free(target);
@@ -198,19 +201,36 @@ static bool after_the_first(void *context)
 /* Scores may take longer than the fit. */
 START_TEST(callers_can_stop_the_scores)
 {
-    nf_target *target = target_of("gaussian");
     nf_flow *flow = new_flow("loc", 2, AD_F32);
     nf_vi_report report;
     int calls = 0;
-    nf_vi_options o = {.iters = 1, .interrupted = after_the_first, .context = &calls, .draws = 1000000};
-    ASSERT_OK(nf_vi(flow, target, &o, &report, &error));
+    nf_vi_options o = {.iters = 1, .interrupted = after_the_first, .context = &calls, .draws = 50000};
+    asked = 0;
+    ASSERT_OK(nf_vi(flow, &costly_target, &o, &report, &error));
     ck_assert_int_eq(calls, 2);
+    ck_assert_uint_lt(asked, o.draws / 2);
     ck_assert_int_eq(report.outcome, NF_FINISHED);
     ck_assert_uint_eq(report.score.draws, 0);
     ck_assert(isnan(report.score.elbo) && isnan(report.score.khat) && isnan(report.score.log_z));
     ad_free(report.history);
     nf_flow_free(flow);
-    nf_target_free(target);
+}
+END_TEST
+
+/* Whoever has sent the signal kills, in the end, what goes on. */
+START_TEST(an_interrupted_one_asks_for_little_more)
+{
+    nf_flow *flow = new_flow("loc", 2, AD_F64);
+    nf_vi_report report;
+    nf_vi_options o = {.iters = 100000000, .mc = 10, .interrupted = had_enough, .draws = 200000};
+    asked = 0, most = 1000;
+    ASSERT_OK(nf_vi(flow, &costly_target, &o, &report, &error));
+    ck_assert_int_eq(report.outcome, NF_STOPPED_BY_CALLER);
+    ck_assert_uint_eq(report.score.draws, 10);
+    ck_assert(isfinite(report.score.elbo));
+    ck_assert_uint_le(asked, most + 4 * o.mc);
+    ad_free(report.history);
+    nf_flow_free(flow);
 }
 END_TEST
 
@@ -320,6 +340,7 @@ Suite *vi_suite(void)
     tcase_add_test(tests, average_of_the_last_thousand);
     tcase_add_test(tests, callers_can_stop_it);
     tcase_add_test(tests, callers_can_stop_the_scores);
+    tcase_add_test(tests, an_interrupted_one_asks_for_little_more);
     tcase_add_test(tests, divergence_keeps_the_best);
     tcase_add_test(tests, divergence_at_once);
     tcase_add_test(tests, divergence_after_annealing);

@@ -90,7 +90,11 @@ json_t *infer_and_keep(nf_flow *flow, const nf_target *target, const nf_vi_optio
     *status = infer(flow, target, options, label, report, error);
     if (!*status || report->iterations > 0) {
         char kept[PATH_MAX];
-        const nf_record told = {.target = target, .vi = report, .seed = options->seed, .pool = options->pool};
+        const nf_record told = {.target = target,
+                                .vi = report,
+                                .seed = options->seed,
+                                .pool = options->pool,
+                                .interrupted = *status ? NULL : interrupt_noted};
         record = record_of_work(flow, told, NULL, status, error);
         const struct kept what = {.flow = flow, .record = record, .left = "the parameters at hand"};
         *status = keep(&what, *status, path, kept, error);

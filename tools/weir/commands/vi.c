@@ -176,7 +176,11 @@ static ad_status finish(const struct arguments *arguments, const nf_target *targ
                         const nf_vi_report *report, struct alone alone, json_t *modes, ad_pool *pool, ad_status status,
                         json_t *result, ad_error *error)
 {
-    const nf_record told = {.target = target, .vi = report, .seed = option_count(arguments, "seed"), .pool = pool};
+    const nf_record told = {.target = target,
+                            .vi = report,
+                            .seed = option_count(arguments, "seed"),
+                            .pool = pool,
+                            .interrupted = status ? NULL : interrupt_noted};
     const char *output = option_text(arguments, "output");
     char kept[PATH_MAX] = "";
     json_t *given = given_options(arguments, alone.is), *record = record_of_work(flow, told, given, &status, error);

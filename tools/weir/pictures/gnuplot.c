@@ -34,11 +34,15 @@ void gnuplot_quote(FILE *script, const char *text)
     fputc('\'', script);
 }
 
-/* The last line that is no blank one, where gnuplot says what is wrong. */
-static void last_line(FILE *complaints, char text[static 256])
+/* How a process of this state failed: the last line that is no blank one, where gnuplot says what is wrong. It may be
+ * gone before it says anything, as where memory is out. */
+static void reason_of(FILE *complaints, int state, char text[static 256])
 {
     char line[256];
-    text[0] = '\0';
+    if (WIFSIGNALED(state))
+        snprintf(text, sizeof line, "a signal ended it, %d (%s)", WTERMSIG(state), strsignal(WTERMSIG(state)));
+    else
+        snprintf(text, sizeof line, "its exit status is %d, and it says no more", WEXITSTATUS(state));
     rewind(complaints);
     while (fgets(line, sizeof line, complaints))
         if (line[strspn(line, " \n")]) strcpy(text, line);
@@ -79,10 +83,9 @@ static ad_status run(FILE *script, FILE *picture, FILE *complaints, ad_error *er
     if (failure) return ad_error_set(error, AD_ERROR_IO, "cannot run gnuplot: %s", strerror(failure));
     if (interrupt_signal())
         return ad_error_set(error, AD_ERROR_INTERRUPTED, "interrupted while gnuplot was drawing; there is no picture");
-    last_line(complaints, text);
-    if (!WIFEXITED(state) || WEXITSTATUS(state) != 0)
-        return ad_error_set(error, AD_ERROR_IO, "gnuplot failed: %s", text);
-    return AD_OK;
+    if (WIFEXITED(state) && WEXITSTATUS(state) == 0) return AD_OK;
+    reason_of(complaints, state, text);
+    return ad_error_set(error, AD_ERROR_IO, "gnuplot failed: %s", text);
 }
 
 /* What gnuplot drew, to its place. */
