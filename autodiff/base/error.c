@@ -70,7 +70,8 @@ ad_status ad_error_set(ad_error *error, ad_status status, const char *format, ..
         va_list arguments;
         va_start(arguments, format);
         error->status = status;
-        vsnprintf(error->message, sizeof error->message, format ? format : "", arguments);
+        *error->message = '\0';
+        if (format) vsnprintf(error->message, sizeof error->message, format, arguments);
         va_end(arguments);
         if (strlen(error->message) + 1 == sizeof error->message) cut_whole(error->message);
         unsign_nans(ad_printable(error->message));

@@ -1,6 +1,7 @@
 /* Memory: runs allocate nothing, every allocation may fail, and sizes may overflow. */
 #include "autodiff/engine.h"
 #include "base/gemm.h"
+#include "sanitized.h"
 #include "scratch.h"
 
 #include <sys/resource.h>
@@ -162,17 +163,7 @@ END_TEST
 /* ---- Buffers of matrix products --------------------------------------------------------------------------------- */
 
 /* Sanitizers have their own use for the address space. */
-#if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
-#if defined __has_feature
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define AD_SANITIZED
-#endif
-#endif
-#else
-#define AD_SANITIZED
-#endif
-
-#ifndef AD_SANITIZED
+#if !SANITIZED
 
 static size_t address_space(void)
 {
@@ -260,7 +251,7 @@ Suite *memory_suite(void)
     tcase_add_test(memory_case, memory_of_runs);
     tcase_add_test(memory_case, every_allocation_fails);
     tcase_add_test(memory_case, overflowing_sizes);
-#ifndef AD_SANITIZED
+#if !SANITIZED
     tcase_add_test(memory_case, memory_of_products);
 #endif
     suite_add_tcase(suite, memory_case);

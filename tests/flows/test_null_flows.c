@@ -147,7 +147,11 @@ static void call_bijectors(void)
     MADE(free_bijector,
          nf_bijector_new(NEEDED(type, type_of("loc")), DIM, 0, OPTIONAL(given, (&(nf_arguments){0})), ERROR));
     CASE(nf_bijector_parse) MADE(free_bijector, nf_bijector_parse(NEEDED(formula, "loc"), DIM, 0, 1, ERROR));
-    CASE(nf_chain) MADE(free_bijector, (used = NULL, nf_chain(NEEDED(child, child), 1, ERROR)));
+    CASE(nf_chain)
+    {
+        used = strcmp(null_call.parameter, "child") == 0 ? used : NULL;
+        MADE(free_bijector, nf_chain(NEEDED(child, child), 1, ERROR));
+    }
     CASE(nf_invert) MADE(free_bijector, nf_invert(HARMLESS(child, (used = NULL, child[0])), ERROR));
     CASE(nf_on)
     {

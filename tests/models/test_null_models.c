@@ -137,7 +137,7 @@ static void call_training(void)
     CASE(nf_fit_automatic)
     {
         nf_automatic_report told = {0};
-        const nf_automatic_options one = {.formula = "loc", .seconds = 1e-3};
+        const nf_automatic_options one = {.formula = "loc", .seconds = 60};
         MADE(free_flow, nf_fit_automatic(NEEDED(x, x), is("options") ? 0 : ROWS, DIM, 0, HARMLESS(options, &one),
                                          OPTIONAL(report, &told), ERROR));
         nf_automatic_report_free(&told);

@@ -1,19 +1,9 @@
 /* Files that are after memory, time or the terminal of whoever opens them: model files of any content. */
+#include "sanitized.h"
 #include "tools/command.h"
 
 #include <stdint.h>
 #include <sys/resource.h>
-
-#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
-#define SANITIZED 1
-#elif defined __has_feature
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
 
 enum { MOST_KB = 100000 };
 
