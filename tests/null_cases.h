@@ -20,14 +20,16 @@ static const null_parameter null_parameters[] = {
 #undef POINTER
 #undef VARS
 
+typedef enum { UNMARKED, IS_NEEDED, IS_OPTIONAL, IS_HARMLESS } null_mark;
+
 static struct {
     const char *function, *parameter; /* in work; "": no pointer is NULL */
-    enum { UNMARKED, IS_NEEDED, IS_OPTIONAL, IS_HARMLESS } mark;
+    null_mark mark;
     bool called, succeeded;
     ad_tape *tape; /* what vars are recorded on */
 } null_call;
 
-static inline bool is_null(const char *parameter, int mark)
+static inline bool is_null(const char *parameter, null_mark mark)
 {
     if (strcmp(parameter, null_call.parameter) != 0) return false;
     null_call.mark = mark;

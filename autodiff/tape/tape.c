@@ -36,10 +36,10 @@ const ad_error *ad_tape_error(const ad_tape *tape)
 void ad_tape_fail(ad_tape *tape, ad_status status, const char *format, ...)
 {
     if (!tape || tape->error.status != AD_OK) return;
-    char message[sizeof tape->error.message];
+    char message[sizeof tape->error.message] = "";
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(message, sizeof message, format ? format : "", arguments);
+    if (format) vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
     if (*tape->scope)
         ad_error_set(&tape->error, status, "in %s: %.800s", tape->scope, message);
