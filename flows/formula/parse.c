@@ -31,7 +31,9 @@ typedef struct {
     size_t room;  /* nf_flow_parse_within() */
     size_t steps; /* made so far, in all lists */
     int depth;
-    ad_error fault; /* of what was made last: not in the frames of functions that nest, for stacks may be small */
+    /* What takes room is not in the frames of functions that nest, for stacks may be small. */
+    ad_error fault; /* of what was made last */
+    char what[200], names[480], valid[512];
 } parser;
 
 /* A growing list of children. */
@@ -117,15 +119,16 @@ static nf_bijector *parse_instance(parser *p, const nf_bijector_type *type, size
 
 static bool parse_named_factor(parser *p, list *to)
 {
-    char what[200], names[480], valid[512], given[64];
+    char given[64];
     const char *start = p->reader.at;
     size_t length = nf__name_length(start);
     const nf_bijector_type *type = nf_registry_find(&nf_bijectors, start, length);
     if (!type) {
-        snprintf(what, sizeof what, "expected a bijector, %s%s", nf__got(start, given), other_kind(start, length));
-        snprintf(valid, sizeof valid, "%s, invert(…), on([1,3-5],…), or '('",
-                 nf_registry_names(&nf_bijectors, ", ", names, sizeof names));
-        return nf__fail(&p->reader, start, what, valid);
+        snprintf(p->what, sizeof p->what, "expected a bijector, %s%s", nf__got(start, given),
+                 other_kind(start, length));
+        snprintf(p->valid, sizeof p->valid, "%s, invert(…), on([1,3-5],…), or '('",
+                 nf_registry_names(&nf_bijectors, ", ", p->names, sizeof p->names));
+        return nf__fail(&p->reader, start, p->what, p->valid);
     }
     if (++p->steps > MOST_STEPS)
         return nf__fail(&p->reader, start, "the formula is too long", "no more than 100000 bijectors in all");
