@@ -21,6 +21,11 @@ typedef struct {
     ad_shape shape;
 } ad__operand;
 
+static inline ad_tensor ad__tensor_at(const ad__operand *operand, void *data)
+{
+    return (ad_tensor){.data = data, .shape = operand->shape, .size = operand->size, .per_row = operand->per_row};
+}
+
 typedef struct ad__instruction {
     void (*evaluate)(const ad_tile *tile); /* op's, for the plan's dtype; NULL: by its loop */
     size_t first_run, n_run;               /* of ad__binding.run */

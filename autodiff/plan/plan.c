@@ -118,14 +118,12 @@ static ad__operand operand_of(const compiler *c, int32_t id)
 
 static void count_runs(ad_plan *plan, ad__instruction *instruction)
 {
-    const ad__operand *in = instruction->in, *out = &instruction->out;
-    const ad_tensor result = {.shape = out->shape, .size = out->size, .per_row = out->per_row};
-    ad_tensor argument[AD_MAX_LOOP_ARGUMENTS];
-    for (int j = 0; j < instruction->n_in; j++)
-        argument[j] = (ad_tensor){.shape = in[j].shape, .size = in[j].size, .per_row = in[j].per_row};
+    const ad_tensor out = ad__tensor_at(&instruction->out, NULL);
+    ad_tensor in[AD_MAX_LOOP_ARGUMENTS];
+    for (int j = 0; j < instruction->n_in; j++) in[j] = ad__tensor_at(&instruction->in[j], NULL);
     instruction->first_run = plan->n_run;
-    instruction->n_run = ad__find_runs(&result, argument, instruction->n_in, AD_ROW_QUANTUM, ad_dtype_size(plan->dtype),
-                                       NULL, NULL, NULL);
+    instruction->n_run =
+        ad__find_runs(&out, in, instruction->n_in, AD_ROW_QUANTUM, ad_dtype_size(plan->dtype), NULL, NULL, NULL);
     plan->n_run += instruction->n_run;
 }
 

@@ -39,12 +39,8 @@ static char *lane_of(const execution *e, const ad__instruction *sum, size_t lane
 
 static ad_tensor tensor_of(const ad_plan *plan, const ad__operand *operand, const ad__worker *worker, size_t rows)
 {
-    size_t size = ad_dtype_size(plan->dtype);
-    return (ad_tensor){.data = operand->per_row ? worker->tile + operand->at * rows * size
-                                                : plan->shared[operand->value].data,
-                       .shape = operand->shape,
-                       .size = operand->size,
-                       .per_row = operand->per_row};
+    return ad__tensor_at(operand, operand->per_row ? worker->tile + operand->at * rows * ad_dtype_size(plan->dtype)
+                                                   : plan->shared[operand->value].data);
 }
 
 static double element(const ad_tensor *tensor, ad_dtype dtype, size_t i)
