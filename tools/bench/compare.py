@@ -17,11 +17,12 @@ import argparse
 import json
 import os
 import pathlib
-import re
 import shutil
 import statistics
 import subprocess
 import sys
+
+import formulas
 
 THREADS = [1, 2]
 HERE = pathlib.Path(__file__).parent
@@ -75,16 +76,15 @@ class Programs:
 
 def products(formula, dim):
     """Multiplications by weights in the network of one layer for one row, times layers, without those that masks take."""
-    name, hidden, count = re.fullmatch(r"\((\w+)\(([\d,]+)\)-flip\)\*(\d+)", formula).groups()
-    hidden = [int(size) for size in hidden.split(",")]
-    per_feature = 23 if name.startswith("rqs") else 2
+    name, hidden, count = formulas.parts(formula)
+    per_feature = 3 * formulas.BINS - 1 if name.startswith("rqs") else 2
     if name in ("realnvp", "rqs"):
         sizes = [dim // 2, *hidden, per_feature * (dim - dim // 2)]
-        return int(count) * sum(a * b for a, b in zip(sizes, sizes[1:]))
-    degrees = [range(1, dim + 1)] + [[1 + i * (dim - 1) // size for i in range(size)] for size in hidden]
+        return count * sum(a * b for a, b in zip(sizes, sizes[1:]))
+    degrees = formulas.degrees(dim, hidden)
     inner = sum(sum(a <= b for a in before for b in after) for before, after in zip(degrees, degrees[1:]))
     last = per_feature * sum(a < b for a in degrees[-1] for b in range(1, dim + 1))
-    return int(count) * (inner + last)
+    return count * (inner + last)
 
 
 def train(programs, formula, dim, batch, threads):

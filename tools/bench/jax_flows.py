@@ -5,13 +5,12 @@ check_peers.py compares them with Weir's.
 """
 
 import math
-import re
 
 import jax
 import jax.numpy as jnp
 
-BOUND = 3.0  # of an affine transformer's log-scale
-BINS, TAIL, LEAST = 8, 5.0, 1e-3  # of a spline
+import formulas
+from formulas import BINS, BOUND, LEAST, TAIL
 
 
 # ---- Transformers: increasing maps of single features, from what a network says ----------------------------------
@@ -115,9 +114,8 @@ class Autoregressive:
 
     def __init__(self, transformer, dim, hidden):
         self.transformer = transformer
-        features = jnp.arange(1, dim + 1)
-        degrees = [features] + [1 + jnp.arange(size) * (dim - 1) // size for size in hidden]
-        degrees.append(transformer.repeat(features))
+        degrees = [jnp.array(layer) for layer in formulas.degrees(dim, hidden)]
+        degrees.append(transformer.repeat(degrees[0]))
         last = len(degrees) - 2
         self.masks = [((after[:, None] > before[None, :]) if i == last else (after[:, None] >= before[None, :])) * 1.0
                       for i, (before, after) in enumerate(zip(degrees, degrees[1:]))]
@@ -210,7 +208,6 @@ class Flow:
 
 
 def flow_of(formula, dim):
-    name, hidden, count = re.fullmatch(r"\((\w+)\(([\d,]+)\)-flip\)\*(\d+)", formula).groups()
+    name, hidden, count = formulas.parts(formula)
     kind, transformer = LAYERS[name]
-    hidden = [int(size) for size in hidden.split(",")]
-    return Flow([kind(transformer, dim, hidden) for _ in range(int(count))], dim)
+    return Flow([kind(transformer, dim, hidden) for _ in range(count)], dim)

@@ -5,13 +5,12 @@ check_peers.py compares them with Weir's.
 """
 
 import math
-import re
 
 import torch
 from torch.nn import functional
 
-BOUND = 3.0  # of an affine transformer's log-scale
-BINS, TAIL, LEAST = 8, 5.0, 1e-3  # of a spline
+import formulas
+from formulas import BINS, BOUND, LEAST, TAIL
 
 
 # ---- Transformers: increasing maps of single features, from what a network says ----------------------------------
@@ -118,13 +117,12 @@ class Autoregressive(torch.nn.Module):
     def __init__(self, transformer, dim, hidden):
         super().__init__()
         self.transformer = transformer
-        features = torch.arange(1, dim + 1)
-        degrees = [features] + [1 + torch.arange(size) * (dim - 1) // size for size in hidden]
+        degrees = [torch.tensor(layer) for layer in formulas.degrees(dim, hidden)]
         layers = []
         for before, after in zip(degrees, degrees[1:]):
             layers += [MaskedLinear(before, after, strict=False), torch.nn.Tanh()]
         self.network = torch.nn.Sequential(
-            *layers, MaskedLinear(degrees[-1], transformer.repeat(features), strict=True)
+            *layers, MaskedLinear(degrees[-1], transformer.repeat(degrees[0]), strict=True)
         )
 
     def density(self, x):
@@ -199,7 +197,6 @@ class Flow(torch.nn.Module):
 
 
 def flow_of(formula, dim):
-    name, hidden, count = re.fullmatch(r"\((\w+)\(([\d,]+)\)-flip\)\*(\d+)", formula).groups()
+    name, hidden, count = formulas.parts(formula)
     kind, transformer = LAYERS[name]
-    hidden = [int(size) for size in hidden.split(",")]
-    return Flow([kind(transformer, dim, hidden) for _ in range(int(count))], dim)
+    return Flow([kind(transformer, dim, hidden) for _ in range(count)], dim)
