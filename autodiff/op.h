@@ -105,6 +105,8 @@ typedef struct ad_op {
     bool (*view)(const ad_call *call, size_t *offset);
     const ad_sample *sample;
     size_t n_sample;
+    /* Of Weir's own ops: how they are computed in one pass with others, [AD_F32] and [AD_F64]. NULL: alone. */
+    const struct ad__fusing *fusing[2];
 } ad_op;
 
 /* Record an op; the attribute numbers are copied, the op must outlive its tapes and plans. tape may be NULL: it is then

@@ -1,6 +1,7 @@
 /* LIBXSMM's generator alone: its own cache of kernels opens a file of a known name in /tmp, takes 128 KiB of the
  * caller's stack, goes by environment variables, and holds locks that a fork() may leave locked in the child. */
 #include "base/cpu.h"
+#include "base/executable.h"
 #include "base/kernels.h"
 
 #include <libxsmm_cpuid.h>
@@ -9,7 +10,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 typedef struct entry {
     ad__product product;
@@ -66,23 +66,12 @@ static void *generate(const ad__product *p, size_t *bytes)
     return NULL;
 }
 
-/* Code that is mapped is never written again. */
-static void *map(const void *code, size_t bytes)
-{
-    void *mapped = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (mapped == MAP_FAILED) return NULL;
-    memcpy(mapped, code, bytes);
-    if (mprotect(mapped, bytes, PROT_READ | PROT_EXEC) == 0) return mapped;
-    munmap(mapped, bytes);
-    return NULL;
-}
-
 static entry *make(const ad__product *p)
 {
     size_t bytes;
     void *code = generate(p, &bytes);
     entry *made = code ? malloc(sizeof *made) : NULL;
-    if (made) *made = (entry){*p, {map(code, bytes)}, NULL};
+    if (made) *made = (entry){*p, {ad__executable_new(code, bytes)}, NULL};
     free(code);
     if (made && made->kernel.code) return made;
     free(made);

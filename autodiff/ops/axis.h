@@ -29,6 +29,23 @@ static inline bool check_axis(const ad_call *call, const char *op)
     return false;
 }
 
+/* Fused, their axis must be among those that are written out; that of a reduction is not among the result's. */
+static inline bool is_written_out(const double *attribute, int lead)
+{
+    return attribute[0] < lead;
+}
+
+static inline bool is_reduced_before(const double *attribute, int lead)
+{
+    return attribute[0] <= lead;
+}
+
+static inline bool is_first_written_out(const double *attribute, int lead)
+{
+    (void)attribute;
+    return lead > 0;
+}
+
 /* ---- Reductions ---------------------------------------------------------------------------------------------- */
 
 static inline axis_view axis_of(const ad_tile *tile)

@@ -58,12 +58,20 @@ static void gather_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient
     ad_free(index);
 }
 
+AD_FUSED_CALL(gather)
+{
+    const size_t run = view_axis(&call->out_shape, 0, 1).run;
+    for (size_t i = 0; i < call->n_attribute; i++)
+        memcpy(call->out + i * run, call->in[0] + (size_t)call->attribute[i] * run, run * sizeof *call->out);
+}
+
 AD_DEFINE_OP(gather) = {
     .name = "gather",
     .n_in = 1,
     .flags = AD_OP_LINEAR,
     .shape = gather_shape,
     .evaluate[AD_DTYPE] = gather_evaluate,
+    AD_FUSED_BY_CALL(gather, is_first_written_out),
     .vjp = gather_vjp,
     AD_SAMPLES({.n_in = 1, .in = {{AD_DIMS(4), -2, 2}}, AD_ATTRIBUTES(3, 0, 2, 1)},
                {.n_in = 1, .in = {{AD_DIMS(5), -2, 2}}, AD_ATTRIBUTES(1, 4, 1)},
@@ -108,12 +116,26 @@ static void scatter_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradien
     ad_free(index);
 }
 
+AD_FUSED_CALL(scatter)
+{
+    const axis_view whole = view_axis(&call->out_shape, 0, 1);
+    const ad__element zero = ad__element_constant(call->list, 0);
+    for (size_t i = 0; i < whole.n * whole.run; i++) call->out[i] = zero;
+    for (size_t i = 0; i + 1 < call->n_attribute; i++)
+        for (size_t j = 0; j < whole.run; j++) {
+            ad__element *to = &call->out[(size_t)call->attribute[i + 1] * whole.run + j];
+            const ad__element from = call->in[0][i * whole.run + j];
+            *to = *to == zero ? from : ad__element_add(call->list, *to, from);
+        }
+}
+
 AD_DEFINE_OP(scatter) = {
     .name = "scatter",
     .n_in = 1,
     .flags = AD_OP_LINEAR,
     .shape = scatter_shape,
     .evaluate[AD_DTYPE] = scatter_evaluate,
+    AD_FUSED_BY_CALL(scatter, is_first_written_out),
     .vjp = scatter_vjp,
     AD_SAMPLES({.n_in = 1, .in = {{AD_DIMS(3), -2, 2}}, AD_ATTRIBUTES(5, 4, 0, 2)},
                {.n_in = 1, .in = {{AD_DIMS(3), -2, 2}}, AD_ATTRIBUTES(2, 1, 1, 0)},

@@ -23,6 +23,12 @@ static void copy_evaluate(const ad_tile *tile)
     memcpy(tile->out.data, tile->in[0].data, tile->out.size * rows_of(&tile->out, tile) * sizeof(real));
 }
 
+/* The same elements in the same order. */
+AD_FUSED_CALL(copy)
+{
+    memcpy(call->out, call->in[0], ad_shape_size(call->out_shape) * sizeof *call->out);
+}
+
 static bool view_of_all(const ad_call *call, size_t *offset)
 {
     (void)call;
@@ -56,6 +62,7 @@ AD_DEFINE_OP(reshape) = {
     .flags = AD_OP_LINEAR,
     .shape = reshape_shape,
     .evaluate[AD_DTYPE] = copy_evaluate,
+    AD_FUSED_BY_CALL(copy, NULL),
     .vjp = reshape_vjp,
     .view = view_of_all,
     AD_SAMPLES({.n_in = 1, .in = {{AD_DIMS(6), -2, 2}}, AD_ATTRIBUTES(2, 3)},
@@ -68,6 +75,7 @@ AD_DEFINE_OP(stop_gradient) = {
     .flags = AD_OP_LINEAR,
     .shape = same_shape,
     .evaluate[AD_DTYPE] = copy_evaluate,
+    AD_FUSED_BY_CALL(copy, NULL),
     .view = view_of_all,
     AD_SAMPLES({.n_in = 1, .in = {{AD_DIMS(5), -2, 2}}}),
 };
@@ -143,12 +151,20 @@ static void broadcast_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradi
     gradient[0] = g;
 }
 
+AD_ELEMENT(broadcast)
+{
+    (void)attribute;
+    (void)list;
+    return in[0];
+}
+
 AD_DEFINE_OP(broadcast) = {
     .name = "broadcast",
     .n_in = 1,
     .flags = AD_OP_LINEAR,
     .shape = broadcast_shape,
     .loop[AD_DTYPE] = copy_loop,
+    AD_FUSED_BY_ELEMENT(broadcast),
     .vjp = broadcast_vjp,
     AD_SAMPLES({.n_in = 1, .in = {{AD_DIMS(3, 1), -2, 2}}, AD_ATTRIBUTES(3, 4)},
                {.n_in = 1, .in = {{AD_NO_DIMS, -2, 2}}, AD_ATTRIBUTES(5)},
@@ -161,12 +177,20 @@ static void to_rows_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradien
     gradient[0] = g;
 }
 
+AD_ELEMENT(to_rows)
+{
+    (void)attribute;
+    (void)list;
+    return in[0];
+}
+
 AD_DEFINE_OP(to_rows) = {
     .name = "to_rows",
     .n_in = 1,
     .flags = AD_OP_PER_ROW | AD_OP_LINEAR,
     .shape = same_shape,
     .loop[AD_DTYPE] = copy_loop,
+    AD_FUSED_BY_ELEMENT(to_rows),
     .vjp = to_rows_vjp,
     AD_SAMPLES({.n_in = 1, .in = {{AD_DIMS(5), -2, 2}}}, {.n_in = 1, .in = {{AD_DIMS(2, 3), -2, 2}}}),
 };
@@ -215,12 +239,22 @@ static bool slice_view(const ad_call *call, size_t *offset)
     return view.outer == 1;
 }
 
+AD_FUSED_CALL(slice)
+{
+    const axis_view whole = view_axis(&call->in_shape[0], call->attribute[0], 1);
+    const size_t start = (size_t)call->attribute[1], count = (size_t)call->attribute[2] - start;
+    for (size_t i = 0; i < whole.outer; i++)
+        memcpy(call->out + i * count * whole.run, call->in[0] + (i * whole.n + start) * whole.run,
+               count * whole.run * sizeof *call->out);
+}
+
 AD_DEFINE_OP(slice) = {
     .name = "slice",
     .n_in = 1,
     .flags = AD_OP_LINEAR,
     .shape = slice_shape,
     .evaluate[AD_DTYPE] = slice_evaluate,
+    AD_FUSED_BY_CALL(slice, is_written_out),
     .vjp = slice_vjp,
     .view = slice_view,
     AD_SAMPLES({.n_in = 1, .in = {{AD_DIMS(5), -2, 2}}, AD_ATTRIBUTES(0, 1, 3)},
@@ -266,12 +300,26 @@ static void pad_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
     gradient[0] = ad_slice(g, axis, start, start + ad_shape_of(call->in[0]).dim[axis]);
 }
 
+AD_FUSED_CALL(pad)
+{
+    const axis_view part = view_axis(&call->in_shape[0], call->attribute[0], 1);
+    const size_t whole = (size_t)call->attribute[2] * part.run, size = part.n * part.run;
+    const size_t before = (size_t)call->attribute[1] * part.run;
+    const ad__element zero = ad__element_constant(call->list, 0);
+    for (size_t i = 0; i < part.outer * whole; i++) {
+        const size_t at = i % whole;
+        const bool inside = at >= before && at < before + size;
+        call->out[i] = inside ? call->in[0][i / whole * size + at - before] : zero;
+    }
+}
+
 AD_DEFINE_OP(pad) = {
     .name = "pad",
     .n_in = 1,
     .flags = AD_OP_LINEAR,
     .shape = pad_shape,
     .evaluate[AD_DTYPE] = pad_evaluate,
+    AD_FUSED_BY_CALL(pad, is_written_out),
     .vjp = pad_vjp,
     AD_SAMPLES({.n_in = 1, .in = {{AD_DIMS(3), -2, 2}}, AD_ATTRIBUTES(0, 1, 5)},
                {.n_in = 1, .in = {{AD_DIMS(2, 3), -2, 2}}, AD_ATTRIBUTES(1, 2, 5)},
@@ -344,12 +392,25 @@ static void concat_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient
     }
 }
 
+AD_FUSED_CALL(concat)
+{
+    const axis_view whole = view_axis(&call->out_shape, call->attribute[0], 1);
+    ad__element *out = call->out;
+    for (size_t i = 0; i < whole.outer; i++)
+        for (int part = 0; part < call->n_in; part++) {
+            const size_t count = ad_shape_size(call->in_shape[part]) / whole.outer;
+            memcpy(out, call->in[part] + i * count, count * sizeof *out);
+            out += count;
+        }
+}
+
 AD_DEFINE_OP(concat) = {
     .name = "concat",
     .n_in = -1,
     .flags = AD_OP_LINEAR,
     .shape = concat_shape,
     .evaluate[AD_DTYPE] = concat_evaluate,
+    AD_FUSED_BY_CALL(concat, is_written_out),
     .vjp = concat_vjp,
     AD_SAMPLES(
         {.n_in = 2, .in = {{AD_DIMS(3), -2, 2}, {AD_DIMS(2), -2, 2}}, AD_ATTRIBUTES(0)},

@@ -16,6 +16,14 @@ static inline void max_of(const real *x, size_t n, size_t run, size_t count, rea
     }
 }
 
+/* Of elements of an argument, from `first` on. */
+static ad__element max_element(const ad__fused_call *call, size_t first, size_t n, size_t run)
+{
+    ad__element max = call->in[0][first];
+    for (size_t j = 1; j < n; j++) max = ad__element_maximum(call->list, call->in[0][first + j * run], max);
+    return max;
+}
+
 static bool max_shape(const ad_call *call, ad_shape *result)
 {
     return reduced_shape(call, "max", result);
@@ -37,12 +45,20 @@ static void max_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
     gradient[0] = ad_mul(largest, restore_axis(call, ad_div(g, ties)));
 }
 
+AD_FUSED_CALL(max)
+{
+    const axis_view view = view_axis(&call->in_shape[0], call->attribute[0], 1);
+    for (size_t i = 0; i < view.outer * view.run; i++)
+        call->out[i] = max_element(call, i / view.run * view.n * view.run + i % view.run, view.n, view.run);
+}
+
 AD_DEFINE_OP(max) = {
     .name = "max",
     .n_in = 1,
     .flags = AD_OP_INCREASING,
     .shape = max_shape,
     .evaluate[AD_DTYPE] = max_evaluate,
+    AD_FUSED_BY_CALL(max, is_reduced_before),
     .vjp = max_vjp,
     AD_REDUCTION_SAMPLES,
 };
@@ -87,12 +103,34 @@ static void logsumexp_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradi
     gradient[0] = ad_mul(restore_axis(call, g), softmax);
 }
 
+AD_FUSED_CALL(logsumexp)
+{
+    const axis_view view = view_axis(&call->in_shape[0], call->attribute[0], 1);
+    ad__elements *list = call->list;
+    const ad__element zero = ad__element_constant(list, 0), infinity = ad__element_constant(list, INFINITY);
+    for (size_t i = 0; i < view.outer * view.run; i++) {
+        const size_t first = i / view.run * view.n * view.run + i % view.run;
+        const ad__element max = max_element(call, first, view.n, view.run);
+        const ad__element shift =
+            ad__element_choose(list, AD_LESS, ad__element_abs(list, max), infinity, max, zero);
+        ad__element_sum sum = {0};
+        for (size_t j = 0; j < view.n; j++) {
+            const ad__element x = ad__element_sub(list, call->in[0][first + j * view.run], shift);
+            ad__element_sum_add(list, &sum, ad__element_call(list, (ad__function *)AD_SLEEF(exp, u10), x));
+        }
+        const ad__element total = ad__element_sum_total(list, &sum);
+        call->out[i] =
+            ad__element_add(list, shift, ad__element_call(list, (ad__function *)AD_SLEEF(log, u10), total));
+    }
+}
+
 AD_DEFINE_OP(logsumexp) = {
     .name = "logsumexp",
     .n_in = 1,
     .flags = AD_OP_INCREASING,
     .shape = logsumexp_shape,
     .evaluate[AD_DTYPE] = logsumexp_evaluate,
+    AD_FUSED_BY_CALL(logsumexp, is_reduced_before),
     .vjp = logsumexp_vjp,
     AD_REDUCTION_SAMPLES,
 };

@@ -8,33 +8,54 @@
 
 AD_BINARY(greater, a > b ? (real)1 : (real)0)
 
+AD_ELEMENT(greater)
+{
+    (void)attribute;
+    return ad__element_choose(list, AD_GREATER, in[0], in[1], ad__element_constant(list, 1), ad__element_constant(list, 0));
+}
+
 AD_DEFINE_OP(greater) = {
     .name = "greater",
     .n_in = 2,
     .flags = AD_OP_ELEMENTWISE,
     .loop[AD_DTYPE] = greater_loop,
+    AD_FUSED_BY_ELEMENT(greater),
     AD_SAMPLES({.n_in = 2, .in = {{AD_DIMS(4), 0, 1}, {AD_DIMS(4), 2, 3}}},
                {.n_in = 2, .in = {{AD_DIMS(3, 1), 2, 3}, {AD_DIMS(4), 0, 1}}}),
 };
 
 AD_BINARY(greater_equal, a >= b ? (real)1 : (real)0)
 
+AD_ELEMENT(greater_equal)
+{
+    (void)attribute;
+    return ad__element_choose(list, AD_GREATER_EQUAL, in[0], in[1], ad__element_constant(list, 1), ad__element_constant(list, 0));
+}
+
 AD_DEFINE_OP(greater_equal) = {
     .name = "greater_equal",
     .n_in = 2,
     .flags = AD_OP_ELEMENTWISE,
     .loop[AD_DTYPE] = greater_equal_loop,
+    AD_FUSED_BY_ELEMENT(greater_equal),
     AD_SAMPLES({.n_in = 2, .in = {{AD_DIMS(4), 0, 1}, {AD_DIMS(4), 2, 3}}},
                {.n_in = 2, .in = {{AD_DIMS(3, 1), 2, 3}, {AD_DIMS(4), 0, 1}}}),
 };
 
 AD_BINARY(equal, a == b ? (real)1 : (real)0)
 
+AD_ELEMENT(equal)
+{
+    (void)attribute;
+    return ad__element_choose(list, AD_EQUAL, in[0], in[1], ad__element_constant(list, 1), ad__element_constant(list, 0));
+}
+
 AD_DEFINE_OP(equal) = {
     .name = "equal",
     .n_in = 2,
     .flags = AD_OP_ELEMENTWISE,
     .loop[AD_DTYPE] = equal_loop,
+    AD_FUSED_BY_ELEMENT(equal),
     AD_SAMPLES({.n_in = 2, .in = {{AD_DIMS(4), 0, 1}, {AD_DIMS(4), 2, 3}}},
                {.n_in = 2, .in = {{AD_DIMS(3, 1), 2, 3}, {AD_DIMS(4), 0, 1}}}),
 };
@@ -56,11 +77,18 @@ static void maximum_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradien
     gradient[1] = ad_mul(g, share_of_larger(call->in[1], call->in[0]));
 }
 
+AD_ELEMENT(maximum)
+{
+    (void)attribute;
+    return ad__element_maximum(list, in[0], in[1]);
+}
+
 AD_DEFINE_OP(maximum) = {
     .name = "maximum",
     .n_in = 2,
     .flags = AD_OP_ELEMENTWISE,
     .loop[AD_DTYPE] = maximum_loop,
+    AD_FUSED_BY_ELEMENT(maximum),
     .vjp = maximum_vjp,
     AD_SAMPLES({.n_in = 2, .in = {{AD_DIMS(4), -1, 1}, {AD_DIMS(4), 2, 3}}},
                {.n_in = 2, .in = {{AD_DIMS(3, 1), 2, 3}, {AD_DIMS(4), -1, 1}}}),
@@ -75,11 +103,18 @@ static void minimum_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradien
     gradient[1] = ad_mul(g, share_of_larger(call->in[0], call->in[1]));
 }
 
+AD_ELEMENT(minimum)
+{
+    (void)attribute;
+    return ad__element_minimum(list, in[0], in[1]);
+}
+
 AD_DEFINE_OP(minimum) = {
     .name = "minimum",
     .n_in = 2,
     .flags = AD_OP_ELEMENTWISE,
     .loop[AD_DTYPE] = minimum_loop,
+    AD_FUSED_BY_ELEMENT(minimum),
     .vjp = minimum_vjp,
     AD_SAMPLES({.n_in = 2, .in = {{AD_DIMS(4), -1, 1}, {AD_DIMS(4), 2, 3}}},
                {.n_in = 2, .in = {{AD_DIMS(3, 1), 2, 3}, {AD_DIMS(4), -1, 1}}}),
@@ -125,11 +160,18 @@ static void where_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
     gradient[2] = ad_where(call->in[0], zero, g);
 }
 
+AD_ELEMENT(where)
+{
+    (void)attribute;
+    return ad__element_choose(list, AD_UNEQUAL, in[0], ad__element_constant(list, 0), in[1], in[2]);
+}
+
 AD_DEFINE_OP(where) = {
     .name = "where",
     .n_in = 3,
     .flags = AD_OP_ELEMENTWISE | AD_OP_SELECTS,
     .loop[AD_DTYPE] = where_loop,
+    AD_FUSED_BY_ELEMENT(where),
     .vjp = where_vjp,
     AD_SAMPLES({.n_in = 3, .in = {{AD_DIMS(4), 0.5, 1}, {AD_DIMS(4), -2, 2}, {AD_DIMS(4), -2, 2}}},
                {.n_in = 3, .in = {{AD_NO_DIMS, 0, 0}, {AD_DIMS(3, 1), -2, 2}, {AD_DIMS(4), -2, 2}}},
@@ -159,11 +201,20 @@ static void inside_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient
     gradient[0] = g;
 }
 
+AD_ELEMENT(inside)
+{
+    const ad__element low = ad__element_constant(list, (double)next_to(attribute[0], (real)INFINITY));
+    const ad__element high = ad__element_constant(list, (double)next_to(attribute[1], (real)-INFINITY));
+    const ad__element below = ad__element_choose(list, AD_GREATER, in[0], high, high, in[0]);
+    return ad__element_choose(list, AD_LESS, in[0], low, low, below);
+}
+
 AD_DEFINE_OP(inside) = {
     .name = "inside",
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
     .loop[AD_DTYPE] = inside_loop,
+    AD_FUSED_BY_ELEMENT(inside),
     .vjp = inside_vjp,
     AD_SAMPLES({.n_in = 1, .in = {{AD_DIMS(5), -2, 2}}, AD_ATTRIBUTES(-3, 3)},
                {.n_in = 1, .in = {{AD_DIMS(2, 3), 0.5, 2}}, AD_ATTRIBUTES(0, INFINITY)}),
@@ -180,11 +231,19 @@ static void relu_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
     gradient[0] = ad__gate(g, y, 0);
 }
 
+AD_ELEMENT(relu)
+{
+    (void)attribute;
+    const ad__element zero = ad__element_constant(list, 0);
+    return ad__element_choose(list, AD_LESS_EQUAL, in[0], zero, zero, in[0]);
+}
+
 AD_DEFINE_OP(relu) = {
     .name = "relu",
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
     .loop[AD_DTYPE] = relu_loop,
+    AD_FUSED_BY_ELEMENT(relu),
     .vjp = relu_vjp,
     AD_SAMPLES(AD_UNARY_SAMPLES(0.5, 2), AD_UNARY_SAMPLES(-2, -0.5)),
 };
@@ -204,11 +263,18 @@ static void leaky_relu_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *grad
         ad__gate(g, slope > 0 ? y : call->in[0], slope); /* y has the sign of x, and x may then be forgotten */
 }
 
+AD_ELEMENT(leaky_relu)
+{
+    const ad__element below = ad__element_mul(list, ad__element_constant(list, attribute[0]), in[0]);
+    return ad__element_choose(list, AD_GREATER, in[0], ad__element_constant(list, 0), in[0], below);
+}
+
 AD_DEFINE_OP(leaky_relu) = {
     .name = "leaky_relu",
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
     .loop[AD_DTYPE] = leaky_relu_loop,
+    AD_FUSED_BY_ELEMENT(leaky_relu),
     .vjp = leaky_relu_vjp,
     AD_SAMPLES({.n_in = 1, .in = {{AD_DIMS(5), 0.5, 2}}, AD_ATTRIBUTES(0.1)},
                {.n_in = 1, .in = {{AD_DIMS(2, 3), -2, -0.5}}, AD_ATTRIBUTES(0.1)},
@@ -239,11 +305,20 @@ static void gate_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
     gradient[0] = ad__gate(g, call->in[1], call->attribute[0]);
 }
 
+AD_ELEMENT(gate)
+{
+    const ad__element zero = ad__element_constant(list, 0);
+    ad__element below = zero;
+    if ((real)attribute[0] != 0) below = ad__element_mul(list, ad__element_constant(list, attribute[0]), in[0]);
+    return ad__element_choose(list, AD_GREATER, in[1], zero, in[0], below);
+}
+
 AD_DEFINE_OP(gate) = {
     .name = "gate",
     .n_in = 2,
     .flags = AD_OP_ELEMENTWISE | AD_OP_LINEAR_IN_FIRST,
     .loop[AD_DTYPE] = gate_loop,
+    AD_FUSED_BY_ELEMENT(gate),
     .vjp = gate_vjp,
     AD_SAMPLES({.n_in = 2, .in = {{AD_DIMS(4), -2, 2}, {AD_DIMS(4), 0.5, 1}}, AD_ATTRIBUTES(0.1)},
                {.n_in = 2, .in = {{AD_DIMS(3, 1), -2, 2}, {AD_DIMS(4), -1, -0.5}}, AD_ATTRIBUTES(0.1)},

@@ -1,6 +1,7 @@
 /* Sums along an axis of features, and over rows. They accumulate in float64. */
 #include "base/broadcast.h"
 #include "ops/axis.h"
+#include "ops/vector_math.h"
 
 /* ---- sum ----------------------------------------------------------------------------------------------------- */
 
@@ -82,12 +83,24 @@ static void sum_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
     gradient[0] = restore_axis(call, g);
 }
 
+AD_FUSED_CALL(sum)
+{
+    const axis_view view = view_axis(&call->in_shape[0], call->attribute[0], 1);
+    for (size_t i = 0; i < view.outer * view.run; i++) {
+        const ad__element *x = call->in[0] + i / view.run * view.n * view.run + i % view.run;
+        ad__element_sum sum = {0};
+        for (size_t j = 0; j < view.n; j++) ad__element_sum_add(call->list, &sum, x[j * view.run]);
+        call->out[i] = ad__element_sum_total(call->list, &sum);
+    }
+}
+
 AD_DEFINE_OP(sum) = {
     .name = "sum",
     .n_in = 1,
     .flags = AD_OP_LINEAR,
     .shape = sum_shape,
     .evaluate[AD_DTYPE] = sum_evaluate,
+    AD_FUSED_BY_CALL(sum, is_reduced_before),
     .vjp = sum_vjp,
     AD_REDUCTION_SAMPLES,
 };
@@ -211,12 +224,31 @@ static void mul_sum_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradien
 }
 
 /* Σ a b along an axis, which is the attribute. */
+AD_FUSED_CALL(mul_sum)
+{
+    ad_shape product;
+    const int axis = (int)call->attribute[0];
+    shape_of_product(call->in_shape[0], call->in_shape[1], call->attribute[0], &product);
+    const axis_view view = view_axis(&product, axis, 1);
+    for (size_t i = 0; i < view.outer * view.run; i++) {
+        ad__element_sum sum = {0};
+        for (size_t j = 0; j < view.n; j++) {
+            const size_t at = (i / view.run * view.n + j) * view.run + i % view.run;
+            const ad__element a = call->in[0][ad__stretched(&product, &call->in_shape[0], at)];
+            const ad__element b = call->in[1][ad__stretched(&product, &call->in_shape[1], at)];
+            ad__element_sum_add(call->list, &sum, ad__element_mul(call->list, a, b));
+        }
+        call->out[i] = ad__element_sum_total(call->list, &sum);
+    }
+}
+
 AD_DEFINE_OP(mul_sum) = {
     .name = "mul_sum",
     .n_in = 2,
     .flags = AD_OP_BILINEAR,
     .shape = mul_sum_shape,
     .evaluate[AD_DTYPE] = mul_sum_evaluate,
+    AD_FUSED_BY_CALL(mul_sum, is_reduced_before),
     .vjp = mul_sum_vjp,
     AD_SAMPLES({.n_in = 2, .in = {{AD_DIMS(5), -2, 2}, {AD_DIMS(5), -2, 2}}, AD_ATTRIBUTES(0)},
                {.n_in = 2, .in = {{AD_DIMS(3, 4), -2, 2}, {AD_DIMS(2, 3, 4), -2, 2}}, AD_ATTRIBUTES(1)},
@@ -262,12 +294,28 @@ static void cumsum_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient
     gradient[0] = ad_cumsum(g, (int)call->attribute[0], call->attribute[1] == 0);
 }
 
+AD_FUSED_CALL(cumsum)
+{
+    const axis_view view = view_axis(&call->in_shape[0], call->attribute[0], 1);
+    const bool reverse = call->attribute[1] != 0;
+    for (size_t i = 0; i < view.outer * view.run; i++) {
+        const size_t first = i / view.run * view.n * view.run + i % view.run;
+        ad__element_sum sum = {0};
+        for (size_t j = 0; j < view.n; j++) {
+            const size_t at = first + (reverse ? view.n - 1 - j : j) * view.run;
+            ad__element_sum_add(call->list, &sum, call->in[0][at]);
+            call->out[at] = ad__element_sum_total(call->list, &sum);
+        }
+    }
+}
+
 AD_DEFINE_OP(cumsum) = {
     .name = "cumsum",
     .n_in = 1,
     .flags = AD_OP_LINEAR,
     .shape = cumsum_shape,
     .evaluate[AD_DTYPE] = cumsum_evaluate,
+    AD_FUSED_BY_CALL(cumsum, is_written_out),
     .vjp = cumsum_vjp,
     AD_SAMPLES({.n_in = 1, .in = {{AD_DIMS(5), -2, 2}}, AD_ATTRIBUTES(0, 0)},
                {.n_in = 1, .in = {{AD_DIMS(5), -2, 2}}, AD_ATTRIBUTES(0, 1)},
@@ -286,12 +334,27 @@ static bool sum_rows_shape(const ad_call *call, ad_shape *result)
     return false;
 }
 
+/* The sum of n numbers: as many sums as a vector has numbers, which are then folded up. It is the order in which a fused
+ * loop adds up rows. */
+static double sum_by_vectors(const real *x, size_t n)
+{
+    enum { LENGTH = AD_LANES > 1 ? AD_LANES : 8 };
+    double sum[LENGTH] = {0};
+    size_t i = 0;
+    for (; i + LENGTH <= n; i += LENGTH)
+        AD_SIMD for (size_t l = 0; l < LENGTH; l++) sum[l] += (double)x[i + l];
+    for (size_t l = 0; i + l < n; l++) sum[l] += (double)x[i + l];
+    for (size_t half = LENGTH / 2; half > 0; half /= 2)
+        for (size_t l = 0; l < half; l++) sum[l] += sum[l + half];
+    return sum[0];
+}
+
 static void sum_rows_evaluate(const ad_tile *tile)
 {
     const real *in = real_in(tile, 0);
     double *out = tile->out.data;
     for (size_t feature = 0; feature < tile->out.size; feature++) {
-        double sum = sum_of(in + feature * tile->rows, tile->valid);
+        double sum = sum_by_vectors(in + feature * tile->rows, tile->valid);
         out[feature] = tile->accumulate ? out[feature] + sum : sum;
     }
 }

@@ -24,11 +24,18 @@ static void exp_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
     gradient[0] = ad_mul(g, y);
 }
 
+AD_ELEMENT(exp)
+{
+    (void)attribute;
+    return ad__element_call(list, (ad__function *)AD_SLEEF(exp, u10), in[0]);
+}
+
 AD_DEFINE_OP(exp) = {
     .name = "exp",
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
     .loop[AD_DTYPE] = exp_loop,
+    AD_FUSED_BY_ELEMENT(exp),
     .vjp = exp_vjp,
     AD_TWO_SAMPLES(-2, 2),
 };
@@ -41,11 +48,18 @@ static void log_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
     gradient[0] = ad_div(g, call->in[0]);
 }
 
+AD_ELEMENT(log)
+{
+    (void)attribute;
+    return ad__element_call(list, (ad__function *)AD_SLEEF(log, u10), in[0]);
+}
+
 AD_DEFINE_OP(log) = {
     .name = "log",
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
     .loop[AD_DTYPE] = log_loop,
+    AD_FUSED_BY_ELEMENT(log),
     .vjp = log_vjp,
     AD_TWO_SAMPLES(0.5, 2),
 };
@@ -73,11 +87,21 @@ static void log1p_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
     gradient[0] = ad_div(g, ad_add_scalar(call->in[0], 1));
 }
 
+AD_ELEMENT(log1p)
+{
+    (void)attribute;
+    const ad__element large = ad__element_constant(list, (double)(AD_REAL_BITS == 32 ? (real)1e37 : (real)1e306));
+    const ad__element one_more = ad__element_call(list, (ad__function *)AD_SLEEF(log1p, u10), in[0]);
+    const ad__element alone = ad__element_call(list, (ad__function *)AD_SLEEF(log, u10), in[0]);
+    return ad__element_choose(list, AD_GREATER, in[0], large, alone, one_more);
+}
+
 AD_DEFINE_OP(log1p) = {
     .name = "log1p",
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
     .loop[AD_DTYPE] = log1p_loop,
+    AD_FUSED_BY_ELEMENT(log1p),
     .vjp = log1p_vjp,
     AD_TWO_SAMPLES(-0.5, 2),
 };
@@ -90,11 +114,18 @@ static void expm1_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
     gradient[0] = ad_mul(g, ad_add_scalar(y, 1));
 }
 
+AD_ELEMENT(expm1)
+{
+    (void)attribute;
+    return ad__element_call(list, (ad__function *)AD_SLEEF(expm1, u10), in[0]);
+}
+
 AD_DEFINE_OP(expm1) = {
     .name = "expm1",
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
     .loop[AD_DTYPE] = expm1_loop,
+    AD_FUSED_BY_ELEMENT(expm1),
     .vjp = expm1_vjp,
     AD_TWO_SAMPLES(-2, 2),
 };
@@ -107,11 +138,50 @@ static void tanh_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
     gradient[0] = ad__tanh_slope(g, y);
 }
 
+#if AD_REAL_BITS == 64
+
+AD_ELEMENT(tanh)
+{
+    (void)attribute;
+    return ad__element_call(list, (ad__function *)AD_SLEEF(tanh, u35), in[0]);
+}
+
+#else
+
+static ad__element fma_by(ad__elements *list, ad__element a, double b, double c)
+{
+    return ad__element_fma(list, a, ad__element_constant(list, b), ad__element_constant(list, c));
+}
+
+/* As tanh_of(). */
+AD_ELEMENT(tanh)
+{
+    (void)attribute;
+    static const double coefficient[] = {0x1.1227f0p-7, 0x1.555486p-5, 0x1.5554b0p-3, 0.5};
+    const ad__element most = ad__element_constant(list, 18.04), round = ad__element_constant(list, 0x1.8p23);
+    const ad__element one = ad__element_constant(list, 1), two = ad__element_constant(list, 2);
+    const ad__element twice = ad__element_mul(list, two, ad__element_abs(list, in[0]));
+    const ad__element y = ad__element_choose(list, AD_GREATER, twice, most, most, twice);
+    const ad__element shifted = ad__element_fma(list, y, ad__element_constant(list, 0x1.715476p0), round);
+    const ad__element n = ad__element_sub(list, shifted, round);
+    const ad__element high = ad__element_fma(list, n, ad__element_constant(list, -0x1.62ep-1), y);
+    const ad__element r = ad__element_fma(list, n, ad__element_constant(list, -0x1.0bfbe8p-15), high);
+    ad__element q = fma_by(list, r, 0x1.6d98f8p-10, coefficient[0]);
+    for (int i = 1; i < 4; i++) q = ad__element_fma(list, q, r, ad__element_constant(list, coefficient[i]));
+    const ad__element p = ad__element_fma(list, ad__element_mul(list, r, r), q, r);
+    const ad__element power = ad__element_power_of_two(list, shifted);
+    const ad__element e = ad__element_fma(list, power, p, ad__element_sub(list, power, one));
+    return ad__element_copysign(list, ad__element_div(list, e, ad__element_add(list, e, two)), in[0]);
+}
+
+#endif
+
 AD_DEFINE_OP(tanh) = {
     .name = "tanh",
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
     .loop[AD_DTYPE] = tanh_loop,
+    AD_FUSED_BY_ELEMENT(tanh),
     .vjp = tanh_vjp,
     AD_TWO_SAMPLES(-2, 2),
 };
@@ -126,11 +196,20 @@ static void tanh_slope_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *grad
     gradient[1] = ad_mul(ad_mul_scalar(g, -2), ad_mul(call->in[0], call->in[1]));
 }
 
+AD_ELEMENT(tanh_slope)
+{
+    (void)attribute;
+    const ad__element slope =
+        ad__element_sub(list, ad__element_constant(list, 1), ad__element_mul(list, in[1], in[1]));
+    return ad__element_mul(list, in[0], slope);
+}
+
 AD_DEFINE_OP(tanh_slope) = {
     .name = "tanh_slope",
     .n_in = 2,
     .flags = AD_OP_ELEMENTWISE | AD_OP_LINEAR_IN_FIRST,
     .loop[AD_DTYPE] = tanh_slope_loop,
+    AD_FUSED_BY_ELEMENT(tanh_slope),
     .vjp = tanh_slope_vjp,
     AD_BINARY_SAMPLES(-2, 2, -1, 1),
 };
@@ -143,11 +222,18 @@ static void sin_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
     gradient[0] = ad_mul(g, ad_cos(call->in[0]));
 }
 
+AD_ELEMENT(sin)
+{
+    (void)attribute;
+    return ad__element_call(list, (ad__function *)AD_SLEEF_EACH(sin, u10), in[0]);
+}
+
 AD_DEFINE_OP(sin) = {
     .name = "sin",
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
     .loop[AD_DTYPE] = sin_loop,
+    AD_FUSED_BY_ELEMENT(sin),
     .vjp = sin_vjp,
     AD_TWO_SAMPLES(-4, 4),
 };
@@ -160,11 +246,18 @@ static void cos_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
     gradient[0] = ad_neg(ad_mul(g, ad_sin(call->in[0])));
 }
 
+AD_ELEMENT(cos)
+{
+    (void)attribute;
+    return ad__element_call(list, (ad__function *)AD_SLEEF_EACH(cos, u10), in[0]);
+}
+
 AD_DEFINE_OP(cos) = {
     .name = "cos",
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
     .loop[AD_DTYPE] = cos_loop,
+    AD_FUSED_BY_ELEMENT(cos),
     .vjp = cos_vjp,
     AD_TWO_SAMPLES(-4, 4),
 };
@@ -176,6 +269,12 @@ static inline void exp_minus_abs(size_t n, const real *x, real *e)
 {
     AD_SIMD for (size_t i = 0; i < n; i++) e[i] = -fabs(x[i]);
     vector_exp(n, e, e);
+}
+
+static ad__element exp_minus_abs_element(ad__elements *list, ad__element x)
+{
+    return ad__element_call(list, (ad__function *)AD_SLEEF(exp, u10),
+                            ad__element_neg(list, ad__element_abs(list, x)));
 }
 
 AD_LOOP(sigmoid)
@@ -196,11 +295,20 @@ static void sigmoid_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradien
     gradient[0] = ad_mul(ad_mul(g, y), ad_sub(ad_scalar(call->tape, 1), y));
 }
 
+AD_ELEMENT(sigmoid)
+{
+    (void)attribute;
+    const ad__element e = exp_minus_abs_element(list, in[0]), one = ad__element_constant(list, 1);
+    const ad__element above = ad__element_choose(list, AD_LESS, in[0], ad__element_constant(list, 0), e, one);
+    return ad__element_div(list, above, ad__element_add(list, one, e));
+}
+
 AD_DEFINE_OP(sigmoid) = {
     .name = "sigmoid",
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
     .loop[AD_DTYPE] = sigmoid_loop,
+    AD_FUSED_BY_ELEMENT(sigmoid),
     .vjp = sigmoid_vjp,
     AD_TWO_SAMPLES(-4, 4),
 };
@@ -226,11 +334,20 @@ static void softplus_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradie
     gradient[0] = ad_mul(g, ad_sigmoid(call->in[0]));
 }
 
+AD_ELEMENT(softplus)
+{
+    (void)attribute;
+    const ad__element e = exp_minus_abs_element(list, in[0]), zero = ad__element_constant(list, 0);
+    const ad__element rest = ad__element_call(list, (ad__function *)AD_SLEEF(log1p, u10), e);
+    return ad__element_add(list, ad__element_choose(list, AD_GREATER, in[0], zero, in[0], zero), rest);
+}
+
 AD_DEFINE_OP(softplus) = {
     .name = "softplus",
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
     .loop[AD_DTYPE] = softplus_loop,
+    AD_FUSED_BY_ELEMENT(softplus),
     .vjp = softplus_vjp,
     AD_TWO_SAMPLES(-4, 4),
 };

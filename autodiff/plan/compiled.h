@@ -7,6 +7,7 @@
 #define WEIR_AUTODIFF_PLAN_COMPILED_H
 
 #include "base/arena.h"
+#include "plan/fused.h"
 #include "plan/loops.h"
 
 #include <weir/plan.h>
@@ -56,13 +57,21 @@ typedef struct {
     ad__operand from;
 } ad__store;
 
+/* Instructions that follow one another, of a stage's shared ones or of those for each row: run one by one, or by the
+ * loop that they are fused into. */
+typedef struct {
+    size_t first, count;
+    ad__fused_loop *loop; /* or NULL */
+} ad__run_step;
+
 typedef struct {
     ad__instruction *shared, *row;
+    ad__run_step *shared_step, *row_step;
+    size_t n_shared_step, n_row_step;
     ad__load *load;
     ad__store *store;
     size_t n_shared, n_row, n_load, n_store;
     bool shared_is_work;   /* some wave is worth several threads */
-    size_t features;       /* height of the tile's buffer */
     ad__instruction **sum; /* those of `row` that sum over rows */
     size_t n_sum;
 } ad__stage;
@@ -94,6 +103,7 @@ typedef struct {
     unsigned bindings;
     ad_tensor *tensor;
     ad__runs *run;
+    void **pointer; /* of fused loops, in their first turn */
 } ad__binding;
 
 /* Bytes that an array takes, of an output or of what is read. */
@@ -107,6 +117,9 @@ typedef struct {
     char *tile; /* features * tile_rows elements */
     char *scratch;
     ad__binding binding[2]; /* of whole tiles, and of the last one, which may be shorter */
+    void *mask;             /* of the rows that are valid: ad__place.is_mask */
+    size_t mask_rows, mask_valid;
+    void **pointer;         /* of a fused loop in the turn that it is at */
     bool *finite;           /* which rows of the arguments are, when looking for faults */
     void **state;           /* of instructions with one; [0] is NULL */
 } ad__worker;
@@ -132,8 +145,11 @@ struct ad_plan {
     ad__instruction *owner; /* the first of those with an object or a state */
     size_t n_state;         /* numbered from 1 */
     char *shared_arena;
-    size_t features, scratch; /* largest of any pass; bytes */
+    size_t features, used_features, scratch; /* largest of any pass; bytes */
     size_t n_tensor, n_run;   /* of all instructions together */
+    size_t n_pointer, most_pointers; /* of all fused loops together, and of the one with most */
+    void *code;               /* of fused loops; NULL: there are none */
+    size_t code_bytes;
     unsigned bindings;        /* counts changes of what is bound */
     unsigned bound;           /* the count when shared[].data were set */
     unsigned apart;           /* the count when what is bound was found to be apart, of so many rows at most: */
@@ -146,6 +162,24 @@ struct ad_plan {
     char *lanes;
     size_t lane_capacity; /* lanes that fit */
 };
+
+/* Where a sum over rows has its accumulators of a lane: those of all lanes are neighbours, [lanes][size]. */
+static inline size_t ad__sum_bytes(const ad_plan *plan, const ad__instruction *sum)
+{
+    return sum->op->flags & AD_OP_SUMS_IN_F64 ? sizeof(double) : ad_dtype_size(plan->dtype);
+}
+
+static inline void *ad__lane_of(const ad_plan *plan, const ad__instruction *sum, size_t lane)
+{
+    return plan->lanes + sum->lane_element * plan->lane_capacity + lane * sum->out.size * ad__sum_bytes(plan, sum);
+}
+
+/* In fused.c: find what a loop reads and writes, in tiles of `rows` rows; run it on a tile of which `valid` are rows of
+ * the run, with the instructions from `first` on that it stands for. */
+void ad__bind_loop(const ad_plan *plan, const ad__fused_loop *loop, const ad__worker *worker, size_t rows,
+                   void **pointer);
+void ad__run_loop(const ad_plan *plan, const ad__fused_loop *loop, const ad__instruction *first, ad__worker *worker,
+                  const ad__binding *binding, const ad_tile *tile, size_t lane);
 
 /* In apart.c: make room for the other, false where memory is out; and see that no output is bound to memory of an input
  * or of another output, in a run. */

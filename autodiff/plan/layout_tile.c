@@ -13,11 +13,15 @@ typedef struct {
     bool placed;   /* inside a concat */
 } place;
 
-/* A root's extent in the buffer while it lives. */
+/* A root's extent in the buffer while it lives: from step to step, or from node to node of the schedule where it stays
+ * inside a fused loop. */
 typedef struct {
-    int32_t first, last; /* node ids between which the root is in use */
-    int32_t next;        /* another root that is last used by the same node, or -1 */
-    bool taken;          /* its buffer went to that node's result */
+    int32_t first, last;
+    int32_t next;  /* another root that is last used by the same, or -1 */
+    bool inside;   /* of one loop */
+    bool taken;    /* its buffer went to a result of its last step */
+    int32_t read;  /* which node of that step reads it last, from 1 on */
+    bool in_turns; /* all that do read one number in each turn */
 } life;
 
 static size_t size_of(const ad__node *node)
@@ -69,38 +73,127 @@ static void resolve_views(const ad__node *node, size_t count, const bool *in_pas
     }
 }
 
-static void find_lives(const ad__node *node, size_t count, const bool *in_pass, const bool *kept, const place *at,
-                       life *of)
+typedef struct {
+    const ad__node *node;
+    size_t count;
+    const bool *in_pass, *kept, *is_view;
+    const ad__schedule *schedule;
+    place *at;
+    life *of;
+    int32_t *position;          /* in the schedule */
+    int32_t *step_end, *inside_end; /* chains of roots by what uses them last: steps, nodes of the schedule */
+    size_t *feature;
+    bool *escapes;
+} layout;
+
+static int32_t behind_views(const layout *l, int32_t id)
 {
-    for (size_t id = 0; id < count; id++) of[id] = (life){.first = INT32_MAX, .last = -1};
-    for (size_t id = 0; id < count; id++) {
-        if (!in_pass[id]) continue;
-        for (int j = 0; j < node[id].n_in; j++)
-            if (in_pass[node[id].in[j]]) of[at[node[id].in[j]].root].last = (int32_t)id;
-        if (!node[id].per_row) continue;
-        life *own = &of[at[id].root];
-        if ((int32_t)id < own->first) own->first = (int32_t)id;
-        if ((int32_t)id > own->last) own->last = (int32_t)id;
-    }
-    for (size_t id = 0; id < count; id++)
-        if (in_pass[id] && kept[id]) of[at[id].root].last = INT32_MAX;
+    while (l->is_view[id]) id = l->node[id].in[0];
+    return id;
 }
+
+/* Values that a fused loop computes and another step, or nobody but the caller, uses. */
+static void find_escapes(const layout *l)
+{
+    const ad__schedule *schedule = l->schedule;
+    for (size_t id = 0; id < l->count; id++) l->escapes[id] = false;
+    for (size_t id = 0; id < l->count; id++)
+        if (l->in_pass[id] && l->kept[id]) l->escapes[behind_views(l, (int32_t)id)] = true;
+    for (size_t i = 0; i < schedule->n_node; i++) {
+        const ad__node *node = &l->node[schedule->node[i]];
+        for (int j = 0; j < node->n_in; j++) {
+            const int32_t in = behind_views(l, node->in[j]);
+            if (schedule->step_of[in] != schedule->step_of[schedule->node[i]]) l->escapes[in] = true;
+        }
+    }
+}
+
+static void use(life *root, int32_t when)
+{
+    if (when < root->first) root->first = when;
+    if (when > root->last) root->last = when;
+}
+
+static void find_lives(const layout *l)
+{
+    const ad__schedule *schedule = l->schedule;
+    for (size_t id = 0; id < l->count; id++) l->of[id] = (life){.first = INT32_MAX, .last = -1, .inside = true};
+    for (size_t id = 0; id < l->count; id++) {
+        if (!l->in_pass[id] || !l->node[id].per_row || l->is_view[id]) continue;
+        const int32_t step = schedule->step_of[id];
+        if (step < 0 || schedule->step[step].turns == 0 || l->escapes[id]) l->of[l->at[id].root].inside = false;
+    }
+    for (size_t id = 0; id < l->count; id++)
+        if (l->in_pass[id] && l->node[id].op == ad__builtin(AD_OP_input)) l->of[id].first = -1;
+    for (size_t i = 0; i < schedule->n_node; i++) {
+        const int32_t id = schedule->node[i], step = schedule->step_of[id];
+        const ad__node *node = &l->node[id];
+        for (int j = 0; j < node->n_in; j++) {
+            life *root = &l->of[l->at[node->in[j]].root];
+            if (l->node[node->in[j]].per_row) use(root, root->inside ? (int32_t)i : step);
+        }
+        life *own = &l->of[l->at[id].root];
+        if (node->per_row) use(own, own->inside ? (int32_t)i : step);
+    }
+    for (size_t id = 0; id < l->count; id++)
+        if (l->in_pass[id] && l->kept[id]) l->of[l->at[id].root].last = INT32_MAX;
+}
+
+/* ---- Taking over a buffer ------------------------------------------------------------------------------------ */
 
 /* May elementwise node id take over the buffer of its argument? Every argument in that root must be the very elements
  * that the result replaces. */
-static bool takes_over(const ad__node *node, int32_t id, int32_t argument, const place *at, const life *of)
+static bool takes_over(const layout *l, int32_t id, int32_t argument)
 {
-    const ad__node *n = &node[id];
-    int32_t root = at[argument].root;
-    if (!(n->op->flags & AD_OP_ELEMENTWISE) || at[id].root != id || of[id].first != id) return false;
-    if (of[root].last != id || size_of(&node[root]) != size_of(n)) return false;
+    const ad__node *n = &l->node[id];
+    const int32_t root = l->at[argument].root, step = l->schedule->step_of[id];
+    if (!(n->op->flags & AD_OP_ELEMENTWISE) || l->at[id].root != id || l->of[id].first != step) return false;
+    if (l->of[root].inside || l->of[root].last != step || size_of(&l->node[root]) != size_of(n)) return false;
     for (int j = 0; j < n->n_in; j++) {
         int32_t in = n->in[j];
-        if (node[in].per_row && at[in].root == root &&
-            (at[in].offset != 0 || !ad_shape_equal(node[in].shape, n->shape)))
+        if (l->node[in].per_row && l->at[in].root == root &&
+            (l->at[in].offset != 0 || !ad_shape_equal(l->node[in].shape, n->shape)))
             return false;
     }
     return true;
+}
+
+/* How the roots that end with a fused loop are read in it. */
+static void find_reads(const layout *l, const ad__step *step)
+{
+    for (size_t i = 0; i < step->count; i++) {
+        const ad__node *node = &l->node[l->schedule->node[step->first + i]];
+        for (int j = 0; j < node->n_in; j++) l->of[l->at[node->in[j]].root].read = 0;
+    }
+    for (size_t i = 0; i < step->count; i++) {
+        const ad__node *node = &l->node[l->schedule->node[step->first + i]];
+        const int lead = ad__lead_of(&node->shape, step->turns);
+        for (int j = 0; j < node->n_in; j++) {
+            const int32_t in = node->in[j];
+            life *root = &l->of[l->at[in].root];
+            ad__view_of_argument view;
+            const bool in_turns = l->at[in].offset == 0 && size_of(&l->node[in]) == step->turns &&
+                                  ad__view_argument(node, &l->node[in].shape, lead, step->turns, &view) && view.varies;
+            root->in_turns = in_turns && (root->in_turns || root->read == 0);
+            root->read = (int32_t)i + 1;
+        }
+    }
+}
+
+/* A result of a fused loop, one number in each turn, may have the place of an argument that is so too, and that no op
+ * behind it reads. */
+static int32_t taken_over_in_loop(const layout *l, int32_t id, int32_t step)
+{
+    const ad__step *loop = &l->schedule->step[step];
+    const int32_t when = l->position[id] - (int32_t)loop->first + 1;
+    if (l->at[id].root != id || l->of[id].first != step || size_of(&l->node[id]) != loop->turns) return -1;
+    for (int32_t root = l->step_end[step]; root >= 0; root = l->of[root].next) {
+        const life *from = &l->of[root];
+        if (from->first < step && !from->taken && from->in_turns && from->read <= when &&
+            size_of(&l->node[root]) == loop->turns && (from->read < when || takes_over(l, id, root)))
+            return root;
+    }
+    return -1;
 }
 
 /* The tile's buffer up to `top` is in use, but for the gaps, which are sorted by address and touch neither each other
@@ -156,76 +249,115 @@ static void give_back(buffer *b, size_t begin, size_t end)
     b->gap[i] = (gap){begin, end};
 }
 
-static void give_room(const ad__node *node, int32_t id, const place *at, life *of, size_t *feature, buffer *b)
+static void give_room(const layout *l, int32_t id, buffer *b)
 {
-    int32_t root = at[id].root;
-    if (!node[id].per_row || feature[root] != SIZE_MAX) return;
-    for (int j = 0; j < node[id].n_in; j++) {
-        int32_t in = node[id].in[j];
-        if (!node[in].per_row || !takes_over(node, id, in, at, of)) continue;
-        feature[root] = feature[at[in].root];
-        of[at[in].root].taken = true;
-        return;
+    const int32_t root = l->at[id].root, step = l->schedule->step_of[id];
+    const ad__node *node = &l->node[id];
+    if (!node->per_row || l->feature[root] != SIZE_MAX) return;
+    int32_t from = -1;
+    if (step >= 0 && !l->of[root].inside && l->schedule->step[step].turns) {
+        from = taken_over_in_loop(l, id, step);
+    } else {
+        for (int j = 0; j < node->n_in && from < 0 && !l->of[root].inside; j++)
+            if (l->node[node->in[j]].per_row && takes_over(l, id, node->in[j])) from = l->at[node->in[j]].root;
     }
-    feature[root] = take(b, size_of(&node[root]));
-}
-
-/* Chain the roots that are last used by the same node: head[id] is the first of node id's, or -1. */
-static void chain_ends(const ad__node *node, size_t count, const bool *in_pass, const place *at, life *of,
-                       int32_t *head)
-{
-    memset(head, -1, count * sizeof *head);
-    for (size_t id = 0; id < count; id++) {
-        if (!in_pass[id] || !node[id].per_row || at[id].root != (int32_t)id || of[id].last == INT32_MAX) continue;
-        of[id].next = head[of[id].last];
-        head[of[id].last] = (int32_t)id;
+    if (from >= 0) {
+        l->feature[root] = l->feature[from];
+        l->of[from].taken = true;
+    } else {
+        l->feature[root] = take(b, size_of(&l->node[root]));
     }
 }
 
-static size_t allocate(const ad__node *node, size_t count, const bool *in_pass, const place *at, life *of,
-                       const int32_t *head, size_t *feature, gap *room)
+static void give_back_all(const layout *l, int32_t root, buffer *b)
 {
-    buffer b = {.gap = room};
-    size_t *root_feature = feature; /* a root's entry is its own until the last loop */
-    for (size_t i = 0; i < count; i++) root_feature[i] = SIZE_MAX;
-    for (size_t i = 0; i < count; i++) /* inputs are loaded before anything runs */
-        if (in_pass[i] && node[i].op == ad__builtin(AD_OP_input)) give_room(node, (int32_t)i, at, of, root_feature, &b);
-    for (size_t i = 0; i < count; i++) {
-        if (!in_pass[i]) continue;
-        give_room(node, (int32_t)i, at, of, root_feature, &b);
-        for (int32_t root = head[i]; root >= 0; root = of[root].next)
-            if (!of[root].taken) give_back(&b, root_feature[root], root_feature[root] + size_of(&node[root]));
-    }
-    for (size_t i = count;
-         i-- > 0;) /* roots of views come before them, roots of parts behind: neither is its own root */
-        if (in_pass[i] && node[i].per_row && at[i].root != (int32_t)i)
-            feature[i] = root_feature[at[i].root] + at[i].offset;
-    return b.height;
+    for (; root >= 0; root = l->of[root].next)
+        if (!l->of[root].taken) give_back(b, l->feature[root], l->feature[root] + size_of(&l->node[root]));
 }
 
-size_t ad__layout_tile(const ad__node *node, size_t count, const bool *in_pass, const bool *kept, ad_tape *tape,
-                       size_t *feature, bool *is_view)
+/* Chain the roots that the same uses last. */
+static void chain_ends(const layout *l)
 {
-    size_t height = SIZE_MAX;
-    place *at = ad_alloc(count, sizeof *at);
-    life *of = ad_alloc(count, sizeof *of);
-    gap *room = ad_alloc(count + 1, sizeof *room);
-    int32_t *head = ad_alloc(count, sizeof *head);
-    if (at && of && room && head) {
-        for (size_t id = 0; id < count; id++) {
-            size_t offset;
-            at[id] = (place){(int32_t)id, 0, false};
-            is_view[id] = in_pass[id] && view_of(&node[id], node, tape, &offset);
+    memset(l->step_end, -1, l->count * sizeof *l->step_end);
+    memset(l->inside_end, -1, l->count * sizeof *l->inside_end);
+    for (size_t id = 0; id < l->count; id++) {
+        life *own = &l->of[id];
+        if (!l->in_pass[id] || !l->node[id].per_row || l->at[id].root != (int32_t)id) continue;
+        if (own->last == INT32_MAX || own->last < 0) continue;
+        int32_t *head = own->inside ? &l->inside_end[own->last] : &l->step_end[own->last];
+        own->next = *head;
+        *head = (int32_t)id;
+    }
+}
+
+static void allocate(const layout *l, buffer *used, buffer *inside)
+{
+    const ad__schedule *schedule = l->schedule;
+    for (size_t i = 0; i < l->count; i++) l->feature[i] = SIZE_MAX; /* a root's entry is its own until the last loop */
+    for (size_t i = 0; i < l->count; i++) /* inputs are loaded before anything runs */
+        if (l->in_pass[i] && l->node[i].op == ad__builtin(AD_OP_input)) give_room(l, (int32_t)i, used);
+    for (size_t s = 0; s < schedule->n_step; s++) {
+        const ad__step *step = &schedule->step[s];
+        if (step->turns) find_reads(l, step);
+        for (size_t i = step->first; i < step->first + step->count; i++) {
+            const int32_t id = schedule->node[i];
+            give_room(l, id, l->of[l->at[id].root].inside ? inside : used);
+            give_back_all(l, l->inside_end[i], inside);
         }
-        place_concats(node, count, in_pass, is_view, at);
-        resolve_views(node, count, in_pass, is_view, tape, at);
-        find_lives(node, count, in_pass, kept, at, of);
-        chain_ends(node, count, in_pass, at, of, head);
-        height = allocate(node, count, in_pass, at, of, head, feature, room);
+        give_back_all(l, l->step_end[s], used);
     }
-    ad_free(head);
-    ad_free(room);
-    ad_free(of);
-    ad_free(at);
-    return height;
+    /* What is inside of loops comes above the rest. Roots of views come before them, roots of parts behind: neither is
+     * its own root. */
+    for (size_t i = 0; i < l->count; i++)
+        if (l->in_pass[i] && l->node[i].per_row && l->at[i].root == (int32_t)i && l->of[i].inside)
+            l->feature[i] += used->height;
+    for (size_t i = l->count; i-- > 0;)
+        if (l->in_pass[i] && l->node[i].per_row && l->at[i].root != (int32_t)i)
+            l->feature[i] = l->feature[l->at[i].root] + l->at[i].offset;
+}
+
+void ad__find_views(const ad__node *node, size_t count, const bool *in_pass, ad_tape *tape, bool *is_view)
+{
+    size_t offset;
+    for (size_t id = 0; id < count; id++) is_view[id] = in_pass[id] && view_of(&node[id], node, tape, &offset);
+}
+
+bool ad__layout_tile(const ad__node *node, size_t count, const bool *in_pass, const bool *kept, const bool *is_view,
+                     const ad__schedule *schedule, ad_tape *tape, size_t *feature, bool *escapes,
+                     ad__tile_height *height)
+{
+    layout l = {.node = node,
+                .count = count,
+                .in_pass = in_pass,
+                .kept = kept,
+                .is_view = is_view,
+                .schedule = schedule,
+                .at = ad_alloc(count, sizeof *l.at),
+                .of = ad_alloc(count, sizeof *l.of),
+                .position = ad_alloc(count, sizeof *l.position),
+                .step_end = ad_alloc(count, sizeof *l.step_end),
+                .inside_end = ad_alloc(count, sizeof *l.inside_end),
+                .feature = feature,
+                .escapes = escapes};
+    buffer used = {.gap = ad_alloc(count + 1, sizeof *used.gap)}, inside = {.gap = ad_alloc(count + 1, sizeof(gap))};
+    const bool good = l.at && l.of && l.position && l.step_end && l.inside_end && used.gap && inside.gap;
+    if (good) {
+        for (size_t id = 0; id < count; id++) l.at[id] = (place){(int32_t)id, 0, false};
+        for (size_t i = 0; i < schedule->n_node; i++) l.position[schedule->node[i]] = (int32_t)i;
+        place_concats(node, count, in_pass, is_view, l.at);
+        resolve_views(node, count, in_pass, is_view, tape, l.at);
+        find_escapes(&l);
+        find_lives(&l);
+        chain_ends(&l);
+        allocate(&l, &used, &inside);
+        *height = (ad__tile_height){used.height, used.height + inside.height};
+    }
+    ad_free(inside.gap);
+    ad_free(used.gap);
+    ad_free(l.inside_end);
+    ad_free(l.step_end);
+    ad_free(l.position);
+    ad_free(l.of);
+    ad_free(l.at);
+    return good;
 }

@@ -1,36 +1,16 @@
 /* From a tape to a plan: simplify, split into stages, lay out buffers. */
 #include "base/cpu.h"
+#include "base/executable.h"
 #include "base/gemm.h"
 #include "plan/check.h"
-#include "plan/compiled.h"
-#include "plan/layout_tile.h"
+#include "plan/compiler.h"
 #include "plan/worker.h"
-#include "tape/builtin.h"
 #include "tape/simplify.h"
 
 #include <weir/environment.h>
 #include <weir/memory.h>
 
 #include <string.h>
-
-/* What compilation knows of the tape; node[] is a copy that simplify rewrites. */
-typedef struct {
-    ad_tape *tape;
-    ad__node *node;
-    size_t count;
-    int32_t *output; /* node of each output, after simplification */
-    int n_output;
-    bool *needed;
-    int32_t *same, *level, *shared_of; /* shared_of: index in plan->shared, or -1 */
-    bool *in_pass, *kept, *is_view;
-    size_t *feature;
-    ad_plan *plan;
-} compiler;
-
-static bool sums_rows(const ad__node *node)
-{
-    return (node->op->flags & AD_OP_SUMS_ROWS) != 0;
-}
 
 static bool is_op(const ad__node *node, ad__op_id id)
 {
@@ -43,7 +23,7 @@ static bool is_bound(const ad__node *node)
 }
 
 /* A shared value at level s is computed before pass s; a per-row value at level s can be computed in pass s. */
-static void find_levels(const compiler *c)
+static void find_levels(const ad__compiler *c)
 {
     for (size_t id = 0; id < c->count; id++) {
         const ad__node *node = &c->node[id];
@@ -51,11 +31,11 @@ static void find_levels(const compiler *c)
         if (!c->needed[id]) continue;
         for (int j = 0; j < node->n_in; j++)
             if (c->level[node->in[j]] > c->level[id]) c->level[id] = c->level[node->in[j]];
-        if (sums_rows(node)) c->level[id]++;
+        if (ad__sums_rows(node)) c->level[id]++;
     }
 }
 
-static int32_t slot_for(const compiler *c, int32_t id)
+static int32_t slot_for(const ad__compiler *c, int32_t id)
 {
     ad_plan *plan = c->plan;
     if (plan->slot_of_node[id] >= 0) return plan->slot_of_node[id];
@@ -70,7 +50,7 @@ static int32_t slot_for(const compiler *c, int32_t id)
 }
 
 /* Storage for every shared value; constants are filled in once. */
-static bool place_shared(const compiler *c)
+static bool place_shared(const ad__compiler *c)
 {
     ad_plan *plan = c->plan;
     size_t elements = 0;
@@ -106,184 +86,6 @@ static bool place_shared(const compiler *c)
     return true;
 }
 
-static ad__operand operand_of(const compiler *c, int32_t id)
-{
-    const ad__node *node = &c->node[id];
-    return (ad__operand){.per_row = node->per_row,
-                         .value = c->shared_of[id],
-                         .at = node->per_row ? c->feature[id] : 0,
-                         .size = ad_shape_size(node->shape),
-                         .shape = node->shape};
-}
-
-static void count_runs(ad_plan *plan, ad__instruction *instruction)
-{
-    const ad_tensor out = ad__tensor_at(&instruction->out, NULL);
-    ad_tensor in[AD_MAX_LOOP_ARGUMENTS];
-    for (int j = 0; j < instruction->n_in; j++) in[j] = ad__tensor_at(&instruction->in[j], NULL);
-    instruction->first_run = plan->n_run;
-    instruction->n_run =
-        ad__find_runs(&out, in, instruction->n_in, AD_ROW_QUANTUM, ad_dtype_size(plan->dtype), NULL, NULL, NULL);
-    plan->n_run += instruction->n_run;
-}
-
-static bool fill_instruction(const compiler *c, int32_t id, ad__instruction *to)
-{
-    const ad__node *node = &c->node[id];
-    ad_plan *plan = c->plan;
-    ad__operand *in = ad__arena_alloc(&plan->arena, (size_t)node->n_in, sizeof *in);
-    double *attribute = ad__arena_alloc(&plan->arena, node->n_attribute, sizeof *attribute);
-    size_t length = strlen(node->scope) + 1;
-    char *scope = ad__arena_alloc(&plan->arena, length, 1);
-    ad_var *var = ad_alloc((size_t)node->n_in, sizeof *var);
-    if (!in || !attribute || !scope || !var) {
-        ad_free(var);
-        return false;
-    }
-    for (int j = 0; j < node->n_in; j++) {
-        in[j] = operand_of(c, node->in[j]);
-        var[j] = ad__var(c->tape, node->in[j]);
-    }
-    if (node->n_attribute) memcpy(attribute, node->attribute, node->n_attribute * sizeof *attribute);
-    *to = (ad__instruction){.evaluate = node->op->evaluate[plan->dtype],
-                            .attribute = attribute,
-                            .n_attribute = node->n_attribute,
-                            .object = node->object,
-                            .n_in = node->n_in,
-                            .sums_rows = sums_rows(node),
-                            .tensor = plan->n_tensor,
-                            .op = node->op,
-                            .in = in,
-                            .out = operand_of(c, id),
-                            .node = id,
-                            .scope = memcpy(scope, node->scope, length)};
-    if (node->object || node->op->open) {
-        ad__object_retain(node->object);
-        to->state = ++plan->n_state;
-        to->next_owner = plan->owner;
-        plan->owner = to;
-    }
-    if (node->op->scratch) {
-        ad_call call = {c->tape, var, node->n_in, attribute, node->n_attribute, node->object};
-        bool tiled = node->per_row || sums_rows(node);
-        to->scratch = node->op->scratch(&call, tiled ? plan->tile_rows : 1, plan->dtype);
-        if (to->scratch > plan->scratch) plan->scratch = to->scratch;
-    }
-    plan->n_tensor += 1 + (size_t)node->n_in;
-    if (!to->evaluate) count_runs(plan, to);
-    ad_free(var);
-    return true;
-}
-
-/* Does some wave compute so much that several threads are worth it? */
-static bool shared_is_work(const ad__stage *stage)
-{
-    enum { WORTH_A_THREAD = 8192 }; /* elements */
-    size_t work = 0;
-    for (size_t i = 0; i < stage->n_shared && work <= WORTH_A_THREAD; i++)
-        work = (i > 0 && stage->shared[i].wave == stage->shared[i - 1].wave ? work : 0) + stage->shared[i].out.size;
-    return work > WORTH_A_THREAD;
-}
-
-/* The wave of each shared value that stage s computes, 0 for every other node; returns the last wave. */
-static int find_waves(const compiler *c, int s, int *wave)
-{
-    int last = 0;
-    for (size_t id = 0; id < c->count; id++) {
-        const ad__node *node = &c->node[id];
-        bool here = c->needed[id] && !node->per_row && c->level[id] == s && !sums_rows(node) &&
-                    !is_op(node, AD_OP_param) && !is_op(node, AD_OP_constant);
-        wave[id] = 0;
-        if (!here) continue;
-        for (int j = 0; j < node->n_in; j++)
-            if (wave[node->in[j]] > wave[id]) wave[id] = wave[node->in[j]];
-        if (++wave[id] > last) last = wave[id];
-    }
-    return last;
-}
-
-/* Sorted by wave, and within one as they were recorded. */
-static bool add_shared(const compiler *c, int s, ad__stage *stage)
-{
-    int *wave = ad_alloc(c->count, sizeof *wave);
-    if (!wave) return false;
-    int last = find_waves(c, s, wave);
-    size_t *next = ad_alloc((size_t)last + 2, sizeof *next); /* place of the next one of each wave */
-    for (size_t id = 0; next && id < c->count; id++)
-        if (wave[id]) next[wave[id] + 1]++;
-    for (int w = 1; next && w <= last; w++) next[w + 1] += next[w];
-    if (next) stage->n_shared = next[last + 1];
-    stage->shared = next ? ad__arena_alloc(&c->plan->arena, stage->n_shared, sizeof *stage->shared) : NULL;
-    bool good = stage->shared != NULL;
-    for (size_t id = 0; id < c->count && good; id++) {
-        if (!wave[id]) continue;
-        ad__instruction *to = &stage->shared[next[wave[id]]++];
-        good = fill_instruction(c, (int32_t)id, to);
-        to->wave = wave[id];
-    }
-    ad_free(next);
-    ad_free(wave);
-    stage->shared_is_work = good && shared_is_work(stage);
-    return good;
-}
-
-/* Mark the pass: sums that end it, per-row outputs that are first possible in it, and the per-row values behind them.
- */
-static void choose_pass(const compiler *c, int s)
-{
-    for (size_t id = 0; id < c->count; id++) {
-        c->in_pass[id] = c->needed[id] && sums_rows(&c->node[id]) && c->level[id] == s + 1;
-        c->kept[id] = false;
-    }
-    for (int i = 0; i < c->n_output; i++) {
-        int32_t id = c->output[i];
-        if (c->node[id].per_row && c->level[id] == s) c->in_pass[id] = c->kept[id] = true;
-    }
-    for (size_t id = c->count; id-- > 0;)
-        for (int j = 0; c->in_pass[id] && j < c->node[id].n_in; j++)
-            if (c->node[c->node[id].in[j]].per_row) c->in_pass[c->node[id].in[j]] = true;
-}
-
-static bool add_pass(const compiler *c, int s, ad__stage *stage)
-{
-    ad_plan *plan = c->plan;
-    choose_pass(c, s);
-    stage->features = ad__layout_tile(c->node, c->count, c->in_pass, c->kept, c->tape, c->feature, c->is_view);
-    if (stage->features == SIZE_MAX) return false;
-    if (stage->features > plan->features) plan->features = stage->features;
-    size_t n_row = 0, n_load = 0, n_sum = 0;
-    for (size_t id = 0; id < c->count; id++) {
-        if (!c->in_pass[id] || c->is_view[id]) continue;
-        *(is_op(&c->node[id], AD_OP_input) ? &n_load : &n_row) += 1;
-        n_sum += sums_rows(&c->node[id]);
-    }
-    stage->row = ad__arena_alloc(&plan->arena, n_row, sizeof *stage->row);
-    stage->load = ad__arena_alloc(&plan->arena, n_load, sizeof *stage->load);
-    stage->sum = ad__arena_alloc(&plan->arena, n_sum, sizeof *stage->sum);
-    stage->store = ad__arena_alloc(&plan->arena, (size_t)c->n_output, sizeof *stage->store);
-    if (!stage->row || !stage->load || !stage->store || !stage->sum) return false;
-    size_t lane = 0;
-    for (size_t id = 0; id < c->count; id++) {
-        const ad__node *node = &c->node[id];
-        if (!c->in_pass[id] || c->is_view[id]) continue;
-        if (is_op(node, AD_OP_input)) {
-            stage->load[stage->n_load++] = (ad__load){slot_for(c, (int32_t)id), operand_of(c, (int32_t)id)};
-            continue;
-        }
-        ad__instruction *instruction = &stage->row[stage->n_row++];
-        if (!fill_instruction(c, (int32_t)id, instruction)) return false;
-        if (!sums_rows(node)) continue;
-        instruction->lane_element = lane;
-        size_t size = node->op->flags & AD_OP_SUMS_IN_F64 ? sizeof(double) : ad_dtype_size(plan->dtype);
-        lane += (instruction->out.size * size + 63) & ~(size_t)63;
-        stage->sum[stage->n_sum++] = instruction;
-    }
-    if (lane > plan->lane_bytes) plan->lane_bytes = lane;
-    for (int i = 0; i < c->n_output; i++)
-        if (c->kept[c->output[i]]) stage->store[stage->n_store++] = (ad__store){i, operand_of(c, c->output[i])};
-    return true;
-}
-
 /* The largest tile whose buffer takes at most half the L2 cache: the other half is for weights and the stack. Half a
  * tile is worth a thread if it is so many numbers. */
 static void choose_tile(ad_plan *plan, size_t features)
@@ -295,7 +97,27 @@ static void choose_tile(ad_plan *plan, size_t features)
     plan->halves = rows / 2 * features >= WORTH_A_THREAD;
 }
 
-static bool compile(const compiler *c, const ad_plan_options *options)
+static void find_step_code(const ad_plan *plan, ad__run_step *step, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const void *code = step[i].loop ? (const char *)plan->code + step[i].loop->code_at : NULL;
+        if (code) memcpy(&step[i].loop->code, &code, sizeof code);
+    }
+}
+
+/* Where the system lets no memory of ours be run, ops are run one by one. */
+static void find_code(const ad__compiler *c)
+{
+    ad_plan *plan = c->plan;
+    plan->code_bytes = c->code.size;
+    if (c->code.size) plan->code = ad__executable_new(c->code.code, c->code.size);
+    for (size_t s = 0; plan->code && s < plan->n_stage; s++) {
+        find_step_code(plan, plan->stage[s].shared_step, plan->stage[s].n_shared_step);
+        find_step_code(plan, plan->stage[s].row_step, plan->stage[s].n_row_step);
+    }
+}
+
+static bool compile(ad__compiler *c, const ad_plan_options *options)
 {
     ad_plan *plan = c->plan;
     int last = 0;
@@ -306,22 +128,21 @@ static bool compile(const compiler *c, const ad_plan_options *options)
     plan->stage = ad__arena_alloc(&plan->arena, plan->n_stage, sizeof *plan->stage);
     if (!plan->stage || !place_shared(c)) return false;
 
-    size_t features = 0;
     for (int s = 0; s <= last; s++) {
-        choose_pass(c, s);
-        size_t height = ad__layout_tile(c->node, c->count, c->in_pass, c->kept, c->tape, c->feature, c->is_view);
-        if (height == SIZE_MAX) return false;
-        if (height > features) features = height;
+        ad__tile_height height;
+        if (!ad__measure_pass(c, s, &height)) return false;
+        if (height.used > plan->used_features) plan->used_features = height.used;
     }
     plan->tile_rows = options->tile_rows;
-    if (!plan->tile_rows) choose_tile(plan, features);
+    if (!plan->tile_rows) choose_tile(plan, plan->used_features);
     for (int s = 0; s <= last; s++)
-        if (!add_shared(c, s, &plan->stage[s]) || !add_pass(c, s, &plan->stage[s])) return false;
-    for (int i = 0; i < c->n_output; i++) plan->output[i].from = operand_of(c, c->output[i]);
+        if (!ad__add_stage(c, s, &plan->stage[s])) return false;
+    find_code(c);
+    for (int i = 0; i < c->n_output; i++) plan->output[i].from = ad__operand_of(c, c->output[i]);
     return true;
 }
 
-static bool allocate(compiler *c)
+static bool allocate(ad__compiler *c)
 {
     size_t n = c->count, n_output = (size_t)c->n_output;
     ad_plan *plan = c->plan;
@@ -334,18 +155,24 @@ static bool allocate(compiler *c)
     c->in_pass = ad_alloc(n, sizeof *c->in_pass);
     c->kept = ad_alloc(n, sizeof *c->kept);
     c->is_view = ad_alloc(n, sizeof *c->is_view);
+    c->escapes = ad_alloc(n, sizeof *c->escapes);
     c->feature = ad_alloc(n, sizeof *c->feature);
+    c->entry = ad_alloc(n, sizeof *c->entry);
+    c->fuses = ad__isa_of_cpu() != AD_ISA_portable;
     plan->slot_of_node = ad__arena_alloc(&plan->arena, n, sizeof *plan->slot_of_node);
     plan->slot = ad__arena_alloc(&plan->arena, n, sizeof *plan->slot);
     plan->shared = ad__arena_alloc(&plan->arena, n, sizeof *plan->shared);
     plan->output = ad__arena_alloc(&plan->arena, n_output, sizeof *plan->output);
     return c->node && c->output && c->needed && c->same && c->level && c->shared_of && c->in_pass && c->kept &&
-           c->is_view && c->feature && plan->slot_of_node && plan->slot && plan->shared && plan->output;
+           c->is_view && c->escapes && c->feature && c->entry && plan->slot_of_node && plan->slot && plan->shared && plan->output;
 }
 
-static void release(compiler *c)
+static void release(ad__compiler *c)
 {
+    ad_free(c->code.code);
+    ad_free(c->entry);
     ad_free(c->feature);
+    ad_free(c->escapes);
     ad_free(c->is_view);
     ad_free(c->kept);
     ad_free(c->in_pass);
@@ -364,7 +191,7 @@ ad_plan *ad_plan_new(const ad_var *outputs, int count, const ad_plan_options *op
     if (!options) options = &defaults;
     if (!ad__check_outputs(outputs, count, options, error) || ad__gemm_start(error) != AD_OK) return NULL;
     ad_tape *tape = outputs[0].tape;
-    compiler c = {.tape = tape, .count = tape->count, .n_output = count, .plan = ad_alloc(1, sizeof(ad_plan))};
+    ad__compiler c = {.tape = tape, .count = tape->count, .n_output = count, .plan = ad_alloc(1, sizeof(ad_plan))};
     ad__arena *arena = NULL;
     bool good = c.plan && allocate(&c);
     if (good) {
@@ -404,6 +231,7 @@ void ad_plan_free(ad_plan *plan)
     ad_free(plan->worker);
     ad_free_aligned(plan->lanes);
     ad_free_aligned(plan->shared_arena);
+    ad__executable_free(plan->code, plan->code_bytes);
     ad__arena_free(plan->arena);
     ad_free(plan);
 }

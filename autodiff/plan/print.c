@@ -13,11 +13,25 @@ static void print_operand(const ad__operand *operand, FILE *to)
 
 static void print_instruction(const ad__instruction *instruction, FILE *to)
 {
-    fprintf(to, "    ");
     print_operand(&instruction->out, to);
     fprintf(to, " %s %s", instruction->op->flags & AD_OP_SUMS_ROWS ? "+=" : "=", instruction->op->name);
     for (int j = 0; j < instruction->n_in; j++) print_operand(&instruction->in[j], to);
     fprintf(to, "   # %%%d %s\n", instruction->node, instruction->scope);
+}
+
+/* What is fused is drawn together by a line. */
+static void print_steps(const ad__instruction *all, const ad__run_step *step, size_t count, FILE *to)
+{
+    for (size_t s = 0; s < count; s++) {
+        const ad__fused_loop *loop = step[s].loop;
+        if (loop)
+            fprintf(to, "   /  one loop of %zu turns: %zu operations, %zu numbers put aside, %zu sums over rows\n", loop->turns,
+                    loop->frame.operations, loop->frame.set_aside, loop->n_sum);
+        for (size_t i = 0; i < step[s].count; i++) {
+            fprintf(to, loop ? "   | " : "     ");
+            print_instruction(&all[step[s].first + i], to);
+        }
+    }
 }
 
 void ad_plan_print(const ad_plan *plan, FILE *to)
@@ -30,7 +44,10 @@ void ad_plan_print(const ad_plan *plan, FILE *to)
     for (size_t s = 0; s < plan->n_stage; s++) {
         const ad__stage *stage = &plan->stage[s];
         fprintf(to, "stage %zu\n  shared: %zu instructions\n", s, stage->n_shared);
-        for (size_t i = 0; i < stage->n_shared; i++) print_instruction(&stage->shared[i], to);
+        if (stage->shared_is_work)
+            print_steps(stage->shared, &(ad__run_step){.count = stage->n_shared}, 1, to);
+        else
+            print_steps(stage->shared, stage->shared_step, stage->n_shared_step, to);
         fprintf(to, "  for each tile: %zu loads, %zu instructions, %zu sums over rows, %zu stores\n", stage->n_load,
                 stage->n_row, stage->n_sum, stage->n_store);
         for (size_t i = 0; i < stage->n_load; i++) {
@@ -38,6 +55,6 @@ void ad_plan_print(const ad_plan *plan, FILE *to)
             print_operand(&stage->load[i].to, to);
             fprintf(to, " = rows of '%s'\n", plan->slot[stage->load[i].slot].name);
         }
-        for (size_t i = 0; i < stage->n_row; i++) print_instruction(&stage->row[i], to);
+        print_steps(stage->row, stage->row_step, stage->n_row_step, to);
     }
 }

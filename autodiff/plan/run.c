@@ -24,17 +24,6 @@ typedef struct {
     bool sums_faults; /* a sum of this pass has arguments that are not finite */
 } execution;
 
-static size_t sum_size(const ad_plan *plan, const ad__instruction *sum)
-{
-    return sum->op->flags & AD_OP_SUMS_IN_F64 ? sizeof(double) : ad_dtype_size(plan->dtype);
-}
-
-/* A sum's accumulators of all lanes are neighbours: [lanes][size]. */
-static char *lane_of(const execution *e, const ad__instruction *sum, size_t lane)
-{
-    return e->plan->lanes + sum->lane_element * e->plan->lane_capacity + lane * sum->out.size * sum_size(e->plan, sum);
-}
-
 /* ---- Instructions -------------------------------------------------------------------------------------------- */
 
 static ad_tensor tensor_of(const ad_plan *plan, const ad__operand *operand, const ad__worker *worker, size_t rows)
@@ -125,6 +114,14 @@ static void look_at_parameters(execution *e)
     }
 }
 
+static void bind_steps(const ad_plan *plan, const ad__run_step *step, size_t count, const ad__worker *worker,
+                       size_t rows, const ad__binding *binding)
+{
+    for (size_t i = 0; i < count && plan->code; i++)
+        if (step[i].loop)
+            ad__bind_loop(plan, step[i].loop, worker, rows, binding->pointer + step[i].loop->first_pointer);
+}
+
 /* The worker's values for tiles of so many rows, `whole` ones or the last. */
 static const ad__binding *bind(const ad_plan *plan, ad__worker *worker, size_t rows, bool whole)
 {
@@ -144,6 +141,8 @@ static const ad__binding *bind(const ad_plan *plan, ad__worker *worker, size_t r
                               instruction->op->loop[plan->dtype], instruction->attribute,
                               &binding->run[instruction->first_run]);
         }
+        bind_steps(plan, stage->shared_step, stage->n_shared_step, worker, rows, binding);
+        bind_steps(plan, stage->row_step, stage->n_row_step, worker, rows, binding);
     }
     binding->rows = rows;
     binding->bindings = plan->bindings;
@@ -182,6 +181,27 @@ static inline void evaluate(execution *e, const ad__instruction *instruction, co
         evaluate_on(e, instruction, worker, binding, tile);
     else
         call(instruction, binding, tile);
+}
+
+/* Looking for faults, ops are run one by one. */
+static void run_steps(execution *e, const ad__instruction *all, const ad__run_step *step, size_t count, size_t lane,
+                      ad__worker *worker, const ad__binding *binding, ad_tile *tile)
+{
+    const bool fused = e->plan->code && !e->run->find_nan;
+    for (size_t s = 0; s < count; s++) {
+        const ad__instruction *first = all + step[s].first;
+        if (step[s].loop && fused) {
+            ad__run_loop(e->plan, step[s].loop, first, worker, binding, tile, lane);
+            continue;
+        }
+        for (size_t i = 0; i < step[s].count && !e->failed; i++) {
+            if (first[i].sums_rows)
+                tile->out = (ad_tensor){.data = ad__lane_of(e->plan, &first[i], lane),
+                                        .shape = first[i].out.shape,
+                                        .size = first[i].out.size};
+            evaluate(e, &first[i], worker, binding, tile);
+        }
+    }
 }
 
 /* ---- Tiles --------------------------------------------------------------------------------------------------- */
@@ -240,13 +260,7 @@ static void run_tile(execution *e, size_t t, size_t lane, bool accumulate, ad__w
             load_f64(to.data, data, to.size, rows, valid, first, e->run->index);
         if (e->run->find_nan) look_at_load(e, load, &to, &tile);
     }
-    for (size_t i = 0; i < stage->n_row && !e->failed; i++) {
-        const ad__instruction *instruction = &stage->row[i];
-        if (instruction->sums_rows)
-            tile.out = (ad_tensor){
-                .data = lane_of(e, instruction, lane), .shape = instruction->out.shape, .size = instruction->out.size};
-        evaluate(e, instruction, worker, binding, &tile);
-    }
+    run_steps(e, stage->row, stage->row_step, stage->n_row_step, lane, worker, binding, &tile);
     for (size_t i = 0; i < stage->n_store; i++) {
         const ad__store *store = &stage->store[i];
         void *data = plan->output[store->output].data;
@@ -282,7 +296,7 @@ static void add_lanes(void *context, size_t i, int worker)
     void *to = plan->shared[sum->out.value].data;
     size_t size = sum->out.size;
     if (plan->dtype == AD_F32 && sum->op->flags & AD_OP_SUMS_IN_F64) {
-        const double *from = (const double *)lane_of(e, sum, 0);
+        const double *from = ad__lane_of(plan, sum, 0);
         for (size_t k = 0; k < size; k++) {
             double total = 0;
             for (size_t lane = 0; lane < e->lanes; lane++) total += from[lane * size + k];
@@ -290,7 +304,7 @@ static void add_lanes(void *context, size_t i, int worker)
         }
         return;
     }
-    ad_tensor lanes = {.data = lane_of(e, sum, 0), .shape = AD_SHAPE(e->lanes, size), .size = e->lanes * size};
+    ad_tensor lanes = {.data = ad__lane_of(plan, sum, 0), .shape = AD_SHAPE(e->lanes, size), .size = e->lanes * size};
     const double axis = 0;
     ad_tile tile = {.in = &lanes,
                     .out = {.data = to, .shape = AD_SHAPE(size), .size = size},
@@ -319,7 +333,8 @@ static void run_pass(execution *e)
 
 /* ---- Shared stages ------------------------------------------------------------------------------------------- */
 
-static void run_shared_instructions(execution *e, const ad__instruction *first, size_t count, ad__worker *worker)
+static void run_shared_steps(execution *e, const ad__instruction *all, const ad__run_step *step, size_t count,
+                             ad__worker *worker)
 {
     const ad__binding *binding = bind(e->plan, worker, e->tile_rows, true);
     ad_tile tile = {.rows = 1,
@@ -328,20 +343,24 @@ static void run_shared_instructions(execution *e, const ad__instruction *first, 
                     .seed = e->run->seed,
                     .step = e->run->step,
                     .total_rows = e->run->rows};
-    for (size_t i = 0; i < count && !e->failed; i++) evaluate(e, &first[i], worker, binding, &tile);
+    run_steps(e, all, step, count, 0, worker, binding, &tile);
 }
 
 static void run_of_wave(void *context, size_t i, int worker)
 {
     execution *e = context;
-    run_shared_instructions(e, e->wave + i, 1, &e->plan->worker[worker]);
+    run_shared_steps(e, e->wave + i, &(ad__run_step){.count = 1}, 1, &e->plan->worker[worker]);
 }
 
 static void run_shared(execution *e)
 {
     const ad__stage *stage = e->stage;
-    if (!stage->shared_is_work || !e->run->pool || e->run->find_nan) {
-        run_shared_instructions(e, stage->shared, stage->n_shared, &e->plan->worker[0]);
+    if (!stage->shared_is_work) {
+        run_shared_steps(e, stage->shared, stage->shared_step, stage->n_shared_step, &e->plan->worker[0]);
+        return;
+    }
+    if (!e->run->pool || e->run->find_nan) {
+        run_shared_steps(e, stage->shared, &(ad__run_step){.count = stage->n_shared}, 1, &e->plan->worker[0]);
         return;
     }
     for (size_t i = 0, n; i < stage->n_shared; i += n) {

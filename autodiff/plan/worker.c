@@ -23,7 +23,10 @@ void ad__worker_free(const ad_plan *plan, ad__worker *worker)
         if (worker->state[owner->state]) owner->op->close(worker->state[owner->state]);
     ad_free(worker->state);
     ad_free(worker->finite);
+    ad_free(worker->pointer);
+    ad_free_aligned(worker->mask);
     for (int i = 0; i < 2; i++) {
+        ad_free(worker->binding[i].pointer);
         ad_free(worker->binding[i].run);
         ad_free(worker->binding[i].tensor);
     }
@@ -35,14 +38,17 @@ static ad_status start_worker(const ad_plan *plan, ad__worker *worker, ad_error 
 {
     *worker = (ad__worker){.tile = ad_alloc_aligned(plan->features * plan->tile_rows, ad_dtype_size(plan->dtype)),
                            .scratch = ad_alloc_aligned(plan->scratch, 1),
+                           .mask = ad_alloc_aligned(plan->tile_rows, ad_dtype_size(plan->dtype)),
+                           .pointer = ad_alloc(plan->most_pointers, sizeof *worker->pointer),
                            .finite = ad_alloc(plan->tile_rows, sizeof *worker->finite),
                            .state = ad_alloc(plan->n_state + 1, sizeof *worker->state)};
-    bool good = worker->tile && worker->scratch && worker->finite && worker->state;
+    bool good = worker->tile && worker->scratch && worker->mask && worker->pointer && worker->finite && worker->state;
     for (int i = 0; i < 2 && good; i++) {
         ad__binding *binding = &worker->binding[i];
         binding->tensor = ad_alloc(plan->n_tensor, sizeof *binding->tensor);
         binding->run = ad_alloc(plan->n_run, sizeof *binding->run);
-        good = binding->tensor && binding->run;
+        binding->pointer = ad_alloc(plan->n_pointer, sizeof *binding->pointer);
+        good = binding->tensor && binding->run && binding->pointer;
     }
     ad_status status = AD_OK;
     if (!good) status = ad_error_set(error, AD_ERROR_MEMORY, "out of memory for tiles of %zu rows", plan->tile_rows);

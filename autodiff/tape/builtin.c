@@ -42,6 +42,7 @@ static void build(void)
         table[id] = *op[AD_F64];
         table[id].evaluate[AD_F32] = op[AD_F32]->evaluate[AD_F32];
         table[id].loop[AD_F32] = op[AD_F32]->loop[AD_F32];
+        table[id].fusing[AD_F32] = op[AD_F32]->fusing[AD_F32];
         list[id] = &table[id];
     }
 }

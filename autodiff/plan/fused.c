@@ -1,0 +1,66 @@
+/* Running fused loops. */
+#include "plan/compiled.h"
+
+#include <string.h>
+
+/* The one number of a sum's vector of doubles, n of them, a power of two. */
+static double fold(double *sum, size_t n)
+{
+    for (size_t half = n / 2; half > 0; half /= 2)
+        for (size_t i = 0; i < half; i++) sum[i] += sum[i + half];
+    return sum[0];
+}
+
+void ad__bind_loop(const ad_plan *plan, const ad__fused_loop *loop, const ad__worker *worker, size_t rows,
+                   void **pointer)
+{
+    const size_t size = ad_dtype_size(plan->dtype);
+    for (size_t i = 0; i < loop->n_place; i++) {
+        const ad__place *place = &loop->place[i];
+        if (place->is_mask)
+            pointer[i] = worker->mask;
+        else if (place->per_row)
+            pointer[i] = worker->tile + place->at * rows * size;
+        else
+            pointer[i] = (char *)plan->shared[place->value].data + place->at * size;
+    }
+}
+
+static void next_turn(const ad__fused_loop *loop, size_t row_bytes, size_t size, void **pointer)
+{
+    for (size_t i = 0; i < loop->n_place; i++) {
+        const ad__place *place = &loop->place[i];
+        pointer[i] = (char *)pointer[i] + place->step * (place->per_row ? row_bytes : size);
+    }
+}
+
+static void set_mask(ad__worker *worker, size_t rows, size_t valid, size_t size)
+{
+    if (worker->mask_rows == rows && worker->mask_valid == valid) return;
+    memset(worker->mask, 0xFF, valid * size);
+    memset((char *)worker->mask + valid * size, 0, (rows - valid) * size);
+    worker->mask_rows = rows;
+    worker->mask_valid = valid;
+}
+
+void ad__run_loop(const ad_plan *plan, const ad__fused_loop *loop, const ad__instruction *first, ad__worker *worker,
+                  const ad__binding *binding, const ad_tile *tile, size_t lane)
+{
+    const size_t size = ad_dtype_size(plan->dtype), length = ad__vector_length(plan->dtype);
+    const size_t bytes = tile->rows > 1 ? tile->rows * size : length * size; /* shared values: one vector */
+    void **pointer = binding->pointer + loop->first_pointer;
+    if (tile->rows > 1) set_mask(worker, tile->rows, tile->valid, size);
+    double *sums = (double *)worker->scratch;
+    if (loop->turns > 1) pointer = memcpy(worker->pointer, pointer, loop->n_place * sizeof *pointer);
+    for (size_t turn = 0; turn < loop->turns; turn++) {
+        memset(sums, 0, loop->n_sum * length * sizeof *sums);
+        loop->code(pointer, worker->scratch, bytes, loop->constants);
+        for (size_t i = 0; i < loop->n_sum; i++) {
+            const ad__row_sum *sum = &loop->sum[i];
+            double *to = (double *)ad__lane_of(plan, &first[sum->instruction], lane) + sum->at + turn;
+            const double total = fold(sums + i * length, length);
+            *to = tile->accumulate ? *to + total : total;
+        }
+        if (turn + 1 < loop->turns) next_turn(loop, bytes, size, pointer);
+    }
+}

@@ -1,0 +1,27 @@
+/* Machine code of a list of elements. */
+#ifndef WEIR_AUTODIFF_PLAN_MACHINE_H
+#define WEIR_AUTODIFF_PLAN_MACHINE_H
+
+#include "base/assembler.h"
+#include "plan/elements.h"
+
+/* A loop over the rows of a tile. Its workspace has, from these bytes on: the sums over rows, the scalars, and what
+ * doesn't fit the registers. */
+typedef struct {
+    size_t scalars, spills, bytes, n_constants, set_aside;
+    size_t operations; /* that it takes in each round */
+} ad__loop_frame;
+
+/* What the code is called as: pointers to the numbers; the workspace, 64-byte aligned, with the sums set to zero; the
+ * bytes of a row of numbers, whole vectors; and the constants. */
+typedef void ad__loop_code(void *const pointer[], void *workspace, size_t bytes, const void *constants);
+
+/* Numbers in a vector: 16 floats with AVX-512. The workspace begins with that many doubles for each sum. */
+size_t ad__vector_length(ad_dtype dtype);
+
+/* Append the code. Scalars are pointers[n_loads], …, n_scalars of them. `rows`: else all is shared, and what is stored
+ * is one number. Constants (of the dtype) go to *constants, which is to be freed. False where memory is out. */
+bool ad__assemble_elements(ad__assembler *to, const ad__elements *list, size_t n_loads, size_t n_scalars, size_t n_sums,
+                           bool rows, void **constants, ad__loop_frame *frame);
+
+#endif
