@@ -54,6 +54,7 @@ static const struct {
     [AD_VECTOR_OR] = {BY_DTYPE, 1, 0x56, 0x56, W_BY_DTYPE},
     [AD_VECTOR_XOR] = {BY_DTYPE, 1, 0x57, 0x57, W_BY_DTYPE},
     [AD_VECTOR_FMA] = {PREFIX_66, 2, 0xA8, 0xA8, W_BY_DTYPE},
+    [AD_VECTOR_FMA_INTO] = {PREFIX_66, 2, 0xB8, 0xB8, W_BY_DTYPE},
     [AD_VECTOR_SQRT] = {BY_DTYPE, 1, 0x51, 0x51, W_BY_DTYPE, .one_operand = true},
     [AD_VECTOR_ROUND] = {PREFIX_66, 3, 0x08, 0x09, W_BY_DTYPE, .immediate = true, .one_operand = true},
     [AD_VECTOR_COMPARE] = {BY_DTYPE, 1, 0xC2, 0xC2, W_BY_DTYPE, .immediate = true},
@@ -126,7 +127,7 @@ void ad__assemble(ad__assembler *to_code, ad__vector_instruction instruction, in
              (uint8_t)(2 << 5 | b.broadcast << 4 | (~second_operand >> 4 & 1) << 3 | mask));
     } else {
         EMIT(out, 0xC4, (uint8_t)(r << 7 | x << 6 | base << 5 | map),
-             (uint8_t)((w && instruction == AD_VECTOR_FMA) << 7 | v << 3 | 4 | prefix));
+             (uint8_t)((w && (instruction == AD_VECTOR_FMA || instruction == AD_VECTOR_FMA_INTO)) << 7 | v << 3 | 4 | prefix));
     }
     EMIT(out, opcode);
     emit_location(out, reg, b, unit);
@@ -167,9 +168,15 @@ void ad__assemble_pointer(ad__assembler *to, int reg, size_t i)
     emit_32(to, 8 * i);
 }
 
+/* By VEX all of a vector. */
 void ad__assemble_gather(ad__assembler *to, size_t i, size_t displacement)
 {
     ad__assemble_pointer(to, RAX, i);
+    if (!to->evex) {
+        ad__assemble(to, AD_VECTOR_BROADCAST, 0, 0, ad__at_base(RAX, 0), 0);
+        ad__assemble(to, AD_VECTOR_STORE, 0, 0, ad__at_base(R13, displacement), 0);
+        return;
+    }
     if (to->f64)
         EMIT(to, 0x48, 0x8B, 0x00, 0x49, 0x89, 0x85); /* mov rax, [rax]; mov [r13 + …], rax */
     else

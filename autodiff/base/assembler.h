@@ -46,7 +46,8 @@ typedef enum {
     AD_VECTOR_ANDNOT,
     AD_VECTOR_OR,
     AD_VECTOR_XOR,
-    AD_VECTOR_FMA, /* to = a to + b */
+    AD_VECTOR_FMA,      /* to = a to + b */
+    AD_VECTOR_FMA_INTO, /* to = a b + to */
     AD_VECTOR_SQRT,
     AD_VECTOR_ROUND,
     AD_VECTOR_COMPARE, /* to: a mask, by EVEX the mask register of that number */

@@ -283,7 +283,7 @@ static bool finish(fuser *f, ad__arena **arena, ad__assembler *code, ad__fused_l
     void *constants;
     bool good = ad__assemble_elements(code, &f->list, f->n_rows_place, f->n_scalar, f->n_sum * halves, r->rows,
                                       &constants, &loop->frame);
-    const size_t bytes = good ? loop->frame.n_constants * ad_dtype_size(r->dtype) : 0;
+    const size_t bytes = good ? loop->frame.constants_bytes : 0;
     loop->constants = ad__arena_alloc(arena, bytes + 1, 1);
     if (good && loop->constants) memcpy(loop->constants, constants, bytes);
     good = good && loop->constants;

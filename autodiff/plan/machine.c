@@ -35,6 +35,7 @@ typedef struct {
     int32_t freed[4]; /* slots, by the operation at hand */
     size_t n_freed;
     size_t n_constants, n_loads, vector_bytes, element_bytes, scalars, spills;
+    size_t scalar_bytes; /* of a scalar or a constant in memory: by VEX all of a vector is the same number */
     bool rows, keeps_pointers;
 } machine;
 
@@ -140,9 +141,9 @@ static ad__location memory_of(const machine *m, ad__element id)
     if (v->slot != NONE) return slot_at(m, v->slot);
     if (operation->kind == AD_ELEMENT_LOAD) return row_at(m, operation->at);
     ad__location at = operation->kind == AD_ELEMENT_CONSTANT
-                          ? ad__at_base(R14, (size_t)v->constant * m->element_bytes)
-                          : ad__at_base(R13, m->scalars + (operation->at - m->n_loads) * m->element_bytes);
-    at.broadcast = true;
+                          ? ad__at_base(R14, (size_t)v->constant * m->scalar_bytes)
+                          : ad__at_base(R13, m->scalars + (operation->at - m->n_loads) * m->scalar_bytes);
+    at.broadcast = m->out->evex;
     return at;
 }
 
@@ -231,10 +232,7 @@ static ad__location last_operand(machine *m, ad__element id)
 {
     const value *v = &m->value[id];
     const bool only_here = v->use + 1 == v->end_use;
-    if (v->reg == NONE && only_here) {
-        const ad__location at = memory_of(m, id);
-        if (!at.broadcast || m->out->evex) return at;
-    }
+    if (v->reg == NONE && only_here) return memory_of(m, id);
     return ad__vector_register(fetch(m, id));
 }
 
@@ -279,13 +277,28 @@ static void emit_simple(machine *m, ad__element id, const ad__element_operation 
     keep(m, id, to);
 }
 
+/* Is this the last use of a register's value, by an operation that has it but once? */
+static bool ends_here(const machine *m, const ad__element_operation *operation, int j)
+{
+    const value *v = &m->value[operation->in[j]];
+    return v->reg != NONE && v->use + 1 == v->end_use;
+}
+
+/* In the register of an argument that nothing else needs, where there is one. */
 static void emit_fma(machine *m, ad__element id, const ad__element_operation *operation)
 {
     const int a = fetch(m, operation->in[0]), b = fetch(m, operation->in[1]);
-    const ad__location c = last_operand(m, operation->in[2]);
-    const int to = take_register(m);
-    ad__assemble(m->out, AD_VECTOR_MOVE, to, 0, ad__vector_register(a), 0);
-    ad__assemble(m->out, AD_VECTOR_FMA, to, b, c, 0);
+    int to;
+    if (ends_here(m, operation, 2)) {
+        to = m->value[operation->in[2]].reg;
+        ad__assemble(m->out, AD_VECTOR_FMA_INTO, to, a, ad__vector_register(b), 0);
+    } else {
+        const ad__location c = last_operand(m, operation->in[2]);
+        const bool a_ends = ends_here(m, operation, 0), b_ends = ends_here(m, operation, 1);
+        to = a_ends ? a : b_ends ? b : take_register(m);
+        if (!a_ends && !b_ends) ad__assemble(m->out, AD_VECTOR_MOVE, to, 0, ad__vector_register(a), 0);
+        ad__assemble(m->out, AD_VECTOR_FMA, to, b_ends && !a_ends ? a : b, c, 0);
+    }
     let_go(m, operation);
     keep(m, id, to);
 }
@@ -432,11 +445,13 @@ static void *constants_of(machine *m)
     for (size_t i = 0; i < m->n_order; i++)
         if (operation_of(m, m->order[i])->kind == AD_ELEMENT_CONSTANT)
             m->value[m->order[i]].constant = (int32_t)m->n_constants++;
-    void *constants = ad_alloc(m->n_constants + 1, m->element_bytes);
+    void *constants = ad_alloc(m->n_constants + 1, m->scalar_bytes);
+    const size_t copies = m->scalar_bytes / m->element_bytes;
     for (size_t i = 0; i < m->n_order && constants; i++) {
         const ad__element id = m->order[i];
-        if (operation_of(m, id)->kind == AD_ELEMENT_CONSTANT)
-            ad_set_element(m->list->dtype, constants, (size_t)m->value[id].constant, operation_of(m, id)->number);
+        for (size_t c = 0; c < copies && operation_of(m, id)->kind == AD_ELEMENT_CONSTANT; c++)
+            ad_set_element(m->list->dtype, constants, (size_t)m->value[id].constant * copies + c,
+                           operation_of(m, id)->number);
     }
     return constants;
 }
@@ -459,10 +474,10 @@ static void assemble(machine *m, size_t n_scalars, size_t n_sums)
     for (int reg = 0; reg < MOST_REGISTERS; reg++) m->held[reg] = NONE;
     m->keeps_pointers = m->n_loads <= KEPT_POINTERS && !calls(m);
     m->scalars = n_sums * m->vector_bytes;
-    m->spills = round_up(m->scalars + n_scalars * m->element_bytes);
+    m->spills = round_up(m->scalars + n_scalars * m->scalar_bytes);
     ad__assemble_entry(m->out);
     for (size_t i = 0; i < n_scalars; i++)
-        ad__assemble_gather(m->out, m->n_loads + i, m->scalars + i * m->element_bytes);
+        ad__assemble_gather(m->out, m->n_loads + i, m->scalars + i * m->scalar_bytes);
     for (size_t i = 0; i < m->n_loads && m->keeps_pointers; i++) ad__assemble_pointer(m->out, free_general[i], i);
     const size_t body = ad__assemble_loop(m->out);
     for (size_t i = 0; i < m->n_order; i++) emit(m, m->order[i]);
@@ -485,6 +500,7 @@ bool ad__assemble_elements(ad__assembler *to, const ad__elements *list, size_t n
                  .n_loads = n_loads,
                  .vector_bytes = evex ? 64 : 32,
                  .element_bytes = ad_dtype_size(list->dtype),
+                 .scalar_bytes = evex ? ad_dtype_size(list->dtype) : 32,
                  .rows = rows};
     bool *done = ad_alloc(list->count, sizeof *done);
     ad__element *stack = ad_alloc(operands, sizeof *stack);
@@ -499,7 +515,7 @@ bool ad__assemble_elements(ad__assembler *to, const ad__elements *list, size_t n
         *frame = (ad__loop_frame){.scalars = m.scalars,
                                   .spills = m.spills,
                                   .bytes = m.spills + m.n_slot * m.vector_bytes,
-                                  .n_constants = m.n_constants,
+                                  .constants_bytes = m.n_constants * m.scalar_bytes,
                                   .set_aside = m.n_slot,
                                   .operations = m.n_order};
     }

@@ -8,7 +8,7 @@
 /* A loop over the rows of a tile. Its workspace has, from these bytes on: the sums over rows, the scalars, and what
  * doesn't fit the registers. */
 typedef struct {
-    size_t scalars, spills, bytes, n_constants, set_aside;
+    size_t scalars, spills, bytes, constants_bytes, set_aside;
     size_t operations; /* that it takes in each round */
 } ad__loop_frame;
 
