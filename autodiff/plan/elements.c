@@ -7,6 +7,7 @@
 
 ad__element ad__element_append(ad__elements *list, ad__element_operation operation)
 {
+    if (list->failed) return 0;
     if (list->count == list->capacity) {
         const size_t capacity = list->capacity ? 2 * list->capacity : 64;
         ad__element_operation *grown = ad_realloc(list->operation, capacity, sizeof *grown);
@@ -31,10 +32,21 @@ static ad__element binary(ad__elements *list, ad__element_kind kind, ad__element
     return ad__element_append(list, (ad__element_operation){.kind = kind, .n_in = 2, .in = {a, b}});
 }
 
+static bool is_constant(const ad__elements *list, ad__element a, double number)
+{
+    const ad__element_operation *operation = &list->operation[a];
+    return operation->kind == AD_ELEMENT_CONSTANT && memcmp(&operation->number, &number, sizeof number) == 0;
+}
+
 ad__element ad__element_constant(ad__elements *list, double number)
 {
+    if (list->failed) return 0;
     if (list->dtype == AD_F32) number = (double)(float)number;
-    return ad__element_append(list, (ad__element_operation){.kind = AD_ELEMENT_CONSTANT, .number = number});
+    for (size_t i = 0; i < list->n_constants; i++) /* there are few */
+        if (is_constant(list, list->constants[i], number)) return list->constants[i];
+    const ad__element made = ad__element_append(list, (ad__element_operation){.kind = AD_ELEMENT_CONSTANT, .number = number});
+    if (!list->failed && list->n_constants < AD_MOST_KNOWN_CONSTANTS) list->constants[list->n_constants++] = made;
+    return made;
 }
 
 ad__element ad__element_add(ad__elements *list, ad__element a, ad__element b)
@@ -91,12 +103,6 @@ ad__element ad__element_sqrt(ad__elements *list, ad__element a)
 ad__element ad__element_floor(ad__elements *list, ad__element a)
 {
     return unary(list, AD_ELEMENT_FLOOR, a);
-}
-
-static bool is_constant(const ad__elements *list, ad__element a, double number)
-{
-    const ad__element_operation *operation = &list->operation[a];
-    return operation->kind == AD_ELEMENT_CONSTANT && memcmp(&operation->number, &number, sizeof number) == 0;
 }
 
 ad__element ad__element_choose(ad__elements *list, ad__comparison comparison, ad__element a, ad__element b,

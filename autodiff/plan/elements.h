@@ -72,11 +72,15 @@ typedef struct {
     ad__function *function;
 } ad__element_operation;
 
+enum { AD_MOST_KNOWN_CONSTANTS = 64 };
+
 typedef struct ad__elements {
     ad__element_operation *operation;
     size_t count, capacity;
     ad_dtype dtype;
     bool failed; /* memory is out */
+    ad__element constants[AD_MOST_KNOWN_CONSTANTS]; /* so that each is there once */
+    size_t n_constants;
 } ad__elements;
 
 ad__element ad__element_append(ad__elements *list, ad__element_operation operation);

@@ -66,11 +66,11 @@ static size_t add_scalar(fuser *f, ad__place place)
 
 static entry *add_entry(fuser *f, int32_t node, bool varies, bool computed, size_t count)
 {
-    void *array = f->entry;
-    entry *to = append(&array, &f->n_entry, &f->entry_capacity, sizeof *to);
-    f->entry = array;
     ad__element *element = ad__arena_alloc(&f->arena, count, sizeof *element);
-    if (!to || !element) {
+    void *array = f->entry;
+    entry *to = element ? append(&array, &f->n_entry, &f->entry_capacity, sizeof *to) : NULL;
+    f->entry = array;
+    if (!to) {
         f->failed = true;
         return NULL;
     }
@@ -103,8 +103,8 @@ static const ad__element *load(fuser *f, int32_t id, bool varies, size_t count)
         if (per_row) {
             operation.at = add_place(f, place);
         } else if (node->op == ad__builtin(AD_OP_constant) && (!varies || r->turns == 1)) {
-            operation = (ad__element_operation){.kind = AD_ELEMENT_CONSTANT, .number = node->attribute[e]};
-            if (r->dtype == AD_F32) operation.number = (double)(float)operation.number;
+            to->element[e] = ad__element_constant(&f->list, node->attribute[e]);
+            continue;
         } else {
             operation = (ad__element_operation){.kind = AD_ELEMENT_SCALAR, .at = add_scalar(f, place)};
         }
@@ -241,11 +241,11 @@ static bool is_there(const fuser *f, ad__element element, const ad__place *place
 static void store_results(fuser *f)
 {
     const ad__fuse_request *r = f->request;
-    for (size_t i = 0; i < r->n && !f->failed; i++) {
+    for (size_t i = 0; i < r->n && !f->failed && !f->list.failed; i++) {
         const int32_t id = r->member[i];
         if (!r->escapes[id] || !is_inside(f, id)) continue;
         const entry result = f->entry[r->entry[id] - 1];
-        for (size_t e = 0; e < result.count && !f->failed; e++) {
+        for (size_t e = 0; e < result.count && !f->failed && !f->list.failed; e++) {
             const ad__place place = {.per_row = r->rows,
                                      .value = r->shared_of[id],
                                      .at = (r->rows ? r->feature[id] : 0) + e * r->turns,

@@ -14,7 +14,7 @@
 enum {
     MOST_OPEN = 4,
     MOST_ELEMENTS = 64,    /* of a value, that are written out */
-    MOST_OPERATIONS = 80, /* of a loop, about: for the cache of instructions */
+    MOST_OPERATIONS = 400, /* of a loop, about: for the cache of instructions */
     MOST_SCALARS = 16,     /* of a shared value */
     FEW = 3,               /* elements that are written out rather than turned over */
 };
