@@ -4,10 +4,12 @@
  *     weir-bench memory FORMULA DIM BATCH ROWS       its peak memory
  *     weir-bench sample FORMULA DIM BATCH THREADS    of nf_log_prob() and nf_sample()
  *     weir-bench planar LAYERS ROWS THREADS          variational inference of small ops, see planar.c
+ *     weir-bench limit LAYERS ROWS THREADS           the same as a loop written by hand, see limit.c
  *     weir-bench compile FORMULA DIM fit|vi          what stands between a formula and the first step of its training
  */
 #include <weir/models.h>
 #include "compile.h"
+#include "limit.h"
 #include "peak.h"
 #include "planar.h"
 #include "sample.h"
@@ -114,10 +116,12 @@ static ad_status memory(nf_flow *flow, size_t batch, size_t rows, ad_error *erro
     return status;
 }
 
-static ad_status planar(int layers, size_t rows, int threads, ad_error *error)
+typedef ad_status steps_benchmark(int layers, size_t rows, int threads, trials *steps_per_second, ad_error *error);
+
+static ad_status steps(steps_benchmark *measure, int layers, size_t rows, int threads, ad_error *error)
 {
     trials rate = {0};
-    ad_status status = planar_benchmark(layers, rows, threads, &rate, error);
+    ad_status status = measure(layers, rows, threads, &rate, error);
     if (status) return status;
     putchar('{');
     trials_print(&rate, "steps_per_second");
@@ -134,8 +138,9 @@ int main(int argc, char **argv)
 {
     ad_error error = {0};
     ad_status status;
-    if (argc == 5 && strcmp(argv[1], "planar") == 0) {
-        status = planar((int)number(argv[2]), number(argv[3]), (int)number(argv[4]), &error);
+    if (argc == 5 && (strcmp(argv[1], "planar") == 0 || strcmp(argv[1], "limit") == 0)) {
+        steps_benchmark *measure = *argv[1] == 'p' ? planar_benchmark : limit_benchmark;
+        status = steps(measure, (int)number(argv[2]), number(argv[3]), (int)number(argv[4]), &error);
     } else if (argc == 5 && strcmp(argv[1], "compile") == 0) {
         nf_flow *flow = nf_flow_parse(argv[2], number(argv[3]), 0, AD_F32, 1, &error);
         status = flow ? measure_compilation(flow, *argv[4] == 'v', &error) : error.status;
@@ -153,6 +158,7 @@ int main(int argc, char **argv)
               "       weir-bench memory FORMULA DIM BATCH ROWS\n"
               "       weir-bench sample FORMULA DIM BATCH THREADS\n"
               "       weir-bench planar LAYERS ROWS THREADS\n"
+              "       weir-bench limit LAYERS ROWS THREADS\n"
               "       weir-bench compile FORMULA DIM fit|vi\n",
               stderr);
         return 2;

@@ -15,6 +15,19 @@ void trials_add(trials *all, double rate)
     if (all->count < MOST_TRIALS) all->rate[all->count++] = rate;
 }
 
+ad_status trials_of_steps(trials *all, ad_status (*step)(void *context, ad_error *error), void *context,
+                          ad_error *error)
+{
+    ad_status status = AD_OK;
+    for (double began = now(), at = began; !status && at < began + CASE_SECONDS;) {
+        const double trial_began = at;
+        size_t steps = 0;
+        for (; !status && at < trial_began + TRIAL_SECONDS; steps++, at = now()) status = step(context, error);
+        trials_add(all, (double)steps / (at - trial_began));
+    }
+    return status;
+}
+
 void trials_print(const trials *all, const char *name)
 {
     printf("\"%s\": [", name);

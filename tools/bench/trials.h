@@ -2,6 +2,8 @@
 #ifndef WEIR_TOOLS_BENCH_TRIALS_H
 #define WEIR_TOOLS_BENCH_TRIALS_H
 
+#include <weir/error.h>
+
 #include <stddef.h>
 
 enum { MOST_TRIALS = 400 };
@@ -16,6 +18,9 @@ typedef struct {
 
 double now(void); /* in seconds */
 void trials_add(trials *all, double rate);
+/* Steps per second of step(context, error), in trials of TRIAL_SECONDS, until CASE_SECONDS are over or a step fails. */
+ad_status trials_of_steps(trials *all, ad_status (*step)(void *context, ad_error *error), void *context,
+                          ad_error *error);
 /* "name": [rate, …] */
 void trials_print(const trials *all, const char *name);
 
