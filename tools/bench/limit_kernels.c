@@ -12,18 +12,16 @@ typedef sleef_wide wide;
 enum { LANES = AD_LANES, WIDE_LANES = sizeof(wide) / sizeof(double) };
 
 /* Integers in the place of doubles; the product of their low halves; a pair of doubles. */
+typedef uint64_t integers __attribute__((vector_size(sizeof(wide))));
 #if defined __AVX512F__
-typedef __m512i integers;
 typedef Sleef___m512d_2 wide_pair;
-#define multiply_low(x, constant) _mm512_mul_epu32(x, _mm512_set1_epi64(constant))
+#define multiply_low(x, constant) (integers) _mm512_mul_epu32((__m512i)(x), _mm512_set1_epi64(constant))
 #elif defined __AVX2__
-typedef __m256i integers;
 typedef Sleef___m256d_2 wide_pair;
-#define multiply_low(x, constant) _mm256_mul_epu32(x, _mm256_set1_epi64x(constant))
+#define multiply_low(x, constant) (integers) _mm256_mul_epu32((__m256i)(x), _mm256_set1_epi64x(constant))
 #else
-typedef uint64_t integers;
 typedef Sleef_double2 wide_pair;
-#define multiply_low(x, constant) ((uint64_t)(uint32_t)(x) * (constant))
+#define multiply_low(x, constant) (((x)&UINT32_MAX) * (constant))
 #endif
 
 /* A block of rows: each number of each row, z before each layer and behind the last. */
@@ -35,16 +33,22 @@ typedef struct {
 
 /* ---- Noise ----------------------------------------------------------------------------------------------------- */
 
-/* Two uniforms for each row from `row` on: Philox4x32-10 of (row, step, 0), keyed by the seed. */
-static inline void uniforms(const limit_model *m, uint64_t row, double *u, double *v)
+/* Of the first 52 bits of the words' low halves: as uniform_of_bits(). */
+static inline wide uniform(integers high, integers low)
 {
-    uint64_t number[WIDE_LANES], word[4][WIDE_LANES];
-    for (size_t i = 0; i < WIDE_LANES; i++) number[i] = row + i;
-    integers x0, x1, x2, x3;
-    memcpy(&x0, number, sizeof x0);
+    const integers one_to_two = (high << 32 | (low & UINT32_MAX)) >> 12 | 0x3ff0000000000000u;
+    wide u;
+    memcpy(&u, &one_to_two, sizeof u);
+    return u - (1 - 0x1p-53);
+}
+
+/* Two uniforms for each row from `row` on: Philox4x32-10 of (row, step, 0), keyed by the seed. */
+static inline void uniforms(const limit_model *m, uint64_t row, wide *u, wide *v)
+{
+    integers x0, x1, x2 = {0}, x3 = {0};
+    for (size_t i = 0; i < WIDE_LANES; i++) x0[i] = row + i;
     x1 = x0 >> 32;
-    x3 = x0 - x0;
-    x2 = x3 + (uint32_t)m->step;
+    x2 += (uint32_t)m->step;
     uint32_t k0 = (uint32_t)m->seed, k1 = (uint32_t)(m->seed >> 32);
     for (int round = 0; round < 10; round++, k0 += PHILOX_W32_0, k1 += PHILOX_W32_1) {
         const integers p0 = multiply_low(x0, PHILOX_M4x32_0), p1 = multiply_low(x2, PHILOX_M4x32_1);
@@ -53,15 +57,8 @@ static inline void uniforms(const limit_model *m, uint64_t row, double *u, doubl
         x2 = p0 >> 32 ^ x3 ^ k1;
         x3 = p0;
     }
-    memcpy(word[0], &x0, sizeof x0);
-    memcpy(word[1], &x1, sizeof x1);
-    memcpy(word[2], &x2, sizeof x2);
-    memcpy(word[3], &x3, sizeof x3);
-    AD_SIMD for (size_t i = 0; i < WIDE_LANES; i++)
-    {
-        u[i] = uniform_of_bits((uint32_t)word[0][i], (uint32_t)word[1][i]);
-        v[i] = uniform_of_bits((uint32_t)word[2][i], (uint32_t)word[3][i]);
-    }
+    *u = uniform(x0, x1);
+    *v = uniform(x2, x3);
 }
 
 /* Box and Muller: two normals for each row. */
@@ -70,9 +67,7 @@ static void normals(const limit_model *m, uint64_t row, size_t n, float *first, 
     double log_u[LIMIT_BLOCK], sine[LIMIT_BLOCK], cosine[LIMIT_BLOCK];
     for (size_t i = 0; i < n; i += WIDE_LANES) {
         wide u, v;
-        uniforms(m, row + i, log_u + i, sine + i);
-        memcpy(&u, log_u + i, sizeof u);
-        memcpy(&v, sine + i, sizeof v);
+        uniforms(m, row + i, &u, &v);
         u = AD_SLEEF_WIDE(log, u35)(u);
         const wide_pair both = AD_SLEEF_WIDE(sincospi, u35)(2 * v);
         memcpy(log_u + i, &u, sizeof u);
@@ -91,8 +86,10 @@ static void normals(const limit_model *m, uint64_t row, size_t n, float *first, 
 static void start(const limit_model *m, size_t begin, size_t count, size_t n, block *b)
 {
     if (!m->z) normals(m, begin, n, b->z[0][0], b->z[0][1]);
-    for (size_t i = 0; i < n; i++) {
-        b->weight[i] = i < count ? 1 / (float)m->rows : 0;
+    const float weight = 1 / (float)m->rows;
+    AD_SIMD for (size_t i = 0; i < n; i++)
+    {
+        b->weight[i] = i < count ? weight : 0;
         b->log_det[i] = 0;
     }
     if (!m->z) return;
@@ -110,10 +107,11 @@ static void forward(const limit_model *m, int k, size_t n, block *b)
     float *x0 = b->z[k + 1][0], *x1 = b->z[k + 1][1], *t = b->t[k];
     AD_SIMD for (size_t i = 0; i < n; i++)
     {
-        t[i] = tanh_of(w0 * z0[i] + w1 * z1[i] + bias);
-        x0[i] = z0[i] + u0 * t[i];
-        x1[i] = z1[i] + u1 * t[i];
-        b->slope[i] = fabsf(1 + (1 - t[i] * t[i]) * dot);
+        const float y = tanh_of(w0 * z0[i] + w1 * z1[i] + bias);
+        t[i] = y;
+        x0[i] = z0[i] + u0 * y;
+        x1[i] = z1[i] + u1 * y;
+        b->slope[i] = fabsf(1 + (1 - y * y) * dot);
     }
     vector *log_det = (vector *)b->log_det;
     const vector *slope = (const vector *)b->slope;
@@ -122,7 +120,7 @@ static void forward(const limit_model *m, int k, size_t n, block *b)
 
 /* The energy of x, the loss, and its gradient with respect to x. The lobes' logs are -(x_1 - 2)² / 0.72 and
  * -(x_1 + 2)² / 0.72, which differ by x_1 / 0.09. */
-static double energy(const float *x0, const float *x1, size_t n, block *b)
+static double energy(const float *x0, const float *x1, size_t count, size_t n, block *b)
 {
     row_numbers e, log_e;
     double loss = 0;
@@ -139,7 +137,8 @@ static double energy(const float *x0, const float *x1, size_t n, block *b)
         b->g[1][i] = b->weight[i] * (pull * x1[i]);
         e[i] = 0.5f * ring * ring - lobes - b->log_det[i];
     }
-    for (size_t i = 0; i < n; i++) loss += b->weight[i] > 0 ? (double)e[i] : 0;
+#pragma omp simd reduction(+ : loss)
+    for (size_t i = 0; i < count; i++) loss += (double)e[i];
     return loss;
 }
 
@@ -151,21 +150,23 @@ static void backward(limit_model *m, size_t job, int k, size_t n, block *b)
     const float w0 = w[k], w1 = w[m->layers + k], u0 = m->u_hat[0][k], u1 = m->u_hat[1][k], dot = m->dot[k];
     const vector *z0 = (const vector *)b->z[k][0], *z1 = (const vector *)b->z[k][1], *t = (const vector *)b->t[k];
     const vector *weight = (const vector *)b->weight;
-    vector *g0 = (vector *)b->g[0], *g1 = (vector *)b->g[1], sum[LIMIT_SUMS];
-    for (int j = 0; j < LIMIT_SUMS; j++) memcpy(&sum[j], m->job[job].sum[k][j], sizeof sum[j]);
+    vector *g0 = (vector *)b->g[0], *g1 = (vector *)b->g[1], *sum[LIMIT_SUMS];
+    for (int j = 0; j < LIMIT_SUMS; j++) sum[j] = (vector *)m->job[job].sum[k][j];
+    vector sum_u0 = *sum[0], sum_u1 = *sum[1], sum_w0 = *sum[2], sum_w1 = *sum[3], sum_b = *sum[4], sum_dot = *sum[5];
     for (size_t i = 0; i < n / LANES; i++) {
         const vector s = 1 - t[i] * t[i], g_log = -weight[i] / (1 + s * dot);
         const vector g_t = g0[i] * u0 + g1[i] * u1 - 2 * t[i] * (g_log * dot), g_a = g_t * s;
-        sum[0] += g0[i] * t[i];
-        sum[1] += g1[i] * t[i];
-        sum[2] += g_a * z0[i];
-        sum[3] += g_a * z1[i];
-        sum[4] += g_a;
-        sum[5] += g_log * s;
+        sum_u0 += g0[i] * t[i];
+        sum_u1 += g1[i] * t[i];
+        sum_w0 += g_a * z0[i];
+        sum_w1 += g_a * z1[i];
+        sum_b += g_a;
+        sum_dot += g_log * s;
         g0[i] += g_a * w0;
         g1[i] += g_a * w1;
     }
-    for (int j = 0; j < LIMIT_SUMS; j++) memcpy(m->job[job].sum[k][j], &sum[j], sizeof sum[j]);
+    const vector added[LIMIT_SUMS] = {sum_u0, sum_u1, sum_w0, sum_w1, sum_b, sum_dot};
+    for (int j = 0; j < LIMIT_SUMS; j++) *sum[j] = added[j];
 }
 
 static void rows(limit_model *m, size_t job, size_t begin, size_t count)
@@ -174,7 +175,7 @@ static void rows(limit_model *m, size_t job, size_t begin, size_t count)
     const size_t n = (count + LANES - 1) / LANES * LANES;
     start(m, begin, count, n, &b);
     for (int k = 0; k < m->layers; k++) forward(m, k, n, &b);
-    m->job[job].loss += energy(b.z[m->layers][0], b.z[m->layers][1], n, &b);
+    m->job[job].loss += energy(b.z[m->layers][0], b.z[m->layers][1], count, n, &b);
     for (int k = m->layers; k-- > 0;) backward(m, job, k, n, &b);
 }
 

@@ -28,7 +28,7 @@ typedef struct {
     limit_numbers wu, length, norm, u_hat[2], dot;
     /* Of rows: what each job has added up. */
     struct {
-        float sum[LIMIT_LAYERS][LIMIT_SUMS][LIMIT_LANES];
+        _Alignas(64) float sum[LIMIT_LAYERS][LIMIT_SUMS][LIMIT_LANES];
         double loss;
     } job[LIMIT_JOBS];
 } limit_model;
