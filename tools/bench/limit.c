@@ -1,10 +1,11 @@
 /* weir-bench limit: the step that planar.c records, as a loop written by hand, fused as far as it goes. It is what
  * Weir's plan could be at best.
  *
- * It has the same model, energy, loss and Adam; exp, log, log1p and tanh are the functions that Weir's ops call; noise
- * is the same Philox, Box and Muller in float64, but with the fused multiply-adds that Weir's noise, which has the same
- * bits on any CPU, does without. A block of rows goes through all layers and back while what it needs for that is in
- * the L1 cache. Its gradients are those of planar.c up to rounding, which tests/models/test_bench_limit.c sees to. */
+ * It has the same model, energy, loss and Adam. exp, log, log1p and tanh are the functions that Weir's ops call, and
+ * the noise has the same bits: Philox, then Box and Muller in float64. Products and sums may be fused, and what is
+ * equal in exact arithmetic may be computed otherwise, so that the loss and its gradients are those of planar.c up to
+ * rounding; tests/models/test_bench_limit.c sees to that. A block of rows goes through all layers and back while what
+ * it needs for that is in the L1 cache, and its sums are added up in vectors. */
 #include "limit.h"
 #include "limit_kernels.h"
 

@@ -1,7 +1,6 @@
 /* What limit.c computes, for the instruction set that this is compiled for. Rows lie one beside another in vectors;
  * numbers that are the same for all rows do so by layers. */
 #include "limit_kernels.h"
-#include "base/bits.h"
 #include "ops/vector_math.h"
 
 #include <Random123/philox.h>
@@ -11,17 +10,24 @@ typedef sleef_vector vector;
 typedef sleef_wide wide;
 enum { LANES = AD_LANES, WIDE_LANES = sizeof(wide) / sizeof(double) };
 
-/* Integers in the place of doubles; the product of their low halves; a pair of doubles. */
+/* Integers in the place of doubles; the product of their low halves; and the variants without fused multiply-adds that
+ * Weir's noise is made with, which here are no slower than others. */
 typedef uint64_t integers __attribute__((vector_size(sizeof(wide))));
 #if defined __AVX512F__
 typedef Sleef___m512d_2 wide_pair;
 #define multiply_low(x, constant) (integers) _mm512_mul_epu32((__m512i)(x), _mm512_set1_epi64(constant))
+#define wide_log_of               Sleef_cinz_logd8_u35avx512fnofma
+#define wide_sincospi_of          Sleef_cinz_sincospid8_u35avx512fnofma
 #elif defined __AVX2__
 typedef Sleef___m256d_2 wide_pair;
 #define multiply_low(x, constant) (integers) _mm256_mul_epu32((__m256i)(x), _mm256_set1_epi64x(constant))
+#define wide_log_of               Sleef_cinz_logd4_u35avx
+#define wide_sincospi_of          Sleef_cinz_sincospid4_u35avx
 #else
-typedef Sleef_double2 wide_pair;
+typedef Sleef_double_2 wide_pair;
 #define multiply_low(x, constant) (((x)&UINT32_MAX) * (constant))
+#define wide_log_of               Sleef_cinz_logd1_u35purec
+#define wide_sincospi_of          Sleef_cinz_sincospid1_u35purec
 #endif
 
 /* A block of rows: each number of each row, z before each layer and behind the last. */
@@ -68,8 +74,8 @@ static void normals(const limit_model *m, uint64_t row, size_t n, float *first, 
     for (size_t i = 0; i < n; i += WIDE_LANES) {
         wide u, v;
         uniforms(m, row + i, &u, &v);
-        u = AD_SLEEF_WIDE(log, u35)(u);
-        const wide_pair both = AD_SLEEF_WIDE(sincospi, u35)(2 * v);
+        u = wide_log_of(u);
+        const wide_pair both = wide_sincospi_of(2 * v);
         memcpy(log_u + i, &u, sizeof u);
         memcpy(sine + i, &both.x, sizeof v);
         memcpy(cosine + i, &both.y, sizeof v);
