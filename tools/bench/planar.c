@@ -89,7 +89,8 @@ static ad_plan *plan_update(float *parameters, const float *gradient, float *fir
     return plan;
 }
 
-ad_status planar_benchmark(int layers, size_t rows, int threads, trials *steps_per_second, ad_error *error)
+ad_status planar_steps(int layers, size_t rows, ad_pool *pool, bool (*done)(void *context), void *context,
+                       ad_error *error)
 {
     if (layers < 1 || layers > MOST_LAYERS)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "layers: expected 1 … %d, got %d", MOST_LAYERS, layers);
@@ -97,25 +98,45 @@ ad_status planar_benchmark(int layers, size_t rows, int threads, trials *steps_p
     float first[MOST_LAYERS * PER_LAYER] = {0}, second[MOST_LAYERS * PER_LAYER] = {0};
     size_t count = (size_t)layers * PER_LAYER;
     for (size_t i = 0; i < count; i++) parameters[i] = 0.3f * (float)ad_random_normal(1, 0, i);
-    ad_pool *pool = ad_pool_new(threads, error);
-    ad_plan *forward_backward = pool ? plan_gradient(layers, parameters, &loss, gradient, error) : NULL;
+    ad_plan *forward_backward = plan_gradient(layers, parameters, &loss, gradient, error);
     ad_plan *update = forward_backward ? plan_update(parameters, gradient, first, second, error) : NULL;
     ad_status status = update ? AD_OK : error->status;
     size_t step = 0;
-    for (double begin = now(), at = begin; status == AD_OK && at < begin + CASE_SECONDS;) {
-        size_t steps = 0;
-        double trial_began = at;
-        for (; status == AD_OK && at < trial_began + TRIAL_SECONDS; steps++, at = now()) {
-            status =
-                ad_plan_run(forward_backward, &(ad_run){.rows = rows, .seed = 1, .step = step++, .pool = pool}, error);
-            if (status == AD_OK) status = ad_plan_run(update, &(ad_run){.rows = count}, error);
-        }
-        trials_add(steps_per_second, (double)steps / (at - trial_began));
+    for (bool enough = false; status == AD_OK && !enough; enough = done(context)) {
+        status = ad_plan_run(forward_backward, &(ad_run){.rows = rows, .seed = 1, .step = step++, .pool = pool}, error);
+        if (status == AD_OK) status = ad_plan_run(update, &(ad_run){.rows = count}, error);
     }
     if (status == AD_OK && !isfinite(loss))
         status = ad_error_set(error, AD_ERROR_NUMERIC, "the loss is %g after %zu steps", (double)loss, step);
     ad_plan_free(update);
     ad_plan_free(forward_backward);
+    return status;
+}
+
+typedef struct {
+    double began, trial_began;
+    size_t steps; /* of the trial so far */
+    trials *steps_per_second;
+} timing;
+
+static bool step_done(void *context)
+{
+    timing *t = context;
+    const double at = now();
+    t->steps++;
+    if (at < t->trial_began + TRIAL_SECONDS) return false;
+    trials_add(t->steps_per_second, (double)t->steps / (at - t->trial_began));
+    t->steps = 0;
+    t->trial_began = at;
+    return at > t->began + CASE_SECONDS;
+}
+
+ad_status planar_benchmark(int layers, size_t rows, int threads, trials *steps_per_second, ad_error *error)
+{
+    const double began = now();
+    timing t = {.began = began, .trial_began = began, .steps_per_second = steps_per_second};
+    ad_pool *pool = ad_pool_new(threads, error);
+    ad_status status = pool ? planar_steps(layers, rows, pool, step_done, &t, error) : error->status;
     ad_pool_free(pool);
     return status;
 }
