@@ -62,16 +62,6 @@ static void find_gradient(limit *l)
     l->kernels->gradient(l->model, l->jobs);
 }
 
-static ad_status step(void *context, ad_error *error)
-{
-    (void)error;
-    limit *l = context;
-    find_gradient(l);
-    l->kernels->update(l->model);
-    l->model->step++;
-    return AD_OK;
-}
-
 /* NULL with *error on failure. */
 static limit_model *model_of(int layers, const float *parameters, size_t rows, ad_error *error)
 {
@@ -116,9 +106,14 @@ ad_status limit_benchmark(int layers, size_t rows, int threads, trials *steps_pe
     if (!m) return error->status;
     ad_pool *pool = ad_pool_new(threads, error);
     limit l = limit_of(m, pool);
-    ad_status status = pool ? trials_of_steps(steps_per_second, step, &l, error) : error->status;
-    if (status == AD_OK && !isfinite(m->loss))
-        status = ad_error_set(error, AD_ERROR_NUMERIC, "the loss is %g", (double)m->loss);
+    trials_timer timer = {steps_per_second};
+    for (bool enough = !pool; !enough; enough = trials_step_done(&timer)) {
+        find_gradient(&l);
+        l.kernels->update(m);
+        m->step++;
+    }
+    ad_status status = pool ? AD_OK : error->status;
+    if (pool && !isfinite(m->loss)) status = ad_error_set(error, AD_ERROR_NUMERIC, "the loss is %g", (double)m->loss);
     ad_pool_free(pool);
     ad_free_aligned(m);
     return status;

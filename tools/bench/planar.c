@@ -8,7 +8,6 @@
 #include "planar.h"
 #include "trials.h"
 
-#include <inttypes.h>
 #include <math.h>
 
 enum { DIM = PLANAR_DIM, PER_LAYER = PLANAR_PER_LAYER, MOST_LAYERS = PLANAR_MOST_LAYERS };
@@ -115,37 +114,35 @@ ad_status planar_gradient(int layers, const float *parameters, size_t rows, cons
     return status;
 }
 
-typedef struct {
-    ad_plan *forward_backward, *update;
-    ad_run run;
-    size_t count; /* of parameters */
-} inference;
-
-static ad_status step(void *context, ad_error *error)
+ad_status planar_steps(int layers, size_t rows, ad_pool *pool, bool (*done)(void *context), void *context,
+                       ad_error *error)
 {
-    inference *at = context;
-    ad_status status = ad_plan_run(at->forward_backward, &at->run, error);
-    at->run.step++;
-    return status ? status : ad_plan_run(at->update, &(ad_run){.rows = at->count}, error);
+    float parameters[MOST_LAYERS * PER_LAYER], gradient[MOST_LAYERS * PER_LAYER] = {0}, loss = 0;
+    float first[MOST_LAYERS * PER_LAYER] = {0}, second[MOST_LAYERS * PER_LAYER] = {0};
+    const size_t count = (size_t)layers * PER_LAYER;
+    ad_status status = check_layers(layers, error);
+    if (status) return status;
+    planar_start(layers, parameters);
+    ad_plan *forward_backward = plan_gradient(layers, parameters, NULL, &loss, gradient, error);
+    ad_plan *update = forward_backward ? plan_update(parameters, gradient, first, second, error) : NULL;
+    status = update ? AD_OK : error->status;
+    size_t step = 0;
+    for (bool enough = false; status == AD_OK && !enough; enough = done(context)) {
+        status = ad_plan_run(forward_backward, &(ad_run){.rows = rows, .seed = 1, .step = step++, .pool = pool}, error);
+        if (status == AD_OK) status = ad_plan_run(update, &(ad_run){.rows = count}, error);
+    }
+    if (status == AD_OK && !isfinite(loss))
+        status = ad_error_set(error, AD_ERROR_NUMERIC, "the loss is %g after %zu steps", (double)loss, step);
+    ad_plan_free(update);
+    ad_plan_free(forward_backward);
+    return status;
 }
 
 ad_status planar_benchmark(int layers, size_t rows, int threads, trials *steps_per_second, ad_error *error)
 {
-    float parameters[MOST_LAYERS * PER_LAYER], gradient[MOST_LAYERS * PER_LAYER] = {0}, loss = 0;
-    float first[MOST_LAYERS * PER_LAYER] = {0}, second[MOST_LAYERS * PER_LAYER] = {0};
-    ad_status status = check_layers(layers, error);
-    if (status) return status;
-    planar_start(layers, parameters);
+    trials_timer timer = {steps_per_second};
     ad_pool *pool = ad_pool_new(threads, error);
-    inference at = {.run = {.rows = rows, .seed = 1, .pool = pool}, .count = (size_t)layers * PER_LAYER};
-    if (pool) at.forward_backward = plan_gradient(layers, parameters, NULL, &loss, gradient, error);
-    if (at.forward_backward) at.update = plan_update(parameters, gradient, first, second, error);
-    status = at.update ? trials_of_steps(steps_per_second, step, &at, error) : error->status;
-    if (status == AD_OK && !isfinite(loss))
-        status =
-            ad_error_set(error, AD_ERROR_NUMERIC, "the loss is %g after %" PRIu64 " steps", (double)loss, at.run.step);
-    ad_plan_free(at.update);
-    ad_plan_free(at.forward_backward);
+    ad_status status = pool ? planar_steps(layers, rows, pool, trials_step_done, &timer, error) : error->status;
     ad_pool_free(pool);
     return status;
 }

@@ -7,6 +7,10 @@
 
 enum { PLANAR_DIM = 2, PLANAR_PER_LAYER = 2 * PLANAR_DIM + 1, PLANAR_MOST_LAYERS = 64 };
 
+/* Steps until `done`, asked after each, says that it's enough. */
+ad_status planar_steps(int layers, size_t rows, ad_pool *pool, bool (*done)(void *context), void *context,
+                       ad_error *error);
+
 /* Optimiser steps per second, for so many planar layers and samples. */
 ad_status planar_benchmark(int layers, size_t rows, int threads, trials *steps_per_second, ad_error *error);
 

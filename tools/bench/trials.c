@@ -15,17 +15,20 @@ void trials_add(trials *all, double rate)
     if (all->count < MOST_TRIALS) all->rate[all->count++] = rate;
 }
 
-ad_status trials_of_steps(trials *all, ad_status (*step)(void *context, ad_error *error), void *context,
-                          ad_error *error)
+bool trials_step_done(void *timer)
 {
-    ad_status status = AD_OK;
-    for (double began = now(), at = began; !status && at < began + CASE_SECONDS;) {
-        const double trial_began = at;
-        size_t steps = 0;
-        for (; !status && at < trial_began + TRIAL_SECONDS; steps++, at = now()) status = step(context, error);
-        trials_add(all, (double)steps / (at - trial_began));
+    trials_timer *t = timer;
+    const double at = now();
+    if (t->began == 0) {
+        t->began = t->trial_began = at;
+        return false;
     }
-    return status;
+    t->steps++;
+    if (at < t->trial_began + TRIAL_SECONDS) return false;
+    trials_add(t->steps_per_second, (double)t->steps / (at - t->trial_began));
+    t->steps = 0;
+    t->trial_began = at;
+    return at > t->began + CASE_SECONDS;
 }
 
 void trials_print(const trials *all, const char *name)

@@ -2,8 +2,7 @@
 #ifndef WEIR_TOOLS_BENCH_TRIALS_H
 #define WEIR_TOOLS_BENCH_TRIALS_H
 
-#include <weir/error.h>
-
+#include <stdbool.h>
 #include <stddef.h>
 
 enum { MOST_TRIALS = 400 };
@@ -18,9 +17,15 @@ typedef struct {
 
 double now(void); /* in seconds */
 void trials_add(trials *all, double rate);
-/* Steps per second of step(context, error), in trials of TRIAL_SECONDS, until CASE_SECONDS are over or a step fails. */
-ad_status trials_of_steps(trials *all, ad_status (*step)(void *context, ad_error *error), void *context,
-                          ad_error *error);
+/* Steps per second, in trials of TRIAL_SECONDS: trials_step_done() is told of each step, the first of which is warm-up,
+ * and says whether CASE_SECONDS are over. Begins with zeros but for where the rates go. */
+typedef struct {
+    trials *steps_per_second;
+    double began, trial_began;
+    size_t steps; /* of the trial so far */
+} trials_timer;
+
+bool trials_step_done(void *timer);
 /* "name": [rate, …] */
 void trials_print(const trials *all, const char *name);
 
