@@ -2,14 +2,16 @@
 #ifndef WEIR_TOOLS_BENCH_LIMIT_KERNELS_H
 #define WEIR_TOOLS_BENCH_LIMIT_KERNELS_H
 
+#include "planar.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
 enum {
-    LIMIT_LAYERS = 64, /* at most */
-    LIMIT_BLOCK = 64,  /* rows at a time, at most: what a pass keeps of them for 32 layers fits the L1 cache */
-    LIMIT_JOBS = 16,   /* at most */
-    LIMIT_LANES = 16,  /* of a sum over rows, at most */
+    LIMIT_LAYERS = PLANAR_MOST_LAYERS,
+    LIMIT_BLOCK = 64, /* rows at a time, at most: what a pass keeps of them for 32 layers fits the L1 cache */
+    LIMIT_JOBS = 16,  /* at most */
+    LIMIT_LANES = 16, /* of a sum over rows, at most */
     LIMIT_SUMS = 6, /* over rows, for each layer: gradients of û, w, b and ûᵀw where each is taken for a variable */
 };
 
