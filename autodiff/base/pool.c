@@ -1,7 +1,8 @@
 /* A pool of threads. Jobs are small (a tile takes some 50 µs), so workers spin a little before they sleep. */
+#include "base/observed.h"
+
 #include <weir/environment.h>
 #include <weir/memory.h>
-#include <weir/pool.h>
 
 #include <pthread.h>
 #include <sched.h>
@@ -38,6 +39,7 @@ struct ad_pool {
     size_t jobs;
     void (*job)(void *context, size_t i, int worker);
     void *context;
+    const ad__pool_observer *observer; /* or NULL */
 };
 
 typedef struct {
@@ -120,7 +122,8 @@ static int start_thread(pthread_t *thread, worker_start *start)
     return failure;
 }
 
-ad_pool *ad_pool_new(int threads, ad_error *error)
+/* Without its threads. */
+static ad_pool *make(int threads, ad_error *error)
 {
     enum { MOST = 1024 };
     static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -147,17 +150,30 @@ ad_pool *ad_pool_new(int threads, ad_error *error)
     pthread_mutex_init(&pool->mutex, NULL);
     pthread_cond_init(&pool->work, NULL);
     pthread_cond_init(&pool->done, NULL);
-    for (int i = 1; i < threads; i++) {
+    return pool;
+}
+
+ad_pool *ad_pool_new(int threads, ad_error *error)
+{
+    ad_pool *pool = make(threads, error);
+    for (int i = 1; pool && i < pool->threads; i++) {
         worker_start *start = ad_alloc(1, sizeof *start);
         if (start) *start = (worker_start){pool, i};
         if (!start || start_thread(&pool->thread[i], start) != 0) {
             ad_free(start);
+            ad_error_set(error, AD_ERROR_MEMORY, "can't start thread %d of %d; ask for fewer", i + 1, pool->threads);
             ad_pool_free(pool);
-            ad_error_set(error, AD_ERROR_MEMORY, "can't start thread %d of %d; ask for fewer", i + 1, threads);
             return NULL;
         }
         pool->started = i;
     }
+    return pool;
+}
+
+ad_pool *ad__pool_observed(int threads, const ad__pool_observer *observer, ad_error *error)
+{
+    ad_pool *pool = make(threads, error);
+    if (pool) pool->observer = observer;
     return pool;
 }
 
@@ -204,6 +220,16 @@ static void run_together(ad_pool *pool)
     pthread_mutex_unlock(&pool->mutex);
 }
 
+static void run_observed(const ad_pool *pool)
+{
+    const ad__pool_observer *observer = pool->observer;
+    observer->begins(observer->context, pool->jobs);
+    for (size_t i = 0; i < pool->jobs; i++) {
+        pool->job(pool->context, i, 0);
+        observer->job_done(observer->context);
+    }
+}
+
 /* Is the pool the caller's now? Not while it works for another, perhaps for one that this call is a part of. */
 static bool take(ad_pool *pool)
 {
@@ -221,6 +247,9 @@ void ad_pool_run(ad_pool *pool, size_t jobs, void (*job)(void *context, size_t i
     pool->job = job;
     pool->context = context;
     pool->jobs = jobs;
-    run_together(pool);
+    if (pool->observer)
+        run_observed(pool);
+    else
+        run_together(pool);
     atomic_store(&pool->in_use, false);
 }

@@ -4,14 +4,19 @@
  *     weir-bench memory FORMULA DIM BATCH ROWS       its peak memory
  *     weir-bench sample FORMULA DIM BATCH THREADS    of nf_log_prob() and nf_sample()
  *     weir-bench planar LAYERS ROWS THREADS          variational inference of small ops, see planar.c
+ *     weir-bench limit LAYERS ROWS THREADS           the same as a loop written by hand, see limit.c
  *     weir-bench compile FORMULA DIM fit|vi          what stands between a formula and the first step of its training
+ *     weir-bench width FORMULA DIM BATCH             how a training step would fill more cores, see width.h
+ *     weir-bench width planar LAYERS ROWS            the same of planar.c's
  */
 #include <weir/models.h>
 #include "compile.h"
+#include "limit.h"
 #include "peak.h"
 #include "planar.h"
 #include "sample.h"
 #include "trials.h"
+#include "width.h"
 
 #include <limits.h>
 #include <math.h>
@@ -114,10 +119,12 @@ static ad_status memory(nf_flow *flow, size_t batch, size_t rows, ad_error *erro
     return status;
 }
 
-static ad_status planar(int layers, size_t rows, int threads, ad_error *error)
+typedef ad_status steps_benchmark(int layers, size_t rows, int threads, trials *steps_per_second, ad_error *error);
+
+static ad_status steps(steps_benchmark *measure, int layers, size_t rows, int threads, ad_error *error)
 {
     trials rate = {0};
-    ad_status status = planar_benchmark(layers, rows, threads, &rate, error);
+    ad_status status = measure(layers, rows, threads, &rate, error);
     if (status) return status;
     putchar('{');
     trials_print(&rate, "steps_per_second");
@@ -134,8 +141,15 @@ int main(int argc, char **argv)
 {
     ad_error error = {0};
     ad_status status;
-    if (argc == 5 && strcmp(argv[1], "planar") == 0) {
-        status = planar((int)number(argv[2]), number(argv[3]), (int)number(argv[4]), &error);
+    if (argc == 5 && strcmp(argv[1], "width") == 0 && strcmp(argv[2], "planar") == 0) {
+        status = measure_planar_width((int)number(argv[3]), number(argv[4]), &error);
+    } else if (argc == 5 && strcmp(argv[1], "width") == 0) {
+        nf_flow *flow = nf_flow_parse(argv[2], number(argv[3]), 0, AD_F32, 1, &error);
+        status = flow ? measure_width(flow, number(argv[4]), &error) : error.status;
+        nf_flow_free(flow);
+    } else if (argc == 5 && (strcmp(argv[1], "planar") == 0 || strcmp(argv[1], "limit") == 0)) {
+        steps_benchmark *measure = *argv[1] == 'p' ? planar_benchmark : limit_benchmark;
+        status = steps(measure, (int)number(argv[2]), number(argv[3]), (int)number(argv[4]), &error);
     } else if (argc == 5 && strcmp(argv[1], "compile") == 0) {
         nf_flow *flow = nf_flow_parse(argv[2], number(argv[3]), 0, AD_F32, 1, &error);
         status = flow ? measure_compilation(flow, *argv[4] == 'v', &error) : error.status;
@@ -153,7 +167,10 @@ int main(int argc, char **argv)
               "       weir-bench memory FORMULA DIM BATCH ROWS\n"
               "       weir-bench sample FORMULA DIM BATCH THREADS\n"
               "       weir-bench planar LAYERS ROWS THREADS\n"
-              "       weir-bench compile FORMULA DIM fit|vi\n",
+              "       weir-bench limit LAYERS ROWS THREADS\n"
+              "       weir-bench compile FORMULA DIM fit|vi\n"
+              "       weir-bench width FORMULA DIM BATCH\n"
+              "       weir-bench width planar LAYERS ROWS\n",
               stderr);
         return 2;
     }

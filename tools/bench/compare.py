@@ -4,7 +4,8 @@ jit over many steps), of whichever the python3 at hand, or $PYTHON, can import.
   training  MAFs: forward, backward, clipping and Adam
   flows     RealNVP and splines: such a step; log_prob, and samples with their log_prob, at batch 4096
   sampling  what a sample costs beside a log_prob, of flows that are sampled feature by feature
-  planar    variational inference with planar flows: samples, their energy, gradient and Adam
+  planar    variational inference with planar flows: samples, their energy, gradient and Adam; and what part Weir
+            reaches of the speed of the same step as a loop written by hand, limit.c
   memory    peak memory of training, at a small and a large batch
   compile   recording, gradient, plan and first step of long chains
 
@@ -57,13 +58,17 @@ class Programs:
                                 preexec_fn=lambda: os.sched_setaffinity(0, cores))
         return json.loads(result.stdout)
 
-    def measure(self, *arguments):
-        """What Weir's program prints, and what peers' do under names that begin with theirs. Of rates, the median; what
-        the trials of all turns were is kept under the name with _all."""
+    def measure(self, kind, *case, limit=None):
+        """What Weir's program prints, and what peers' do under names that begin with theirs; and under names that begin
+        with limit_ what Weir's prints for another kind. Of rates, the median; what the trials of all turns were is kept
+        under the name with _all."""
+        turns = [("", self.weir, kind), *((name, program, kind) for name, program in self.peers.items())]
+        if limit:
+            turns.append(("limit", self.weir, limit))
         result = {}
         for _ in range(self.repeats):
-            for name, program in [("", self.weir), *self.peers.items()]:
-                for key, value in self.run(program, arguments, int(arguments[-1])).items():
+            for name, program, what in turns:
+                for key, value in self.run(program, [what, *case], int(case[-1])).items():
                     key = f"{name}_{key}" if name else key
                     if isinstance(value, list):
                         result[f"{key}_all"] = result.get(f"{key}_all", []) + value
@@ -126,7 +131,7 @@ def planar(programs):
     for layers, rows in [(8, 100), (32, 4096)]:
         for threads in THREADS:
             case = {"layers": layers, "rows": rows, "threads": threads}
-            yield case | programs.measure("planar", layers, rows, threads)
+            yield case | programs.measure("planar", layers, rows, threads, limit="limit")
 
 
 def memory(programs):
@@ -188,7 +193,15 @@ TABLES = {
         ]
         + speed("samples/s", "sample_rows_per_second"),
     ),
-    "planar": (planar, plain("layers", "rows", "threads") + speed("steps/s", "steps_per_second")),
+    "planar": (
+        planar,
+        plain("layers", "rows", "threads")
+        + speed("steps/s", "steps_per_second")
+        + [
+            ("by hand", lambda c: number(c["limit_steps_per_second"])),
+            ("of that", lambda c: f"{100 * c['steps_per_second'] / c['limit_steps_per_second']:.0f}%"),
+        ],
+    ),
     "memory": (
         memory,
         plain("formula", "dim", "rows", "batch")

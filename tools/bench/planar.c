@@ -10,7 +10,7 @@
 
 #include <math.h>
 
-enum { DIM = 2, PER_LAYER = 2 * DIM + 1, MOST_LAYERS = 64 };
+enum { DIM = PLANAR_DIM, PER_LAYER = PLANAR_PER_LAYER, MOST_LAYERS = PLANAR_MOST_LAYERS };
 
 static ad_var dot(ad_var a, ad_var b)
 {
@@ -40,23 +40,26 @@ static ad_var energy(ad_var x)
     return ad_sub(ad_mul_scalar(ring, 0.5), ad_logsumexp(ad_concat(lobe, 2, 0)));
 }
 
-/* The loss, then its gradient with respect to u, w, b of each layer; all into `to`. */
-static ad_plan *plan_gradient(int layers, const float *parameters, float *loss, float *gradient, ad_error *error)
+/* The loss of draws from noise, or from z where it isn't NULL; then its gradient with respect to u, w, b of each
+ * layer. */
+static ad_plan *plan_gradient(int layers, const float *parameters, const float *z, float *loss, float *gradient,
+                              ad_error *error)
 {
     ad_tape *tape = ad_tape_new();
     if (!tape) return NULL;
-    ad_var z = ad_normal(tape, AD_SHAPE(DIM), 0), log_det = ad_scalar(tape, 0), parameter[3 * MOST_LAYERS];
-    ad_var output[1 + 3 * MOST_LAYERS];
+    ad_var start = z ? ad_input(tape, "z", AD_SHAPE(DIM)) : ad_normal(tape, AD_SHAPE(DIM), 0);
+    ad_var x = start, log_det = ad_scalar(tape, 0), parameter[3 * MOST_LAYERS], output[1 + 3 * MOST_LAYERS];
     for (int k = 0; k < layers; k++) {
         ad_var *p = &parameter[3 * k];
         p[0] = ad_param(tape, "u", AD_SHAPE(DIM));
         p[1] = ad_param(tape, "w", AD_SHAPE(DIM));
         p[2] = ad_param(tape, "b", AD_SCALAR);
-        z = layer(z, p[0], p[1], p[2], &log_det);
+        x = layer(x, p[0], p[1], p[2], &log_det);
     }
-    output[0] = ad_div(ad_sum_rows(ad_sub(energy(z), log_det)), ad_row_count(tape));
+    output[0] = ad_div(ad_sum_rows(ad_sub(energy(x), log_det)), ad_row_count(tape));
     ad_grad(output[0], parameter, 3 * layers, output + 1);
     ad_plan *plan = ad_plan_new(output, 1 + 3 * layers, NULL, error);
+    if (z) ad_plan_set_input(plan, start, z);
     ad_plan_set_output(plan, 0, loss);
     for (int i = 0; i < 3 * layers; i++) {
         int at = i / 3 * PER_LAYER + i % 3 * DIM;
@@ -89,33 +92,57 @@ static ad_plan *plan_update(float *parameters, const float *gradient, float *fir
     return plan;
 }
 
-ad_status planar_benchmark(int layers, size_t rows, int threads, trials *steps_per_second, ad_error *error)
+void planar_start(int layers, float *parameters)
 {
-    if (layers < 1 || layers > MOST_LAYERS)
-        return ad_error_set(error, AD_ERROR_ARGUMENT, "layers: expected 1 … %d, got %d", MOST_LAYERS, layers);
+    for (int i = 0; i < layers * PER_LAYER; i++) parameters[i] = 0.3f * (float)ad_random_normal(1, 0, (uint64_t)i);
+}
+
+static ad_status check_layers(int layers, ad_error *error)
+{
+    if (layers >= 1 && layers <= MOST_LAYERS) return AD_OK;
+    return ad_error_set(error, AD_ERROR_ARGUMENT, "layers: expected 1 … %d, got %d", MOST_LAYERS, layers);
+}
+
+ad_status planar_gradient(int layers, const float *parameters, size_t rows, const float *z, float *loss,
+                          float *gradient, ad_error *error)
+{
+    ad_status status = check_layers(layers, error);
+    if (status) return status;
+    ad_plan *plan = plan_gradient(layers, parameters, z, loss, gradient, error);
+    status = plan ? ad_plan_run(plan, &(ad_run){.rows = rows, .seed = 1}, error) : error->status;
+    ad_plan_free(plan);
+    return status;
+}
+
+ad_status planar_steps(int layers, size_t rows, ad_pool *pool, bool (*done)(void *context), void *context,
+                       ad_error *error)
+{
     float parameters[MOST_LAYERS * PER_LAYER], gradient[MOST_LAYERS * PER_LAYER] = {0}, loss = 0;
     float first[MOST_LAYERS * PER_LAYER] = {0}, second[MOST_LAYERS * PER_LAYER] = {0};
-    size_t count = (size_t)layers * PER_LAYER;
-    for (size_t i = 0; i < count; i++) parameters[i] = 0.3f * (float)ad_random_normal(1, 0, i);
-    ad_pool *pool = ad_pool_new(threads, error);
-    ad_plan *forward_backward = pool ? plan_gradient(layers, parameters, &loss, gradient, error) : NULL;
+    const size_t count = (size_t)layers * PER_LAYER;
+    ad_status status = check_layers(layers, error);
+    if (status) return status;
+    planar_start(layers, parameters);
+    ad_plan *forward_backward = plan_gradient(layers, parameters, NULL, &loss, gradient, error);
     ad_plan *update = forward_backward ? plan_update(parameters, gradient, first, second, error) : NULL;
-    ad_status status = update ? AD_OK : error->status;
+    status = update ? AD_OK : error->status;
     size_t step = 0;
-    for (double begin = now(), at = begin; status == AD_OK && at < begin + CASE_SECONDS;) {
-        size_t steps = 0;
-        double trial_began = at;
-        for (; status == AD_OK && at < trial_began + TRIAL_SECONDS; steps++, at = now()) {
-            status =
-                ad_plan_run(forward_backward, &(ad_run){.rows = rows, .seed = 1, .step = step++, .pool = pool}, error);
-            if (status == AD_OK) status = ad_plan_run(update, &(ad_run){.rows = count}, error);
-        }
-        trials_add(steps_per_second, (double)steps / (at - trial_began));
+    for (bool enough = false; status == AD_OK && !enough; enough = done(context)) {
+        status = ad_plan_run(forward_backward, &(ad_run){.rows = rows, .seed = 1, .step = step++, .pool = pool}, error);
+        if (status == AD_OK) status = ad_plan_run(update, &(ad_run){.rows = count}, error);
     }
     if (status == AD_OK && !isfinite(loss))
         status = ad_error_set(error, AD_ERROR_NUMERIC, "the loss is %g after %zu steps", (double)loss, step);
     ad_plan_free(update);
     ad_plan_free(forward_backward);
+    return status;
+}
+
+ad_status planar_benchmark(int layers, size_t rows, int threads, trials *steps_per_second, ad_error *error)
+{
+    trials_timer timer = {steps_per_second};
+    ad_pool *pool = ad_pool_new(threads, error);
+    ad_status status = pool ? planar_steps(layers, rows, pool, trials_step_done, &timer, error) : error->status;
     ad_pool_free(pool);
     return status;
 }

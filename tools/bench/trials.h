@@ -2,6 +2,7 @@
 #ifndef WEIR_TOOLS_BENCH_TRIALS_H
 #define WEIR_TOOLS_BENCH_TRIALS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum { MOST_TRIALS = 400 };
@@ -16,6 +17,15 @@ typedef struct {
 
 double now(void); /* in seconds */
 void trials_add(trials *all, double rate);
+/* Steps per second, in trials of TRIAL_SECONDS: trials_step_done() is told of each step, the first of which is warm-up,
+ * and says whether CASE_SECONDS are over. Begins with zeros but for where the rates go. */
+typedef struct {
+    trials *steps_per_second;
+    double began, trial_began;
+    size_t steps; /* of the trial so far */
+} trials_timer;
+
+bool trials_step_done(void *timer);
 /* "name": [rate, …] */
 void trials_print(const trials *all, const char *name);
 

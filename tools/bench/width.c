@@ -1,0 +1,250 @@
+#include "width.h"
+#include "base/observed.h"
+#include "planar.h"
+#include "trials.h"
+
+#include <weir/training.h>
+
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Times of each part of a step, of steps that were alike: what comes before a run of jobs, the jobs, …, what comes
+ * after the last run. */
+enum { MOST_STEPS = 200, MOST_PARTS = 1 << 18, MOST_RUNS = 1 << 14, WARM_UP = 3 };
+
+typedef struct {
+    double *part, *steps; /* of this step; [step][parts] */
+    size_t *jobs, *first; /* of each run of this step, and of those that are kept */
+    size_t parts, runs, first_parts, first_runs, kept, seen;
+    double last, until;
+    bool full;
+} recorder;
+
+static void add_part(recorder *r)
+{
+    const double at = now();
+    r->full |= r->parts == MOST_PARTS;
+    if (!r->full) r->part[r->parts++] = at - r->last;
+    r->last = now();
+}
+
+static void begins(void *context, size_t jobs)
+{
+    recorder *r = context;
+    add_part(r);
+    r->full |= r->runs == MOST_RUNS;
+    if (!r->full) r->jobs[r->runs++] = jobs;
+}
+
+static void job_done(void *context)
+{
+    add_part(context);
+}
+
+/* The first step that isn't warm-up says what a step is; what else there is, as at an epoch's end, is left out. */
+static bool is_alike(recorder *r)
+{
+    if (r->seen++ < WARM_UP) return false;
+    if (r->kept == 0) {
+        r->first_parts = r->parts;
+        r->first_runs = r->runs;
+        memcpy(r->first, r->jobs, r->runs * sizeof *r->jobs);
+    }
+    return r->parts == r->first_parts && r->runs == r->first_runs &&
+           memcmp(r->first, r->jobs, r->runs * sizeof *r->jobs) == 0;
+}
+
+static bool step_done(void *context)
+{
+    recorder *r = context;
+    add_part(r);
+    if (is_alike(r)) {
+        double *steps = ad_realloc(r->steps, (r->kept + 1) * r->parts, sizeof *steps);
+        r->full |= !steps;
+        if (steps) {
+            r->steps = steps;
+            memcpy(steps + r->kept++ * r->parts, r->part, r->parts * sizeof *steps);
+        }
+    }
+    r->parts = r->runs = 0;
+    r->last = now();
+    return r->full || r->kept == MOST_STEPS || (r->kept > 8 && r->last > r->until);
+}
+
+static int by_size(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median_of_part(const recorder *r, size_t part)
+{
+    double time[MOST_STEPS];
+    for (size_t s = 0; s < r->kept; s++) time[s] = r->steps[s * r->first_parts + part];
+    qsort(time, r->kept, sizeof *time, by_size);
+    return time[r->kept / 2];
+}
+
+/* ---- The model ----------------------------------------------------------------------------------------------- */
+
+static void nothing(void *context, size_t i, int worker)
+{
+    (void)context;
+    (void)i;
+    (void)worker;
+}
+
+static int usable_cores(void)
+{
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+/* What a run of no work costs, on so many threads: measured on as many as there are cores for, and from there on in
+ * proportion, since threads take turns at what they share. NAN where there is but one core. */
+static double barrier(int threads)
+{
+    enum { TRIALS = 101, RUNS = 200 };
+    const int cores = usable_cores(), most = threads < cores ? threads : cores;
+    double time[TRIALS];
+    ad_pool *pool = ad_pool_new(most, NULL);
+    for (int i = 0; i < TRIALS; i++) {
+        const double began = now();
+        for (int k = 0; k < RUNS; k++) ad_pool_run(pool, (size_t)threads, nothing, NULL);
+        time[i] = (now() - began) / RUNS;
+    }
+    ad_pool_free(pool);
+    qsort(time, TRIALS, sizeof *time, by_size);
+    return time[TRIALS / 2] * threads / most;
+}
+
+typedef struct {
+    double work, span, time; /* of all jobs and what is between them; of the longest chain; on so many threads */
+} model;
+
+static double makespan(const double *job, size_t jobs, int threads)
+{
+    enum { MOST_THREADS = 64 };
+    double busy[MOST_THREADS] = {0}, last = 0;
+    for (size_t j = 0; j < jobs; j++) {
+        int first = 0;
+        for (int t = 1; t < threads; t++)
+            if (busy[t] < busy[first]) first = t;
+        busy[first] += job[j];
+        if (busy[first] > last) last = busy[first];
+    }
+    return last;
+}
+
+/* `median` is of each part; runs that can't be shared cost no barrier. */
+static model place(const recorder *r, const double *median, int threads, double barrier)
+{
+    model m = {0};
+    const double *at = median;
+    for (size_t i = 0; i < r->first_runs; i++) {
+        const double between = *at++;
+        double longest = 0;
+        for (size_t j = 0; j < r->first[i]; j++) {
+            m.work += at[j];
+            if (at[j] > longest) longest = at[j];
+        }
+        m.work += between;
+        m.span += between + longest;
+        m.time += between + makespan(at, r->first[i], threads) + barrier;
+        at += r->first[i];
+    }
+    m.work += *at;
+    m.span += *at;
+    m.time += *at;
+    return m;
+}
+
+/* ---- Measuring ----------------------------------------------------------------------------------------------- */
+
+/* What makes steps on a pool until step_done(r) says that it's enough. */
+typedef struct {
+    nf_flow *flow; /* NULL: planar layers */
+    const double *x;
+    size_t batch;
+    int layers;
+} subject;
+
+enum { BATCHES = 64 }; /* of an epoch */
+
+static ad_status make_steps(const subject *s, ad_pool *pool, recorder *r, ad_error *error)
+{
+    r->last = now();
+    r->until = r->last + CASE_SECONDS / 2;
+    if (!s->flow) return planar_steps(s->layers, s->batch, pool, step_done, r, error);
+    ad_status status = nf_fit(s->flow, s->x, BATCHES * s->batch,
+                              &(nf_fit_options){.epochs = INT_MAX,
+                                                .batch = s->batch,
+                                                .optimizer.learning_rate = 1e-4,
+                                                .val_fraction = -1,
+                                                .pool = pool,
+                                                .interrupted = step_done,
+                                                .context = r},
+                              NULL, error);
+    return status == AD_ERROR_INTERRUPTED ? AD_OK : status;
+}
+
+static ad_status measure(const subject *s, int threads, double barrier, model *result, ad_error *error)
+{
+    recorder r = {.part = ad_alloc(MOST_PARTS, sizeof *r.part),
+                  .jobs = ad_alloc(MOST_RUNS, sizeof *r.jobs),
+                  .first = ad_alloc(MOST_RUNS, sizeof *r.first)};
+    ad_status status = ad_error_set(error, AD_ERROR_MEMORY, "out of memory for the times of jobs");
+    const ad__pool_observer observer = {begins, job_done, &r};
+    ad_pool *pool = r.part && r.jobs && r.first ? ad__pool_observed(threads, &observer, error) : NULL;
+    if (pool) status = make_steps(s, pool, &r, error);
+    if (!status && (r.full || r.kept == 0))
+        status = ad_error_set(error, AD_ERROR_ARGUMENT, "a step has too many jobs to be timed");
+    for (size_t i = 0; !status && i < r.first_parts; i++) r.part[i] = median_of_part(&r, i);
+    if (!status) *result = place(&r, r.part, threads, barrier);
+    ad_pool_free(pool);
+    ad_free(r.first);
+    ad_free(r.jobs);
+    ad_free(r.steps);
+    ad_free(r.part);
+    return status;
+}
+
+static ad_status measure_all(const subject *s, ad_error *error)
+{
+    static const int threads[] = {1, 2, 4, 16, 64};
+    enum { COUNT = sizeof threads / sizeof *threads };
+    model m[COUNT];
+    double cost[COUNT] = {0};
+    ad_status status = AD_OK;
+    for (int i = 0; i < COUNT && !status; i++) {
+        if (i > 0) cost[i] = barrier(threads[i]);
+        status = measure(s, threads[i], cost[i], &m[i], error);
+    }
+    if (status) return status;
+    printf("{\"step_s\": %.4g", m[0].work);
+    for (int i = 1; i < COUNT; i++)
+        printf(", \"speedup_%d\": %.4g, \"work_%d\": %.4g, \"span_%d\": %.4g, \"barrier_%d_s\": %.3g", threads[i],
+               m[0].work / m[i].time, threads[i], m[i].work / m[0].work, threads[i], m[i].span / m[0].work, threads[i],
+               cost[i]);
+    puts("}");
+    return AD_OK;
+}
+
+ad_status measure_width(nf_flow *flow, size_t batch, ad_error *error)
+{
+    const size_t count = BATCHES * batch * nf_flow_dim(flow);
+    double *x = ad_alloc(count, sizeof *x);
+    if (!x) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %d batches of %zu rows", BATCHES, batch);
+    for (size_t i = 0; i < count; i++) x[i] = ad_random_normal(1, 0, i);
+    ad_status status = measure_all(&(subject){.flow = flow, .x = x, .batch = batch}, error);
+    ad_free(x);
+    return status;
+}
+
+ad_status measure_planar_width(int layers, size_t rows, ad_error *error)
+{
+    return measure_all(&(subject){.batch = rows, .layers = layers}, error);
+}
