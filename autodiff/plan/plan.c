@@ -3,6 +3,7 @@
 #include "base/gemm.h"
 #include "plan/check.h"
 #include "plan/compiled.h"
+#include "plan/lanes.h"
 #include "plan/layout_tile.h"
 #include "plan/worker.h"
 #include "tape/builtin.h"
@@ -262,7 +263,6 @@ static bool add_pass(const compiler *c, int s, ad__stage *stage)
     stage->sum = ad__arena_alloc(&plan->arena, n_sum, sizeof *stage->sum);
     stage->store = ad__arena_alloc(&plan->arena, (size_t)c->n_output, sizeof *stage->store);
     if (!stage->row || !stage->load || !stage->store || !stage->sum) return false;
-    size_t lane = 0;
     for (size_t id = 0; id < c->count; id++) {
         const ad__node *node = &c->node[id];
         if (!c->in_pass[id] || c->is_view[id]) continue;
@@ -272,13 +272,9 @@ static bool add_pass(const compiler *c, int s, ad__stage *stage)
         }
         ad__instruction *instruction = &stage->row[stage->n_row++];
         if (!fill_instruction(c, (int32_t)id, instruction)) return false;
-        if (!sums_rows(node)) continue;
-        instruction->lane_element = lane;
-        size_t size = node->op->flags & AD_OP_SUMS_IN_F64 ? sizeof(double) : ad_dtype_size(plan->dtype);
-        lane += (instruction->out.size * size + 63) & ~(size_t)63;
-        stage->sum[stage->n_sum++] = instruction;
+        if (sums_rows(node)) stage->sum[stage->n_sum++] = instruction;
     }
-    if (lane > plan->lane_bytes) plan->lane_bytes = lane;
+    ad__place_lanes(plan, stage);
     for (int i = 0; i < c->n_output; i++)
         if (c->kept[c->output[i]]) stage->store[stage->n_store++] = (ad__store){i, operand_of(c, c->output[i])};
     return true;
@@ -318,7 +314,8 @@ static bool compile(const compiler *c, const ad_plan_options *options)
     for (int s = 0; s <= last; s++)
         if (!add_shared(c, s, &plan->stage[s]) || !add_pass(c, s, &plan->stage[s])) return false;
     for (int i = 0; i < c->n_output; i++) plan->output[i].from = operand_of(c, c->output[i]);
-    return true;
+    plan->part_squares = ad__arena_alloc(&plan->arena, plan->n_part, sizeof *plan->part_squares);
+    return plan->part_squares != NULL;
 }
 
 static bool allocate(compiler *c)
