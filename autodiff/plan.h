@@ -40,6 +40,10 @@ void ad_plan_set_input(ad_plan *plan, ad_var input, const void *data);
  * read; but a per-row output may take the very place of an input of its size, where no pass after its own reads that
  * and without an index. */
 void ad_plan_set_output(ad_plan *plan, int i, void *data);
+/* Where the sum of the squares of output number i goes, which must be shared; NULL: not wanted. In float64, in an order
+ * that depends on the output's size alone. Of a sum over rows, as most gradients are, it is had for little more than the
+ * sum. */
+void ad_plan_set_squares(ad_plan *plan, int i, double *squares);
 
 /* Zero means the default; new members go at the end. */
 typedef struct {

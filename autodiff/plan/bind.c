@@ -40,3 +40,16 @@ void ad_plan_set_output(ad_plan *plan, int i, void *data)
     if (plan->output[i].data != data) plan->bindings++;
     plan->output[i].data = data;
 }
+
+void ad_plan_set_squares(ad_plan *plan, int i, double *squares)
+{
+    if (!plan) return;
+    if (i < 0 || i >= plan->n_output || plan->output[i].from.per_row) {
+        if (squares)
+            fail(plan, "set_squares: output %d is %s", i,
+                 i < 0 || i >= plan->n_output ? "not there" : "per-row; expected a shared one");
+        return;
+    }
+    if (plan->output[i].squares != squares) plan->bindings++;
+    plan->output[i].squares = squares;
+}

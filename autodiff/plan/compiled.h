@@ -42,6 +42,7 @@ typedef struct ad__instruction {
     const char *scope;
     int wave;                           /* shared instructions of one wave don't depend on each other */
     size_t lane_element;                /* sums over rows: where in a lane its accumulator is, in bytes */
+    size_t first_part;                  /* and the first of the parts in which its lanes are added */
     ad_object *object;                  /* or NULL */
     size_t state;                       /* of ad__worker.state; 0: none */
     struct ad__instruction *next_owner; /* of plan->owner */
@@ -73,15 +74,17 @@ typedef struct {
     size_t n_shared, n_row, n_load, n_store;
     bool shared_is_work;   /* some wave is worth several threads */
     ad__instruction **sum; /* those of `row` that sum over rows */
-    size_t n_sum;
+    size_t n_sum, n_part;  /* parts of all of them together */
 } ad__stage;
 
 /* Storage of a shared value. */
 typedef struct {
     size_t size;
-    size_t arena_offset; /* in elements; computed values and constants */
-    int32_t slot;        /* of plan->input when it is a parameter, else -1 */
-    bool constant;
+    size_t arena_offset;   /* in elements; computed values and constants */
+    int32_t slot;          /* of plan->input when it is a parameter, else -1 */
+    bool constant, is_sum; /* over rows */
+    bool squared;          /* an output wants the sum of its squares: */
+    double squares;
     void *data; /* for this run */
 } ad__shared;
 
@@ -95,6 +98,7 @@ typedef struct {
 typedef struct {
     ad__operand from;
     void *data;
+    double *squares; /* where their sum goes, or NULL */
 } ad__output;
 
 /* Where all instructions find their values, in tiles of `rows` rows and for these `bindings` of the plan. */
@@ -156,23 +160,16 @@ struct ad_plan {
     size_t rows_apart, input_rows_apart;
     bool indexed;       /* in that run */
     ad__extent *extent; /* room for those of all that is bound */
-    size_t lane_bytes;  /* accumulators of one lane, of the stage that has most */
+    /* Accumulators of one lane, of the stage that has most: those in the plan's dtype, and those in a wider one. */
+    size_t lane_bytes, wide_bytes;
     ad__worker *worker;
     int n_worker;
     char *lanes;
     size_t lane_capacity; /* lanes that fit */
+    double *part_squares; /* of each part of a stage's sums */
+    size_t n_part;        /* of the stage that has most */
+    bool squares_wanted;
 };
-
-/* Where a sum over rows has its accumulators of a lane: those of all lanes are neighbours, [lanes][size]. */
-static inline size_t ad__sum_bytes(const ad_plan *plan, const ad__instruction *sum)
-{
-    return sum->op->flags & AD_OP_SUMS_IN_F64 ? sizeof(double) : ad_dtype_size(plan->dtype);
-}
-
-static inline void *ad__lane_of(const ad_plan *plan, const ad__instruction *sum, size_t lane)
-{
-    return plan->lanes + sum->lane_element * plan->lane_capacity + lane * sum->out.size * ad__sum_bytes(plan, sum);
-}
 
 /* In fused.c: find what a loop reads and writes, in tiles of `rows` rows; run it on a tile of which `valid` are rows of
  * the run, with the instructions from `first` on that it stands for. */

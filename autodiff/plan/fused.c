@@ -1,5 +1,5 @@
 /* Running fused loops. */
-#include "plan/compiled.h"
+#include "plan/lanes.h"
 
 #include <string.h>
 

@@ -139,7 +139,8 @@ static bool compile(ad__compiler *c, const ad_plan_options *options)
         if (!ad__add_stage(c, s, &plan->stage[s])) return false;
     find_code(c);
     for (int i = 0; i < c->n_output; i++) plan->output[i].from = ad__operand_of(c, c->output[i]);
-    return true;
+    plan->part_squares = ad__arena_alloc(&plan->arena, plan->n_part, sizeof *plan->part_squares);
+    return plan->part_squares != NULL;
 }
 
 static bool allocate(ad__compiler *c)

@@ -4,9 +4,9 @@
  * lanes are added in order. The number of lanes follows from the number of rows alone, so the bits of a sum don't
  * depend on the threads. */
 #include "base/gemm.h"
+#include "plan/lanes.h"
 #include "plan/run.h"
 #include "plan/worker.h"
-#include "tape/builtin.h"
 
 #include <weir/environment.h>
 
@@ -286,36 +286,6 @@ static void run_single_tile(void *context, size_t t, int worker)
     run_tile(e, t, 0, false, &e->plan->worker[worker]);
 }
 
-/* Add a sum's lanes, in order. */
-static void add_lanes(void *context, size_t i, int worker)
-{
-    (void)worker;
-    execution *e = context;
-    const ad_plan *plan = e->plan;
-    const ad__instruction *sum = e->stage->sum[i];
-    void *to = plan->shared[sum->out.value].data;
-    size_t size = sum->out.size;
-    if (plan->dtype == AD_F32 && sum->op->flags & AD_OP_SUMS_IN_F64) {
-        const double *from = ad__lane_of(plan, sum, 0);
-        for (size_t k = 0; k < size; k++) {
-            double total = 0;
-            for (size_t lane = 0; lane < e->lanes; lane++) total += from[lane * size + k];
-            ((float *)to)[k] = (float)total;
-        }
-        return;
-    }
-    ad_tensor lanes = {.data = ad__lane_of(plan, sum, 0), .shape = AD_SHAPE(e->lanes, size), .size = e->lanes * size};
-    const double axis = 0;
-    ad_tile tile = {.in = &lanes,
-                    .out = {.data = to, .shape = AD_SHAPE(size), .size = size},
-                    .n_in = 1,
-                    .rows = 1,
-                    .valid = 1,
-                    .attribute = &axis,
-                    .n_attribute = 1};
-    ad__builtin(AD_OP_sum)->evaluate[plan->dtype](&tile);
-}
-
 static void run_pass(execution *e)
 {
     const ad__stage *stage = e->stage;
@@ -327,7 +297,7 @@ static void run_pass(execution *e)
     }
     e->sums_faults = false;
     ad_pool_run(pool, e->lanes, run_lane, e);
-    ad_pool_run(e->plan->lane_bytes > 4096 ? pool : NULL, stage->n_sum, add_lanes, e);
+    ad__add_lanes(e->plan, stage, e->lanes, pool);
     for (size_t i = 0; i < stage->n_sum && e->run->find_nan; i++) look_at_sum(e, stage->sum[i]);
 }
 
@@ -407,6 +377,12 @@ static void bind_shared(ad_plan *plan)
         ad__shared *value = &plan->shared[output->from.value];
         if (value->slot < 0 && !value->constant) value->data = output->data;
     }
+    plan->squares_wanted = false;
+    for (size_t i = 0; i < plan->n_shared; i++) plan->shared[i].squared = false;
+    for (int i = 0; i < plan->n_output; i++) {
+        const ad__output *output = &plan->output[i];
+        if (output->squares) plan->squares_wanted = plan->shared[output->from.value].squared = true;
+    }
 }
 
 static void copy_outputs(const ad_plan *plan)
@@ -439,6 +415,7 @@ ad_status ad__plan_run_within(ad_plan *plan, const ad_run *run, ad_error *error)
     }
     if (e.failed) return AD_ERROR_NUMERIC;
     copy_outputs(plan);
+    ad__give_squares(plan, run->pool);
     return AD_OK;
 }
 

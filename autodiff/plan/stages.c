@@ -1,6 +1,7 @@
 /* The stages of a plan: what each computes before its pass, and in it, in which steps. */
 #include "plan/compiler.h"
 #include "plan/fuse.h"
+#include "plan/lanes.h"
 
 #include <weir/memory.h>
 
@@ -205,19 +206,13 @@ static bool add_transfers(const ad__compiler *c, ad__stage *stage)
 static bool add_sums(const ad__compiler *c, ad__stage *stage)
 {
     ad_plan *plan = c->plan;
-    size_t n_sum = 0, lane = 0;
+    size_t n_sum = 0;
     for (size_t i = 0; i < stage->n_row; i++) n_sum += stage->row[i].sums_rows;
     stage->sum = ad__arena_alloc(&plan->arena, n_sum, sizeof *stage->sum);
     if (!stage->sum) return false;
-    for (size_t i = 0; i < stage->n_row; i++) {
-        ad__instruction *instruction = &stage->row[i];
-        if (!instruction->sums_rows) continue;
-        instruction->lane_element = lane;
-        size_t size = instruction->op->flags & AD_OP_SUMS_IN_F64 ? sizeof(double) : ad_dtype_size(plan->dtype);
-        lane += (instruction->out.size * size + 63) & ~(size_t)63;
-        stage->sum[stage->n_sum++] = instruction;
-    }
-    if (lane > plan->lane_bytes) plan->lane_bytes = lane;
+    for (size_t i = 0; i < stage->n_row; i++)
+        if (stage->row[i].sums_rows) stage->sum[stage->n_sum++] = &stage->row[i];
+    ad__place_lanes(plan, stage);
     return true;
 }
 

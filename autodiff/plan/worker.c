@@ -1,5 +1,6 @@
 /* What a run needs beside the plan: tiles for every thread, and lanes for its sums. */
 #include "plan/worker.h"
+#include "plan/lanes.h"
 
 #include <weir/memory.h>
 
@@ -77,7 +78,7 @@ ad_status ad__plan_reserve(ad_plan *plan, size_t rows, int threads, ad_error *er
     }
     size_t lanes = ad__plan_lanes(plan, rows);
     if (lanes > plan->lane_capacity) {
-        char *memory = ad_alloc_aligned(lanes, plan->lane_bytes);
+        char *memory = ad_alloc_aligned(ad__lane_bytes(plan, lanes), 1);
         if (!memory) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a run of %zu rows", rows);
         ad_free_aligned(plan->lanes);
         plan->lanes = memory;

@@ -10,11 +10,7 @@
 
 #include <math.h>
 
-#define DEFINE_AVERAGE(real, suffix)                                                                                   \
-    static void update_##suffix(real *restrict average, const real *restrict weights, size_t count, real part)         \
-    {                                                                                                                  \
-        for (size_t i = 0; i < count; i++) average[i] += part * (weights[i] - average[i]);                             \
-    }                                                                                                                  \
+#define DEFINE_EXCHANGE(real, suffix)                                                                                  \
     static void exchange_##suffix(real *restrict average, real *restrict weights, size_t count)                        \
     {                                                                                                                  \
         for (size_t i = 0; i < count; i++) {                                                                           \
@@ -23,17 +19,13 @@
             average[i] = w;                                                                                            \
         }                                                                                                              \
     }
-DEFINE_AVERAGE(float, f32)
-DEFINE_AVERAGE(double, f64)
+DEFINE_EXCHANGE(float, f32)
+DEFINE_EXCHANGE(double, f64)
 
-void nf__update_average(nf__training *t)
+double nf__average_part(const nf__training *t)
 {
-    double steps = (double)t->now.step, part = 1 - fmin(t->o.ema, (1 + steps) / (10 + steps));
-    size_t count = nf_flow_trained_elements(t->flow);
-    if (nf_flow_dtype(t->flow) == AD_F32)
-        update_f32(t->average, nf_flow_parameters(t->flow), count, (float)part);
-    else
-        update_f64(t->average, nf_flow_parameters(t->flow), count, part);
+    const double steps = (double)(t->now.step + 1);
+    return 1 - fmin(t->o.ema, (1 + steps) / (10 + steps));
 }
 
 void nf__exchange_average(nf__training *t)

@@ -92,7 +92,7 @@ ad_status nf__fit_rows(nf_flow *flow, const double *x, const double *context, co
 ad_status nf__check_weights(const char *what, const double *w, size_t rows, ad_error *error);
 
 /* options.ema, after now.step steps. */
-void nf__update_average(nf__training *t);
+double nf__average_part(const nf__training *t);
 /* The averages change places with the weights that are being trained. */
 void nf__exchange_average(nf__training *t);
 

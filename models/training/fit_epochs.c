@@ -135,13 +135,13 @@ static ad_status run_epoch(nf__training *t, bool *stop, ad_error *error)
         const double loss = ad_element(nf_flow_dtype(t->flow), &t->step_loss, 0);
         if (t->now.step == 0) t->first_nll = fmax(t->first_nll, fabs(loss));
         t->now.learning_rate = nf__loop_rate(&t->loop, t->now.step, planned, part, t->adapted.scale);
-        status = lost(loss, t->first_nll) ? AD_ERROR_NUMERIC : nf__loop_step(&t->loop, error);
+        status = lost(loss, t->first_nll) ? AD_ERROR_NUMERIC
+                                          : nf__loop_step(&t->loop, t->average, nf__average_part(t), error);
         if (status == AD_ERROR_NUMERIC) return diverged_in(t, &run, loss, error);
         if (status != AD_OK) return status;
         apply_updates(t);
         sum += loss * (double)rows;
         t->now.step++;
-        if (t->average) nf__update_average(t);
         seen += rows;
         *stop = !nf__loop_goes_on(&t->loop, t->now.step, loss);
         part = look_at_clock(t);

@@ -29,8 +29,9 @@ ad_status nf__loop_open(nf__loop *loop, const nf_optimizer_options *options, con
     loop->optimizer = nf__optimizer_take(loop->resume, options, defaults, count, dtype, error);
     if (!loop->optimizer) return error->status;
     loop->gradient = ad_alloc_aligned(count, ad_dtype_size(dtype));
+    loop->squares = ad_alloc(nf_flow_trained_parameters(loop->flow), sizeof *loop->squares);
     loop->best = ad_alloc_aligned(nf__parameter_bytes(loop->flow), 1);
-    if (!loop->gradient || !loop->best)
+    if (!loop->gradient || !loop->squares || !loop->best)
         return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to train %zu parameters", count);
     return AD_OK;
 }
@@ -39,6 +40,7 @@ void nf__loop_close(nf__loop *loop)
 {
     if (loop->optimizer != loop->resume) nf_optimizer_free(loop->optimizer);
     ad_free_aligned(loop->best);
+    ad_free(loop->squares);
     ad_free_aligned(loop->gradient);
     if (loop->open) nf_flow_end_training(loop->flow);
 }
@@ -68,6 +70,7 @@ ad_plan *nf__loop_plan(const nf__loop *loop, const nf_flow_scope *at, nf__output
         size_t offset;
         nf_flow_parameter(loop->flow, i, &offset);
         ad_plan_set_output(plan, (int)(1 + i), (char *)loop->gradient + offset * ad_dtype_size(dtype));
+        ad_plan_set_squares(plan, (int)(1 + i), &loop->squares[i]);
     }
     for (size_t i = 0; i < n_further; i++) ad_plan_set_output(plan, (int)(1 + n + i), further[i].to);
     return plan;
@@ -82,10 +85,15 @@ double nf__loop_rate(nf__loop *loop, size_t step, size_t steps, double time, dou
     return loop->learning_rate;
 }
 
-ad_status nf__loop_step(nf__loop *loop, ad_error *error)
+ad_status nf__loop_step(nf__loop *loop, void *average, double part, ad_error *error)
 {
-    return nf_optimizer_step(loop->optimizer, nf_flow_parameters(loop->flow), loop->gradient, loop->learning_rate,
-                             loop->pool, &loop->norm, error);
+    nf__step step = {.parameters = nf_flow_parameters(loop->flow),
+                     .gradient = loop->gradient,
+                     .learning_rate = loop->learning_rate,
+                     .average = average,
+                     .part = part};
+    for (size_t i = 0; i < nf_flow_trained_parameters(loop->flow); i++) step.squares += loop->squares[i];
+    return nf__optimizer_step(loop->optimizer, &step, loop->pool, &loop->norm, error);
 }
 
 bool nf__loop_goes_on(const nf__loop *loop, size_t iteration, double loss)

@@ -21,8 +21,9 @@ typedef struct {
     bool open; /* this loop trains the flow */
     nf_optimizer *optimizer;
     nf_schedule schedule;
-    void *gradient; /* of the trained parameters */
-    void *best;     /* all parameters, once nf__loop_keep() has had some */
+    void *gradient;  /* of the trained parameters */
+    double *squares; /* the sum of the squares of each parameter's gradient */
+    void *best;      /* all parameters, once nf__loop_keep() has had some */
     double started;
     /* Of the last step. */
     double learning_rate, norm;
@@ -48,8 +49,9 @@ ad_plan *nf__loop_plan(const nf__loop *loop, const nf_flow_scope *at, nf__output
 /* The rate of step number `step` of `steps`, from 0, times `scale`; `time` is the part of the time that is over, from 0
  * to 1, where that is limited too. */
 double nf__loop_rate(nf__loop *loop, size_t step, size_t steps, double time, double scale);
-/* Move the parameters against loop->gradient at that rate. */
-ad_status nf__loop_step(nf__loop *loop, ad_error *error);
+/* Move the parameters against loop->gradient at that rate; and then `average` (or NULL), a moving average of them, this
+ * part of the way to where they are now. */
+ad_status nf__loop_step(nf__loop *loop, void *average, double part, ad_error *error);
 /* The callbacks after so many iterations; false when they or the caller want to stop. */
 bool nf__loop_goes_on(const nf__loop *loop, size_t iteration, double loss);
 

@@ -1,5 +1,5 @@
 /* An optimiser at work: clip by global norm, then update, in chunks on threads. Elementwise, and the norm's chunks are
- * added in order: the same bits at any number of threads. */
+ * added in order: the same bits at any number of threads. Where the norm is known, a step is one pass over memory. */
 #include "training/optimizer.h"
 
 #include <weir/environment.h>
@@ -18,7 +18,7 @@ struct nf_optimizer {
     void *state;
     size_t state_bytes;
     double *partial; /* sums of squares, of each chunk */
-    double (*squares)(const void *gradient, size_t begin, size_t end);
+    const nf__optimizer_set *kernels;
 };
 
 /* ---- Options ------------------------------------------------------------------------------------------------- */
@@ -97,7 +97,7 @@ static ad_status start(nf_optimizer *optimizer, const nf__optimizer_defaults *de
     const nf_optimizer_type *type = optimizer->type;
     size_t states = type->states_of ? type->states_of(type, optimizer->argument) : type->states;
     size_t bytes = states * ad_dtype_size(optimizer->dtype);
-    optimizer->squares = nf__optimizers(optimizer->dtype)->squares;
+    optimizer->kernels = nf__optimizers(optimizer->dtype);
     optimizer->state = ad_alloc_aligned(optimizer->count, bytes);
     optimizer->partial = ad_alloc(optimizer->count / CHUNK + 1, sizeof *optimizer->partial);
     if (!optimizer->state || !optimizer->partial)
@@ -177,20 +177,35 @@ void nf_optimizer_restore(nf_optimizer *optimizer, const void *state)
 
 typedef struct {
     const nf_optimizer *optimizer;
-    nf_optimizer_update update;
-} work;
+    const void *gradient;
+} summation;
 
-static size_t chunk_end(const work *at, size_t chunk)
+static size_t count_chunks(const nf_optimizer *optimizer)
+{
+    return (optimizer->count + CHUNK - 1) / CHUNK;
+}
+
+static size_t chunk_end(const nf_optimizer *optimizer, size_t chunk)
 {
     size_t end = (chunk + 1) * CHUNK;
-    return end < at->update.count ? end : at->update.count;
+    return end < optimizer->count ? end : optimizer->count;
 }
 
 static void sum_chunk(void *context, size_t chunk, int worker)
 {
     (void)worker;
-    const work *at = context;
-    at->optimizer->partial[chunk] = at->optimizer->squares(at->update.gradient, chunk * CHUNK, chunk_end(at, chunk));
+    const summation *at = context;
+    const nf_optimizer *optimizer = at->optimizer;
+    optimizer->partial[chunk] = optimizer->kernels->squares(at->gradient, chunk * CHUNK, chunk_end(optimizer, chunk));
+}
+
+static double sum_squares(const nf_optimizer *optimizer, const void *gradient, ad_pool *pool)
+{
+    summation at = {optimizer, gradient};
+    double sum = 0;
+    ad_pool_run(pool, count_chunks(optimizer), sum_chunk, &at);
+    for (size_t i = 0; i < count_chunks(optimizer); i++) sum += optimizer->partial[i];
+    return sum;
 }
 
 /* Moments of unused weights decay towards zero, and arithmetic on subnormal numbers is some hundred times slower. */
@@ -219,13 +234,50 @@ static void restore_subnormals(unsigned before)
 }
 #endif
 
+typedef struct {
+    const nf_optimizer *optimizer;
+    const nf__step *step;
+    nf_optimizer_update update;
+} work;
+
+/* All that is done with a chunk's parameters, while they are in the cache. */
 static void run_chunk(void *context, size_t chunk, int worker)
 {
     (void)worker;
     const work *at = context;
+    const nf_optimizer *optimizer = at->optimizer;
+    const nf__step *step = at->step;
+    const size_t begin = chunk * CHUNK, end = chunk_end(optimizer, chunk);
     unsigned before = flush_subnormals();
-    at->optimizer->type->update[at->optimizer->dtype](&at->update, chunk * CHUNK, chunk_end(at, chunk));
+    optimizer->type->update[optimizer->dtype](&at->update, begin, end);
+    if (step->average) optimizer->kernels->average(step->average, step->parameters, begin, end, step->part);
     restore_subnormals(before);
+}
+
+ad_status nf__optimizer_step(nf_optimizer *optimizer, const nf__step *step, ad_pool *pool, double *norm,
+                             ad_error *error)
+{
+    const nf_optimizer_options *o = &optimizer->o;
+    const double length = sqrt(step->squares);
+    if (norm) *norm = length;
+    if (!isfinite(length))
+        return ad_error_set(error, AD_ERROR_NUMERIC, "optimizer: the gradient's norm is not finite: %g", length);
+    work at = {optimizer,
+               step,
+               {.type = optimizer->type,
+                .argument = optimizer->argument,
+                .count = optimizer->count,
+                .step = optimizer->steps + 1,
+                .learning_rate = step->learning_rate,
+                .weight_decay = o->weight_decay,
+                .scale = length > o->clip ? o->clip / length : 1,
+                .decay = optimizer->type->decays ? 0 : o->weight_decay,
+                .gradient = step->gradient,
+                .parameter = step->parameters,
+                .state = optimizer->state}};
+    ad_pool_run(pool, count_chunks(optimizer), run_chunk, &at);
+    optimizer->steps++;
+    return AD_OK;
 }
 
 ad_status nf_optimizer_step(nf_optimizer *optimizer, void *parameters, const void *gradient, double learning_rate,
@@ -238,28 +290,9 @@ ad_status nf_optimizer_step(nf_optimizer *optimizer, void *parameters, const voi
                           : needed && !gradient   ? "gradient"
                                                   : NULL;
     if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "optimizer: %s is NULL", missing);
-    const nf_optimizer_options *o = &optimizer->o;
-    size_t chunks = (optimizer->count + CHUNK - 1) / CHUNK;
-    work at = {optimizer,
-               {.type = optimizer->type,
-                .argument = optimizer->argument,
-                .count = optimizer->count,
-                .step = optimizer->steps + 1,
-                .learning_rate = learning_rate,
-                .weight_decay = o->weight_decay,
-                .decay = optimizer->type->decays ? 0 : o->weight_decay,
-                .gradient = gradient,
-                .parameter = parameters,
-                .state = optimizer->state}};
-    double sum = 0;
-    ad_pool_run(pool, chunks, sum_chunk, &at);
-    for (size_t i = 0; i < chunks; i++) sum += optimizer->partial[i];
-    double length = sqrt(sum);
-    if (norm) *norm = length;
-    if (!isfinite(length))
-        return ad_error_set(error, AD_ERROR_NUMERIC, "optimizer: the gradient's norm is not finite: %g", length);
-    at.update.scale = length > o->clip ? o->clip / length : 1;
-    ad_pool_run(pool, chunks, run_chunk, &at);
-    optimizer->steps++;
-    return AD_OK;
+    const nf__step step = {.parameters = parameters,
+                           .gradient = gradient,
+                           .squares = sum_squares(optimizer, gradient, pool),
+                           .learning_rate = learning_rate};
+    return nf__optimizer_step(optimizer, &step, pool, norm, error);
 }

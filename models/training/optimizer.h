@@ -10,6 +10,8 @@ typedef struct {
     const nf_optimizer_type *type;
     size_t count;
     double (*squares)(const void *gradient, size_t begin, size_t end); /* their sum */
+    /* average += part * (parameter - average) */
+    void (*average)(void *average, const void *parameter, size_t begin, size_t end, double part);
 } nf__optimizer_set;
 
 /* For this CPU. */
@@ -30,6 +32,20 @@ typedef struct {
 /* `resume`, where it is not NULL and fits, or a new one. defaults may be NULL. NULL on failure. */
 nf_optimizer *nf__optimizer_take(nf_optimizer *resume, const nf_optimizer_options *options,
                                  const nf__optimizer_defaults *defaults, size_t count, ad_dtype dtype, ad_error *error);
+
+/* A step, and what is done beside it while the parameters are at hand. */
+typedef struct {
+    void *parameters;
+    const void *gradient;
+    double squares; /* the sum of the gradient's */
+    double learning_rate;
+    void *average; /* of the parameters, which goes this part of the way to where they are now; or NULL */
+    double part;
+} nf__step;
+
+/* nf_optimizer_step(), by who knows the gradient's squares. */
+ad_status nf__optimizer_step(nf_optimizer *optimizer, const nf__step *step, ad_pool *pool, double *norm,
+                             ad_error *error);
 
 /* nf_scheduled_rate(), where t is at least `time`. */
 double nf__scheduled_rate(const nf_schedule *schedule, double learning_rate, size_t warmup, size_t step, size_t steps,

@@ -182,6 +182,14 @@ static double squares(const void *gradient, size_t begin, size_t end)
     return total;
 }
 
+/* Exponential moving averages, see average.c. */
+static void average(void *average, const void *parameter, size_t begin, size_t end, double part)
+{
+    real *a = average;
+    const real *w = parameter, step = (real)part;
+    AD_SIMD for (size_t i = begin; i < end; i++) a[i] += step * (w[i] - a[i]);
+}
+
 /* ---- The table ----------------------------------------------------------------------------------------------- */
 
 #define PART(name_, initial, what)                                                                                     \
@@ -270,4 +278,4 @@ static const nf_optimizer_type types[] = {
 };
 
 extern const nf__optimizer_set AD_NAME(nf__optimizers);
-const nf__optimizer_set AD_NAME(nf__optimizers) = {types, sizeof types / sizeof *types, squares};
+const nf__optimizer_set AD_NAME(nf__optimizers) = {types, sizeof types / sizeof *types, squares, average};

@@ -1,5 +1,6 @@
 /* One learning rate, for as long as it helps. */
 #include "training/clock.h"
+#include "training/optimizer.h"
 #include "vi/infer.h"
 
 #include <math.h>
@@ -32,9 +33,7 @@ static bool has_stalled(const descent *d)
 
 static double norm_of(const nf_iteration *at, const void *v)
 {
-    double squares = 0;
-    for (size_t i = 0; i < at->count; i++) squares += pow(ad_element(at->dtype, v, i), 2);
-    return sqrt(squares);
+    return sqrt(nf__optimizers(at->dtype)->squares(v, 0, at->count));
 }
 
 /* Another point of the history; the room grows by doubling. */

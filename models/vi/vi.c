@@ -193,7 +193,7 @@ static ad_status step(inference *v, ad_error *error)
                         .pool = o->pool};
     ad_status status = nf__vi_objective_run(&v->objective, &run, &loss, error);
     if (status != AD_OK) return status;
-    status = isfinite(loss) ? nf__loop_step(&v->loop, error) : AD_ERROR_NUMERIC;
+    status = isfinite(loss) ? nf__loop_step(&v->loop, NULL, 0, error) : AD_ERROR_NUMERIC;
     if (status == AD_ERROR_NUMERIC) return diverged_in(v, &run, loss, error);
     if (status != AD_OK) return status;
     v->recent[v->now.iteration % WINDOW] = loss;

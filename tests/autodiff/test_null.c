@@ -177,6 +177,7 @@ static void call_plan(void)
     CASE(ad_plan_tile_rows) QUIET(ad_plan_tile_rows(HARMLESS(plan, plan)));
     CASE(ad_plan_set_input) QUIET(ad_plan_set_input(OPTIONAL(plan, plan), x, OPTIONAL(data, in)));
     CASE(ad_plan_set_output) QUIET(ad_plan_set_output(OPTIONAL(plan, plan), 0, OPTIONAL(data, out)));
+    CASE(ad_plan_set_squares) QUIET(ad_plan_set_squares(OPTIONAL(plan, plan), 0, OPTIONAL(squares, out)));
     CASE(ad_plan_run) status(ad_plan_run(NEEDED(plan, plan), HARMLESS(run, (&(ad_run){.rows = 3})), ERROR));
 }
 
