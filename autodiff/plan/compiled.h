@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "plan/loops.h"
+#include "plan/wide.h"
 
 #include <weir/plan.h>
 
@@ -41,6 +42,7 @@ typedef struct ad__instruction {
     const char *scope;
     int wave;                           /* shared instructions of one wave don't depend on each other */
     size_t lane_element;                /* sums over rows: where in a lane its accumulator is, in bytes */
+    ad__kept *kept;                     /* sums over rows: each argument, in a wide run */
     ad_object *object;                  /* or NULL */
     size_t state;                       /* of ad__worker.state; 0: none */
     struct ad__instruction *next_owner; /* of plan->owner */
@@ -65,6 +67,8 @@ typedef struct {
     size_t features;       /* height of the tile's buffer */
     ad__instruction **sum; /* those of `row` that sum over rows */
     size_t n_sum;
+    ad__share *share; /* of the sums, in a wide run */
+    size_t n_share;
 } ad__stage;
 
 /* Storage of a shared value. */
@@ -145,7 +149,19 @@ struct ad_plan {
     int n_worker;
     char *lanes;
     size_t lane_capacity; /* lanes that fit */
+    ad__width width;
 };
+
+/* Where a sum over rows has its accumulators of a lane: those of all lanes are neighbours, [lanes][size]. */
+static inline size_t ad__sum_bytes(const ad_plan *plan, const ad__instruction *sum)
+{
+    return sum->op->flags & AD_OP_SUMS_IN_F64 ? sizeof(double) : ad_dtype_size(plan->dtype);
+}
+
+static inline void *ad__lane_of(const ad_plan *plan, const ad__instruction *sum, size_t lane)
+{
+    return plan->lanes + sum->lane_element * plan->lane_capacity + lane * sum->out.size * ad__sum_bytes(plan, sum);
+}
 
 /* In apart.c: make room for the other, false where memory is out; and see that no output is bound to memory of an input
  * or of another output, in a run. */
@@ -154,5 +170,6 @@ ad_status ad__plan_check_apart(ad_plan *plan, const ad_run *run, ad_error *error
 
 /* Rows that a tile really has are rounded up to this many, so that every loop is whole vectors. */
 enum { AD_ROW_QUANTUM = 16, AD_MOST_TILE_ROWS = 1 << 20 };
+enum { AD__MOST_LANES = 16, AD__MOST_KEPT = 4 }; /* MOST_KEPT: arguments of a sum */
 
 #endif

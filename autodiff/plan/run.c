@@ -2,8 +2,9 @@
  *
  * Sums over rows are accumulated in lanes. A lane takes a fixed run of consecutive tiles, in order, on one thread; the
  * lanes are added in order. The number of lanes follows from the number of rows alone, so the bits of a sum don't
- * depend on the threads. */
+ * depend on the threads. Where threads outnumber the lanes, see wide.h. */
 #include "base/gemm.h"
+#include "plan/execution.h"
 #include "plan/run.h"
 #include "plan/worker.h"
 #include "tape/builtin.h"
@@ -13,27 +14,7 @@
 #include <math.h>
 #include <string.h>
 
-typedef struct {
-    ad_plan *plan;
-    const ad_run *run;
-    const ad__stage *stage;
-    const ad__instruction *wave; /* first of the shared instructions that run at once */
-    size_t tile_rows, tiles, lanes;
-    ad_error *error;
-    bool failed;
-    bool sums_faults; /* a sum of this pass has arguments that are not finite */
-} execution;
-
-static size_t sum_size(const ad_plan *plan, const ad__instruction *sum)
-{
-    return sum->op->flags & AD_OP_SUMS_IN_F64 ? sizeof(double) : ad_dtype_size(plan->dtype);
-}
-
-/* A sum's accumulators of all lanes are neighbours: [lanes][size]. */
-static char *lane_of(const execution *e, const ad__instruction *sum, size_t lane)
-{
-    return e->plan->lanes + sum->lane_element * e->plan->lane_capacity + lane * sum->out.size * sum_size(e->plan, sum);
-}
+typedef ad__execution execution;
 
 /* ---- Instructions -------------------------------------------------------------------------------------------- */
 
@@ -214,14 +195,13 @@ enum { FEATURES_AT_ONCE = 16 };
 DEFINE_TRANSFER(float, f32)
 DEFINE_TRANSFER(double, f64)
 
-static void run_tile(execution *e, size_t t, size_t lane, bool accumulate, ad__worker *worker)
+void ad__run_rows(execution *e, size_t first, size_t valid, size_t lane, bool accumulate, const ad__keeping *keeping,
+                  ad__worker *worker)
 {
     const ad_plan *plan = e->plan;
     const ad__stage *stage = e->stage;
-    size_t first = t * e->tile_rows, valid = e->run->rows - first;
-    if (valid > e->tile_rows) valid = e->tile_rows;
     size_t rows = (valid + AD_ROW_QUANTUM - 1) / AD_ROW_QUANTUM * AD_ROW_QUANTUM;
-    const ad__binding *binding = bind(plan, worker, rows, rows == e->tile_rows);
+    const ad__binding *binding = bind(plan, worker, rows, rows == e->cut.piece_rows);
     ad_tile tile = {.rows = rows,
                     .valid = valid,
                     .scratch = worker->scratch,
@@ -242,9 +222,13 @@ static void run_tile(execution *e, size_t t, size_t lane, bool accumulate, ad__w
     }
     for (size_t i = 0; i < stage->n_row && !e->failed; i++) {
         const ad__instruction *instruction = &stage->row[i];
+        if (instruction->sums_rows && keeping) {
+            ad__keep(plan, instruction, worker->tile, rows, keeping);
+            continue;
+        }
         if (instruction->sums_rows)
             tile.out = (ad_tensor){
-                .data = lane_of(e, instruction, lane), .shape = instruction->out.shape, .size = instruction->out.size};
+                .data = ad__lane_of(plan, instruction, lane), .shape = instruction->out.shape, .size = instruction->out.size};
         evaluate(e, instruction, worker, binding, &tile);
     }
     for (size_t i = 0; i < stage->n_store; i++) {
@@ -259,17 +243,24 @@ static void run_tile(execution *e, size_t t, size_t lane, bool accumulate, ad__w
     }
 }
 
+/* Number t of so many rows. */
+static void run_tile(execution *e, size_t t, size_t rows, size_t lane, bool accumulate, ad__worker *worker)
+{
+    const size_t first = t * rows, rest = e->run->rows - first;
+    ad__run_rows(e, first, rest < rows ? rest : rows, lane, accumulate, NULL, worker);
+}
+
 static void run_lane(void *context, size_t lane, int worker)
 {
     execution *e = context;
-    size_t begin = lane * e->tiles / e->lanes, end = (lane + 1) * e->tiles / e->lanes;
-    for (size_t t = begin; t < end; t++) run_tile(e, t, lane, t > begin, &e->plan->worker[worker]);
+    const size_t begin = ad__lane_begin(e, lane), end = ad__lane_begin(e, lane + 1);
+    for (size_t t = begin; t < end; t++) run_tile(e, t, e->tile_rows, lane, t > begin, &e->plan->worker[worker]);
 }
 
 static void run_single_tile(void *context, size_t t, int worker)
 {
     execution *e = context;
-    run_tile(e, t, 0, false, &e->plan->worker[worker]);
+    run_tile(e, t, e->cut.piece_rows, 0, false, &e->plan->worker[worker]);
 }
 
 /* Add a sum's lanes, in order. */
@@ -282,7 +273,7 @@ static void add_lanes(void *context, size_t i, int worker)
     void *to = plan->shared[sum->out.value].data;
     size_t size = sum->out.size;
     if (plan->dtype == AD_F32 && sum->op->flags & AD_OP_SUMS_IN_F64) {
-        const double *from = (const double *)lane_of(e, sum, 0);
+        const double *from = ad__lane_of(plan, sum, 0);
         for (size_t k = 0; k < size; k++) {
             double total = 0;
             for (size_t lane = 0; lane < e->lanes; lane++) total += from[lane * size + k];
@@ -290,7 +281,7 @@ static void add_lanes(void *context, size_t i, int worker)
         }
         return;
     }
-    ad_tensor lanes = {.data = lane_of(e, sum, 0), .shape = AD_SHAPE(e->lanes, size), .size = e->lanes * size};
+    ad_tensor lanes = {.data = ad__lane_of(plan, sum, 0), .shape = AD_SHAPE(e->lanes, size), .size = e->lanes * size};
     const double axis = 0;
     ad_tile tile = {.in = &lanes,
                     .out = {.data = to, .shape = AD_SHAPE(size), .size = size},
@@ -308,11 +299,14 @@ static void run_pass(execution *e)
     if (stage->n_row + stage->n_store == 0) return;
     ad_pool *pool = e->run->find_nan ? NULL : e->run->pool;
     if (stage->n_sum == 0) {
-        ad_pool_run(pool, e->tiles, run_single_tile, e);
+        ad_pool_run(pool, (e->run->rows + e->cut.piece_rows - 1) / e->cut.piece_rows, run_single_tile, e);
         return;
     }
     e->sums_faults = false;
-    ad_pool_run(pool, e->lanes, run_lane, e);
+    if (e->cut.lanes > 0)
+        ad__run_wide(e);
+    else
+        ad_pool_run(pool, e->lanes, run_lane, e);
     ad_pool_run(e->plan->lane_bytes > 4096 ? pool : NULL, stage->n_sum, add_lanes, e);
     for (size_t i = 0; i < stage->n_sum && e->run->find_nan; i++) look_at_sum(e, stage->sum[i]);
 }
@@ -321,7 +315,7 @@ static void run_pass(execution *e)
 
 static void run_shared_instructions(execution *e, const ad__instruction *first, size_t count, ad__worker *worker)
 {
-    const ad__binding *binding = bind(e->plan, worker, e->tile_rows, true);
+    const ad__binding *binding = bind(e->plan, worker, e->cut.piece_rows, true);
     ad_tile tile = {.rows = 1,
                     .valid = 1,
                     .scratch = worker->scratch,
@@ -412,6 +406,7 @@ ad_status ad__plan_run_within(ad_plan *plan, const ad_run *run, ad_error *error)
                    .tiles = (run->rows + tile_rows - 1) / tile_rows,
                    .lanes = ad__plan_lanes(plan, run->rows),
                    .error = error};
+    e.cut = ad__plan_cut(plan, tile_rows, e.tiles, e.lanes, run->find_nan ? 1 : ad_pool_threads(run->pool));
     if (run->find_nan) look_at_parameters(&e);
     for (size_t s = 0; s < plan->n_stage && !e.failed; s++) {
         e.stage = &plan->stage[s];
