@@ -156,7 +156,8 @@ static void matmul_evaluate(const ad_tile *tile)
     const bool a_per_row = tile->in[0].per_row, b_per_row = tile->in[1].per_row;
     for (size_t b = 0; b < count_parts(tile); b++) {
         part at = part_of(tile, &whole, b);
-        if (tile->attribute[BLOCKED] == BLOCKED_C) clear_outside(tile->out.data, whole.n, rows_of(&tile->out, tile), &at);
+        if (tile->attribute[BLOCKED] == BLOCKED_C)
+            clear_outside(tile->out.data, whole.n, rows_of(&tile->out, tile), &at);
         if (a_per_row && b_per_row)
             rows_times_rows(tile, &whole, at);
         else if (a_per_row)

@@ -227,8 +227,9 @@ void ad__run_rows(execution *e, size_t first, size_t valid, size_t lane, bool ac
             continue;
         }
         if (instruction->sums_rows)
-            tile.out = (ad_tensor){
-                .data = ad__lane_of(plan, instruction, lane), .shape = instruction->out.shape, .size = instruction->out.size};
+            tile.out = (ad_tensor){.data = ad__lane_of(plan, instruction, lane),
+                                   .shape = instruction->out.shape,
+                                   .size = instruction->out.size};
         evaluate(e, instruction, worker, binding, &tile);
     }
     for (size_t i = 0; i < stage->n_store; i++) {
@@ -406,7 +407,7 @@ ad_status ad__plan_run_within(ad_plan *plan, const ad_run *run, ad_error *error)
                    .tiles = (run->rows + tile_rows - 1) / tile_rows,
                    .lanes = ad__plan_lanes(plan, run->rows),
                    .error = error};
-    e.cut = ad__plan_cut(plan, tile_rows, e.tiles, e.lanes, run->find_nan ? 1 : ad_pool_threads(run->pool));
+    e.cut = ad__plan_cut(plan, run->rows, run->find_nan ? 1 : ad_pool_threads(run->pool));
     if (run->find_nan) look_at_parameters(&e);
     for (size_t s = 0; s < plan->n_stage && !e.failed; s++) {
         e.stage = &plan->stage[s];

@@ -7,7 +7,8 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- What there is to do, and to keep ----------------------------------------------------------------------------- */
+/* ---- What there is to do, and to keep -----------------------------------------------------------------------------
+ */
 
 /* The multiplications of a product C (m,n) = A (m,k) B (k,n), from the sizes of all three. */
 static double products_in(const ad__instruction *instruction)
@@ -168,13 +169,15 @@ static size_t kept_bytes(const ad_plan *plan)
     return plan->tile_rows * plan->width.features * ad_dtype_size(plan->dtype);
 }
 
-ad__cut ad__plan_cut(const ad_plan *plan, size_t tile_rows, size_t tiles, size_t lanes, int threads)
+ad__cut ad__plan_cut(const ad_plan *plan, size_t rows, int threads)
 {
     const double barrier = 150, gain = 0.8; /* barrier: nanoseconds for each thread */
     const size_t budget = (size_t)64 << 20;
     const ad__width *width = &plan->width;
+    const size_t tile_rows = ad__plan_tile_of(plan, rows), tiles = in_units(rows, tile_rows);
+    const size_t lanes = ad__plan_lanes(plan, rows);
     const ad__cut plain = {.piece_rows = tile_rows};
-    if (threads == 1 || tiles == 0) return plain;
+    if (threads == 1 || rows == 0) return plain;
     if (!width->sums) return (ad__cut){.piece_rows = best_piece(plan, tile_rows, tiles, threads)};
     const size_t most = budget / (kept_bytes(plan) + 1);
     if (!width->possible || most == 0) return plain;
@@ -184,9 +187,9 @@ ad__cut ad__plan_cut(const ad_plan *plan, size_t tile_rows, size_t tiles, size_t
     const size_t together = at_once * cut.tiles, rounds = in_units(lanes, at_once) * in_units(of_lane, cut.tiles);
     cut.piece_rows = best_piece(plan, tile_rows, together, threads);
     const size_t adders = at_once * width->shares < (size_t)threads ? at_once * width->shares : (size_t)threads;
-    const double wide = (double)rounds * (time_of_pieces(plan, tile_rows, together, cut.piece_rows, threads) +
-                                          1.2 * (double)(together * tile_rows) * width->sum / (double)adders +
-                                          2 * barrier * threads);
+    const double wide =
+        (double)rounds * (time_of_pieces(plan, tile_rows, together, cut.piece_rows, threads) +
+                          1.2 * (double)(together * tile_rows) * width->sum / (double)adders + 2 * barrier * threads);
     const double by_lanes = (double)(in_units(lanes, (size_t)threads) * of_lane) *
                             ((double)tile_rows * (width->row + width->sum) + width->call);
     return wide < gain * by_lanes ? cut : plain;
@@ -197,11 +200,12 @@ bool ad__plan_reserve_wide(ad_plan *plan, size_t rows, int threads)
 {
     ad__width *width = &plan->width;
     if (threads == 1 || !width->sums || (rows <= width->rows && threads == width->threads)) return true;
-    size_t most = 0, enough = 4 * ((size_t)threads + AD__MOST_LANES);
-    const size_t all = in_units(rows, plan->tile_rows);
-    for (size_t tiles = 1; tiles <= 2 || tiles <= all; tiles = tiles < enough || tiles >= all ? tiles + 1 : all) {
-        const size_t run_rows = tiles * plan->tile_rows;
-        const ad__cut cut = ad__plan_cut(plan, plan->tile_rows, tiles, ad__plan_lanes(plan, run_rows), threads);
+    /* Tiles are whole but for a first half; with more of them than `enough`, threads have several lanes' each. */
+    const size_t enough = plan->tile_rows * 4 * ((size_t)threads + AD__MOST_LANES);
+    size_t most = 0, at = plan->tile_rows / 2;
+    for (bool last = false; !last; at = at < plan->tile_rows ? plan->tile_rows : at + plan->tile_rows) {
+        last = at >= rows || at >= enough;
+        const ad__cut cut = ad__plan_cut(plan, at >= enough ? rows : at, threads);
         if (cut.lanes * cut.tiles > most) most = cut.lanes * cut.tiles;
     }
     if (most > width->capacity) {
@@ -216,7 +220,8 @@ bool ad__plan_reserve_wide(ad_plan *plan, size_t rows, int threads)
     return true;
 }
 
-/* ---- Running ------------------------------------------------------------------------------------------------------ */
+/* ---- Running ------------------------------------------------------------------------------------------------------
+ */
 
 void ad__keep(const ad_plan *plan, const ad__instruction *sum, const char *tile, size_t rows, const ad__keeping *to)
 {
@@ -225,7 +230,8 @@ void ad__keep(const ad_plan *plan, const ad__instruction *sum, const char *tile,
         if (!sum->in[j].per_row || !sum->kept[j].fresh) continue;
         const char *from = tile + sum->in[j].at * rows * size;
         char *kept = to->data + (sum->kept[j].at * to->rows + to->first) * size;
-        for (size_t f = 0; f < sum->in[j].size; f++) memcpy(kept + f * to->rows * size, from + f * rows * size, rows * size);
+        for (size_t f = 0; f < sum->in[j].size; f++)
+            memcpy(kept + f * to->rows * size, from + f * rows * size, rows * size);
     }
 }
 
@@ -273,23 +279,24 @@ static void add_tile(const ad__execution *e, const ad__instruction *sum, const a
         in[j] = ad__tensor_at(&sum->in[j], sum->in[j].per_row
                                                ? at->kept + sum->kept[j].at * at->rows * ad_dtype_size(plan->dtype)
                                                : plan->shared[sum->in[j].value].data);
-    const ad_tile tile = {.in = in,
-                          .out = {.data = ad__lane_of(plan, sum, at->lane), .shape = sum->out.shape, .size = sum->out.size},
-                          .n_in = sum->n_in,
-                          .rows = at->rows,
-                          .valid = at->valid,
-                          .attribute = sum->attribute,
-                          .n_attribute = sum->n_attribute,
-                          .object = sum->object,
-                          .state = worker->state[sum->state],
-                          .scratch = worker->scratch,
-                          .seed = e->run->seed,
-                          .step = e->run->step,
-                          .first_row = e->run->first_row + at->first,
-                          .total_rows = e->run->rows,
-                          .accumulate = !at->begins,
-                          .part = share->part,
-                          .parts = share->parts};
+    const ad_tile tile = {
+        .in = in,
+        .out = {.data = ad__lane_of(plan, sum, at->lane), .shape = sum->out.shape, .size = sum->out.size},
+        .n_in = sum->n_in,
+        .rows = at->rows,
+        .valid = at->valid,
+        .attribute = sum->attribute,
+        .n_attribute = sum->n_attribute,
+        .object = sum->object,
+        .state = worker->state[sum->state],
+        .scratch = worker->scratch,
+        .seed = e->run->seed,
+        .step = e->run->step,
+        .first_row = e->run->first_row + at->first,
+        .total_rows = e->run->rows,
+        .accumulate = !at->begins,
+        .part = share->part,
+        .parts = share->parts};
     sum->evaluate(&tile);
 }
 

@@ -50,8 +50,8 @@ typedef struct {
 
 /* Lay out what is kept of each stage; false where memory is out. */
 bool ad__plan_prepare_wide(struct ad_plan *plan);
-/* How a run of so many tiles is cut for so many threads. */
-ad__cut ad__plan_cut(const struct ad_plan *plan, size_t tile_rows, size_t tiles, size_t lanes, int threads);
+/* How a run of so many rows is cut for so many threads. */
+ad__cut ad__plan_cut(const struct ad_plan *plan, size_t rows, int threads);
 /* Memory for all that runs of up to `rows` rows keep; false where it is out. */
 bool ad__plan_reserve_wide(struct ad_plan *plan, size_t rows, int threads);
 /* Keep what this sum adds up, from a piece of `rows` rows that begins at `tile`. */
