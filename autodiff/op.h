@@ -47,6 +47,7 @@ typedef struct {
     uint64_t seed, step, first_row; /* of this tile, for noise */
     size_t total_rows;              /* of the run */
     bool accumulate;                /* ops with AD_OP_SUMS_ROWS: add to out, which another tile has begun */
+    size_t part, parts;             /* ops with AD_OP_IN_PARTS: which part of the result, of so many; parts 0: all */
 } ad_tile;
 
 /* n numbers of out, from as many of each argument: float or double by the plan's dtype. An argument's stride is 1, or 0
@@ -58,6 +59,7 @@ enum {
     AD_OP_ELEMENTWISE = 1, /* arguments broadcast; out element i depends on elements i alone; may run in place */
     AD_OP_SUMS_ROWS = 2,   /* shared result from per-row arguments */
     AD_OP_PER_ROW = 4,     /* per-row result whatever the arguments (noise) */
+    AD_OP_IN_PARTS = 512,  /* with AD_OP_SUMS_ROWS: may be evaluated in parts of the result, of the same bits */
     AD_OP_SUMS_IN_F64 = 8, /* with AD_OP_SUMS_ROWS: out.data is double[] in a float32 plan too */
 
     /* For ad_dependence(), at most one: */

@@ -141,16 +141,12 @@ static void rows_times_rows(const ad_tile *tile, const product *p, part at)
         }
 }
 
-/* Zeros where the blocks of C (m, n * rows) say that there are some. */
-static void clear_outside_blocks(const ad_tile *tile, const product *whole, size_t rows)
+/* Zeros in these rows of C (m, n * rows), where a block of it says that there are some. */
+static void clear_outside(real *c, size_t n, size_t rows, const part *at)
 {
-    real *c = tile->out.data;
-    for (size_t b = 0; b < count_parts(tile); b++) {
-        const part at = part_of(tile, whole, b);
-        for (size_t i = at.i0; i < at.i1; i++) {
-            memset(c + i * whole->n * rows, 0, at.j0 * rows * sizeof(real));
-            memset(c + (i * whole->n + at.j1) * rows, 0, (whole->n - at.j1) * rows * sizeof(real));
-        }
+    for (size_t i = at->i0; i < at->i1; i++) {
+        memset(c + i * n * rows, 0, at->j0 * rows * sizeof(real));
+        memset(c + (i * n + at->j1) * rows, 0, (n - at->j1) * rows * sizeof(real));
     }
 }
 
@@ -158,9 +154,10 @@ static void matmul_evaluate(const ad_tile *tile)
 {
     const product whole = product_of(&tile->in[0].shape, &tile->in[1].shape, tile->attribute);
     const bool a_per_row = tile->in[0].per_row, b_per_row = tile->in[1].per_row;
-    if (tile->attribute[BLOCKED] == BLOCKED_C) clear_outside_blocks(tile, &whole, rows_of(&tile->out, tile));
     for (size_t b = 0; b < count_parts(tile); b++) {
         part at = part_of(tile, &whole, b);
+        if (tile->attribute[BLOCKED] == BLOCKED_C)
+            clear_outside(tile->out.data, whole.n, rows_of(&tile->out, tile), &at);
         if (a_per_row && b_per_row)
             rows_times_rows(tile, &whole, at);
         else if (a_per_row)
@@ -236,16 +233,33 @@ static void multiply_by_dots(size_t m, size_t n, size_t valid, const real *a, si
     }
 }
 
+/* C += A B^T summed over rows, of which B comes transposed too, for a GEMM; C has n columns. */
+static void add_rows(const ad_tile *tile, const product *whole, part at, const real *a, const real *b,
+                     const real *transposed, real beta)
+{
+    const size_t rows = tile->rows, n = whole->n, height = at.i1 - at.i0, width = at.j1 - at.j0;
+    const size_t ld_a = whole->transpose_a ? rows : whole->k * rows, ld_b = whole->transpose_b ? whole->k * rows : rows;
+    const real *of_a = a + at.i0 * ld_a, *of_b = b + at.j0 * ld_b;
+    real *to = (real *)tile->out.data + at.i0 * n + at.j0;
+    if (whole->m > FEW && n > FEW)
+        gemm(width, height, rows, transposed + at.j0, n, of_a, ld_a, false, beta, to, n);
+    else if (whole->m <= FEW)
+        multiply_by_dots(height, width, tile->valid, of_a, ld_a, of_b, ld_b, beta, to, n, 1);
+    else
+        multiply_by_dots(width, height, tile->valid, of_b, ld_b, of_a, ld_a, beta, to, 1, n);
+}
+
 /* C += Σ over rows and p of A_ip B_pj: for each p a GEMM whose inner dimension is the rows. B's features are transposed
- * for it, with zeros in place of padding rows. */
+ * for it, with zeros in place of padding rows. It goes by a few rows of C at a time, whether the tile asks for all of
+ * them or for a part, which has those that begin in it. */
 static void matmul_rows_evaluate(const ad_tile *tile)
 {
+    enum { ROWS_AT_ONCE = 32 };
     const product whole = product_of(&tile->in[0].shape, &tile->in[1].shape, tile->attribute);
     const size_t rows = tile->rows, m = whole.m, n = whole.n, k = whole.k;
-    const size_t ld_a = whole.transpose_a ? rows : k * rows, ld_b = whole.transpose_b ? k * rows : rows;
-    const bool by_dots = m <= FEW || n <= FEW;
-    real *c = tile->out.data, *transposed = tile->scratch;
-    if (tile->attribute[BLOCKED] == BLOCKED_C && !tile->accumulate) clear_outside_blocks(tile, &whole, 1);
+    const size_t ld_b = whole.transpose_b ? k * rows : rows;
+    const bool by_dots = m <= FEW || n <= FEW, clears = tile->attribute[BLOCKED] == BLOCKED_C && !tile->accumulate;
+    real *transposed = tile->scratch;
     if (!by_dots) memset(transposed + tile->valid * n, 0, (rows - tile->valid) * n * sizeof(real));
     for (size_t p = 0; p < k; p++) {
         const real *a = real_in(tile, 0) + p * (whole.transpose_a ? m * rows : rows);
@@ -253,16 +267,13 @@ static void matmul_rows_evaluate(const ad_tile *tile)
         const real beta = tile->accumulate || p > 0 ? 1 : 0;
         if (!by_dots) transpose_matrix(n, tile->valid, b, ld_b, transposed, n);
         for (size_t i = 0; i < count_parts(tile); i++) {
-            part at = part_of(tile, &whole, i);
-            const size_t height = at.i1 - at.i0, width = at.j1 - at.j0;
-            const real *of_a = a + at.i0 * ld_a, *of_b = b + at.j0 * ld_b;
-            real *to = c + at.i0 * n + at.j0;
-            if (!by_dots)
-                gemm(width, height, rows, transposed + at.j0, n, of_a, ld_a, false, beta, to, n);
-            else if (m <= FEW)
-                multiply_by_dots(height, width, tile->valid, of_a, ld_a, of_b, ld_b, beta, to, n, 1);
-            else
-                multiply_by_dots(width, height, tile->valid, of_b, ld_b, of_a, ld_a, beta, to, 1, n);
+            const part block = part_of(tile, &whole, i);
+            for (part at = block; at.i0 < block.i1; at.i0 = at.i1) {
+                at.i1 = at.i0 + ROWS_AT_ONCE < block.i1 ? at.i0 + ROWS_AT_ONCE : block.i1;
+                if (tile->parts > 0 && at.i0 * tile->parts / m != tile->part) continue;
+                if (clears && p == 0) clear_outside(tile->out.data, n, 1, &at);
+                add_rows(tile, &whole, at, a, b, transposed, beta);
+            }
         }
     }
 }
@@ -370,7 +381,7 @@ static bool matmul_rows_shape(const ad_call *call, ad_shape *result)
 AD_DEFINE_OP(matmul_rows) = {
     .name = "matmul_rows",
     .n_in = 2,
-    .flags = AD_OP_SUMS_ROWS,
+    .flags = AD_OP_SUMS_ROWS | AD_OP_IN_PARTS,
     .shape = matmul_rows_shape,
     .evaluate[AD_DTYPE] = matmul_rows_evaluate,
     .vjp = matmul_vjp,

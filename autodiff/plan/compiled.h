@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "plan/fused.h"
 #include "plan/loops.h"
+#include "plan/wide.h"
 
 #include <weir/plan.h>
 
@@ -43,6 +44,7 @@ typedef struct ad__instruction {
     int wave;                           /* shared instructions of one wave don't depend on each other */
     size_t lane_element;                /* sums over rows: where in a lane its accumulator is, in bytes */
     size_t first_part;                  /* and the first of the parts in which its lanes are added */
+    ad__kept *kept;                     /* sums over rows: each argument, in a wide run */
     ad_object *object;                  /* or NULL */
     size_t state;                       /* of ad__worker.state; 0: none */
     struct ad__instruction *next_owner; /* of plan->owner */
@@ -75,6 +77,8 @@ typedef struct {
     bool shared_is_work;   /* some wave is worth several threads */
     ad__instruction **sum; /* those of `row` that sum over rows */
     size_t n_sum, n_part;  /* parts of all of them together */
+    ad__share *share; /* of the sums, in a wide run */
+    size_t n_share;
 } ad__stage;
 
 /* Storage of a shared value. */
@@ -169,6 +173,7 @@ struct ad_plan {
     double *part_squares; /* of each part of a stage's sums */
     size_t n_part;        /* of the stage that has most */
     bool squares_wanted;
+    ad__width width;
 };
 
 /* In fused.c: find what a loop reads and writes, in tiles of `rows` rows; run it on a tile of which `valid` are rows of
@@ -185,5 +190,6 @@ ad_status ad__plan_check_apart(ad_plan *plan, const ad_run *run, ad_error *error
 
 /* Rows that a tile really has are rounded up to this many, so that every loop is whole vectors. */
 enum { AD_ROW_QUANTUM = 16, AD_MOST_TILE_ROWS = 1 << 20 };
+enum { AD__MOST_LANES = 16, AD__MOST_KEPT = 4 }; /* MOST_KEPT: arguments of a sum */
 
 #endif

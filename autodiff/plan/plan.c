@@ -213,7 +213,8 @@ ad_plan *ad_plan_new(const ad_var *outputs, int count, const ad_plan_options *op
         for (int i = 0; i < count; i++) c.needed[c.output[i] = c.same[outputs[i].id]] = true;
         ad__mark_needed(c.node, c.count, c.needed);
         known = ad__check_ops(c.node, c.count, c.needed, options->dtype, error);
-        good = known && compile(&c, options) && ad__plan_prepare_apart(c.plan);
+        good = known && compile(&c, options) && ad__plan_prepare_apart(c.plan) &&
+               ad__plan_prepare_wide(c.plan);
     }
     release(&c);
     ad__arena_free(arena);
@@ -231,6 +232,7 @@ void ad_plan_free(ad_plan *plan)
     for (const ad__instruction *owner = plan->owner; owner; owner = owner->next_owner) ad_object_release(owner->object);
     ad_free(plan->worker);
     ad_free_aligned(plan->lanes);
+    ad_free_aligned(plan->width.memory);
     ad_free_aligned(plan->shared_arena);
     ad__executable_free(plan->code, plan->code_bytes);
     ad__arena_free(plan->arena);

@@ -2,8 +2,9 @@
  *
  * Sums over rows are accumulated in lanes. A lane takes a fixed run of consecutive tiles, in order, on one thread; the
  * lanes are added in order. The number of lanes follows from the number of rows alone, so the bits of a sum don't
- * depend on the threads. */
+ * depend on the threads. Where threads outnumber the lanes, see wide.h. */
 #include "base/gemm.h"
+#include "plan/execution.h"
 #include "plan/lanes.h"
 #include "plan/run.h"
 #include "plan/worker.h"
@@ -13,16 +14,7 @@
 #include <math.h>
 #include <string.h>
 
-typedef struct {
-    ad_plan *plan;
-    const ad_run *run;
-    const ad__stage *stage;
-    const ad__instruction *wave; /* first of the shared instructions that run at once */
-    size_t tile_rows, tiles, lanes;
-    ad_error *error;
-    bool failed;
-    bool sums_faults; /* a sum of this pass has arguments that are not finite */
-} execution;
+typedef ad__execution execution;
 
 /* ---- Instructions -------------------------------------------------------------------------------------------- */
 
@@ -183,18 +175,22 @@ static inline void evaluate(execution *e, const ad__instruction *instruction, co
         call(instruction, binding, tile);
 }
 
-/* Looking for faults, ops are run one by one. */
+/* Looking for faults, ops are run one by one; and so are those whose sums are added up later. */
 static void run_steps(execution *e, const ad__instruction *all, const ad__run_step *step, size_t count, size_t lane,
-                      ad__worker *worker, const ad__binding *binding, ad_tile *tile)
+                      const ad__keeping *keeping, ad__worker *worker, const ad__binding *binding, ad_tile *tile)
 {
     const bool fused = e->plan->code && !e->run->find_nan;
     for (size_t s = 0; s < count; s++) {
         const ad__instruction *first = all + step[s].first;
-        if (step[s].loop && fused) {
+        if (step[s].loop && fused && (!keeping || step[s].loop->n_sum == 0)) {
             ad__run_loop(e->plan, step[s].loop, first, worker, binding, tile, lane);
             continue;
         }
         for (size_t i = 0; i < step[s].count && !e->failed; i++) {
+            if (first[i].sums_rows && keeping) {
+                ad__keep(e->plan, &first[i], worker->tile, tile->rows, keeping);
+                continue;
+            }
             if (first[i].sums_rows)
                 tile->out = (ad_tensor){.data = ad__lane_of(e->plan, &first[i], lane),
                                         .shape = first[i].out.shape,
@@ -234,14 +230,13 @@ enum { FEATURES_AT_ONCE = 16 };
 DEFINE_TRANSFER(float, f32)
 DEFINE_TRANSFER(double, f64)
 
-static void run_tile(execution *e, size_t t, size_t lane, bool accumulate, ad__worker *worker)
+void ad__run_rows(execution *e, size_t first, size_t valid, size_t lane, bool accumulate, const ad__keeping *keeping,
+                  ad__worker *worker)
 {
     const ad_plan *plan = e->plan;
     const ad__stage *stage = e->stage;
-    size_t first = t * e->tile_rows, valid = e->run->rows - first;
-    if (valid > e->tile_rows) valid = e->tile_rows;
     size_t rows = (valid + AD_ROW_QUANTUM - 1) / AD_ROW_QUANTUM * AD_ROW_QUANTUM;
-    const ad__binding *binding = bind(plan, worker, rows, rows == e->tile_rows);
+    const ad__binding *binding = bind(plan, worker, rows, rows == e->cut.piece_rows);
     ad_tile tile = {.rows = rows,
                     .valid = valid,
                     .scratch = worker->scratch,
@@ -260,7 +255,7 @@ static void run_tile(execution *e, size_t t, size_t lane, bool accumulate, ad__w
             load_f64(to.data, data, to.size, rows, valid, first, e->run->index);
         if (e->run->find_nan) look_at_load(e, load, &to, &tile);
     }
-    run_steps(e, stage->row, stage->row_step, stage->n_row_step, lane, worker, binding, &tile);
+    run_steps(e, stage->row, stage->row_step, stage->n_row_step, lane, keeping, worker, binding, &tile);
     for (size_t i = 0; i < stage->n_store; i++) {
         const ad__store *store = &stage->store[i];
         void *data = plan->output[store->output].data;
@@ -273,17 +268,24 @@ static void run_tile(execution *e, size_t t, size_t lane, bool accumulate, ad__w
     }
 }
 
+/* Number t of so many rows. */
+static void run_tile(execution *e, size_t t, size_t rows, size_t lane, bool accumulate, ad__worker *worker)
+{
+    const size_t first = t * rows, rest = e->run->rows - first;
+    ad__run_rows(e, first, rest < rows ? rest : rows, lane, accumulate, NULL, worker);
+}
+
 static void run_lane(void *context, size_t lane, int worker)
 {
     execution *e = context;
-    size_t begin = lane * e->tiles / e->lanes, end = (lane + 1) * e->tiles / e->lanes;
-    for (size_t t = begin; t < end; t++) run_tile(e, t, lane, t > begin, &e->plan->worker[worker]);
+    const size_t begin = ad__lane_begin(e, lane), end = ad__lane_begin(e, lane + 1);
+    for (size_t t = begin; t < end; t++) run_tile(e, t, e->tile_rows, lane, t > begin, &e->plan->worker[worker]);
 }
 
 static void run_single_tile(void *context, size_t t, int worker)
 {
     execution *e = context;
-    run_tile(e, t, 0, false, &e->plan->worker[worker]);
+    run_tile(e, t, e->cut.piece_rows, 0, false, &e->plan->worker[worker]);
 }
 
 static void run_pass(execution *e)
@@ -292,11 +294,14 @@ static void run_pass(execution *e)
     if (stage->n_row + stage->n_store == 0) return;
     ad_pool *pool = e->run->find_nan ? NULL : e->run->pool;
     if (stage->n_sum == 0) {
-        ad_pool_run(pool, e->tiles, run_single_tile, e);
+        ad_pool_run(pool, (e->run->rows + e->cut.piece_rows - 1) / e->cut.piece_rows, run_single_tile, e);
         return;
     }
     e->sums_faults = false;
-    ad_pool_run(pool, e->lanes, run_lane, e);
+    if (e->cut.lanes > 0)
+        ad__run_wide(e);
+    else
+        ad_pool_run(pool, e->lanes, run_lane, e);
     ad__add_lanes(e->plan, stage, e->lanes, pool);
     for (size_t i = 0; i < stage->n_sum && e->run->find_nan; i++) look_at_sum(e, stage->sum[i]);
 }
@@ -306,14 +311,14 @@ static void run_pass(execution *e)
 static void run_shared_steps(execution *e, const ad__instruction *all, const ad__run_step *step, size_t count,
                              ad__worker *worker)
 {
-    const ad__binding *binding = bind(e->plan, worker, e->tile_rows, true);
+    const ad__binding *binding = bind(e->plan, worker, e->cut.piece_rows, true);
     ad_tile tile = {.rows = 1,
                     .valid = 1,
                     .scratch = worker->scratch,
                     .seed = e->run->seed,
                     .step = e->run->step,
                     .total_rows = e->run->rows};
-    run_steps(e, all, step, count, 0, worker, binding, &tile);
+    run_steps(e, all, step, count, 0, NULL, worker, binding, &tile);
 }
 
 static void run_of_wave(void *context, size_t i, int worker)
@@ -407,6 +412,7 @@ ad_status ad__plan_run_within(ad_plan *plan, const ad_run *run, ad_error *error)
                    .tiles = (run->rows + tile_rows - 1) / tile_rows,
                    .lanes = ad__plan_lanes(plan, run->rows),
                    .error = error};
+    e.cut = ad__plan_cut(plan, run->rows, run->find_nan ? 1 : ad_pool_threads(run->pool));
     if (run->find_nan) look_at_parameters(&e);
     for (size_t s = 0; s < plan->n_stage && !e.failed; s++) {
         e.stage = &plan->stage[s];

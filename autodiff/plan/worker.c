@@ -11,7 +11,7 @@ size_t ad__plan_tile_of(const ad_plan *plan, size_t rows)
 
 size_t ad__plan_lanes(const ad_plan *plan, size_t rows)
 {
-    enum { MOST = 16, FEWEST = 4 };
+    enum { MOST = AD__MOST_LANES, FEWEST = 4 };
     const size_t budget = (size_t)64 << 20;
     size_t tile = ad__plan_tile_of(plan, rows), tiles = (rows + tile - 1) / tile, most = MOST;
     while (most > FEWEST && most * plan->lane_bytes > budget) most /= 2;
@@ -84,5 +84,7 @@ ad_status ad__plan_reserve(ad_plan *plan, size_t rows, int threads, ad_error *er
         plan->lanes = memory;
         plan->lane_capacity = lanes;
     }
+    if (!ad__plan_reserve_wide(plan, rows, threads))
+        return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a run of %zu rows on %d threads", rows, threads);
     return AD_OK;
 }
