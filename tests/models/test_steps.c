@@ -84,24 +84,21 @@ START_TEST(norms_are_those_of_gradients)
         .name = "normal", .site = site, .n_site = 1, .log_density = normal_density, .log_z = NAN, .data = &precision};
     const nf_optimizer_options options = {
         .name = optimizers[_i], .learning_rate = 1e-3, .weight_decay = 0.1, .clip = 1};
-    for (ad_dtype dtype = AD_F32; dtype <= AD_F64; dtype++) {
-        inference alone = infer(&target, &options, dtype, 0);
-        ASSERT_OK(alone.status);
-        ck_assert_uint_eq(alone.report.n_history, STEPS);
+    const ad_dtype dtype = _i % 2 ? AD_F64 : AD_F32;
+    inference alone = infer(&target, &options, dtype, 0);
+    ASSERT_OK(alone.status);
+    ck_assert_uint_eq(alone.report.n_history, STEPS);
+    for (size_t i = 0; i < STEPS; i++)
+        ck_assert_double_eq_tol(alone.report.history[i].gradient_norm, alone.seen.norm[i], 1e-13 * alone.seen.norm[i]);
+    for (int threads = 1; threads <= 8; threads += threads < 3 ? 1 : 5) {
+        inference other = infer(&target, &options, dtype, threads);
+        ASSERT_OK(other.status);
+        ck_assert_mem_eq(nf_flow_parameters(other.flow), nf_flow_parameters(alone.flow), parameter_bytes(alone.flow));
         for (size_t i = 0; i < STEPS; i++)
-            ck_assert_double_eq_tol(alone.report.history[i].gradient_norm, alone.seen.norm[i],
-                                    1e-13 * alone.seen.norm[i]);
-        for (int threads = 1; threads <= 8; threads += threads < 3 ? 1 : 5) {
-            inference other = infer(&target, &options, dtype, threads);
-            ASSERT_OK(other.status);
-            ck_assert_mem_eq(nf_flow_parameters(other.flow), nf_flow_parameters(alone.flow),
-                             parameter_bytes(alone.flow));
-            for (size_t i = 0; i < STEPS; i++)
-                ck_assert(other.report.history[i].gradient_norm == alone.report.history[i].gradient_norm);
-            end(&other);
-        }
-        end(&alone);
+            ck_assert(other.report.history[i].gradient_norm == alone.report.history[i].gradient_norm);
+        end(&other);
     }
+    end(&alone);
 }
 END_TEST
 
