@@ -13,7 +13,7 @@
 
 /* Times of each part of a step, of steps that were alike: what comes before a run of jobs, the jobs, …, what comes
  * after the last run. */
-enum { MOST_STEPS = 200, MOST_PARTS = 1 << 18, MOST_RUNS = 1 << 14, WARM_UP = 3 };
+enum { MOST_STEPS = 200, MOST_PARTS = 1 << 18, MOST_RUNS = 1 << 14, WARM_UP = 2 };
 
 typedef struct {
     double *part, *steps; /* of this step; [step][parts] */
@@ -71,7 +71,7 @@ static bool step_done(void *context)
     }
     r->parts = r->runs = 0;
     r->last = now();
-    return r->full || r->kept == MOST_STEPS || (r->kept > 4 && r->last > r->until);
+    return r->full || r->kept == MOST_STEPS || (r->kept > 2 && r->last > r->until);
 }
 
 static int by_size(const void *a, const void *b)
@@ -210,7 +210,7 @@ static ad_status measure(const subject *s, int threads, model *result, ad_error 
 static ad_status measure_all(const subject *s, ad_error *error)
 {
     static const int threads[] = {1, 2, 4, 16, 64};
-    enum { COUNT = sizeof threads / sizeof *threads, TURNS = 5 };
+    enum { COUNT = sizeof threads / sizeof *threads, TURNS = 3 };
     model m[COUNT];
     double barrier = 1;
     for (int turn = 0; turn < TURNS; turn++) { /* of which the least disturbed counts */
