@@ -7,6 +7,7 @@
 
 #include <limits.h>
 #include <math.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,14 +96,15 @@ typedef struct {
     atomic_int here, wanted;
 } meeting;
 
-/* Waits for all other jobs, so that each thread has one. */
+/* Waits for all other jobs, so that each thread has one, and leaves the core to others if that takes long. */
 static void meet(void *context, size_t i, int worker)
 {
     (void)i;
     (void)worker;
     meeting *m = context;
     atomic_fetch_add(&m->here, 1);
-    while (atomic_load(&m->here) < m->wanted) continue;
+    for (int spins = 0; atomic_load(&m->here) < m->wanted; spins++)
+        if (spins > 10000) sched_yield();
 }
 
 /* What a run of no work on all threads costs for each, as measured on all cores that there are, when other programs
