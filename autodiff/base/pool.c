@@ -30,12 +30,15 @@ struct ad_pool {
     atomic_bool in_use; /* by one caller at a time */
     bool spin;          /* pointless where threads outnumber cores */
     pthread_t *thread;
-    pthread_mutex_t mutex; /* guards sleeping: a change of generation, busy or stop is announced under it */
+    pthread_mutex_t mutex; /* guards sleeping: who sleeps says so, and looks once more, under it */
     pthread_cond_t work, done;
-    atomic_uint generation; /* of the task; workers take part in each once */
-    atomic_int busy;        /* workers still at the task */
+    atomic_int sleepers; /* workers that wait for `work` */
+    atomic_bool waits;   /* the caller, for `done` */
     atomic_bool stop;
-    atomic_size_t next;
+    char apart[64];     /* workers look at it while they spin, which would slow down who writes beside it */
+    atomic_size_t left; /* jobs that nobody has taken; who takes one may read what follows until it is done */
+    char further[64];
+    atomic_size_t pending; /* jobs that aren't done */
     size_t jobs;
     void (*job)(void *context, size_t i, int worker);
     void *context;
@@ -54,12 +57,24 @@ static void pause_briefly(void)
 #endif
 }
 
+static bool take_job(ad_pool *pool, size_t *left)
+{
+    *left = atomic_load(&pool->left);
+    while (*left > 0)
+        if (atomic_compare_exchange_weak(&pool->left, left, *left - 1)) return true;
+    return false;
+}
+
+/* The caller goes on when jobs are done, whether or not all workers have woken up: those that come late find none. */
 static void take_jobs(ad_pool *pool, int worker)
 {
-    for (;;) {
-        size_t i = atomic_fetch_add(&pool->next, 1);
-        if (i >= pool->jobs) return;
-        pool->job(pool->context, i, worker);
+    size_t left;
+    while (take_job(pool, &left)) {
+        pool->job(pool->context, pool->jobs - left, worker);
+        if (atomic_fetch_sub(&pool->pending, 1) > 1 || !atomic_load(&pool->waits)) continue;
+        pthread_mutex_lock(&pool->mutex);
+        pthread_cond_signal(&pool->done);
+        pthread_mutex_unlock(&pool->mutex);
     }
 }
 
@@ -68,15 +83,21 @@ static bool is_inherited(const ad_pool *pool)
     return pool->born != atomic_load(&forks);
 }
 
-static void wait_for_task(ad_pool *pool, unsigned seen)
+static bool has_work(const ad_pool *pool)
+{
+    return atomic_load(&pool->left) > 0 || atomic_load(&pool->stop);
+}
+
+static void wait_for_work(ad_pool *pool)
 {
     for (int i = 0; pool->spin && i < SPINS; i++) {
-        if (atomic_load(&pool->generation) != seen || atomic_load(&pool->stop)) return;
+        if (has_work(pool)) return;
         pause_briefly();
     }
     pthread_mutex_lock(&pool->mutex);
-    while (atomic_load(&pool->generation) == seen && !atomic_load(&pool->stop))
-        pthread_cond_wait(&pool->work, &pool->mutex);
+    atomic_fetch_add(&pool->sleepers, 1);
+    while (!has_work(pool)) pthread_cond_wait(&pool->work, &pool->mutex);
+    atomic_fetch_sub(&pool->sleepers, 1);
     pthread_mutex_unlock(&pool->mutex);
 }
 
@@ -85,19 +106,12 @@ static void *work(void *argument)
     worker_start start = *(worker_start *)argument;
     ad_free(argument);
     ad_pool *pool = start.pool;
-    unsigned seen = 0;
     for (;;) {
-        wait_for_task(pool, seen);
+        wait_for_work(pool);
         if (atomic_load(&pool->stop)) return NULL;
-        seen++;
         const ad_environment environment = ad_environment_enter();
         take_jobs(pool, start.index);
         ad_environment_leave(&environment);
-        if (atomic_fetch_sub(&pool->busy, 1) == 1) {
-            pthread_mutex_lock(&pool->mutex);
-            pthread_cond_signal(&pool->done);
-            pthread_mutex_unlock(&pool->mutex);
-        }
     }
 }
 
@@ -205,18 +219,20 @@ int ad_pool_threads(const ad_pool *pool)
 /* The caller's and the workers' parts of the jobs. */
 static void run_together(ad_pool *pool)
 {
-    atomic_store(&pool->next, 0);
-    atomic_store(&pool->busy, pool->threads - 1);
-    pthread_mutex_lock(&pool->mutex);
-    atomic_fetch_add(&pool->generation, 1);
-    pthread_cond_broadcast(&pool->work);
-    pthread_mutex_unlock(&pool->mutex);
-
+    atomic_store(&pool->pending, pool->jobs);
+    atomic_store(&pool->left, pool->jobs);
+    if (atomic_load(&pool->sleepers) > 0) {
+        pthread_mutex_lock(&pool->mutex);
+        pthread_cond_broadcast(&pool->work);
+        pthread_mutex_unlock(&pool->mutex);
+    }
     take_jobs(pool, 0);
-    for (int i = 0; pool->spin && i < SPINS && atomic_load(&pool->busy) > 0; i++) pause_briefly();
-    if (atomic_load(&pool->busy) == 0) return;
+    for (int i = 0; pool->spin && i < SPINS && atomic_load(&pool->pending) > 0; i++) pause_briefly();
+    if (atomic_load(&pool->pending) == 0) return;
     pthread_mutex_lock(&pool->mutex);
-    while (atomic_load(&pool->busy) > 0) pthread_cond_wait(&pool->done, &pool->mutex);
+    atomic_store(&pool->waits, true);
+    while (atomic_load(&pool->pending) > 0) pthread_cond_wait(&pool->done, &pool->mutex);
+    atomic_store(&pool->waits, false);
     pthread_mutex_unlock(&pool->mutex);
 }
 

@@ -172,7 +172,7 @@ static size_t kept_bytes(const ad_plan *plan)
 
 ad__cut ad__plan_cut(const ad_plan *plan, size_t rows, int threads)
 {
-    const double barrier = 150, gain = 0.8; /* barrier: nanoseconds for each thread */
+    const double barrier = 400, gain = 0.8; /* barrier: nanoseconds for each thread */
     const size_t budget = (size_t)64 << 20;
     const ad__width *width = &plan->width;
     const size_t tile_rows = ad__plan_tile_of(plan, rows), tiles = in_units(rows, tile_rows);

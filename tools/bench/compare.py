@@ -8,6 +8,7 @@ jit over many steps), of whichever the python3 at hand, or $PYTHON, can import.
             reaches of the speed of the same step as a loop written by hand, limit.c
   memory    peak memory of training, at a small and a large batch
   compile   recording, gradient, plan and first step of long chains
+  width     how training steps would fill more cores than there are, by a model of jobs timed in one thread
 
 All in float32. Programs take turns, each bound to as many cores as it has threads; a figure is the median of all
 trials, with half of the distance between its quartiles. The peak is of multiply-adds in registers, measured between
@@ -149,6 +150,20 @@ def compile_(programs):
         yield {"formula": formula, "dim": dim} | programs.run(programs.weir, ["compile", formula, dim, kind])
 
 
+WIDE_THREADS = [2, 4, 16, 64]
+
+
+def width(programs):
+    """The widest of all turns: what disturbs makes some jobs longer than others."""
+    flows = [("(maf(128,128)-flip)*3", 2), ("(maf(512,512)-flip)*5", 43), ("(realnvp(256,256)-flip)*5", 21),
+             ("(rqs(256,256)-flip)*5", 63)]
+    cases = [(formula, dim, batch) for formula, dim in flows for batch in [128, 256, 4096]]
+    for formula, dim, batch in [*cases, ("planar*32", 2, 4096)]:
+        words = ["planar", 32] if formula == "planar*32" else [formula, dim]
+        turns = [programs.run(programs.weir, ["width", *words, batch]) for _ in range(programs.repeats)]
+        yield {"formula": formula, "dim": dim, "batch": batch} | max(turns, key=lambda case: case["speedup_16"])
+
+
 def number(value):
     return f"{value:.3g}" if value < 100 else f"{value:.0f}"
 
@@ -215,6 +230,13 @@ TABLES = {
         plain("formula", "dim", "nodes")
         + [(key, lambda c, key=key: number(c[key])) for key in ["record_s", "gradient_s", "plan_s", "first_step_s"]]
         + [("all", lambda c: number(c["record_s"] + c["gradient_s"] + c["plan_s"] + c["first_step_s"]))],
+    ),
+    "width": (
+        width,
+        plain("formula", "dim", "batch")
+        + [("step ms", lambda c: number(1e3 * c["step_s"]))]
+        + [(f"times on {n}", lambda c, n=n: number(c[f"speedup_{n}"])) for n in WIDE_THREADS]
+        + [("work on 16", lambda c: number(c["work_16"])), ("span", lambda c: number(c["span_16"]))],
     ),
 }
 

@@ -7,13 +7,15 @@
 
 #include <limits.h>
 #include <math.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* Times of each part of a step, of steps that were alike: what comes before a run of jobs, the jobs, …, what comes
  * after the last run. */
-enum { MOST_STEPS = 200, MOST_PARTS = 1 << 18, MOST_RUNS = 1 << 14, WARM_UP = 3 };
+enum { MOST_STEPS = 200, MOST_PARTS = 1 << 18, MOST_RUNS = 1 << 14, WARM_UP = 2 };
 
 typedef struct {
     double *part, *steps; /* of this step; [step][parts] */
@@ -71,7 +73,7 @@ static bool step_done(void *context)
     }
     r->parts = r->runs = 0;
     r->last = now();
-    return r->full || r->kept == MOST_STEPS || (r->kept > 4 && r->last > r->until);
+    return r->full || r->kept == MOST_STEPS || (r->kept > 2 && r->last > r->until);
 }
 
 static int by_size(const void *a, const void *b)
@@ -90,29 +92,38 @@ static double median_of_part(const recorder *r, size_t part)
 
 /* ---- The model ----------------------------------------------------------------------------------------------- */
 
-static void nothing(void *context, size_t i, int worker)
+typedef struct {
+    atomic_int here, wanted;
+} meeting;
+
+/* Waits for all other jobs, so that each thread has one, and leaves the core to others if that takes long. */
+static void meet(void *context, size_t i, int worker)
 {
-    (void)context;
     (void)i;
     (void)worker;
+    meeting *m = context;
+    atomic_fetch_add(&m->here, 1);
+    for (int spins = 0; atomic_load(&m->here) < m->wanted; spins++)
+        if (spins > 10000) sched_yield();
 }
 
-/* What a run of no work costs for each thread, as measured on all cores that there are, when other programs disturb
- * least. Threads take turns at what they share, so with more of them it is as much for each. */
+/* What a run of no work on all threads costs for each, as measured on all cores that there are, when other programs
+ * disturb least. Threads take turns at what they share, so with more of them it is as much for each. */
 static double cost_of_thread(void)
 {
-    enum { TRIALS = 1000, RUNS = 10 };
-    double least = 1;
+    enum { TRIALS = 2000 };
+    double time[TRIALS];
     ad_pool *pool = ad_pool_new(0, NULL);
     const int threads = ad_pool_threads(pool);
     for (int i = 0; i < TRIALS; i++) {
+        meeting m = {.wanted = threads};
         const double began = now();
-        for (int k = 0; k < RUNS; k++) ad_pool_run(pool, (size_t)threads, nothing, NULL);
-        const double time = (now() - began) / RUNS / threads;
-        if (time < least) least = time;
+        ad_pool_run(pool, (size_t)threads, meet, &m);
+        time[i] = (now() - began) / threads;
     }
     ad_pool_free(pool);
-    return least;
+    qsort(time, TRIALS, sizeof *time, by_size);
+    return time[TRIALS / 10];
 }
 
 typedef struct {
@@ -210,7 +221,7 @@ static ad_status measure(const subject *s, int threads, model *result, ad_error 
 static ad_status measure_all(const subject *s, ad_error *error)
 {
     static const int threads[] = {1, 2, 4, 16, 64};
-    enum { COUNT = sizeof threads / sizeof *threads, TURNS = 5 };
+    enum { COUNT = sizeof threads / sizeof *threads, TURNS = 3 };
     model m[COUNT];
     double barrier = 1;
     for (int turn = 0; turn < TURNS; turn++) { /* of which the least disturbed counts */
