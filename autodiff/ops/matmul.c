@@ -26,27 +26,6 @@ static void copy_lines(size_t lines, size_t width, const real *in, size_t ld_in,
     }
 }
 
-static part overlap(const part *a, const part *b)
-{
-    return (part){.i0 = larger(a->i0, b->i0),
-                  .i1 = smaller(a->i1, b->i1),
-                  .p0 = larger(a->p0, b->p0),
-                  .p1 = smaller(a->p1, b->p1)};
-}
-
-/* The numbers of A that are in `of`, to their places in a copy of what is in `at`. */
-static void copy_part(const ad_tile *tile, const product *p, part of, part at, real *copy)
-{
-    const real *a = real_in(tile, 0);
-    if (of.i0 >= of.i1 || of.p0 >= of.p1) return;
-    const size_t height = of.i1 - of.i0, depth = of.p1 - of.p0, i = of.i0 - at.i0, q = of.p0 - at.p0;
-    const size_t ld = p->transpose_a ? at.i1 - at.i0 : at.p1 - at.p0;
-    if (p->transpose_a)
-        copy_lines(depth, height, a + of.p0 * p->m + of.i0, p->m, copy + q * ld + i, ld);
-    else
-        copy_lines(height, depth, a + of.i0 * p->k + of.p0, p->k, copy + i * ld + q, ld);
-}
-
 static bool has_zeros(const ad_tile *tile, const product *p, const group *g, part at)
 {
     bool has = false;
@@ -57,17 +36,28 @@ static bool has_zeros(const ad_tile *tile, const product *p, const group *g, par
     return has;
 }
 
+/* Zeros for columns q0 … q1-1 of rows i0 … i1-1, in what pack() made of `at`. */
+static void clear_packed(const product *p, part at, size_t i0, size_t i1, size_t q0, size_t q1, real *packed)
+{
+    const size_t step_i = p->transpose_a ? 1 : at.p1 - at.p0, step_q = p->transpose_a ? at.i1 - at.i0 : 1;
+    for (size_t i = i0; i < i1; i++)
+        for (size_t q = q0; q < q1; q++) packed[(i - at.i0) * step_i + (q - at.p0) * step_q] = 0;
+}
+
 /* A (at.i0:i1, at.p0:p1) as it is stored, but without gaps, and with zeros outside the blocks. */
 static void pack(const ad_tile *tile, const product *p, const group *g, part at, real *packed)
 {
-    if (!has_zeros(tile, p, g, at)) {
-        copy_part(tile, p, at, at, packed);
-        return;
-    }
-    memset(packed, 0, (at.i1 - at.i0) * (at.p1 - at.p0) * sizeof *packed);
+    const size_t height = at.i1 - at.i0, depth = at.p1 - at.p0;
+    const real *a = real_in(tile, 0);
+    if (p->transpose_a)
+        copy_lines(depth, height, a + at.p0 * p->m + at.i0, p->m, packed, height);
+    else
+        copy_lines(height, depth, a + at.i0 * p->k + at.p0, p->k, packed, depth);
     for (size_t b = g->first; b < g->next; b++) {
         const part block = part_of(tile, p, b);
-        copy_part(tile, p, overlap(&block, &at), at, packed);
+        const size_t i0 = larger(block.i0, at.i0), i1 = smaller(block.i1, at.i1);
+        clear_packed(p, at, i0, i1, at.p0, smaller(block.p0, at.p1), packed);
+        clear_packed(p, at, i0, i1, larger(block.p1, at.p0), at.p1, packed);
     }
 }
 
