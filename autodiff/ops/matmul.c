@@ -109,16 +109,21 @@ static void group_times_rows(const ad_tile *tile, const product *p, const group 
     }
 }
 
+/* One block is multiplied as it is stored where copying it isn't worth while. */
 static void shared_times_rows(const ad_tile *tile, const product *p)
 {
-    const bool blocked = tile->attribute[AD__BLOCKED] == AD__BLOCKED_A;
+    enum { MANY_ROWS = 64 };
+    const bool few = tile->rows * p->n < MANY_ROWS, blocked = tile->attribute[AD__BLOCKED] == AD__BLOCKED_A;
     group g = {0};
     for (size_t b = 0; b < count_parts(tile); b = g.next) {
         g = blocked ? group_from(tile, p, b) : (group){b, b + 1, part_of(tile, p, b)};
-        if (g.whole.p0 < g.whole.p1)
+        const part at = g.whole;
+        if (at.p0 < at.p1 && !(few && g.next == b + 1))
             group_times_rows(tile, p, &g);
+        else if (p->transpose_a)
+            times_rows(tile, p, at, real_in(tile, 0) + at.p0 * p->m + at.i0, p->m, 0);
         else
-            times_rows(tile, p, g.whole, real_in(tile, 0), p->k, 0);
+            times_rows(tile, p, at, real_in(tile, 0) + at.i0 * p->k + at.p0, p->k, 0);
     }
 }
 

@@ -91,6 +91,13 @@ static void add_dots(const ad_tile *tile, const product *whole, const factors *o
  * elsewhere. */
 enum { PANEL = 32, STEP = 8, HEIGHT = 24 };
 
+/* Rows of C that are computed together: of few rows of the tile the more, so that each product is worth its call. */
+static size_t height_of(const ad_tile *tile, size_t width)
+{
+    enum { MANY_ROWS = 128 };
+    return tile->rows < MANY_ROWS && width % STEP == 0 ? HEIGHT * MANY_ROWS / tile->rows : HEIGHT;
+}
+
 /* A group's columns from j on that are done with a panel, and their end. */
 static size_t columns_of(const group *g, size_t n, size_t j, size_t *end)
 {
@@ -123,14 +130,15 @@ static void add_panels(const ad_tile *tile, const product *whole, const factors 
                        real beta, real *panel)
 {
     const size_t rows = tile->rows, valid = tile->valid, m = whole->m, n = whole->n;
-    memset(panel, 0, rows * PANEL * sizeof *panel);
+    memset(panel + valid * PANEL, 0, (rows - valid) * PANEL * sizeof *panel);
     for (size_t j = 0; j < n; j += PANEL) {
         transpose_matrix(smaller(PANEL, n - j), valid, of->b + j * of->ld_b, of->ld_b, panel, PANEL);
         for (const group *at = g; at < g + count; at++) {
             size_t end, begin = columns_of(at, n, j, &end);
+            const size_t height = height_of(tile, end - begin);
             for (size_t i = at->whole.i0, next; i < at->whole.i1 && begin < end; i = next) {
-                next = smaller(i + HEIGHT, at->whole.i1);
-                prefetch((real *)tile->out.data + next * n + begin, n, smaller(HEIGHT, m - next), end - begin);
+                next = smaller(i + height, at->whole.i1);
+                prefetch((real *)tile->out.data + next * n + begin, n, smaller(height, m - next), end - begin);
                 add_product(tile, of, n, i, next - i, begin, end, panel + begin - j, beta);
             }
         }
