@@ -166,8 +166,8 @@ typedef struct {
     const size_t *row_end, *column_begin, *column_end;
 } ad_blocks;
 
-/* As ad_matmul(), with a shared `a` that is taken as zero outside `blocks`: those products are skipped, and so are
- * they in its gradients. */
+/* As ad_matmul(), with a shared `a` that is taken as zero outside `blocks`, whatever is there: those products are
+ * skipped, and so are they in its gradients, but for some near the blocks' edges, where a zero is multiplied. */
 ad_var ad_matmul_blocks(ad_var a, ad_var b, const ad_blocks *blocks);
 
 /* Solve A x = b for a triangular A (n,n), b (n) or (n,m). Only the named triangle is read. For Aᵀ x = b give

@@ -20,11 +20,19 @@ static bool has_kernels(void)
 #ifdef AD_HAVE_LIBXSMM
 #include "base/kernels.h"
 
-/* Rows of C computed together; no more, so that a panel of A stays in the cache. */
-static size_t panel(size_t m)
+/* Rows of C computed together; and of A's columns as many at a time as leave such a panel of A in the L1 cache while
+ * all columns of C use it. A sum that is interrupted goes on from C, in the same order: it has the same bits. */
+static size_t panel_of(size_t m)
 {
     enum { PANEL = 64 };
     return m < PANEL ? m : PANEL;
+}
+
+static size_t depth_of(size_t m, size_t k, size_t size)
+{
+    enum { PANEL_BYTES = 16 << 10 };
+    const size_t depth = PANEL_BYTES / (panel_of(m) * size);
+    return k < depth ? k : depth;
 }
 
 /* Where there is no kernel: the same sums in the same order, but slowly. */
@@ -41,12 +49,13 @@ static size_t panel(size_t m)
                     sum[i] = fused(a[k * p->lda + i], b[k * step_k + j * step_j], sum[i]);                             \
         }                                                                                                              \
     }                                                                                                                  \
-    static void multiply_##suffix(ad__product p, const real *a, const real *b, real *c)                                \
+    /* Of columns of A that are taken at once. */                                                                      \
+    static void multiply_panels_##suffix(ad__product p, const real *a, const real *b, real *c)                         \
     {                                                                                                                  \
         const size_t m = p.m;                                                                                          \
         ad__kernel kernel = {NULL};                                                                                    \
         for (size_t i = 0; i < m; i += p.m) {                                                                          \
-            const size_t height = panel(m - i);                                                                        \
+            const size_t height = panel_of(m - i);                                                                     \
             if (i == 0 || p.m != height) {                                                                             \
                 p.m = height;                                                                                          \
                 kernel = ad__kernel_of(&p);                                                                            \
@@ -55,6 +64,15 @@ static size_t panel(size_t m)
                 kernel.suffix(a + i, b, c + i);                                                                        \
             else                                                                                                       \
                 plain_##suffix(&p, a + i, b, c + i);                                                                   \
+        }                                                                                                              \
+    }                                                                                                                  \
+    static void multiply_##suffix(ad__product p, const real *a, const real *b, real *c)                                \
+    {                                                                                                                  \
+        const size_t k = p.k, step_k = p.transpose_b ? p.ldb : 1;                                                      \
+        for (size_t at = 0; at < k; at += p.k) {                                                                       \
+            p.k = depth_of(p.m, k - at, sizeof(real));                                                                 \
+            multiply_panels_##suffix(p, a + at * p.lda, b + at * step_k, c);                                           \
+            p.adds = true;                                                                                             \
         }                                                                                                              \
     }
 DEFINE_PRODUCT(float, f32, fmaf)

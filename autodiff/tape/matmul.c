@@ -76,22 +76,21 @@ static ad_var clear_outside(ad_var a, const ad_blocks *blocks)
 
 /* ---- Products ------------------------------------------------------------------------------------------------ */
 
-/* Record an op with the attributes that ops/matmul.c reads. */
 static ad_var apply_product(ad__op_id op, ad_var a, ad_var b, bool transpose_a, bool transpose_b, char blocked,
                             const ad_blocks *blocks)
 {
-    const size_t count = blocks ? blocks->count : 0, n_attribute = blocks ? 4 + 3 * count : 3;
+    const size_t count = blocks ? blocks->count : 0, n_attribute = blocks ? AD__BLOCKS + 3 * count : AD__BLOCK_COUNT;
     double *attribute = ad_alloc(n_attribute, sizeof *attribute);
     if (!attribute) return fail_memory(a.tape);
-    attribute[0] = transpose_a;
-    attribute[1] = transpose_b;
+    attribute[AD__TRANSPOSE_A] = transpose_a;
+    attribute[AD__TRANSPOSE_B] = transpose_b;
     if (blocks) {
-        attribute[2] = blocked == 'a' ? 1 : 2;
-        attribute[3] = (double)count;
+        attribute[AD__BLOCKED] = blocked == 'a' ? AD__BLOCKED_A : AD__BLOCKED_C;
+        attribute[AD__BLOCK_COUNT] = (double)count;
         for (size_t i = 0; i < count; i++) {
-            attribute[4 + i] = (double)blocks->row_end[i];
-            attribute[4 + count + i] = (double)blocks->column_begin[i];
-            attribute[4 + 2 * count + i] = (double)blocks->column_end[i];
+            attribute[AD__BLOCKS + i] = (double)blocks->row_end[i];
+            attribute[AD__BLOCKS + count + i] = (double)blocks->column_begin[i];
+            attribute[AD__BLOCKS + 2 * count + i] = (double)blocks->column_end[i];
         }
     }
     ad_var c = ad_apply(ad__builtin(op), (ad_var[]){a, b}, 2, attribute, n_attribute, a.tape);
@@ -132,6 +131,66 @@ ad_var ad__matmul_general(ad_var a, ad_var b, bool transpose_a, bool transpose_b
     ad_free((size_t *)transposed.row_end);
     return sum_rows && !fused ? ad_sum_rows(c) : c;
 }
+
+/* ---- Gradients ----------------------------------------------------------------------------------------------- */
+
+/* ad_blocks of the attribute; free *index. */
+static bool blocks_of(const ad_call *call, ad_blocks *blocks, size_t **index)
+{
+    *index = NULL;
+    if (call->attribute[AD__BLOCKED] == AD__NOT_BLOCKED) return true;
+    size_t count = (size_t)call->attribute[AD__BLOCK_COUNT];
+    *index = ad_alloc(3 * count, sizeof **index);
+    if (!*index) {
+        ad_tape_fail(call->tape, AD_ERROR_MEMORY, "out of memory for the gradient of a blocked product");
+        return false;
+    }
+    for (size_t i = 0; i < 3 * count; i++) (*index)[i] = (size_t)call->attribute[AD__BLOCKS + i];
+    *blocks = (ad_blocks){count, *index, *index + count, *index + 2 * count};
+    return true;
+}
+
+/* dA = dC B^T and dB = A^T dC, or their transposes for what is stored transposed. Zeros stay known: those of A are C's
+ * in the product for dA, and C's are those of g. A product has its blocks on the left or in the result: where g with
+ * blocks would be on the right, the transposed product is taken. */
+void ad__matmul_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
+{
+    const bool of_transpose = call->attribute[AD__BLOCKED] == AD__BLOCKED_A && call->attribute[AD__TRANSPOSE_A] != 0;
+    const ad_var a = of_transpose ? ad_transpose(call->in[0]) : call->in[0], b = call->in[1];
+    const bool ta = call->attribute[AD__TRANSPOSE_A] != 0 && !of_transpose, tb = call->attribute[AD__TRANSPOSE_B] != 0;
+    const bool of_a = call->attribute[AD__BLOCKED] == AD__BLOCKED_A,
+               of_c = call->attribute[AD__BLOCKED] == AD__BLOCKED_C;
+    const bool sum_a = !ad_is_per_row(a) && ad_is_per_row(y), sum_b = !ad_is_per_row(b) && ad_is_per_row(y);
+    ad_blocks blocks;
+    size_t *index;
+    if (!blocks_of(call, &blocks, &index)) return;
+    const ad_blocks *known = index ? &blocks : NULL;
+    const char g_blocked = of_c ? 'a' : 0;
+
+    if (of_a)
+        gradient[0] = ad__matmul_general(g, b, false, !tb, 'c', known, sum_a);
+    else if (!ta)
+        gradient[0] = ad__matmul_general(g, b, false, !tb, g_blocked, known, sum_a);
+    else if (of_c)
+        gradient[0] = ad_transpose(ad__matmul_general(g, b, false, !tb, 'a', known, sum_a));
+    else
+        gradient[0] = ad__matmul_general(b, g, tb, true, 0, NULL, sum_a);
+
+    if (of_a && tb)
+        gradient[1] = ad_transpose(ad__matmul_general(a, g, true, false, 'a', known, sum_b));
+    else if (of_a)
+        gradient[1] = ad__matmul_general(a, g, true, false, 'a', known, sum_b);
+    else if (tb)
+        gradient[1] = ad__matmul_general(g, a, true, ta, g_blocked, known, sum_b);
+    else if (of_c)
+        gradient[1] = ad_transpose(ad__matmul_general(g, a, true, ta, 'a', known, sum_b));
+    else
+        gradient[1] = ad__matmul_general(a, g, !ta, false, 0, NULL, sum_b);
+    if (of_transpose) gradient[0] = ad_transpose(gradient[0]);
+    ad_free(index);
+}
+
+/* ---- Public products ----------------------------------------------------------------------------------------- */
 
 /* a times b, a matrix or a vector. */
 static ad_var multiply(ad_var a, ad_var b, const ad_blocks *blocks)

@@ -2,7 +2,7 @@
 #ifndef WEIR_AUTODIFF_TAPE_RECORD_H
 #define WEIR_AUTODIFF_TAPE_RECORD_H
 
-#include <weir/tape.h>
+#include <weir/op.h>
 
 /* y > 0 ? g : slope * g, the gradient of relu and leaky_relu. */
 ad_var ad__gate(ad_var g, ad_var y, double slope);
@@ -29,5 +29,12 @@ ad_var ad__pad(ad_var x, int axis, size_t start, size_t size);
  * summed over rows, by the GEMM itself where both are per-row. */
 ad_var ad__matmul_general(ad_var a, ad_var b, bool transpose_a, bool transpose_b, char blocked, const ad_blocks *blocks,
                           bool sum_rows);
+/* The attribute of such a product: whether A and B come transposed, and which matrix has known zeros; then, unless
+ * AD__NOT_BLOCKED, the number of blocks and all their row_end, column_begin, column_end: of A as it is multiplied,
+ * after it is transposed. */
+enum { AD__TRANSPOSE_A, AD__TRANSPOSE_B, AD__BLOCKED, AD__BLOCK_COUNT, AD__BLOCKS };
+enum { AD__NOT_BLOCKED, AD__BLOCKED_A, AD__BLOCKED_C };
+/* As ad_op.vjp, of all products. */
+void ad__matmul_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient);
 
 #endif

@@ -76,47 +76,21 @@ ad_status nf_made_declare(nf_bijector *self, const nf_made *made, ad_error *erro
 
 /* ---- All at once --------------------------------------------------------------------------------------------- */
 
-/* W ⊙ mask, where mask (i,j) = j < reach_i. */
-static ad_var masked(ad_var weight, const nf_made *made, size_t layer)
-{
-    size_t in = layer_inputs(made, layer), out = layer_outputs(made, layer);
-    double *mask = ad_alloc(out, in * sizeof *mask);
-    if (!mask) {
-        ad_tape_fail(weight.tape, AD_ERROR_MEMORY, "out of memory for a mask of %zu x %zu", out, in);
-        return weight;
-    }
-    for (size_t i = 0; i < out; i++)
-        for (size_t j = 0, reach = reach_of(made, layer, i); j < reach; j++) mask[i * in + j] = 1;
-    ad_var product = ad_mul(weight, ad_constant(weight.tape, AD_SHAPE(out, in), mask));
-    ad_free(mask);
-    return product;
-}
-
-/* W x, the staircase cut into blocks. Neighbouring steps share a block while that wastes fewer products than another
- * matrix product costs; such a block reaches past some rows' own step, and the mask makes those weights zero. */
+/* W x, where W is zero beyond the staircase: a block for each step. */
 static ad_var product(ad_var weight, ad_var x, const nf_made *made, size_t layer)
 {
-    enum { WORTH_A_PRODUCT = 128 }; /* weights */
-    size_t out = layer_outputs(made, layer), count = 0, waste = 0, rows = 0;
+    size_t out = layer_outputs(made, layer), count = 0;
     size_t *end = ad_alloc(out, sizeof *end), *reach = ad_alloc(out, sizeof *reach),
            *none = ad_alloc(out, sizeof *none);
-    bool exact = true;
     ad_var y = {x.tape, -1};
     if (end && reach && none) {
-        for (size_t i = 0; i < out; i++, rows++) {
-            size_t r = reach_of(made, layer, i);
-            bool join = count > 0 && (waste += rows * (r - reach[count - 1])) <= WORTH_A_PRODUCT;
-            if (!join) {
-                count++;
-                rows = waste = 0;
-            } else if (r != reach[count - 1]) {
-                exact = false;
-            }
+        for (size_t i = 0; i < out; i++) {
+            const size_t r = reach_of(made, layer, i);
+            if (count == 0 || r != reach[count - 1]) count++;
             end[count - 1] = i + 1;
             reach[count - 1] = r;
         }
-        ad_blocks blocks = {count, end, none, reach};
-        y = ad_matmul_blocks(exact ? weight : masked(weight, made, layer), x, &blocks);
+        y = ad_matmul_blocks(weight, x, &(ad_blocks){count, end, none, reach});
     } else {
         ad_tape_fail(x.tape, AD_ERROR_MEMORY, "out of memory for the blocks of a masked layer");
     }

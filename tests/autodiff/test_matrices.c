@@ -134,6 +134,45 @@ START_TEST(blocks_hide_what_is_outside)
 }
 END_TEST
 
+/* As masked networks have them, with NaN beyond the steps: blocks that are joined, or copied, or computed in parts, at
+ * sizes where each of these happens, in tiles of many rows and of few. */
+START_TEST(staircases)
+{
+    static const size_t steps[][2] = {{1, 3}, {2, 12}, {4, 4}, {12, 12}, {23, 4}, {60, 1}};
+    enum { M = 131, K = 157 };
+    const size_t height = steps[_i / 2][0], width = steps[_i / 2][1];
+    problem p = problem_new(_i % 2 ? 150 : 33, (uint64_t)_i);
+    ad_var a = bind_whole(&p, false, AD_SHAPE(M, K)), x = bind_whole(&p, true, AD_SHAPE(K)),
+           w = bind_whole(&p, false, AD_SHAPE(M)), y[3];
+    size_t row_end[M], begin[M] = {0}, end[M], count = 0;
+    for (size_t i = 0; i < M; count++) {
+        i = i + height < M ? i + height : M;
+        row_end[count] = i;
+        end[count] = count * width < K ? count * width : K;
+    }
+    y[0] = ad_matmul_blocks(a, x, &(ad_blocks){count, row_end, begin, end});
+    ad_grad(ad_sum_rows(ad_sum(ad_mul(w, y[0]))), (ad_var[]){a, x}, 2, y + 1);
+    double *expected[3], *matrix = (double *)(uintptr_t)p.value[0];
+    for (int i = 0; i < 3; i++) expected[i] = problem_array(&p, extent_of(&p, y[i]));
+    for (size_t i = 0; i < M; i++)
+        for (size_t q = 0; q < K; q++) {
+            if (q >= end[i / height]) matrix[i * K + q] = NAN;
+            for (size_t r = 0; r < p.run.rows && q < end[i / height]; r++) {
+                expected[0][r * M + i] += matrix[i * K + q] * p.value[1][r * K + q];
+                expected[1][i * K + q] += p.value[2][i] * p.value[1][r * K + q];
+                expected[2][r * K + q] += p.value[2][i] * matrix[i * K + q];
+            }
+        }
+    for (ad_dtype dtype = AD_F32; dtype <= AD_F64; dtype++) {
+        double *value[3];
+        evaluate(&p, y, 3, dtype, value);
+        for (int i = 0; i < 3; i++)
+            assert_exact(value[i], expected[i], extent_of(&p, y[i]), i == 0 ? "product" : i == 1 ? "dA" : "dx");
+    }
+    problem_free(&p);
+}
+END_TEST
+
 /* ---- Triangular systems -------------------------------------------------------------------------------------- */
 
 static bool is_read(size_t i, size_t j, unsigned triangle)
@@ -330,6 +369,7 @@ Suite *matrices_suite(void)
     tcase_add_loop_test(matrices, products, 0, 8);
     tcase_add_loop_test(matrices, product_gradients, 0, 4);
     tcase_add_test(matrices, blocks_hide_what_is_outside);
+    tcase_add_loop_test(matrices, staircases, 0, 12);
     tcase_add_loop_test(matrices, triangular_systems, 0, 16);
     tcase_add_loop_test(matrices, general_systems, 0, 4);
     tcase_add_test(matrices, singular_systems);
