@@ -127,7 +127,8 @@ void ad__assemble(ad__assembler *to_code, ad__vector_instruction instruction, in
              (uint8_t)(2 << 5 | b.broadcast << 4 | (~second_operand >> 4 & 1) << 3 | mask));
     } else {
         EMIT(out, 0xC4, (uint8_t)(r << 7 | x << 6 | base << 5 | map),
-             (uint8_t)((w && (instruction == AD_VECTOR_FMA || instruction == AD_VECTOR_FMA_INTO)) << 7 | v << 3 | 4 | prefix));
+             (uint8_t)((w && (instruction == AD_VECTOR_FMA || instruction == AD_VECTOR_FMA_INTO)) << 7 | v << 3 | 4 |
+                       prefix));
     }
     EMIT(out, opcode);
     emit_location(out, reg, b, unit);
@@ -152,9 +153,10 @@ size_t ad__assemble_loop(ad__assembler *to)
 
 void ad__assemble_end(ad__assembler *to, size_t body, size_t step)
 {
-    EMIT(to, 0x48, 0x83, 0xC5, (uint8_t)step); /* add rbp, step */
-    EMIT(to, 0x4C, 0x39, 0xE5);                /* cmp rbp, r12 */
-    EMIT(to, 0x0F, 0x82);                      /* jb body */
+    EMIT(to, 0x48, 0x81, 0xC5); /* add rbp, step */
+    emit_32(to, step);
+    EMIT(to, 0x4C, 0x39, 0xE5); /* cmp rbp, r12 */
+    EMIT(to, 0x0F, 0x82);       /* jb body */
     emit_32(to, body - (to->size + 4));
     EMIT(to, 0xC5, 0xF8, 0x77);                                           /* vzeroupper */
     EMIT(to, 0x48, 0x83, 0xC4, 0x08);                                     /* add rsp, 8 */

@@ -202,8 +202,7 @@ AD_ELEMENT(sign)
 {
     (void)attribute;
     const ad__element zero = ad__element_constant(list, 0), one = ad__element_constant(list, 1);
-    const ad__element rest =
-        ad__element_choose(list, AD_LESS, in[0], zero, ad__element_constant(list, -1), in[0]);
+    const ad__element rest = ad__element_choose(list, AD_LESS, in[0], zero, ad__element_constant(list, -1), in[0]);
     return ad__element_choose(list, AD_GREATER, in[0], zero, one, rest);
 }
 

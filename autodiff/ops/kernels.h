@@ -51,10 +51,18 @@ typedef double real;
 /* The head of what an elementwise op says to be fused, and where its descriptor says so. */
 #define AD_ELEMENT(name)                                                                                               \
     static ad__element name##_element(ad__elements *list, const ad__element *in, const double *attribute)
-#define AD_FUSED_BY_ELEMENT(name) .fusing[AD_DTYPE] = &(const ad__fusing){.element = name##_element}
+#define AD_FUSED_BY_ELEMENT(name)                                                                                      \
+    .fusing[AD_DTYPE] = &(const ad__fusing)                                                                            \
+    {                                                                                                                  \
+        .element = name##_element                                                                                      \
+    }
 /* The same of other ops; `accepts` may be NULL. */
-#define AD_FUSED_CALL(name)            static void name##_fused(const ad__fused_call *call)
-#define AD_FUSED_BY_CALL(name, accept) .fusing[AD_DTYPE] = &(const ad__fusing){.call = name##_fused, .accepts = accept}
+#define AD_FUSED_CALL(name) static void name##_fused(const ad__fused_call *call)
+#define AD_FUSED_BY_CALL(name, accept)                                                                                 \
+    .fusing[AD_DTYPE] = &(const ad__fusing)                                                                            \
+    {                                                                                                                  \
+        .call = name##_fused, .accepts = accept                                                                        \
+    }
 
 static inline const real *real_in(const ad_tile *tile, int i)
 {

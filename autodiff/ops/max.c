@@ -111,16 +111,14 @@ AD_FUSED_CALL(logsumexp)
     for (size_t i = 0; i < view.outer * view.run; i++) {
         const size_t first = i / view.run * view.n * view.run + i % view.run;
         const ad__element max = max_element(call, first, view.n, view.run);
-        const ad__element shift =
-            ad__element_choose(list, AD_LESS, ad__element_abs(list, max), infinity, max, zero);
+        const ad__element shift = ad__element_choose(list, AD_LESS, ad__element_abs(list, max), infinity, max, zero);
         ad__element_sum sum = {0};
         for (size_t j = 0; j < view.n; j++) {
             const ad__element x = ad__element_sub(list, call->in[0][first + j * view.run], shift);
             ad__element_sum_add(list, &sum, ad__element_call(list, (ad__function *)AD_SLEEF(exp, u10), x));
         }
         const ad__element total = ad__element_sum_total(list, &sum);
-        call->out[i] =
-            ad__element_add(list, shift, ad__element_call(list, (ad__function *)AD_SLEEF(log, u10), total));
+        call->out[i] = ad__element_add(list, shift, ad__element_call(list, (ad__function *)AD_SLEEF(log, u10), total));
     }
 }
 

@@ -11,7 +11,8 @@ AD_BINARY(greater, a > b ? (real)1 : (real)0)
 AD_ELEMENT(greater)
 {
     (void)attribute;
-    return ad__element_choose(list, AD_GREATER, in[0], in[1], ad__element_constant(list, 1), ad__element_constant(list, 0));
+    return ad__element_choose(list, AD_GREATER, in[0], in[1], ad__element_constant(list, 1),
+                              ad__element_constant(list, 0));
 }
 
 AD_DEFINE_OP(greater) = {
@@ -29,7 +30,8 @@ AD_BINARY(greater_equal, a >= b ? (real)1 : (real)0)
 AD_ELEMENT(greater_equal)
 {
     (void)attribute;
-    return ad__element_choose(list, AD_GREATER_EQUAL, in[0], in[1], ad__element_constant(list, 1), ad__element_constant(list, 0));
+    return ad__element_choose(list, AD_GREATER_EQUAL, in[0], in[1], ad__element_constant(list, 1),
+                              ad__element_constant(list, 0));
 }
 
 AD_DEFINE_OP(greater_equal) = {
@@ -47,7 +49,8 @@ AD_BINARY(equal, a == b ? (real)1 : (real)0)
 AD_ELEMENT(equal)
 {
     (void)attribute;
-    return ad__element_choose(list, AD_EQUAL, in[0], in[1], ad__element_constant(list, 1), ad__element_constant(list, 0));
+    return ad__element_choose(list, AD_EQUAL, in[0], in[1], ad__element_constant(list, 1),
+                              ad__element_constant(list, 0));
 }
 
 AD_DEFINE_OP(equal) = {

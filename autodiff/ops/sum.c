@@ -334,15 +334,14 @@ static bool sum_rows_shape(const ad_call *call, ad_shape *result)
     return false;
 }
 
-/* The sum of n numbers: as many sums as a vector has numbers, which are then folded up. It is the order in which a fused
- * loop adds up rows. */
+/* The sum of n numbers: as many sums as a vector has numbers, which are then folded up. It is the order in which a
+ * fused loop adds up rows. */
 static double sum_by_vectors(const real *x, size_t n)
 {
     enum { LENGTH = AD_LANES > 1 ? AD_LANES : 8 };
     double sum[LENGTH] = {0};
     size_t i = 0;
-    for (; i + LENGTH <= n; i += LENGTH)
-        AD_SIMD for (size_t l = 0; l < LENGTH; l++) sum[l] += (double)x[i + l];
+    for (; i + LENGTH <= n; i += LENGTH) AD_SIMD for (size_t l = 0; l < LENGTH; l++) sum[l] += (double)x[i + l];
     for (size_t l = 0; i + l < n; l++) sum[l] += (double)x[i + l];
     for (size_t half = LENGTH / 2; half > 0; half /= 2)
         for (size_t l = 0; l < half; l++) sum[l] += sum[l + half];

@@ -199,8 +199,7 @@ static void tanh_slope_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *grad
 AD_ELEMENT(tanh_slope)
 {
     (void)attribute;
-    const ad__element slope =
-        ad__element_sub(list, ad__element_constant(list, 1), ad__element_mul(list, in[1], in[1]));
+    const ad__element slope = ad__element_sub(list, ad__element_constant(list, 1), ad__element_mul(list, in[1], in[1]));
     return ad__element_mul(list, in[0], slope);
 }
 
@@ -273,8 +272,7 @@ static inline void exp_minus_abs(size_t n, const real *x, real *e)
 
 static ad__element exp_minus_abs_element(ad__elements *list, ad__element x)
 {
-    return ad__element_call(list, (ad__function *)AD_SLEEF(exp, u10),
-                            ad__element_neg(list, ad__element_abs(list, x)));
+    return ad__element_call(list, (ad__function *)AD_SLEEF(exp, u10), ad__element_neg(list, ad__element_abs(list, x)));
 }
 
 AD_LOOP(sigmoid)

@@ -77,7 +77,7 @@ typedef struct {
     bool shared_is_work;   /* some wave is worth several threads */
     ad__instruction **sum; /* those of `row` that sum over rows */
     size_t n_sum, n_part;  /* parts of all of them together */
-    ad__share *share; /* of the sums, in a wide run */
+    ad__share *share;      /* of the sums, in a wide run */
     size_t n_share;
 } ad__stage;
 
@@ -127,9 +127,9 @@ typedef struct {
     ad__binding binding[2]; /* of whole tiles, and of the last one, which may be shorter */
     void *mask;             /* of the rows that are valid: ad__place.is_mask */
     size_t mask_rows, mask_valid;
-    void **pointer;         /* of a fused loop in the turn that it is at */
-    bool *finite;           /* which rows of the arguments are, when looking for faults */
-    void **state;           /* of instructions with one; [0] is NULL */
+    void **pointer; /* of a fused loop in the turn that it is at */
+    bool *finite;   /* which rows of the arguments are, when looking for faults */
+    void **state;   /* of instructions with one; [0] is NULL */
 } ad__worker;
 
 struct ad_plan {
@@ -154,13 +154,13 @@ struct ad_plan {
     size_t n_state;         /* numbered from 1 */
     char *shared_arena;
     size_t features, used_features, scratch; /* largest of any pass; bytes */
-    size_t n_tensor, n_run;   /* of all instructions together */
-    size_t n_pointer, most_pointers; /* of all fused loops together, and of the one with most */
-    void *code;               /* of fused loops; NULL: there are none */
+    size_t n_tensor, n_run;                  /* of all instructions together */
+    size_t n_pointer, most_pointers;         /* of all fused loops together, and of the one with most */
+    void *code;                              /* of fused loops; NULL: there are none */
     size_t code_bytes;
-    unsigned bindings;        /* counts changes of what is bound */
-    unsigned bound;           /* the count when shared[].data were set */
-    unsigned apart;           /* the count when what is bound was found to be apart, of so many rows at most: */
+    unsigned bindings; /* counts changes of what is bound */
+    unsigned bound;    /* the count when shared[].data were set */
+    unsigned apart;    /* the count when what is bound was found to be apart, of so many rows at most: */
     size_t rows_apart, input_rows_apart;
     bool indexed;       /* in that run */
     ad__extent *extent; /* room for those of all that is bound */

@@ -44,7 +44,8 @@ ad__element ad__element_constant(ad__elements *list, double number)
     if (list->dtype == AD_F32) number = (double)(float)number;
     for (size_t i = 0; i < list->n_constants; i++) /* there are few */
         if (is_constant(list, list->constants[i], number)) return list->constants[i];
-    const ad__element made = ad__element_append(list, (ad__element_operation){.kind = AD_ELEMENT_CONSTANT, .number = number});
+    const ad__element made =
+        ad__element_append(list, (ad__element_operation){.kind = AD_ELEMENT_CONSTANT, .number = number});
     if (!list->failed && list->n_constants < AD_MOST_KNOWN_CONSTANTS) list->constants[list->n_constants++] = made;
     return made;
 }
@@ -115,8 +116,8 @@ ad__element ad__element_choose(ad__elements *list, ad__comparison comparison, ad
         is_constant(list, condition.in[2], 1) && is_constant(list, condition.in[3], 0))
         return ad__element_choose(list, condition.comparison, condition.in[0], condition.in[1], x, y);
     return ad__element_append(
-        list, (ad__element_operation){
-                  .kind = AD_ELEMENT_CHOOSE, .comparison = comparison, .n_in = 4, .in = {a, b, x, y}});
+        list,
+        (ad__element_operation){.kind = AD_ELEMENT_CHOOSE, .comparison = comparison, .n_in = 4, .in = {a, b, x, y}});
 }
 
 /* The CPU's maximum and minimum give b where a number is NaN. */
@@ -132,8 +133,8 @@ ad__element ad__element_minimum(ad__elements *list, ad__element a, ad__element b
 
 ad__element ad__element_call(ad__elements *list, ad__function *f, ad__element a)
 {
-    return ad__element_append(
-        list, (ad__element_operation){.kind = AD_ELEMENT_CALL, .n_in = 1, .in = {a}, .function = f});
+    return ad__element_append(list,
+                              (ad__element_operation){.kind = AD_ELEMENT_CALL, .n_in = 1, .in = {a}, .function = f});
 }
 
 ad__element ad__element_power_of_two(ad__elements *list, ad__element a)

@@ -1,5 +1,5 @@
-/* What an op computes, said in a few operations on single elements, so that a plan can run chains of ops in one pass over
- * the rows whose intermediates stay in registers.
+/* What an op computes, said in a few operations on single elements, so that a plan can run chains of ops in one pass
+ * over the rows whose intermediates stay in registers.
  *
  * An op says it by recording: the functions below append an operation to a list and return its result, as those of
  * <weir/tape.h> do for whole tensors. An element stands for one number in each row, or for one number if it is shared.
@@ -40,9 +40,9 @@ typedef enum {
     AD_ELEMENT_SUB,
     AD_ELEMENT_MUL,
     AD_ELEMENT_DIV,
-    AD_ELEMENT_MAX, /* a > b ? a : b */
-    AD_ELEMENT_MIN, /* a < b ? a : b */
-    AD_ELEMENT_AND, /* of bits */
+    AD_ELEMENT_MAX,    /* a > b ? a : b */
+    AD_ELEMENT_MIN,    /* a < b ? a : b */
+    AD_ELEMENT_AND,    /* of bits */
     AD_ELEMENT_ANDNOT, /* ~a & b */
     AD_ELEMENT_OR,
     AD_ELEMENT_XOR,
@@ -67,7 +67,8 @@ typedef struct {
     int n_in;
     ad__element in[4];
     size_t at;
-    bool at_once; /* loads: before anything is stored, for a result may take their place */
+    size_t vector; /* of those that a round of the loop takes at once */
+    bool at_once;  /* loads: before anything is stored, for a result may take their place */
     double number;
     ad__function *function;
 } ad__element_operation;
@@ -78,7 +79,7 @@ typedef struct ad__elements {
     ad__element_operation *operation;
     size_t count, capacity;
     ad_dtype dtype;
-    bool failed; /* memory is out */
+    bool failed;                                    /* memory is out */
     ad__element constants[AD_MOST_KNOWN_CONSTANTS]; /* so that each is there once */
     size_t n_constants;
 } ad__elements;
@@ -116,9 +117,9 @@ ad__element ad__element_sum_total(ad__elements *list, const ad__element_sum *sum
 /* Number of the element of an argument, of shape `in`, that broadcasts to element i of a result of shape `out`. */
 size_t ad__stretched(const ad_shape *out, const ad_shape *in, size_t i);
 
-/* An op that isn't elementwise: its arguments and its result. The last axes, over which a pass runs, are left out of the
- * shapes: a result of shape (16, 8, D) may come as (16, 8), and element (i, j) is number 8 i + j of `out`. An argument
- * may lack them, being the same all along. */
+/* An op that isn't elementwise: its arguments and its result. The last axes, over which a pass runs, are left out of
+ * the shapes: a result of shape (16, 8, D) may come as (16, 8), and element (i, j) is number 8 i + j of `out`. An
+ * argument may lack them, being the same all along. */
 typedef struct {
     ad__elements *list;
     int n_in;

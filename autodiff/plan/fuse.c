@@ -148,16 +148,16 @@ static void sum_over_rows(fuser *f, size_t member, const ad__element *in, size_t
             return;
         }
         *sum = (ad__row_sum){.instruction = member, .at = e * f->request->turns};
-        const ad__element bits = ad__element_append(
-            &f->list, (ad__element_operation){.kind = AD_ELEMENT_LOAD, .at = mask});
+        const ad__element bits =
+            ad__element_append(&f->list, (ad__element_operation){.kind = AD_ELEMENT_LOAD, .at = mask});
         const ad__element valid = ad__element_append(
             &f->list, (ad__element_operation){.kind = AD_ELEMENT_AND, .n_in = 2, .in = {in[e], bits}});
         for (size_t half = 0; half < halves; half++) {
             const ad__element_kind kind = half ? AD_ELEMENT_HIGH : AD_ELEMENT_LOW;
             const ad__element part =
-                halves == 1 ? valid
-                            : ad__element_append(&f->list,
-                                                 (ad__element_operation){.kind = kind, .n_in = 1, .in = {valid}});
+                halves == 1
+                    ? valid
+                    : ad__element_append(&f->list, (ad__element_operation){.kind = kind, .n_in = 1, .in = {valid}});
             ad__element_append(&f->list, (ad__element_operation){.kind = AD_ELEMENT_SUM_ROWS,
                                                                  .n_in = 1,
                                                                  .in = {part},
@@ -203,13 +203,13 @@ static void fuse_node(fuser *f, size_t member, size_t mask)
             fuse_elementwise(f, node, &lead, shape, in, to->element, count);
         else if (to)
             node->op->fusing[f->request->dtype]->call(&(ad__fused_call){.list = &f->list,
-                                                     .n_in = node->n_in,
-                                                     .in_shape = shape,
-                                                     .in = in,
-                                                     .out_shape = lead,
-                                                     .out = to->element,
-                                                     .attribute = node->attribute,
-                                                     .n_attribute = node->n_attribute});
+                                                                        .n_in = node->n_in,
+                                                                        .in_shape = shape,
+                                                                        .in = in,
+                                                                        .out_shape = lead,
+                                                                        .out = to->element,
+                                                                        .attribute = node->attribute,
+                                                                        .n_attribute = node->n_attribute});
     }
     ad_free(in);
     ad_free(shape);
@@ -227,7 +227,8 @@ static void load_at_once(fuser *f, const ad__place *place)
 {
     for (size_t i = 0; i < f->list.count; i++) {
         ad__element_operation *operation = &f->list.operation[i];
-        if (operation->kind == AD_ELEMENT_LOAD && is_at(&f->rows_place[operation->at], place)) operation->at_once = true;
+        if (operation->kind == AD_ELEMENT_LOAD && is_at(&f->rows_place[operation->at], place))
+            operation->at_once = true;
     }
 }
 

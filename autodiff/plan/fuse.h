@@ -10,8 +10,8 @@ typedef struct {
     const ad__node *node;
     const int32_t *member; /* n of them, in order */
     size_t n;
-    size_t turns;          /* at least 1 */
-    bool rows;             /* else all is shared */
+    size_t turns; /* at least 1 */
+    bool rows;    /* else all is shared */
     const bool *is_view, *escapes;
     const size_t *feature;    /* of per-row values in the tile */
     const int32_t *shared_of; /* numbers of shared ones */

@@ -3,12 +3,24 @@
 
 #include <string.h>
 
-/* The one number of a sum's vector of doubles, n of them, a power of two. */
-static double fold(double *sum, size_t n)
+/* The one number of a sum's vector of doubles. */
+static inline double fold_4(const double *x)
 {
-    for (size_t half = n / 2; half > 0; half /= 2)
-        for (size_t i = 0; i < half; i++) sum[i] += sum[i + half];
-    return sum[0];
+    return (x[0] + x[2]) + (x[1] + x[3]);
+}
+
+static inline double fold_8(const double *x)
+{
+    return ((x[0] + x[4]) + (x[2] + x[6])) + ((x[1] + x[5]) + (x[3] + x[7]));
+}
+
+static double fold(const double *x, size_t n)
+{
+    if (n == 4) return fold_4(x);
+    if (n == 8) return fold_8(x);
+    double half[8];
+    for (size_t i = 0; i < 8; i++) half[i] = x[i] + x[i + 8];
+    return fold_8(half);
 }
 
 void ad__bind_loop(const ad_plan *plan, const ad__fused_loop *loop, const ad__worker *worker, size_t rows,
@@ -53,7 +65,7 @@ void ad__run_loop(const ad_plan *plan, const ad__fused_loop *loop, const ad__ins
     double *sums = (double *)worker->scratch;
     if (loop->turns > 1) pointer = memcpy(worker->pointer, pointer, loop->n_place * sizeof *pointer);
     for (size_t turn = 0; turn < loop->turns; turn++) {
-        memset(sums, 0, loop->n_sum * length * sizeof *sums);
+        if (loop->n_sum) memset(sums, 0, loop->n_sum * length * sizeof *sums);
         loop->code(pointer, worker->scratch, bytes, loop->constants);
         for (size_t i = 0; i < loop->n_sum; i++) {
             const ad__row_sum *sum = &loop->sum[i];

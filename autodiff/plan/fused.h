@@ -4,7 +4,8 @@
 
 #include "plan/machine.h"
 
-/* A place that a loop reads or writes: of a row, at feature `at` of the tile; shared, at element `at` of shared[value]. */
+/* A place that a loop reads or writes: of a row, at feature `at` of the tile; shared, at element `at` of shared[value].
+ */
 typedef struct {
     bool per_row, is_mask; /* is_mask: all bits of a number set, in rows that are valid; none in others */
     int32_t value;

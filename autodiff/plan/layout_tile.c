@@ -80,7 +80,7 @@ typedef struct {
     const ad__schedule *schedule;
     place *at;
     life *of;
-    int32_t *position;          /* in the schedule */
+    int32_t *position;              /* in the schedule */
     int32_t *step_end, *inside_end; /* chains of roots by what uses them last: steps, nodes of the schedule */
     size_t *feature;
     bool *escapes;
@@ -294,7 +294,7 @@ static void allocate(const layout *l, buffer *used, buffer *inside)
 {
     const ad__schedule *schedule = l->schedule;
     for (size_t i = 0; i < l->count; i++) l->feature[i] = SIZE_MAX; /* a root's entry is its own until the last loop */
-    for (size_t i = 0; i < l->count; i++) /* inputs are loaded before anything runs */
+    for (size_t i = 0; i < l->count; i++)                           /* inputs are loaded before anything runs */
         if (l->in_pass[i] && l->node[i].op == ad__builtin(AD_OP_input)) give_room(l, (int32_t)i, used);
     for (size_t s = 0; s < schedule->n_step; s++) {
         const ad__step *step = &schedule->step[s];

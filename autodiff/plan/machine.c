@@ -16,9 +16,9 @@ enum { NONE = -1, NEVER = INT32_MAX, MOST_REGISTERS = 32, KEPT_POINTERS = 9 };
 static const int free_general[KEPT_POINTERS] = {RCX, RDX, RSI, RDI, R8, R9, R10, R11, R15};
 
 typedef struct {
-    int32_t reg, slot;    /* where it is kept: a register, a place in memory; or NONE */
-    int32_t constant;     /* its number */
-    size_t use, end_use;  /* of machine.use: those that are to come */
+    int32_t reg, slot;   /* where it is kept: a register, a place in memory; or NONE */
+    int32_t constant;    /* its number */
+    size_t use, end_use; /* of machine.use: those that are to come */
 } value;
 
 typedef struct {
@@ -34,6 +34,7 @@ typedef struct {
     size_t n_free_slot, n_slot;
     int32_t freed[4]; /* slots, by the operation at hand */
     size_t n_freed;
+    size_t vectors; /* of rows, that a round of the loop takes */
     size_t n_constants, n_loads, vector_bytes, element_bytes, scalars, spills;
     size_t scalar_bytes; /* of a scalar or a constant in memory: by VEX all of a vector is the same number */
     bool rows, keeps_pointers;
@@ -51,15 +52,39 @@ static const ad__element_operation *operation_of(const machine *m, ad__element i
 
 /* ---- Order --------------------------------------------------------------------------------------------------- */
 
+static bool is_same(ad__element_kind kind)
+{
+    return kind == AD_ELEMENT_SCALAR || kind == AD_ELEMENT_CONSTANT;
+}
+
 static bool is_wanted(ad__element_kind kind)
 {
     return kind == AD_ELEMENT_STORE || kind == AD_ELEMENT_SUM_ROWS;
 }
 
+/* Every operation for several vectors of rows, one after the other: while one waits for what it needs, the CPU goes on
+ * with another. What is the same for all rows is there once. */
+static bool interleave(const ad__elements *list, size_t vectors, ad__elements *to)
+{
+    *to = (ad__elements){.dtype = list->dtype, .count = list->count * vectors};
+    to->operation = ad_alloc(to->count, sizeof *to->operation);
+    for (size_t i = 0; to->operation && i < to->count; i++) {
+        ad__element_operation *operation = &to->operation[i];
+        *operation = list->operation[i / vectors];
+        operation->vector = i % vectors;
+        for (int j = 0; j < operation->n_in; j++) {
+            const size_t in = (size_t)operation->in[j];
+            operation->in[j] = (ad__element)(in * vectors + (is_same(list->operation[in].kind) ? 0 : i % vectors));
+        }
+    }
+    return to->operation != NULL;
+}
+
 /* Depth first from each result in turn; `stack` has room for every operand. */
 static void find_order(machine *m, bool *done, ad__element *stack)
 {
-    for (size_t i = 0; i < m->list->count; i++) {
+    const size_t vectors = m->vectors;
+    for (size_t i = 0; i < m->list->count; i += vectors) { /* as for the first vector */
         if (!is_wanted(m->list->operation[i].kind) && !m->list->operation[i].at_once) continue;
         size_t depth = 0;
         stack[depth++] = (ad__element)i;
@@ -74,7 +99,8 @@ static void find_order(machine *m, bool *done, ad__element *stack)
             }
             if (!ready) continue;
             depth--;
-            if (!done[top]) m->order[m->n_order++] = top;
+            const size_t copies = is_same(operation->kind) ? 1 : vectors;
+            for (size_t v = 0; v < copies && !done[top]; v++) m->order[m->n_order++] = top + (ad__element)v;
             done[top] = true;
         }
     }
@@ -121,14 +147,14 @@ static ad__location slot_at(const machine *m, int32_t slot)
     return ad__at_base(R13, m->spills + (size_t)slot * m->vector_bytes);
 }
 
-static ad__location row_at(const machine *m, size_t pointer)
+static ad__location row_at(const machine *m, size_t pointer, size_t vector)
 {
     int reg = RAX;
     if (m->keeps_pointers)
         reg = free_general[pointer];
     else
         ad__assemble_pointer(m->out, RAX, pointer);
-    ad__location at = ad__at_base(reg, 0);
+    ad__location at = ad__at_base(reg, vector * m->vector_bytes);
     at.index = RBP;
     return at;
 }
@@ -139,7 +165,7 @@ static ad__location memory_of(const machine *m, ad__element id)
     const ad__element_operation *operation = operation_of(m, id);
     const value *v = &m->value[id];
     if (v->slot != NONE) return slot_at(m, v->slot);
-    if (operation->kind == AD_ELEMENT_LOAD) return row_at(m, operation->at);
+    if (operation->kind == AD_ELEMENT_LOAD) return row_at(m, operation->at, operation->vector);
     ad__location at = operation->kind == AD_ELEMENT_CONSTANT
                           ? ad__at_base(R14, (size_t)v->constant * m->scalar_bytes)
                           : ad__at_base(R13, m->scalars + (operation->at - m->n_loads) * m->scalar_bytes);
@@ -239,20 +265,13 @@ static ad__location last_operand(machine *m, ad__element id)
 /* ---- Operations ---------------------------------------------------------------------------------------------- */
 
 static const ad__vector_instruction simple[AD_ELEMENT_KINDS] = {
-    [AD_ELEMENT_ADD] = AD_VECTOR_ADD,
-    [AD_ELEMENT_SUB] = AD_VECTOR_SUB,
-    [AD_ELEMENT_MUL] = AD_VECTOR_MUL,
-    [AD_ELEMENT_DIV] = AD_VECTOR_DIV,
-    [AD_ELEMENT_MAX] = AD_VECTOR_MAX,
-    [AD_ELEMENT_MIN] = AD_VECTOR_MIN,
-    [AD_ELEMENT_AND] = AD_VECTOR_AND,
-    [AD_ELEMENT_ANDNOT] = AD_VECTOR_ANDNOT,
-    [AD_ELEMENT_OR] = AD_VECTOR_OR,
-    [AD_ELEMENT_XOR] = AD_VECTOR_XOR,
-    [AD_ELEMENT_SQRT] = AD_VECTOR_SQRT,
-    [AD_ELEMENT_FLOOR] = AD_VECTOR_ROUND,
-    [AD_ELEMENT_LOW] = AD_VECTOR_WIDEN,
-    [AD_ELEMENT_ADD_WIDE] = AD_VECTOR_ADD_DOUBLES,
+    [AD_ELEMENT_ADD] = AD_VECTOR_ADD,   [AD_ELEMENT_SUB] = AD_VECTOR_SUB,
+    [AD_ELEMENT_MUL] = AD_VECTOR_MUL,   [AD_ELEMENT_DIV] = AD_VECTOR_DIV,
+    [AD_ELEMENT_MAX] = AD_VECTOR_MAX,   [AD_ELEMENT_MIN] = AD_VECTOR_MIN,
+    [AD_ELEMENT_AND] = AD_VECTOR_AND,   [AD_ELEMENT_ANDNOT] = AD_VECTOR_ANDNOT,
+    [AD_ELEMENT_OR] = AD_VECTOR_OR,     [AD_ELEMENT_XOR] = AD_VECTOR_XOR,
+    [AD_ELEMENT_SQRT] = AD_VECTOR_SQRT, [AD_ELEMENT_FLOOR] = AD_VECTOR_ROUND,
+    [AD_ELEMENT_LOW] = AD_VECTOR_WIDEN, [AD_ELEMENT_ADD_WIDE] = AD_VECTOR_ADD_DOUBLES,
 };
 
 static bool commutes(ad__element_kind kind)
@@ -306,9 +325,9 @@ static void emit_fma(machine *m, ad__element id, const ad__element_operation *op
 static void emit_choose(machine *m, ad__element id, const ad__element_operation *operation)
 {
     /* All of them are quiet, whatever a NaN. */
-    static const int immediate[] = {[AD_EQUAL] = 0x00,      [AD_UNEQUAL] = 0x04, [AD_LESS] = 0x11,
-                                    [AD_LESS_EQUAL] = 0x12, [AD_GREATER] = 0x1E, [AD_GREATER_EQUAL] = 0x1D,
-                                    [AD_UNORDERED] = 0x03};
+    static const int immediate[] = {
+        [AD_EQUAL] = 0x00,   [AD_UNEQUAL] = 0x04,       [AD_LESS] = 0x11,     [AD_LESS_EQUAL] = 0x12,
+        [AD_GREATER] = 0x1E, [AD_GREATER_EQUAL] = 0x1D, [AD_UNORDERED] = 0x03};
     const int a = fetch(m, operation->in[0]);
     const ad__location b = ad__vector_register(fetch(m, operation->in[1]));
     const int code = immediate[operation->comparison];
@@ -381,7 +400,7 @@ static void emit_narrow(machine *m, ad__element id, const ad__element_operation 
 static void emit_store(machine *m, const ad__element_operation *operation)
 {
     const int a = fetch(m, operation->in[0]);
-    ad__location at = row_at(m, operation->at);
+    ad__location at = row_at(m, operation->at, operation->vector);
     if (!m->rows) at.index = -1;
     ad__assemble(m->out, m->rows ? AD_VECTOR_STORE : AD_VECTOR_STORE_ONE, a, 0, at, 0);
     let_go(m, operation);
@@ -481,32 +500,29 @@ static void assemble(machine *m, size_t n_scalars, size_t n_sums)
     for (size_t i = 0; i < m->n_loads && m->keeps_pointers; i++) ad__assemble_pointer(m->out, free_general[i], i);
     const size_t body = ad__assemble_loop(m->out);
     for (size_t i = 0; i < m->n_order; i++) emit(m, m->order[i]);
-    ad__assemble_end(m->out, body, m->vector_bytes);
+    ad__assemble_end(m->out, body, m->vectors * m->vector_bytes);
 }
 
-bool ad__assemble_elements(ad__assembler *to, const ad__elements *list, size_t n_loads, size_t n_scalars, size_t n_sums,
-                           bool rows, void **constants, ad__loop_frame *frame)
+static bool assemble_list(ad__assembler *to, const ad__elements *list, size_t vectors, size_t n_loads, size_t n_scalars,
+                          size_t n_sums, bool rows, void **constants, ad__loop_frame *frame)
 {
-    const bool evex = ad__isa_of_cpu() == AD_ISA_avx512;
     size_t operands = list->count + 1;
     for (size_t i = 0; i < list->count; i++) operands += (size_t)list->operation[i].n_in;
     machine m = {.out = to,
                  .list = list,
+                 .vectors = vectors,
                  .value = ad_alloc(list->count, sizeof *m.value),
                  .order = ad_alloc(list->count, sizeof *m.order),
                  .use = ad_alloc(operands, sizeof *m.use),
                  .free_slot = ad_alloc(list->count + 1, sizeof *m.free_slot),
-                 .registers = evex ? 32 : 16,
+                 .registers = to->evex ? 32 : 16,
                  .n_loads = n_loads,
-                 .vector_bytes = evex ? 64 : 32,
+                 .vector_bytes = to->evex ? 64 : 32,
                  .element_bytes = ad_dtype_size(list->dtype),
-                 .scalar_bytes = evex ? ad_dtype_size(list->dtype) : 32,
+                 .scalar_bytes = to->evex ? ad_dtype_size(list->dtype) : 32,
                  .rows = rows};
     bool *done = ad_alloc(list->count, sizeof *done);
     ad__element *stack = ad_alloc(operands, sizeof *stack);
-    *constants = NULL;
-    to->evex = evex;
-    to->f64 = list->dtype == AD_F64;
     if (m.value && m.order && m.use && m.free_slot && done && stack) {
         find_order(&m, done, stack);
         find_uses(&m);
@@ -525,5 +541,21 @@ bool ad__assemble_elements(ad__assembler *to, const ad__elements *list, size_t n
     ad_free(m.use);
     ad_free(m.order);
     ad_free(m.value);
-    return *constants && !to->failed;
+    return *constants != NULL;
+}
+
+bool ad__assemble_elements(ad__assembler *to, const ad__elements *list, size_t n_loads, size_t n_scalars, size_t n_sums,
+                           bool rows, void **constants, ad__loop_frame *frame)
+{
+    enum { QUANTUM = 16, MOST = 2 }; /* rows come in multiples of that; vectors of them at once */
+    const size_t length = ad__vector_length(list->dtype);
+    const size_t vectors = rows && QUANTUM / length >= MOST && list->count <= INT32_MAX / MOST ? MOST : 1;
+    to->evex = ad__isa_of_cpu() == AD_ISA_avx512;
+    to->f64 = list->dtype == AD_F64;
+    *constants = NULL;
+    ad__elements several;
+    const bool good = interleave(list, vectors, &several) &&
+                      assemble_list(to, &several, vectors, n_loads, n_scalars, n_sums, rows, constants, frame);
+    ad_free(several.operation);
+    return good && !to->failed;
 }

@@ -165,7 +165,8 @@ static bool allocate(ad__compiler *c)
     plan->shared = ad__arena_alloc(&plan->arena, n, sizeof *plan->shared);
     plan->output = ad__arena_alloc(&plan->arena, n_output, sizeof *plan->output);
     return c->node && c->output && c->needed && c->same && c->level && c->shared_of && c->in_pass && c->kept &&
-           c->is_view && c->escapes && c->feature && c->entry && plan->slot_of_node && plan->slot && plan->shared && plan->output;
+           c->is_view && c->escapes && c->feature && c->entry && plan->slot_of_node && plan->slot && plan->shared &&
+           plan->output;
 }
 
 static void release(ad__compiler *c)
@@ -213,8 +214,7 @@ ad_plan *ad_plan_new(const ad_var *outputs, int count, const ad_plan_options *op
         for (int i = 0; i < count; i++) c.needed[c.output[i] = c.same[outputs[i].id]] = true;
         ad__mark_needed(c.node, c.count, c.needed);
         known = ad__check_ops(c.node, c.count, c.needed, options->dtype, error);
-        good = known && compile(&c, options) && ad__plan_prepare_apart(c.plan) &&
-               ad__plan_prepare_wide(c.plan);
+        good = known && compile(&c, options) && ad__plan_prepare_apart(c.plan) && ad__plan_prepare_wide(c.plan);
     }
     release(&c);
     ad__arena_free(arena);

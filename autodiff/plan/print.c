@@ -25,8 +25,8 @@ static void print_steps(const ad__instruction *all, const ad__run_step *step, si
     for (size_t s = 0; s < count; s++) {
         const ad__fused_loop *loop = step[s].loop;
         if (loop)
-            fprintf(to, "   /  one loop of %zu turns: %zu operations, %zu numbers put aside, %zu sums over rows\n", loop->turns,
-                    loop->frame.operations, loop->frame.set_aside, loop->n_sum);
+            fprintf(to, "   /  one loop of %zu turns: %zu operations, %zu numbers put aside, %zu sums over rows\n",
+                    loop->turns, loop->frame.operations, loop->frame.set_aside, loop->n_sum);
         for (size_t i = 0; i < step[s].count; i++) {
             fprintf(to, loop ? "   | " : "     ");
             print_instruction(&all[step[s].first + i], to);

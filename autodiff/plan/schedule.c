@@ -13,10 +13,10 @@
 
 enum {
     MOST_OPEN = 4,
-    MOST_ELEMENTS = 64,    /* of a value, that are written out */
-    MOST_OPERATIONS = 400, /* of a loop, about: for the cache of instructions */
-    MOST_SCALARS = 16,     /* of a shared value */
-    FEW = 3,               /* elements that are written out rather than turned over */
+    MOST_ELEMENTS = 64,   /* of a value, that are written out */
+    MOST_OPERATIONS = 40, /* of a loop, as large as an op each: so that the CPU has several of its rounds at hand */
+    MOST_SCALARS = 16,    /* of a shared value */
+    FEW = 3,              /* elements that are written out rather than turned over */
 };
 
 int ad__lead_of(const ad_shape *shape, size_t turns)
@@ -171,8 +171,8 @@ static size_t operations_in(const scheduler *s, const ad__node *node, size_t tur
     return node->op->fusing[s->dtype]->accepts(node->attribute, lead) ? operations : 0;
 }
 
-/* The turns of a loop that a node opens: over the last axis, but for a few features; all of it where the axes before are
- * too many to be written out; 0: none. */
+/* The turns of a loop that a node opens: over the last axis, but for a few features; all of it where the axes before
+ * are too many to be written out; 0: none. */
 static size_t turns_of(const scheduler *s, const ad__node *node)
 {
     const ad_shape *shape = &node->shape;
@@ -260,7 +260,7 @@ static void schedule_node(scheduler *s, int32_t id)
 }
 
 bool ad__schedule_nodes(const ad__node *node, size_t count, const bool *wanted, const bool *is_view, ad__fuse_what what,
-                  ad_dtype dtype, ad__schedule *schedule)
+                        ad_dtype dtype, ad__schedule *schedule)
 {
     *schedule = (ad__schedule){.node = ad_alloc(count, sizeof *schedule->node),
                                .step = ad_alloc(count, sizeof *schedule->step),

@@ -35,7 +35,7 @@ typedef enum { AD_FUSE_NOTHING, AD_FUSE_SCALARS, AD_FUSE_ROWS } ad__fuse_what;
 /* The nodes that are `wanted`, of which those that are a view of another, and inputs, are never computed. False where
  * memory is out. Free it in any case. */
 bool ad__schedule_nodes(const ad__node *node, size_t count, const bool *wanted, const bool *is_view, ad__fuse_what what,
-                  ad_dtype dtype, ad__schedule *schedule);
+                        ad_dtype dtype, ad__schedule *schedule);
 void ad__schedule_free(ad__schedule *schedule);
 
 #endif

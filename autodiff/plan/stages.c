@@ -109,8 +109,8 @@ static bool sort_by_wave(const ad__compiler *c, const int *wave, int last, ad__i
 static bool fuse_shared(ad__compiler *c, ad__stage *stage)
 {
     ad__schedule schedule;
-    bool good = ad__schedule_nodes(c->node, c->count, c->in_pass, c->is_view, c->fuses ? AD_FUSE_SCALARS : AD_FUSE_NOTHING,
-                             c->plan->dtype, &schedule);
+    bool good = ad__schedule_nodes(c->node, c->count, c->in_pass, c->is_view,
+                                   c->fuses ? AD_FUSE_SCALARS : AD_FUSE_NOTHING, c->plan->dtype, &schedule);
     if (good) {
         for (size_t id = 0; id < c->count; id++) c->escapes[id] = false;
         for (int i = 0; i < c->n_output; i++) c->escapes[c->output[i]] = true;
@@ -137,8 +137,8 @@ static bool add_shared(ad__compiler *c, int s, ad__stage *stage)
     }
     stage->shared = ad__arena_alloc(&c->plan->arena, stage->n_shared, sizeof *stage->shared);
     stage->shared_is_work = is_work(c, wave, last);
-    const bool good = stage->shared && (stage->shared_is_work ? sort_by_wave(c, wave, last, stage->shared)
-                                                              : fuse_shared(c, stage));
+    const bool good =
+        stage->shared && (stage->shared_is_work ? sort_by_wave(c, wave, last, stage->shared) : fuse_shared(c, stage));
     ad_free(wave);
     return good;
 }
@@ -167,7 +167,7 @@ static bool schedule_pass(const ad__compiler *c, int s, ad__schedule *schedule)
     choose_pass(c, s);
     ad__find_views(c->node, c->count, c->in_pass, c->tape, c->is_view);
     return ad__schedule_nodes(c->node, c->count, c->in_pass, c->is_view, c->fuses ? AD_FUSE_ROWS : AD_FUSE_NOTHING,
-                        c->plan->dtype, schedule);
+                              c->plan->dtype, schedule);
 }
 
 static bool lay_out(const ad__compiler *c, const ad__schedule *schedule, ad__tile_height *height)
@@ -195,8 +195,7 @@ static bool add_transfers(const ad__compiler *c, ad__stage *stage)
     if (!stage->load || !stage->store) return false;
     for (size_t id = 0; id < c->count; id++)
         if (c->in_pass[id] && is_op(&c->node[id], AD_OP_input))
-            stage->load[stage->n_load++] =
-                (ad__load){plan->slot_of_node[id], ad__operand_of(c, (int32_t)id)};
+            stage->load[stage->n_load++] = (ad__load){plan->slot_of_node[id], ad__operand_of(c, (int32_t)id)};
     for (int i = 0; i < c->n_output; i++)
         if (c->kept[c->output[i]]) stage->store[stage->n_store++] = (ad__store){i, ad__operand_of(c, c->output[i])};
     return true;
