@@ -84,14 +84,23 @@ static double add_wide(float *to, const double *lane, size_t lanes, size_t strid
     return squares;
 }
 
+/* Their first parts ascend. */
+static const ad__instruction *sum_of_part(const ad__stage *stage, size_t part)
+{
+    size_t low = 0, high = stage->n_sum;
+    while (high - low > 1) {
+        const size_t middle = low + (high - low) / 2;
+        *(stage->sum[middle]->first_part <= part ? &low : &high) = middle;
+    }
+    return stage->sum[low];
+}
+
 static void add_part(void *context, size_t part, int worker)
 {
     (void)worker;
     const addition *a = context;
     const ad_plan *plan = a->plan;
-    size_t i = 0;
-    while (i + 1 < a->stage->n_sum && a->stage->sum[i + 1]->first_part <= part) i++;
-    const ad__instruction *sum = a->stage->sum[i];
+    const ad__instruction *sum = sum_of_part(a->stage, part);
     const ad__shared *value = &plan->shared[sum->out.value];
     const size_t begin = (part - sum->first_part) * PART, rest = value->size - begin, count = rest < PART ? rest : PART;
     if (is_wide(plan, sum)) {
