@@ -20,13 +20,14 @@ typedef struct {
     size_t tile_rows; /* rows in a tile, a multiple of 16; 0: chosen so that a tile's intermediates fit the L2 cache */
 } ad_plan_options;
 
-/* Compile what the outputs need: dead nodes dropped, equal ones merged, split into stages where rows are summed,
- * buffers laid out. The tape may be freed afterwards; but vars in the calls below are those of this tape. NULL with
+/* Compile what the outputs need: dead nodes dropped, equal ones merged, split into stages where rows are summed, ops
+ * that follow one another fused into loops, buffers laid out. Loops are machine code, for x86-64 with AVX2 or AVX-512;
+ * elsewhere, or where the system lets no memory of a program's own be run, ops run one by one, with the same bits. The tape may be freed afterwards; but vars in the calls below are those of this tape. NULL with
  * *error on failure: what was wrong in recording, an op without a function for this dtype, AD_ERROR_MEMORY where there
  * was no tape to record on (so nothing need be asked of ad_tape_new() before), and so on. options may be NULL. */
 ad_plan *ad_plan_new(const ad_var *outputs, int count, const ad_plan_options *options, ad_error *error);
 void ad_plan_free(ad_plan *plan);
-/* Print stages, instructions, offsets and sizes of buffers, and the tile; nothing for NULL. */
+/* Print stages, instructions and which are fused, offsets and sizes of buffers, and the tile; nothing for NULL. */
 void ad_plan_print(const ad_plan *plan, FILE *to);
 size_t ad_plan_tile_rows(const ad_plan *plan); /* 0 for NULL */
 

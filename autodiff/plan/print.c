@@ -39,8 +39,8 @@ void ad_plan_print(const ad_plan *plan, FILE *to)
     if (!plan || !to) return;
     size_t size = ad_dtype_size(plan->dtype);
     fprintf(to, "plan: %s, tiles of %zu rows, %zu features = %zu KiB each; %zu KiB of sums in each lane\n",
-            ad_dtype_name(plan->dtype), plan->tile_rows, plan->features, plan->features * plan->tile_rows * size / 1024,
-            plan->lane_bytes / 1024);
+            ad_dtype_name(plan->dtype), plan->tile_rows, plan->used_features,
+            plan->used_features * plan->tile_rows * size / 1024, plan->lane_bytes / 1024);
     for (size_t s = 0; s < plan->n_stage; s++) {
         const ad__stage *stage = &plan->stage[s];
         fprintf(to, "stage %zu\n  shared: %zu instructions\n", s, stage->n_shared);
