@@ -152,9 +152,10 @@ size_t ad__assemble_loop(ad__assembler *to)
 
 void ad__assemble_end(ad__assembler *to, size_t body, size_t step)
 {
-    EMIT(to, 0x48, 0x83, 0xC5, (uint8_t)step); /* add rbp, step */
-    EMIT(to, 0x4C, 0x39, 0xE5);                /* cmp rbp, r12 */
-    EMIT(to, 0x0F, 0x82);                      /* jb body */
+    EMIT(to, 0x48, 0x81, 0xC5); /* add rbp, step */
+    emit_32(to, step);
+    EMIT(to, 0x4C, 0x39, 0xE5); /* cmp rbp, r12 */
+    EMIT(to, 0x0F, 0x82);       /* jb body */
     emit_32(to, body - (to->size + 4));
     EMIT(to, 0xC5, 0xF8, 0x77);                                           /* vzeroupper */
     EMIT(to, 0x48, 0x83, 0xC4, 0x08);                                     /* add rsp, 8 */
