@@ -109,7 +109,7 @@ static void group_times_rows(const ad_tile *tile, const product *p, const group 
     }
 }
 
-/* One block is multiplied as it is stored where copying it isn't worth while. */
+/* One block is multiplied as it is stored where copying it isn't worth while, and where the bits don't tell. */
 static void shared_times_rows(const ad_tile *tile, const product *p)
 {
     enum { MANY_ROWS = 64 };
@@ -118,7 +118,8 @@ static void shared_times_rows(const ad_tile *tile, const product *p)
     for (size_t b = 0; b < count_parts(tile); b = g.next) {
         g = blocked ? group_from(tile, p, b) : (group){b, b + 1, part_of(tile, p, b)};
         const part at = g.whole;
-        if (at.p0 < at.p1 && !(few && g.next == b + 1))
+        const bool same = ad__gemm_goes_on() || at.p1 - at.p0 <= DEPTH;
+        if (at.p0 < at.p1 && !(few && same && g.next == b + 1))
             group_times_rows(tile, p, &g);
         else if (p->transpose_a)
             times_rows(tile, p, at, real_in(tile, 0) + at.p0 * p->m + at.i0, p->m, 0);
