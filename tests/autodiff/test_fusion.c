@@ -1,6 +1,6 @@
-/* Ops that are fused into one loop against the same ops run one by one, as a run is that looks for faults: the very same
- * numbers. */
-#include "autodiff/reference.h"
+/* Ops that are fused into one loop against the same ops run one by one, as a run is that looks for faults: the very
+ * same numbers. */
+#include "autodiff/programs.h"
 
 static const ad_op *op_number(int i)
 {
@@ -14,6 +14,12 @@ static int count_ops(void)
     return count;
 }
 
+/* The same bits, or both NaN. */
+static bool are_same(double a, double b)
+{
+    return isnan(a) ? isnan(b) : a == b && signbit(a) == signbit(b);
+}
+
 /* The same plan, run in both ways. */
 static void check_both_ways(problem *p, const ad_var *y, int count, ad_dtype dtype, const char *what)
 {
@@ -24,8 +30,8 @@ static void check_both_ways(problem *p, const ad_var *y, int count, ad_dtype dty
     p->run.find_nan = false;
     for (int i = 0; i < count; i++)
         for (size_t j = 0; j < extent_of(p, y[i]); j++)
-            ck_assert_msg(fused[i][j] == alone[i][j], "%s, %s, output %d: element %zu is %.17g, alone %.17g", what,
-                          ad_dtype_name(dtype), i, j, fused[i][j], alone[i][j]);
+            ck_assert_msg(are_same(fused[i][j], alone[i][j]), "%s, %s, output %d: element %zu is %.17g, alone %.17g",
+                          what, ad_dtype_name(dtype), i, j, fused[i][j], alone[i][j]);
 }
 
 /* Each op, then its gradients and theirs, with shared and per-row arguments. */
@@ -56,11 +62,62 @@ START_TEST(every_op)
 }
 END_TEST
 
+/* Rows of a matrix are turned over; what lies across two of them can't be. */
+START_TEST(views_across_turns)
+{
+    problem p = problem_new(5, 1);
+    const ad_var m = ad_square(bind_random(&p, true, AD_SHAPE(2, 5), -1, 1));
+    const ad_var across = ad_slice(ad_reshape(m, AD_SHAPE(10)), 0, 3, 8);
+    ad_var y[] = {ad_add_scalar(across, 1), ad_mul_scalar(m, 2)};
+    for (ad_dtype dtype = AD_F32; dtype <= AD_F64; dtype++) check_both_ways(&p, y, 2, dtype, "a view across turns");
+    problem_free(&p);
+}
+END_TEST
+
+/* So few may be fused, which are then added one after another. */
+START_TEST(sums_of_few_shared_numbers)
+{
+    for (size_t n = 1; n <= 33; n++) {
+        problem p = problem_new(1, n);
+        const ad_var x = bind_random(&p, false, AD_SHAPE(n), -1, 1);
+        ad_var y[] = {ad_sum_axis(ad_sin(x), 0), ad_mul_scalar(ad_sum_axis(ad_exp(x), 0), 3)};
+        for (ad_dtype dtype = AD_F32; dtype <= AD_F64; dtype++) check_both_ways(&p, y, 2, dtype, "a sum of few");
+        problem_free(&p);
+    }
+}
+END_TEST
+
+static void check_program(uint64_t seed)
+{
+    program g = program_new(seed, FUSED, seed % 3 ? 1 + seed % 40 : 1 + seed % 300, 10 + (int)(seed % 51));
+    g.p.tile_rows = (size_t[]){16, 32, 0}[seed % 3];
+    ad_var y[12];
+    for (int i = 0; i < 12; i++) y[i] = g.var[i == 0 ? g.count - 1 : pick(&g)];
+    char what[128];
+    snprintf(what, sizeof what, "program %d", (int)seed);
+    for (ad_dtype dtype = AD_F32; dtype <= AD_F64; dtype++) check_both_ways(&g.p, y, 12, dtype, what);
+    problem_free(&g.p);
+}
+
+START_TEST(random_programs)
+{
+    for (uint64_t seed = 300; seed < 360; seed++) check_program(seed);
+}
+END_TEST
+
 Suite *fusion_suite(void)
 {
     Suite *suite = suite_create("fusion");
     TCase *table = tcase_create("table");
     tcase_add_loop_test(table, every_op, 0, count_ops());
     suite_add_tcase(suite, table);
+    TCase *cases = tcase_create("cases");
+    tcase_add_test(cases, views_across_turns);
+    tcase_add_test(cases, sums_of_few_shared_numbers);
+    suite_add_tcase(suite, cases);
+    TCase *programs = tcase_create("programs");
+    tcase_set_timeout(programs, 60);
+    tcase_add_test(programs, random_programs);
+    suite_add_tcase(suite, programs);
     return suite;
 }
