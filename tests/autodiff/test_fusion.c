@@ -62,6 +62,51 @@ START_TEST(every_op)
 }
 END_TEST
 
+/* ---- Special values ------------------------------------------------------------------------------------------ */
+
+static const double special[] = {0.0,    -0.0,  1,      -1,    0.5,   -0.5,  NAN,     INFINITY, -INFINITY,  1e-45,
+                                 -1e-45, 1e-40, -1e-38, 1e-38, 88.8,  -88.8, -104,    18.05,    1e5,        -1e5,
+                                 3.3e38, -3e38, 1e37,   2e37,  1e-30, 2.5,   8388609, -2.5,     0.99999994, 1e20};
+
+/* Every combination of special numbers by a loop of one op, against what the op's own function makes of them. */
+static void check_special(const ad_op *op, const ad_sample *sample, ad_dtype dtype)
+{
+    enum { N = COUNT(special) };
+    const int n_in = sample->n_in;
+    const size_t rows = n_in == 1 ? N : n_in == 2 ? N * N : N * N * N;
+    problem p = problem_new(rows, 0);
+    const void *in[3];
+    for (int j = 0; j < n_in; j++) {
+        double *number = problem_array(&p, rows);
+        void *rounded = problem_array(&p, rows);
+        for (size_t i = 0; i < rows; i++) {
+            number[i] = special[i / (size_t[]){1, N, N * N}[j] % N];
+            ad_set_element(dtype, rounded, i, number[i]);
+        }
+        bind(&p, true, AD_SHAPE(), number);
+        in[j] = rounded;
+    }
+    const ad_var y = ad_apply(op, p.leaf, n_in, sample->attribute, sample->n_attribute, p.tape);
+    const double *fused = value_of(&p, y, dtype);
+    void *alone = problem_array(&p, rows);
+    op->loop[dtype](rows, in, (const size_t[]){1, 1, 1}, alone, sample->attribute);
+    for (size_t i = 0; i < rows; i++) {
+        double expected = dtype == AD_F32 ? (double)((float *)alone)[i] : ((double *)alone)[i];
+        ck_assert_msg(are_same(fused[i], expected), "op '%s', %s, %g and %g: %.17g, alone %.17g", op->name,
+                      ad_dtype_name(dtype), special[i % N], special[i / N % N], fused[i], expected);
+    }
+    problem_free(&p);
+}
+
+START_TEST(special_values)
+{
+    const ad_op *op = op_number(_i);
+    for (ad_dtype dtype = AD_F32; dtype <= AD_F64; dtype++)
+        if (op->flags & AD_OP_ELEMENTWISE && op->fusing[dtype] && op->loop[dtype])
+            for (size_t s = 0; s < op->n_sample; s++) check_special(op, &op->sample[s], dtype);
+}
+END_TEST
+
 /* Rows of a matrix are turned over; what lies across two of them can't be. */
 START_TEST(views_across_turns)
 {
@@ -114,6 +159,7 @@ Suite *fusion_suite(void)
     TCase *cases = tcase_create("cases");
     tcase_add_test(cases, views_across_turns);
     tcase_add_test(cases, sums_of_few_shared_numbers);
+    tcase_add_loop_test(cases, special_values, 0, count_ops());
     suite_add_tcase(suite, cases);
     TCase *programs = tcase_create("programs");
     tcase_set_timeout(programs, 60);
