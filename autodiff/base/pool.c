@@ -30,6 +30,7 @@ struct ad_pool {
     atomic_bool in_use; /* by one caller at a time */
     bool spin;          /* pointless where threads outnumber cores */
     pthread_t *thread;
+    struct worker_start *start;
     pthread_mutex_t mutex; /* guards sleeping: who sleeps says so, and looks once more, under it */
     pthread_cond_t work, done;
     atomic_int sleepers; /* workers that wait for `work` */
@@ -45,7 +46,8 @@ struct ad_pool {
     const ad__pool_observer *observer; /* or NULL */
 };
 
-typedef struct {
+/* What a thread begins with. */
+typedef struct worker_start {
     ad_pool *pool;
     int index;
 } worker_start;
@@ -103,14 +105,13 @@ static void wait_for_work(ad_pool *pool)
 
 static void *work(void *argument)
 {
-    worker_start start = *(worker_start *)argument;
-    ad_free(argument);
-    ad_pool *pool = start.pool;
+    const worker_start *start = argument;
+    ad_pool *pool = start->pool;
     for (;;) {
         wait_for_work(pool);
         if (atomic_load(&pool->stop)) return NULL;
         const ad_environment environment = ad_environment_enter();
-        take_jobs(pool, start.index);
+        take_jobs(pool, start->index);
         ad_environment_leave(&environment);
     }
 }
@@ -151,9 +152,11 @@ static ad_pool *make(int threads, ad_error *error)
     if (threads == 0) threads = cores;
     ad_pool *pool = ad_alloc(1, sizeof *pool);
     pthread_t *thread = ad_alloc((size_t)threads, sizeof *thread);
-    if (!pool || !thread || !counts_forks) {
+    worker_start *start = ad_alloc((size_t)threads, sizeof *start);
+    if (!pool || !thread || !start || !counts_forks) {
         ad_free(pool);
         ad_free(thread);
+        ad_free(start);
         ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a pool of %d threads", threads);
         return NULL;
     }
@@ -161,6 +164,7 @@ static ad_pool *make(int threads, ad_error *error)
     pool->born = atomic_load(&forks);
     pool->spin = threads <= cores;
     pool->thread = thread;
+    pool->start = start;
     pthread_mutex_init(&pool->mutex, NULL);
     pthread_cond_init(&pool->work, NULL);
     pthread_cond_init(&pool->done, NULL);
@@ -171,10 +175,8 @@ ad_pool *ad_pool_new(int threads, ad_error *error)
 {
     ad_pool *pool = make(threads, error);
     for (int i = 1; pool && i < pool->threads; i++) {
-        worker_start *start = ad_alloc(1, sizeof *start);
-        if (start) *start = (worker_start){pool, i};
-        if (!start || start_thread(&pool->thread[i], start) != 0) {
-            ad_free(start);
+        pool->start[i] = (worker_start){pool, i};
+        if (start_thread(&pool->thread[i], &pool->start[i]) != 0) {
             ad_error_set(error, AD_ERROR_MEMORY, "can't start thread %d of %d; ask for fewer", i + 1, pool->threads);
             ad_pool_free(pool);
             return NULL;
@@ -207,6 +209,7 @@ void ad_pool_free(ad_pool *pool)
 {
     if (!pool) return;
     if (!is_inherited(pool)) stop(pool);
+    ad_free(pool->start);
     ad_free(pool->thread);
     ad_free(pool);
 }

@@ -99,6 +99,10 @@ static void scatter_evaluate(const ad_tile *tile)
     const real *in = real_in(tile, 0);
     real *out = tile->out.data;
     memset(out, 0, whole.n * run * sizeof(real));
+    for (size_t i = 0; i + 1 < tile->n_attribute; i++) { /* -0 + x is x, whatever x; fused, the first is just taken */
+        real *to = out + (size_t)tile->attribute[i + 1] * run;
+        AD_SIMD for (size_t j = 0; j < run; j++) to[j] = (real)-0.0;
+    }
     for (size_t i = 0; i + 1 < tile->n_attribute; i++) {
         real *to = out + (size_t)tile->attribute[i + 1] * run;
         const real *from = in + i * run;
@@ -119,14 +123,16 @@ static void scatter_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradien
 AD_FUSED_CALL(scatter)
 {
     const axis_view whole = view_axis(&call->out_shape, 0, 1);
-    const ad__element zero = ad__element_constant(call->list, 0);
-    for (size_t i = 0; i < whole.n * whole.run; i++) call->out[i] = zero;
+    const ad__element none = -1, zero = ad__element_constant(call->list, 0);
+    for (size_t i = 0; i < whole.n * whole.run; i++) call->out[i] = none;
     for (size_t i = 0; i + 1 < call->n_attribute; i++)
         for (size_t j = 0; j < whole.run; j++) {
             ad__element *to = &call->out[(size_t)call->attribute[i + 1] * whole.run + j];
             const ad__element from = call->in[0][i * whole.run + j];
-            *to = *to == zero ? from : ad__element_add(call->list, *to, from);
+            *to = *to == none ? from : ad__element_add(call->list, *to, from);
         }
+    for (size_t i = 0; i < whole.n * whole.run; i++)
+        if (call->out[i] == none) call->out[i] = zero;
 }
 
 AD_DEFINE_OP(scatter) = {

@@ -23,16 +23,19 @@ static inline eight_doubles load_eight(const real *x)
     return widen(eight);
 }
 
-/* The sum of n numbers, in an order that depends on n alone. */
+/* Sums begin with -0, to which any number may be added and stays what it is: fused ones begin with their first term. */
+static const eight_doubles none = {-0.0, -0.0, -0.0, -0.0, -0.0, -0.0, -0.0, -0.0};
+
+/* The sum of n numbers, in an order that depends on n alone: one after another where so few may be fused. */
 static double sum_of(const real *x, size_t n)
 {
-    enum { VECTORS = 4 };
-    eight_doubles sum[VECTORS] = {{0}};
-    double rest = 0;
+    enum { VECTORS = 4, FEW = 16 };
+    eight_doubles sum[VECTORS] = {none, none, none, none};
+    double rest = -0.0;
     size_t i = 0;
     for (; i + 8 * VECTORS <= n; i += 8 * VECTORS)
         for (size_t v = 0; v < VECTORS; v++) sum[v] += load_eight(x + i + 8 * v);
-    for (; i + 8 <= n; i += 8) sum[0] += load_eight(x + i);
+    for (; n > FEW && i + 8 <= n; i += 8) sum[0] += load_eight(x + i);
     for (; i < n; i++) rest += (double)x[i];
     sum[0] = (sum[0] + sum[1]) + (sum[2] + sum[3]);
     const double *lane = (const double *)&sum[0];
@@ -45,7 +48,7 @@ static void sum_runs(const real *x, size_t n, size_t run, real *out)
     enum { VECTORS = 2 };
     size_t r = 0;
     for (; r + 8 * VECTORS <= run; r += 8 * VECTORS) {
-        eight_doubles sum[VECTORS] = {{0}};
+        eight_doubles sum[VECTORS] = {none, none};
         for (size_t j = 0; j < n; j++)
             for (size_t v = 0; v < VECTORS; v++) sum[v] += load_eight(x + j * run + r + 8 * v);
         for (size_t v = 0; v < VECTORS; v++) {
@@ -54,7 +57,7 @@ static void sum_runs(const real *x, size_t n, size_t run, real *out)
         }
     }
     for (; r < run; r++) {
-        double sum = 0;
+        double sum = -0.0;
         for (size_t j = 0; j < n; j++) sum += (double)x[j * run + r];
         out[r] = (real)sum;
     }
@@ -161,7 +164,7 @@ static inline void sum_products(size_t n, size_t rows, const real *a, size_t ste
                                 size_t step_b, bool b_per_row, real *out)
 {
     for (size_t r = 0; r < rows; r += 16) {
-        eight_doubles sum[2] = {{0}};
+        eight_doubles sum[2] = {none, none};
         for (size_t j = 0; j < n; j++)
             for (size_t v = 0; v < 2; v++) {
                 const real *x = a + j * step_a + (a_per_row ? r + 8 * v : 0);
@@ -178,7 +181,7 @@ static inline void sum_products(size_t n, size_t rows, const real *a, size_t ste
 /* Σ_j a_j b_j of shared numbers. */
 static double dot(size_t n, const real *a, size_t step_a, const real *b, size_t step_b)
 {
-    double sum = 0;
+    double sum = -0.0;
     for (size_t j = 0; j < n; j++) sum += (double)(a[j * step_a] * b[j * step_b]);
     return sum;
 }
@@ -276,7 +279,8 @@ static void cumsum_evaluate(const ad_tile *tile)
     for (size_t i = 0; i < view.outer; i++, in += view.n * view.run, out += view.n * view.run)
         for (size_t begin = 0; begin < view.run; begin += CHUNK) {
             size_t count = view.run - begin < CHUNK ? view.run - begin : CHUNK;
-            double sum[CHUNK] = {0};
+            double sum[CHUNK];
+            for (size_t r = 0; r < count; r++) sum[r] = -0.0;
             for (size_t j = 0; j < view.n; j++) {
                 size_t at = (reverse ? view.n - 1 - j : j) * view.run + begin;
                 AD_SIMD for (size_t r = 0; r < count; r++)

@@ -121,15 +121,8 @@ static const ad__element *elements_of(fuser *f, int32_t id, const ad__view_of_ar
     const int32_t known = r->entry[id];
     if (known > 0 && f->entry[known - 1].varies == view->varies && f->entry[known - 1].count == count)
         return f->entry[known - 1].element;
-    size_t offset = 0;
-    int32_t base = id;
-    for (; r->is_view[base] && !is_inside(f, base); base = r->node[base].in[0]) {
-        const ad__node *node = &r->node[base];
-        ad_var in = ad__var(r->tape, node->in[0]);
-        size_t more = 0;
-        node->op->view(&(ad_call){r->tape, &in, 1, node->attribute, node->n_attribute, node->object}, &more);
-        offset += more;
-    }
+    size_t offset;
+    const int32_t base = ad__behind_views(r->node, r->is_view, r->tape, id, &offset);
     if (base != id && is_inside(f, base)) return f->entry[r->entry[base] - 1].element + offset / r->turns;
     return load(f, id, view->varies, count);
 }

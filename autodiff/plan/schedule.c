@@ -52,6 +52,18 @@ bool ad__view_argument(const ad__node *node, const ad_shape *in, int lead, size_
     return true;
 }
 
+int32_t ad__behind_views(const ad__node *node, const bool *is_view, ad_tape *tape, int32_t id, size_t *offset)
+{
+    *offset = 0;
+    for (; is_view[id]; id = node[id].in[0]) {
+        ad_var in = ad__var(tape, node[id].in[0]);
+        size_t more = 0;
+        node[id].op->view(&(ad_call){tape, &in, 1, node[id].attribute, node[id].n_attribute, node[id].object}, &more);
+        *offset += more;
+    }
+    return id;
+}
+
 /* ---- Loops that are open -------------------------------------------------------------------------------------- */
 
 typedef struct {
@@ -64,6 +76,7 @@ typedef struct {
 typedef struct {
     const ad__node *node;
     const bool *is_view;
+    ad_tape *tape;
     ad__fuse_what what;
     ad_dtype dtype;
     loop loop[MOST_OPEN];
@@ -184,16 +197,17 @@ static size_t turns_of(const scheduler *s, const ad__node *node)
     return 0;
 }
 
-/* Can it have its arguments that an open loop computes from turn to turn? */
+/* Can it have its arguments that an open loop computes from turn to turn? Views of them must begin with a turn. */
 static bool meets(const scheduler *s, const ad__node *node, int which)
 {
     const size_t turns = s->loop[which].turns;
     const int lead = ad__lead_of(&node->shape, turns);
     for (int j = 0; j < node->n_in && lead >= 0; j++) {
         ad__view_of_argument view;
-        const bool inside = s->in_loop[behind_views(s, node->in[j])] == which;
-        if (inside && !(ad__view_argument(node, &s->node[node->in[j]].shape, lead, turns, &view) && view.varies))
-            return false;
+        size_t offset;
+        if (s->in_loop[ad__behind_views(s->node, s->is_view, s->tape, node->in[j], &offset)] != which) continue;
+        if (!ad__view_argument(node, &s->node[node->in[j]].shape, lead, turns, &view) || !view.varies) return false;
+        if (offset % turns != 0) return false;
     }
     return lead >= 0;
 }
@@ -259,14 +273,15 @@ static void schedule_node(scheduler *s, int32_t id)
     add_node(s, id);
 }
 
-bool ad__schedule_nodes(const ad__node *node, size_t count, const bool *wanted, const bool *is_view, ad__fuse_what what,
-                        ad_dtype dtype, ad__schedule *schedule)
+bool ad__schedule_nodes(const ad__node *node, size_t count, const bool *wanted, const bool *is_view, ad_tape *tape,
+                        ad__fuse_what what, ad_dtype dtype, ad__schedule *schedule)
 {
     *schedule = (ad__schedule){.node = ad_alloc(count, sizeof *schedule->node),
                                .step = ad_alloc(count, sizeof *schedule->step),
                                .step_of = ad_alloc(count, sizeof *schedule->step_of)};
     scheduler s = {.node = node,
                    .is_view = is_view,
+                   .tape = tape,
                    .what = what,
                    .dtype = dtype,
                    .next = ad_alloc(count, sizeof *s.next),

@@ -29,13 +29,16 @@ int ad__lead_of(const ad_shape *shape, size_t turns);
 /* An argument in[j] of a node whose result has `lead` axes written out; false: it can't be met so. */
 bool ad__view_argument(const ad__node *node, const ad_shape *in, int lead, size_t turns, ad__view_of_argument *view);
 
+/* What a value is a view of, and of which elements, from *offset on; itself if of nothing. */
+int32_t ad__behind_views(const ad__node *node, const bool *is_view, ad_tape *tape, int32_t id, size_t *offset);
+
 /* Of shared values those are fused that have few elements, each of them written out. */
 typedef enum { AD_FUSE_NOTHING, AD_FUSE_SCALARS, AD_FUSE_ROWS } ad__fuse_what;
 
 /* The nodes that are `wanted`, of which those that are a view of another, and inputs, are never computed. False where
  * memory is out. Free it in any case. */
-bool ad__schedule_nodes(const ad__node *node, size_t count, const bool *wanted, const bool *is_view, ad__fuse_what what,
-                        ad_dtype dtype, ad__schedule *schedule);
+bool ad__schedule_nodes(const ad__node *node, size_t count, const bool *wanted, const bool *is_view, ad_tape *tape,
+                        ad__fuse_what what, ad_dtype dtype, ad__schedule *schedule);
 void ad__schedule_free(ad__schedule *schedule);
 
 #endif

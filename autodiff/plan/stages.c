@@ -109,7 +109,7 @@ static bool sort_by_wave(const ad__compiler *c, const int *wave, int last, ad__i
 static bool fuse_shared(ad__compiler *c, ad__stage *stage)
 {
     ad__schedule schedule;
-    bool good = ad__schedule_nodes(c->node, c->count, c->in_pass, c->is_view,
+    bool good = ad__schedule_nodes(c->node, c->count, c->in_pass, c->is_view, c->tape,
                                    c->fuses ? AD_FUSE_SCALARS : AD_FUSE_NOTHING, c->plan->dtype, &schedule);
     if (good) {
         for (size_t id = 0; id < c->count; id++) c->escapes[id] = false;
@@ -166,8 +166,8 @@ static bool schedule_pass(const ad__compiler *c, int s, ad__schedule *schedule)
 {
     choose_pass(c, s);
     ad__find_views(c->node, c->count, c->in_pass, c->tape, c->is_view);
-    return ad__schedule_nodes(c->node, c->count, c->in_pass, c->is_view, c->fuses ? AD_FUSE_ROWS : AD_FUSE_NOTHING,
-                              c->plan->dtype, schedule);
+    return ad__schedule_nodes(c->node, c->count, c->in_pass, c->is_view, c->tape,
+                              c->fuses ? AD_FUSE_ROWS : AD_FUSE_NOTHING, c->plan->dtype, schedule);
 }
 
 static bool lay_out(const ad__compiler *c, const ad__schedule *schedule, ad__tile_height *height)
