@@ -17,6 +17,12 @@ static inline axis_view view_axis(const ad_shape *shape, double axis, size_t row
     return view;
 }
 
+/* The first of the n numbers that are reduced to number i. */
+static inline size_t first_of(const axis_view *view, size_t i)
+{
+    return i / view->run * view->n * view->run + i % view->run;
+}
+
 /* Axis ops have the axis as their attribute[0]. */
 static inline bool check_axis(const ad_call *call, const char *op)
 {

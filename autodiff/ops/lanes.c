@@ -1,6 +1,7 @@
 /* Adding the lanes of a sum over rows. What is written is squared while it is in registers: a gradient is so large that
  * to read it once more for its norm takes about as long as to add two lanes. */
 #include "ops/lanes.h"
+#include "base/fold.h"
 #include "ops/kernels.h"
 
 /* As many numbers as this CPU's vectors have float64s: of wider vectors GCC makes slow code. */
@@ -69,9 +70,7 @@ static inline double add(real *to, const real *lane, size_t n, size_t stride, si
     }
     double square[STEP];
     memcpy(square, squares, sizeof square);
-    for (size_t k = STEP / 2; k > 0; k /= 2)
-        for (size_t l = 0; l < k; l++) square[l] += square[k + l];
-    return square[0] + rest;
+    return ad__fold(square, STEP) + rest;
 }
 
 extern ad__lane_adder AD_NAME(ad__add_lanes);

@@ -49,7 +49,7 @@ AD_FUSED_CALL(max)
 {
     const axis_view view = view_axis(&call->in_shape[0], call->attribute[0], 1);
     for (size_t i = 0; i < view.outer * view.run; i++)
-        call->out[i] = max_element(call, i / view.run * view.n * view.run + i % view.run, view.n, view.run);
+        call->out[i] = max_element(call, first_of(&view, i), view.n, view.run);
 }
 
 AD_DEFINE_OP(max) = {
@@ -109,7 +109,7 @@ AD_FUSED_CALL(logsumexp)
     ad__elements *list = call->list;
     const ad__element zero = ad__element_constant(list, 0), infinity = ad__element_constant(list, INFINITY);
     for (size_t i = 0; i < view.outer * view.run; i++) {
-        const size_t first = i / view.run * view.n * view.run + i % view.run;
+        const size_t first = first_of(&view, i);
         const ad__element max = max_element(call, first, view.n, view.run);
         const ad__element shift = ad__element_choose(list, AD_LESS, ad__element_abs(list, max), infinity, max, zero);
         ad__element_sum sum = {0};

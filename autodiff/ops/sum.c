@@ -1,5 +1,6 @@
 /* Sums along an axis of features, and over rows. They accumulate in float64. */
 #include "base/broadcast.h"
+#include "base/fold.h"
 #include "ops/axis.h"
 #include "ops/vector_math.h"
 
@@ -90,7 +91,7 @@ AD_FUSED_CALL(sum)
 {
     const axis_view view = view_axis(&call->in_shape[0], call->attribute[0], 1);
     for (size_t i = 0; i < view.outer * view.run; i++) {
-        const ad__element *x = call->in[0] + i / view.run * view.n * view.run + i % view.run;
+        const ad__element *x = call->in[0] + first_of(&view, i);
         ad__element_sum sum = {0};
         for (size_t j = 0; j < view.n; j++) ad__element_sum_add(call->list, &sum, x[j * view.run]);
         call->out[i] = ad__element_sum_total(call->list, &sum);
@@ -303,7 +304,7 @@ AD_FUSED_CALL(cumsum)
     const axis_view view = view_axis(&call->in_shape[0], call->attribute[0], 1);
     const bool reverse = call->attribute[1] != 0;
     for (size_t i = 0; i < view.outer * view.run; i++) {
-        const size_t first = i / view.run * view.n * view.run + i % view.run;
+        const size_t first = first_of(&view, i);
         ad__element_sum sum = {0};
         for (size_t j = 0; j < view.n; j++) {
             const size_t at = first + (reverse ? view.n - 1 - j : j) * view.run;
@@ -347,9 +348,7 @@ static double sum_by_vectors(const real *x, size_t n)
     size_t i = 0;
     for (; i + LENGTH <= n; i += LENGTH) AD_SIMD for (size_t l = 0; l < LENGTH; l++) sum[l] += (double)x[i + l];
     for (size_t l = 0; i + l < n; l++) sum[l] += (double)x[i + l];
-    for (size_t half = LENGTH / 2; half > 0; half /= 2)
-        for (size_t l = 0; l < half; l++) sum[l] += sum[l + half];
-    return sum[0];
+    return ad__fold(sum, LENGTH);
 }
 
 static void sum_rows_evaluate(const ad_tile *tile)

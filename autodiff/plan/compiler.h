@@ -28,6 +28,11 @@ static inline bool ad__sums_rows(const ad__node *node)
     return (node->op->flags & AD_OP_SUMS_ROWS) != 0;
 }
 
+static inline bool ad__is_op(const ad__node *node, ad__op_id id)
+{
+    return node->op == ad__builtin(id);
+}
+
 /* In instruction.c. */
 ad__operand ad__operand_of(const ad__compiler *c, int32_t id);
 bool ad__fill_instruction(const ad__compiler *c, int32_t id, ad__instruction *to);

@@ -15,13 +15,17 @@ typedef struct {
 } entry;
 
 typedef struct {
+    ad__place *place;
+    size_t count, capacity;
+} places;
+
+typedef struct {
     const ad__fuse_request *request;
     ad__elements list;
     ad__arena *arena; /* of the entries' elements */
     entry *entry;
     size_t n_entry, entry_capacity;
-    ad__place *rows_place, *scalar;
-    size_t n_rows_place, n_scalar, rows_place_capacity, scalar_capacity;
+    places rows, scalars; /* of numbers of each row, and of such that serve all */
     ad__row_sum *sum;
     size_t n_sum, sum_capacity;
     bool failed;
@@ -40,28 +44,17 @@ static void *append(void **array, size_t *count, size_t *capacity, size_t size)
     return (char *)*array + (*count)++ * size;
 }
 
-static size_t add_place(fuser *f, ad__place place)
+/* Returns its number. */
+static size_t add_place(fuser *f, places *to, ad__place place)
 {
-    void *array = f->rows_place;
-    ad__place *to = append(&array, &f->n_rows_place, &f->rows_place_capacity, sizeof place);
-    f->rows_place = array;
-    if (to)
-        *to = place;
+    void *array = to->place;
+    ad__place *added = append(&array, &to->count, &to->capacity, sizeof place);
+    to->place = array;
+    if (added)
+        *added = place;
     else
         f->failed = true;
-    return f->n_rows_place - 1;
-}
-
-static size_t add_scalar(fuser *f, ad__place place)
-{
-    void *array = f->scalar;
-    ad__place *to = append(&array, &f->n_scalar, &f->scalar_capacity, sizeof place);
-    f->scalar = array;
-    if (to)
-        *to = place;
-    else
-        f->failed = true;
-    return f->n_scalar - 1;
+    return to->count - 1;
 }
 
 static entry *add_entry(fuser *f, int32_t node, bool varies, bool computed, size_t count)
@@ -101,12 +94,12 @@ static const ad__element *load(fuser *f, int32_t id, bool varies, size_t count)
                                  .step = varies ? 1 : 0};
         ad__element_operation operation = {.kind = AD_ELEMENT_LOAD};
         if (per_row) {
-            operation.at = add_place(f, place);
+            operation.at = add_place(f, &f->rows, place);
         } else if (node->op == ad__builtin(AD_OP_constant) && (!varies || r->turns == 1)) {
             to->element[e] = ad__element_constant(&f->list, node->attribute[e]);
             continue;
         } else {
-            operation = (ad__element_operation){.kind = AD_ELEMENT_SCALAR, .at = add_scalar(f, place)};
+            operation = (ad__element_operation){.kind = AD_ELEMENT_SCALAR, .at = add_place(f, &f->scalars, place)};
         }
         to->element[e] = ad__element_append(&f->list, operation);
     }
@@ -220,7 +213,7 @@ static void load_at_once(fuser *f, const ad__place *place)
 {
     for (size_t i = 0; i < f->list.count; i++) {
         ad__element_operation *operation = &f->list.operation[i];
-        if (operation->kind == AD_ELEMENT_LOAD && is_at(&f->rows_place[operation->at], place))
+        if (operation->kind == AD_ELEMENT_LOAD && is_at(&f->rows.place[operation->at], place))
             operation->at_once = true;
     }
 }
@@ -228,8 +221,8 @@ static void load_at_once(fuser *f, const ad__place *place)
 static bool is_there(const fuser *f, ad__element element, const ad__place *place)
 {
     const ad__element_operation *operation = &f->list.operation[element];
-    return operation->kind == AD_ELEMENT_LOAD && is_at(&f->rows_place[operation->at], place) &&
-           (f->rows_place[operation->at].step == place->step || f->request->turns == 1);
+    return operation->kind == AD_ELEMENT_LOAD && is_at(&f->rows.place[operation->at], place) &&
+           (f->rows.place[operation->at].step == place->step || f->request->turns == 1);
 }
 
 static void store_results(fuser *f)
@@ -249,7 +242,7 @@ static void store_results(fuser *f)
             ad__element_append(&f->list, (ad__element_operation){.kind = AD_ELEMENT_STORE,
                                                                  .n_in = 1,
                                                                  .in = {result.element[e]},
-                                                                 .at = add_place(f, place)});
+                                                                 .at = add_place(f, &f->rows, place)});
         }
     }
 }
@@ -261,21 +254,20 @@ static bool finish(fuser *f, ad__arena **arena, ad__assembler *code, ad__fused_l
     const ad__fuse_request *r = f->request;
     /* Scalars are numbered behind what is there for each row. */
     for (size_t i = 0; i < f->list.count; i++)
-        if (f->list.operation[i].kind == AD_ELEMENT_SCALAR) f->list.operation[i].at += f->n_rows_place;
+        if (f->list.operation[i].kind == AD_ELEMENT_SCALAR) f->list.operation[i].at += f->rows.count;
     const size_t halves = r->dtype == AD_F32 ? 2 : 1;
     *loop = (ad__fused_loop){.turns = r->turns,
-                             .place = ad__arena_alloc(arena, f->n_rows_place + f->n_scalar, sizeof *loop->place),
-                             .n_rows_place = f->n_rows_place,
-                             .n_place = f->n_rows_place + f->n_scalar,
+                             .place = ad__arena_alloc(arena, f->rows.count + f->scalars.count, sizeof *loop->place),
+                             .n_place = f->rows.count + f->scalars.count,
                              .sum = ad__arena_alloc(arena, f->n_sum, sizeof *loop->sum),
                              .n_sum = f->n_sum,
                              .code_at = code->size};
     if (!loop->place || !loop->sum) return false;
-    if (f->n_rows_place) memcpy(loop->place, f->rows_place, f->n_rows_place * sizeof *loop->place);
-    if (f->n_scalar) memcpy(loop->place + f->n_rows_place, f->scalar, f->n_scalar * sizeof *loop->place);
+    if (f->rows.count) memcpy(loop->place, f->rows.place, f->rows.count * sizeof *loop->place);
+    if (f->scalars.count) memcpy(loop->place + f->rows.count, f->scalars.place, f->scalars.count * sizeof *loop->place);
     if (f->n_sum) memcpy(loop->sum, f->sum, f->n_sum * sizeof *loop->sum);
     void *constants;
-    bool good = ad__assemble_elements(code, &f->list, f->n_rows_place, f->n_scalar, f->n_sum * halves, r->rows,
+    bool good = ad__assemble_elements(code, &f->list, f->rows.count, f->scalars.count, f->n_sum * halves, r->rows,
                                       &constants, &loop->frame);
     const size_t bytes = good ? loop->frame.constants_bytes : 0;
     loop->constants = ad__arena_alloc(arena, bytes + 1, 1);
@@ -288,14 +280,14 @@ static bool finish(fuser *f, ad__arena **arena, ad__assembler *code, ad__fused_l
 bool ad__fuse(const ad__fuse_request *request, ad__arena **arena, ad__assembler *code, ad__fused_loop *loop)
 {
     fuser f = {.request = request, .list = {.dtype = request->dtype}};
-    const size_t mask = request->rows ? add_place(&f, (ad__place){.per_row = true, .is_mask = true}) : 0;
+    const size_t mask = request->rows ? add_place(&f, &f.rows, (ad__place){.per_row = true, .is_mask = true}) : 0;
     for (size_t i = 0; i < request->n && !f.failed; i++) fuse_node(&f, i, mask);
     if (!f.failed) store_results(&f);
     const bool good = !f.failed && !f.list.failed && finish(&f, arena, code, loop);
     for (size_t i = 0; i < f.n_entry; i++) request->entry[f.entry[i].node] = 0;
     ad_free(f.sum);
-    ad_free(f.scalar);
-    ad_free(f.rows_place);
+    ad_free(f.scalars.place);
+    ad_free(f.rows.place);
     ad_free(f.entry);
     ad__arena_free(f.arena);
     ad_free(f.list.operation);

@@ -1,26 +1,13 @@
 /* Running fused loops. */
+#include "base/fold.h"
 #include "plan/lanes.h"
 
 #include <string.h>
 
-/* The one number of a sum's vector of doubles. */
-static inline double fold_4(const double *x)
+/* By lengths that the compiler knows. */
+static double fold(double *x, size_t n)
 {
-    return (x[0] + x[2]) + (x[1] + x[3]);
-}
-
-static inline double fold_8(const double *x)
-{
-    return ((x[0] + x[4]) + (x[2] + x[6])) + ((x[1] + x[5]) + (x[3] + x[7]));
-}
-
-static double fold(const double *x, size_t n)
-{
-    if (n == 4) return fold_4(x);
-    if (n == 8) return fold_8(x);
-    double half[8];
-    for (size_t i = 0; i < 8; i++) half[i] = x[i] + x[i + 8];
-    return fold_8(half);
+    return n == 4 ? ad__fold(x, 4) : n == 8 ? ad__fold(x, 8) : ad__fold(x, 16);
 }
 
 void ad__bind_loop(const ad_plan *plan, const ad__fused_loop *loop, const ad__worker *worker, size_t rows,

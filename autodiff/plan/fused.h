@@ -20,7 +20,7 @@ typedef struct {
 typedef struct {
     size_t turns;
     ad__place *place; /* of numbers of each row, then scalars */
-    size_t n_rows_place, n_place;
+    size_t n_place;
     ad__row_sum *sum; /* one element in each turn */
     size_t n_sum;
     ad__loop_frame frame;

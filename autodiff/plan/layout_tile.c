@@ -86,23 +86,17 @@ typedef struct {
     bool *escapes;
 } layout;
 
-static int32_t behind_views(const layout *l, int32_t id)
-{
-    while (l->is_view[id]) id = l->node[id].in[0];
-    return id;
-}
-
 /* Values that a fused loop computes and another step, or nobody but the caller, uses. */
 static void find_escapes(const layout *l)
 {
     const ad__schedule *schedule = l->schedule;
     for (size_t id = 0; id < l->count; id++) l->escapes[id] = false;
     for (size_t id = 0; id < l->count; id++)
-        if (l->in_pass[id] && l->kept[id]) l->escapes[behind_views(l, (int32_t)id)] = true;
+        if (l->in_pass[id] && l->kept[id]) l->escapes[ad__base_of_view(l->node, l->is_view, (int32_t)id)] = true;
     for (size_t i = 0; i < schedule->n_node; i++) {
         const ad__node *node = &l->node[schedule->node[i]];
         for (int j = 0; j < node->n_in; j++) {
-            const int32_t in = behind_views(l, node->in[j]);
+            const int32_t in = ad__base_of_view(l->node, l->is_view, node->in[j]);
             if (schedule->step_of[in] != schedule->step_of[schedule->node[i]]) l->escapes[in] = true;
         }
     }

@@ -12,14 +12,9 @@
 
 #include <string.h>
 
-static bool is_op(const ad__node *node, ad__op_id id)
-{
-    return node->op == ad__builtin(id);
-}
-
 static bool is_bound(const ad__node *node)
 {
-    return is_op(node, AD_OP_input) || is_op(node, AD_OP_param);
+    return ad__is_op(node, AD_OP_input) || ad__is_op(node, AD_OP_param);
 }
 
 /* A shared value at level s is computed before pass s; a per-row value at level s can be computed in pass s. */
@@ -63,10 +58,10 @@ static bool place_shared(const ad__compiler *c)
         c->shared_of[id] = (int32_t)plan->n_shared;
         ad__shared *value = &plan->shared[plan->n_shared++];
         *value = (ad__shared){.size = ad_shape_size(node->shape), .slot = -1, .arena_offset = elements};
-        if (is_op(node, AD_OP_param)) {
+        if (ad__is_op(node, AD_OP_param)) {
             value->slot = slot_for(c, (int32_t)id);
         } else {
-            value->constant = is_op(node, AD_OP_constant);
+            value->constant = ad__is_op(node, AD_OP_constant);
             elements += (value->size + 15) & ~(size_t)15;
         }
     }

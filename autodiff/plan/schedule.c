@@ -52,6 +52,12 @@ bool ad__view_argument(const ad__node *node, const ad_shape *in, int lead, size_
     return true;
 }
 
+int32_t ad__base_of_view(const ad__node *node, const bool *is_view, int32_t id)
+{
+    while (is_view[id]) id = node[id].in[0];
+    return id;
+}
+
 int32_t ad__behind_views(const ad__node *node, const bool *is_view, ad_tape *tape, int32_t id, size_t *offset)
 {
     *offset = 0;
@@ -85,12 +91,6 @@ typedef struct {
     ad__schedule *to;
 } scheduler;
 
-static int32_t behind_views(const scheduler *s, int32_t id)
-{
-    while (s->is_view[id]) id = s->node[id].in[0];
-    return id;
-}
-
 static unsigned bit(int i)
 {
     return 1u << i;
@@ -111,7 +111,7 @@ static unsigned needed_by(const scheduler *s, const ad__node *node)
 {
     unsigned set = 0;
     for (int j = 0; j < node->n_in; j++) {
-        const int in = s->in_loop[behind_views(s, node->in[j])];
+        const int in = s->in_loop[ad__base_of_view(s->node, s->is_view, node->in[j])];
         if (in >= 0) set |= bit(in);
     }
     return set;

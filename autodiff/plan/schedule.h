@@ -29,7 +29,9 @@ int ad__lead_of(const ad_shape *shape, size_t turns);
 /* An argument in[j] of a node whose result has `lead` axes written out; false: it can't be met so. */
 bool ad__view_argument(const ad__node *node, const ad_shape *in, int lead, size_t turns, ad__view_of_argument *view);
 
-/* What a value is a view of, and of which elements, from *offset on; itself if of nothing. */
+/* What a value is a view of; itself if of nothing. */
+int32_t ad__base_of_view(const ad__node *node, const bool *is_view, int32_t id);
+/* The same, and of which elements, from *offset on. */
 int32_t ad__behind_views(const ad__node *node, const bool *is_view, ad_tape *tape, int32_t id, size_t *offset);
 
 /* Of shared values those are fused that have few elements, each of them written out. */

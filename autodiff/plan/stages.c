@@ -7,11 +7,6 @@
 
 #include <string.h>
 
-static bool is_op(const ad__node *node, ad__op_id id)
-{
-    return node->op == ad__builtin(id);
-}
-
 /* ---- Steps --------------------------------------------------------------------------------------------------- */
 
 /* Instructions by the steps of the schedule; fused ones get their loops. */
@@ -65,7 +60,7 @@ static int find_waves(const ad__compiler *c, int s, int *wave)
     for (size_t id = 0; id < c->count; id++) {
         const ad__node *node = &c->node[id];
         bool here = c->needed[id] && !node->per_row && c->level[id] == s && !ad__sums_rows(node) &&
-                    !is_op(node, AD_OP_param) && !is_op(node, AD_OP_constant);
+                    !ad__is_op(node, AD_OP_param) && !ad__is_op(node, AD_OP_constant);
         wave[id] = 0;
         if (!here) continue;
         for (int j = 0; j < node->n_in; j++)
@@ -189,12 +184,12 @@ static bool add_transfers(const ad__compiler *c, ad__stage *stage)
 {
     ad_plan *plan = c->plan;
     size_t n_load = 0;
-    for (size_t id = 0; id < c->count; id++) n_load += c->in_pass[id] && is_op(&c->node[id], AD_OP_input);
+    for (size_t id = 0; id < c->count; id++) n_load += c->in_pass[id] && ad__is_op(&c->node[id], AD_OP_input);
     stage->load = ad__arena_alloc(&plan->arena, n_load, sizeof *stage->load);
     stage->store = ad__arena_alloc(&plan->arena, (size_t)c->n_output, sizeof *stage->store);
     if (!stage->load || !stage->store) return false;
     for (size_t id = 0; id < c->count; id++)
-        if (c->in_pass[id] && is_op(&c->node[id], AD_OP_input))
+        if (c->in_pass[id] && ad__is_op(&c->node[id], AD_OP_input))
             stage->load[stage->n_load++] = (ad__load){plan->slot_of_node[id], ad__operand_of(c, (int32_t)id)};
     for (int i = 0; i < c->n_output; i++)
         if (c->kept[c->output[i]]) stage->store[stage->n_store++] = (ad__store){i, ad__operand_of(c, c->output[i])};

@@ -8,8 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- What there is to do, and to keep -----------------------------------------------------------------------------
- */
+/* ---- What there is to do, and to keep ------------------------------------------------------------------------- */
 
 /* The multiplications of a product C (m,n) = A (m,k) B (k,n), from the sizes of all three. */
 static double products_in(const ad__instruction *instruction)
@@ -132,7 +131,7 @@ bool ad__plan_prepare_wide(ad_plan *plan)
     return true;
 }
 
-/* ---- How a run is cut ------------------------------------------------------------------------------------------- */
+/* ---- How a run is cut ---------------------------------------------------------------------------------------- */
 
 static size_t in_units(size_t count, size_t unit)
 {
@@ -221,8 +220,7 @@ bool ad__plan_reserve_wide(ad_plan *plan, size_t rows, int threads)
     return true;
 }
 
-/* ---- Running ------------------------------------------------------------------------------------------------------
- */
+/* ---- Running ------------------------------------------------------------------------------------------------- */
 
 void ad__keep(const ad_plan *plan, const ad__instruction *sum, const char *tile, size_t rows, const ad__keeping *to)
 {

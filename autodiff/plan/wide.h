@@ -42,7 +42,7 @@ typedef struct {
     size_t piece_rows, lanes, tiles;
 } ad__cut;
 
-/* Where the arguments of sums over a piece's rows go: its first row in a tile of `rows`. NULL data: sums are added. */
+/* Where the arguments of sums over a piece's rows go: its first row in a tile of `rows`. */
 typedef struct {
     char *data;
     size_t rows, first;

@@ -7,6 +7,18 @@
 
 enum { MAX_PARTS = 3 };
 
+static inline const ad_op *op_number(int i)
+{
+    return ad_all_ops()[i];
+}
+
+static inline int count_ops(void)
+{
+    int count = 0;
+    while (ad_all_ops()[count]) count++;
+    return count;
+}
+
 typedef struct {
     const double *in[MAX_PARTS];
     ad_shape shape[MAX_PARTS], out_shape;

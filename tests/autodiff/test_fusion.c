@@ -2,18 +2,6 @@
  * same numbers. */
 #include "autodiff/programs.h"
 
-static const ad_op *op_number(int i)
-{
-    return ad_all_ops()[i];
-}
-
-static int count_ops(void)
-{
-    int count = 0;
-    while (ad_all_ops()[count]) count++;
-    return count;
-}
-
 /* The same bits, or both NaN. */
 static bool are_same(double a, double b)
 {

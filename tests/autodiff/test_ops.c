@@ -18,18 +18,6 @@ static bool is_leaf(const ad_op *op)
 
 /* ---- From the table of ops ----------------------------------------------------------------------------------- */
 
-static const ad_op *op_number(int i)
-{
-    return ad_all_ops()[i];
-}
-
-static int count_ops(void)
-{
-    int count = 0;
-    while (ad_all_ops()[count]) count++;
-    return count;
-}
-
 /* A sample as a problem whose leaves are the op's arguments; bit i of per_row says that argument i is. False for a
  * combination that the op isn't for. */
 static bool sample_problem(const ad_op *op, const ad_sample *sample, unsigned per_row, size_t rows, problem *p,
