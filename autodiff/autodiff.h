@@ -35,6 +35,7 @@
 #ifndef WEIR_AUTODIFF_H
 #define WEIR_AUTODIFF_H
 
+#include <weir/communicator.h>
 #include <weir/environment.h>
 #include <weir/error.h>
 #include <weir/gradcheck.h>

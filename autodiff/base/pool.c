@@ -1,6 +1,7 @@
 /* A pool of threads. Jobs are small (a tile takes some 50 µs), so workers spin a little before they sleep. */
 #include "base/observed.h"
 
+#include <weir/communicator.h>
 #include <weir/environment.h>
 #include <weir/memory.h>
 
@@ -43,7 +44,8 @@ struct ad_pool {
     size_t jobs;
     void (*job)(void *context, size_t i, int worker);
     void *context;
-    const ad__pool_observer *observer; /* or NULL */
+    const ad__pool_observer *observer;   /* or NULL */
+    const ad_communicator *communicator; /* or NULL */
 };
 
 /* What a thread begins with. */
@@ -217,6 +219,31 @@ void ad_pool_free(ad_pool *pool)
 int ad_pool_threads(const ad_pool *pool)
 {
     return pool ? pool->threads : 1;
+}
+
+static bool is_complete(const ad_communicator *c)
+{
+    return c->name && c->rank >= 0 && c->rank < c->size && c->local_size >= 1 && c->local_size <= c->size &&
+           c->exchange && c->gather && c->broadcast && c->barrier && c->abort;
+}
+
+ad_status ad_pool_set_communicator(ad_pool *pool, const ad_communicator *communicator, ad_error *error)
+{
+    if (!pool) return ad_error_set(error, AD_ERROR_ARGUMENT, "communicator: there is no pool");
+    if (communicator && !is_complete(communicator))
+        return ad_error_set(
+            error, AD_ERROR_ARGUMENT,
+            "communicator '%s': expected a name, all functions, and 0 <= rank < size; got rank %d of %d, "
+            "%d of them on this machine",
+            communicator->name ? communicator->name : "", communicator->rank, communicator->size,
+            communicator->local_size);
+    pool->communicator = communicator;
+    return AD_OK;
+}
+
+const ad_communicator *ad_pool_communicator(const ad_pool *pool)
+{
+    return pool ? pool->communicator : NULL;
 }
 
 /* The caller's and the workers' parts of the jobs. */

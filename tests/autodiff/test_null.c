@@ -89,6 +89,14 @@ static void call_base(void)
     CASE(ad_pool_new) MADE(kept, (ad_pool_free(ad_pool_new(1, ERROR)), plan));
     CASE(ad_pool_free) QUIET(ad_pool_free(OPTIONAL(pool, ad_pool_new(1, NULL))));
     CASE(ad_pool_threads) QUIET(ad_pool_threads(HARMLESS(pool, (ad_pool *)NULL)));
+    CASE(ad_pool_communicator) QUIET(ad_pool_communicator(HARMLESS(pool, (ad_pool *)NULL)));
+    CASE(ad_pool_set_communicator)
+    {
+        ad_pool *alone = ad_pool_new(1, NULL);
+        status(ad_pool_set_communicator(NEEDED(pool, alone), OPTIONAL(communicator, (const ad_communicator *)NULL),
+                                        ERROR));
+        ad_pool_free(alone);
+    }
     CASE(ad_pool_run) QUIET(ad_pool_run(OPTIONAL(pool, (ad_pool *)NULL), 1, HARMLESS(job, job), OPTIONAL(context, in)));
     CASE(ad_random_bits) QUIET(ad_random_bits(1, 2, 3, HARMLESS(bits, (uint32_t[4]){0})));
     CASE(ad_matmul_blocks)
