@@ -4,7 +4,7 @@
 enum { DIM = 2 };
 
 typedef struct {
-    size_t rows;
+    size_t rows, held; /* which of its own to validate with; 0: folds */
     nf_automatic_options o;
     size_t interrupted; /* on the last rank: when it is asked so often; 0: never */
 } automatic_case;
@@ -19,9 +19,11 @@ static ad_status fit(const void *what, ad_pool *pool, int rank, int ranks, outco
     for (size_t i = 0; i < c->rows * DIM; i++) x[i] = ad_random_normal(1, 0, i) + (double)(i / DIM % 3 == 0) * 4;
     options.pool = pool;
     options.seed = 2;
+    options.val_rows = c->held;
+    options.val_x = c->held ? x + (c->rows - c->held) * DIM : NULL;
     options.interrupted = c->interrupted ? stops_now : NULL;
     options.context = &stop;
-    nf_flow *flow = nf_fit_automatic(x, c->rows, DIM, 0, &options, &report, &o->error);
+    nf_flow *flow = nf_fit_automatic(x, c->rows - c->held, DIM, 0, &options, &report, &o->error);
     const ad_status status = flow ? AD_OK : o->error.status;
     NOTE(o, report.nll);
     NOTE(o, report.best_flow);
@@ -46,9 +48,9 @@ static ad_status fit(const void *what, ad_pool *pool, int rank, int ranks, outco
 /* Without an end of its time, one with a flow of its own, one that a clock ends, and those that a rank stops: before a
  * flow is trained, and while it is. */
 static const automatic_case cases[] = {
-    {120, {.seconds = 1e6}, 0}, {4000, {.seconds = 1e6, .formula = "affine-loc"}, 60},
-    {700, {.seconds = 0.6}, 0}, {700, {.seconds = 0.4, .tune = true}, 0},
-    {700, {.seconds = 1e6}, 2}, {700, {.seconds = 1e6}, 200},
+    {50, 0, {.seconds = 1e6}, 0},    {300, 50, {.seconds = 1e6, .formula = "affine-loc"}, 40},
+    {700, 100, {.seconds = 0.4}, 0}, {700, 100, {.seconds = 0.3, .tune = true}, 0},
+    {250, 0, {.seconds = 1e6}, 2},   {160, 50, {.seconds = 1e6}, 15},
 };
 
 START_TEST(automatic_fits_agree)
@@ -59,7 +61,7 @@ END_TEST
 
 START_TEST(they_fail_alike)
 {
-    const automatic_case c = {4000, {.seconds = 1e6, .formula = "affine-loc"}, 1};
+    const automatic_case c = {300, 50, {.seconds = 1e6, .formula = "affine-loc"}, 1};
     outcome alone = assert_ranks_agree(fit, &c, false);
     ck_assert_int_eq(alone.status, AD_ERROR_INTERRUPTED);
     free(alone.bytes);
