@@ -19,8 +19,11 @@
 #include <string.h>
 #include <time.h>
 
-/* Counts are int in MPI: what is larger goes in pieces, all but the last of this size. */
-static const size_t piece = (size_t)1 << 30;
+/* Counts are int in MPI: what is larger goes in pieces, all but the last of this size. Tests have smaller ones. */
+#ifndef PIECE
+#define PIECE (1 << 30)
+#endif
+static const size_t piece = PIECE;
 
 /* Barriers have a communicator of their own: one that timed out must not be taken for something else. */
 static MPI_Comm all, meeting;
@@ -128,7 +131,7 @@ static ad_status gather(const ad_communicator *c, void *parts, const size_t *byt
         part_bytes[r] = (int)(bytes[r] & INT_MAX);
         part_at[r] = (int)(total & INT_MAX);
     }
-    if (total <= INT_MAX)
+    if (total <= piece)
         return check(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, parts, part_bytes, part_at, MPI_BYTE, all),
                      "a gather", error);
     int code = MPI_SUCCESS;
