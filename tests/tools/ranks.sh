@@ -13,6 +13,8 @@ trap 'rm -rf "$scratch"' EXIT
 cd "$scratch"
 passed=0 failed=0
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
+# Where there is no ssh, which is for other machines, any program stands for it.
+export OMPI_MCA_plm_rsh_agent=sh PRTE_MCA_plm_ssh_agent=sh
 export PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe TMPDIR="$scratch"
 
 # report WHAT STATUS [LINES]: 0 is a success; else what the command had said is shown.
