@@ -43,7 +43,7 @@ static void set_mask(ad__worker *worker, size_t rows, size_t valid, size_t size)
 }
 
 void ad__run_loop(const ad_plan *plan, const ad__fused_loop *loop, const ad__instruction *first, ad__worker *worker,
-                  const ad__binding *binding, const ad_tile *tile, size_t lane)
+                  const ad__binding *binding, const ad_tile *tile, size_t accumulator)
 {
     const size_t size = ad_dtype_size(plan->dtype), length = ad__vector_length(plan->dtype);
     const size_t bytes = tile->rows > 1 ? tile->rows * size : length * size; /* shared values: one vector */
@@ -56,7 +56,7 @@ void ad__run_loop(const ad_plan *plan, const ad__fused_loop *loop, const ad__ins
         loop->code(pointer, worker->scratch, bytes, loop->constants);
         for (size_t i = 0; i < loop->n_sum; i++) {
             const ad__row_sum *sum = &loop->sum[i];
-            double *to = (double *)ad__lane_of(plan, &first[sum->instruction], lane) + sum->at + turn;
+            double *to = (double *)ad__accumulator_at(plan, &first[sum->instruction], accumulator) + sum->at + turn;
             const double total = fold(sums + i * length, length);
             *to = tile->accumulate ? *to + total : total;
         }
