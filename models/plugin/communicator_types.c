@@ -1,5 +1,5 @@
 /* The kinds of communicators that are known: all of them come from outside. */
-#include <weir/ranks.h>
+#include <weir/communicator_type.h>
 
 enum { MOST_TYPES = 16 };
 

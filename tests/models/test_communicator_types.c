@@ -1,7 +1,7 @@
 /* Kinds of communicators: none is Weir's own, and what is registered is checked. */
 #include "flows/flow_tools.h"
 
-#include <weir/ranks.h>
+#include <weir/communicator_type.h>
 
 static const ad_communicator *open_none(const nf_communicator_type *self, ad_error *why)
 {

@@ -153,7 +153,7 @@ faults() {
 talk() {
     for plugin in mpi pieces; do
         expect "$plugin of $mpi" 0 3 "$build/weir-communicator" "$build/$plugin-$mpi.so"
-        says "$plugin of $mpi" 1 "ranks talk"
+        says "$plugin of $mpi" 1 "3 ranks talk"
     done
     status=0
     start_ranks 3 "$build/weir-communicator" "$build/mpi-$mpi.so" late || status=$?

@@ -6,15 +6,19 @@
  *     mpicc -shared -fPIC tools/mpi/mpi.c $(pkg-config --cflags weir) -o mpi.so
  *     mpirun -n 4 -x WEIR_MPI=./mpi.so weir fit …
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* for cpu_set_t */
+#endif
 #define OMPI_SKIP_MPICXX  1
 #define MPICH_SKIP_MPICXX 1
 #include <mpi.h>
 
+#include <weir/communicator_type.h>
 #include <weir/memory.h>
 #include <weir/plugin.h>
-#include <weir/ranks.h>
 
 #include <limits.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -28,6 +32,7 @@ static const size_t piece = PIECE;
 /* Barriers have a communicator of their own: one that timed out must not be taken for something else. */
 static MPI_Comm all, meeting;
 static bool started_here; /* MPI, by open and not by the program */
+static bool crowded;      /* ranks outnumber cores: who waits must leave its core to others */
 
 static ad_status check(int code, const char *what, ad_error *error)
 {
@@ -36,6 +41,18 @@ static ad_status check(int code, const char *what, ad_error *error)
     int length;
     MPI_Error_string(code, text, &length);
     return ad_error_set(error, AD_ERROR_IO, "MPI: %s failed: %.600s", what, text);
+}
+
+/* MPI itself would look without a pause. */
+static int wait_for(MPI_Request *request, int count)
+{
+    int code = MPI_SUCCESS;
+    if (!crowded) return MPI_Waitall(count, request, MPI_STATUSES_IGNORE);
+    for (int arrived = 0; code == MPI_SUCCESS; sched_yield()) {
+        code = MPI_Testall(count, request, &arrived, MPI_STATUSES_IGNORE);
+        if (arrived) break;
+    }
+    return code;
 }
 
 /* ---- Messages -------------------------------------------------------------------------------------------------- */
@@ -103,15 +120,23 @@ static ad_status exchange(const ad_communicator *c, const void *send, const size
         if (r == c->rank && send_bytes[r] > 0) memcpy(own, from, send_bytes[r]);
         if (r != c->rank) code = start_sending(from, send_bytes[r], r);
     }
-    if (code == MPI_SUCCESS) code = MPI_Waitall(flight.count, flight.request, MPI_STATUSES_IGNORE);
+    if (code == MPI_SUCCESS) code = wait_for(flight.request, flight.count);
     return check(code, "an exchange", error);
+}
+
+static int send_piece_to_all(char *data, int bytes, int root)
+{
+    MPI_Request request;
+    if (!crowded) return MPI_Bcast(data, bytes, MPI_BYTE, root, all);
+    const int code = MPI_Ibcast(data, bytes, MPI_BYTE, root, all, &request);
+    return code == MPI_SUCCESS ? wait_for(&request, 1) : code;
 }
 
 static int send_to_all(char *data, size_t bytes, int root)
 {
     int code = MPI_SUCCESS;
     for (size_t at = 0; at < bytes && code == MPI_SUCCESS; at += piece)
-        code = MPI_Bcast(data + at, piece_bytes(bytes, at), MPI_BYTE, root, all);
+        code = send_piece_to_all(data + at, piece_bytes(bytes, at), root);
     return code;
 }
 
@@ -124,6 +149,15 @@ static ad_status broadcast(const ad_communicator *c, void *data, size_t bytes, i
 /* Counts and places of the parts, as MPI has them; room for all ranks, made by open. */
 static int *part_bytes, *part_at;
 
+static int gather_parts(void *parts)
+{
+    MPI_Request request;
+    if (!crowded) return MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, parts, part_bytes, part_at, MPI_BYTE, all);
+    const int code =
+        MPI_Iallgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, parts, part_bytes, part_at, MPI_BYTE, all, &request);
+    return code == MPI_SUCCESS ? wait_for(&request, 1) : code;
+}
+
 static ad_status gather(const ad_communicator *c, void *parts, const size_t *bytes, ad_error *error)
 {
     size_t total = 0;
@@ -131,9 +165,7 @@ static ad_status gather(const ad_communicator *c, void *parts, const size_t *byt
         part_bytes[r] = (int)(bytes[r] & INT_MAX);
         part_at[r] = (int)(total & INT_MAX);
     }
-    if (total <= piece)
-        return check(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, parts, part_bytes, part_at, MPI_BYTE, all),
-                     "a gather", error);
+    if (total <= piece) return check(gather_parts(parts), "a gather", error);
     int code = MPI_SUCCESS;
     char *at = parts;
     for (int r = 0; r < c->size && code == MPI_SUCCESS; at += bytes[r++]) code = send_to_all(at, bytes[r], r);
@@ -201,6 +233,17 @@ static ad_status start(ad_error *error)
     return check(code, "its start", error);
 }
 
+/* Each may have cores of its own, or all of them the same. */
+static int count_cores(MPI_Comm here)
+{
+    cpu_set_t cores;
+    CPU_ZERO(&cores);
+    sched_getaffinity(0, sizeof cores, &cores);
+    const int code = MPI_Allreduce(MPI_IN_PLACE, &cores, sizeof cores, MPI_BYTE, MPI_BOR, here);
+    crowded = CPU_COUNT(&cores) < ranks.local_size;
+    return code;
+}
+
 static ad_status meet(ad_error *error)
 {
     MPI_Comm here = MPI_COMM_NULL;
@@ -211,6 +254,7 @@ static ad_status meet(ad_error *error)
     if (code == MPI_SUCCESS) code = MPI_Comm_size(all, &ranks.size);
     if (code == MPI_SUCCESS) code = MPI_Comm_split_type(all, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &here);
     if (code == MPI_SUCCESS) code = MPI_Comm_size(here, &ranks.local_size);
+    if (code == MPI_SUCCESS) code = count_cores(here);
     if (here != MPI_COMM_NULL) MPI_Comm_free(&here);
     return check(code, "the meeting of its ranks", error);
 }

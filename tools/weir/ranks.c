@@ -6,7 +6,7 @@
 #include "plugin_place.h"
 
 #include <weir/plugin.h>
-#include <weir/ranks.h>
+#include <weir/communicator_type.h>
 
 #include <fcntl.h>
 #include <math.h>

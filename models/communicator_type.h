@@ -11,8 +11,8 @@
  *     ...
  *     type->close(type);
  */
-#ifndef WEIR_RANKS_H
-#define WEIR_RANKS_H
+#ifndef WEIR_COMMUNICATOR_TYPE_H
+#define WEIR_COMMUNICATOR_TYPE_H
 
 #include <weir/communicator.h>
 #include <weir/registry.h>
