@@ -6,7 +6,7 @@
 #include "plan/worker.h"
 
 enum { PART = 8192, WIDE_PART = 2048 }; /* elements that are added at a time; wide ones on a stack */
-enum { DEEPEST = 4, SHALLOWEST = 2 }; /* depth of the nodes of one rank that are jobs */
+enum { DEEPEST = 4, SHALLOWEST = 2 };   /* depth of the nodes of one rank that are jobs */
 
 #define DECLARE(isa) extern ad__lane_adder ad__add_lanes_##isa##_f32, ad__add_lanes_##isa##_f64;
 DECLARE(portable)
@@ -83,15 +83,15 @@ void ad__lanes_of_rank(ad__lanes *lanes, int rank, int size)
 
 ad__lanes ad__plan_lanes(const ad_plan *plan, size_t rows, const ad_communicator *communicator)
 {
-    enum { FEW = 16, MOST = 1024, TILES = 4 };
+    enum { MOST = 1024, TILES = 4 };
     const size_t budget = (size_t)64 << 20, tile_rows = ad__plan_tile_of(plan, rows);
     const int size = communicator ? communicator->size : 1;
     ad__lanes l = {.tile_rows = tile_rows, .tiles = (rows + tile_rows - 1) / tile_rows};
-    l.count = l.tiles / TILES > FEW ? l.tiles / TILES : l.tiles < FEW ? l.tiles : FEW;
-    if (l.count > MOST) l.count = MOST;
-    l.depth = ad__tree_depth(l.count);
     int at = DEEPEST;
     while (at > SHALLOWEST && plan->lane_bytes << at > budget) at--;
+    const size_t few = (size_t)1 << at, many = l.tiles / TILES < MOST ? l.tiles / TILES : MOST;
+    l.count = many > few ? many : l.tiles < few ? l.tiles : few;
+    l.depth = ad__tree_depth(l.count);
     at += ad__tree_depth((size_t)size);
     l.at = at < l.depth ? at : l.depth;
     ad__lanes_of_rank(&l, communicator ? communicator->rank : 0, size);
@@ -139,6 +139,13 @@ size_t ad__accumulators(const ad__lanes *lanes)
 }
 
 /* ---- Adding them ------------------------------------------------------------------------------------------------ */
+
+/* To float32, once it is whole; returns its square. */
+static double narrow(double total, float *to)
+{
+    *to = (float)total;
+    return (double)*to * (double)*to;
+}
 
 /* How a sum's nodes are added. */
 static ad__lane_adder *adder_of(const ad_plan *plan, bool wide)
@@ -211,11 +218,7 @@ double ad__add_whole(const ad_plan *plan, const ad__part *part, const void *cons
     if (!part->wide) return adder_of(plan, false)(to, node, nodes, 0, part->count);
     double total[WIDE_PART], squares = 0;
     adder_of(plan, true)(total, node, nodes, 0, part->count);
-    for (size_t i = 0; i < part->count; i++) {
-        const float narrow = (float)total[i];
-        ((float *)to)[i] = narrow;
-        squares += (double)narrow * (double)narrow;
-    }
+    for (size_t i = 0; i < part->count; i++) squares += narrow(total[i], (float *)to + i);
     return squares;
 }
 
@@ -225,6 +228,24 @@ typedef struct {
     const ad__lanes *lanes;
 } addition;
 
+/* As ad__add_whole(), without its tables, for what are single numbers most of the time. A node without lanes counts as
+ * -0, to which nothing adds any bit. */
+static double add_wide(const addition *a, const ad__part *part, float *to)
+{
+    const size_t nodes = a->lanes->nodes, step = accumulators_of_node(a->lanes) * part->sum->out.size;
+    const double *first = ad__accumulator_at(a->plan, part->sum, 0);
+    double squares = 0;
+    for (size_t i = 0; i < part->count; i++) {
+        double total[1 << DEEPEST];
+        for (size_t n = 0; n < nodes; n++)
+            total[n] = ad__tree_has_lanes(a->lanes->count, a->lanes->at, n) ? first[n * step + part->begin + i] : -0.0;
+        for (size_t left = nodes / 2; left > 0; left /= 2)
+            for (size_t n = 0; n < left; n++) total[n] = total[2 * n] + total[2 * n + 1];
+        squares += narrow(total[0], to + i);
+    }
+    return squares;
+}
+
 static void add_part(void *context, size_t number, int worker)
 {
     (void)worker;
@@ -232,11 +253,14 @@ static void add_part(void *context, size_t number, int worker)
     ad_plan *plan = a->plan;
     const ad__part part = ad__part_of(plan, a->stage, number);
     const ad__shared *value = &plan->shared[part.sum->out.value];
-    if (!part.wide && a->lanes->count == 1 && !value->squared) return; /* it is there already */
-    const void *node[2 << DEEPEST] = {NULL};
-    ad__list_nodes(plan, a->lanes, &part, node);
-    plan->part_squares[number] = ad__add_whole(plan, &part, node, ((size_t)2 << a->lanes->at) - 1,
-                                               (char *)value->data + part.begin * ad_dtype_size(plan->dtype));
+    void *to = (char *)value->data + part.begin * ad_dtype_size(plan->dtype);
+    if (part.wide) {
+        plan->part_squares[number] = add_wide(a, &part, to);
+    } else if (a->lanes->count > 1 || value->squared) {
+        const void *node[2 << DEEPEST] = {NULL};
+        ad__list_nodes(plan, a->lanes, &part, node);
+        plan->part_squares[number] = ad__add_whole(plan, &part, node, ((size_t)2 << a->lanes->at) - 1, to);
+    }
 }
 
 void ad__add_squares(ad_plan *plan, const ad__stage *stage)
