@@ -243,10 +243,9 @@ int ranks_end(const char *command, const char *failure, int exit_status)
     }
     if (failure && ranks->rank == failed) tell(command, failure, failed > 0);
     if (failed < ranks->size) ranks->barrier(ranks, PATIENCE, NULL); /* it has been told */
-    const int code = ranks->rank == 0 ? greatest : 0;
     type->close(type);
     ranks = NULL;
-    return code;
+    return greatest;
 }
 
 _Noreturn void ranks_exit(int exit_status)
