@@ -28,14 +28,14 @@ static bool is_wide(const ad_plan *plan, const ad__instruction *sum)
     return sum->op->flags & AD_OP_SUMS_IN_F64 && plan->dtype != AD_F64;
 }
 
-static size_t part_of(bool wide)
+static size_t elements_at_once(bool wide)
 {
     return wide ? WIDE_PART : PART;
 }
 
 static size_t count_parts(const ad_plan *plan, const ad__instruction *sum)
 {
-    const size_t part = part_of(is_wide(plan, sum));
+    const size_t part = elements_at_once(is_wide(plan, sum));
     return (sum->out.size + part - 1) / part;
 }
 
@@ -185,12 +185,17 @@ static const ad__instruction *sum_of_part(const ad__stage *stage, size_t part)
     return stage->sum[low];
 }
 
+static ad__part part_of_sum(const ad_plan *plan, const ad__instruction *sum, size_t k)
+{
+    const bool wide = is_wide(plan, sum);
+    const size_t most = elements_at_once(wide), begin = k * most, rest = sum->out.size - begin;
+    return (ad__part){sum, begin, rest < most ? rest : most, wide};
+}
+
 ad__part ad__part_of(const ad_plan *plan, const ad__stage *stage, size_t part)
 {
     const ad__instruction *sum = sum_of_part(stage, part);
-    const bool wide = is_wide(plan, sum);
-    const size_t most = part_of(wide), begin = (part - sum->first_part) * most, rest = sum->out.size - begin;
-    return (ad__part){sum, begin, rest < most ? rest : most, wide};
+    return part_of_sum(plan, sum, part - sum->first_part);
 }
 
 static size_t element_size(const ad_plan *plan, const ad__part *part)
@@ -237,6 +242,10 @@ static double add_wide(const addition *a, const ad__part *part, float *to)
     double squares = 0;
     for (size_t i = 0; i < part->count; i++) {
         double total[1 << DEEPEST];
+        if (nodes == 1) {
+            squares += narrow(first[part->begin + i], to + i);
+            continue;
+        }
         for (size_t n = 0; n < nodes; n++)
             total[n] = ad__tree_has_lanes(a->lanes->count, a->lanes->at, n) ? first[n * step + part->begin + i] : -0.0;
         for (size_t left = nodes / 2; left > 0; left /= 2)
@@ -246,26 +255,31 @@ static double add_wide(const addition *a, const ad__part *part, float *to)
     return squares;
 }
 
-static void add_part(void *context, size_t number, int worker)
+static void add_part(const addition *a, const ad__part *part, size_t number)
+{
+    ad_plan *plan = a->plan;
+    const ad__shared *value = &plan->shared[part->sum->out.value];
+    void *to = (char *)value->data + part->begin * ad_dtype_size(plan->dtype);
+    if (part->wide) {
+        plan->part_squares[number] = add_wide(a, part, to);
+    } else if (a->lanes->count > 1 || value->squared) {
+        const void *node[2 << DEEPEST] = {NULL};
+        ad__list_nodes(plan, a->lanes, part, node);
+        plan->part_squares[number] = ad__add_whole(plan, part, node, ((size_t)2 << a->lanes->at) - 1, to);
+    }
+}
+
+static void add_part_of_stage(void *context, size_t number, int worker)
 {
     (void)worker;
     const addition *a = context;
-    ad_plan *plan = a->plan;
-    const ad__part part = ad__part_of(plan, a->stage, number);
-    const ad__shared *value = &plan->shared[part.sum->out.value];
-    void *to = (char *)value->data + part.begin * ad_dtype_size(plan->dtype);
-    if (part.wide) {
-        plan->part_squares[number] = add_wide(a, &part, to);
-    } else if (a->lanes->count > 1 || value->squared) {
-        const void *node[2 << DEEPEST] = {NULL};
-        ad__list_nodes(plan, a->lanes, &part, node);
-        plan->part_squares[number] = ad__add_whole(plan, &part, node, ((size_t)2 << a->lanes->at) - 1, to);
-    }
+    const ad__part part = ad__part_of(a->plan, a->stage, number);
+    add_part(a, &part, number);
 }
 
 void ad__add_squares(ad_plan *plan, const ad__stage *stage)
 {
-    for (size_t i = 0; i < stage->n_sum; i++) {
+    for (size_t i = 0; i < stage->n_sum && plan->squares_wanted; i++) {
         const ad__instruction *sum = stage->sum[i];
         const double *squares = &plan->part_squares[sum->first_part];
         ad__shared *value = &plan->shared[sum->out.value];
@@ -278,8 +292,14 @@ void ad__add_lanes(ad_plan *plan, const ad__stage *stage, const ad__lanes *lanes
 {
     enum { WORTH_A_THREAD = 4096 }; /* bytes */
     addition a = {plan, stage, lanes};
-    const bool is_work = plan->lane_bytes > WORTH_A_THREAD && (lanes->count > 1 || plan->squares_wanted);
-    ad_pool_run(is_work ? pool : NULL, stage->n_part, add_part, &a);
+    if (pool && plan->lane_bytes > WORTH_A_THREAD && (lanes->count > 1 || plan->squares_wanted))
+        ad_pool_run(pool, stage->n_part, add_part_of_stage, &a);
+    else
+        for (size_t i = 0; i < stage->n_sum; i++)
+            for (size_t k = 0; k < count_parts(plan, stage->sum[i]); k++) {
+                const ad__part part = part_of_sum(plan, stage->sum[i], k);
+                add_part(&a, &part, stage->sum[i]->first_part + k);
+            }
     ad__add_squares(plan, stage);
 }
 
