@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* A call: what this rank sends, and in how many messages; or what a gather has it receive. */
 typedef struct {
@@ -19,10 +20,11 @@ typedef struct {
 enum { MOST_CALLS = 256 };
 
 typedef struct {
-    trials_timer timer;
+    trials *steps_per_second;
+    double began, trial_began; /* in seconds of computing, which other programs don't change */
+    size_t steps;              /* of the trial so far */
     call made[MOST_CALLS], fewest[MOST_CALLS];
     size_t calls, least;
-    bool began;
 } training;
 
 static void add(const ad_communicator *c, const char *function, size_t bytes, size_t messages)
@@ -72,16 +74,30 @@ static void end(const ad_communicator *c, int exit_status)
     exit(exit_status);
 }
 
+static double computed(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* The first step is warm-up. */
 static bool step_done(void *context)
 {
     training *t = context;
-    if (t->began && (t->least == 0 || t->calls < t->least)) {
+    const double at = computed();
+    if (t->began == 0) t->began = t->trial_began = at;
+    if (at > t->began && (t->least == 0 || t->calls < t->least)) {
         memcpy(t->fewest, t->made, sizeof t->made);
         t->least = t->calls;
     }
-    t->began = true;
+    t->steps += at > t->began;
     t->calls = 0;
-    return trials_step_done(&t->timer);
+    if (at < t->trial_began + TRIAL_SECONDS) return false;
+    trials_add(t->steps_per_second, (double)t->steps / (at - t->trial_began));
+    t->steps = 0;
+    t->trial_began = at;
+    return at > t->began + CASE_SECONDS / 2;
 }
 
 enum { BATCHES = 4, DIFFERENT_ROWS = 4096 };
@@ -97,9 +113,8 @@ static double *repeated_data(size_t rows, size_t dim)
 
 ad_status measure_alone(nf_flow *flow, size_t batch, int ranks, ad_error *error)
 {
-    training t = {.began = false};
     trials rate = {0};
-    t.timer.steps_per_second = &rate;
+    training t = {.steps_per_second = &rate};
     const ad_communicator c = {"nobody", ranks - 1, ranks, 1, &t, exchange, gather, broadcast, barrier, end};
     double *x = repeated_data(BATCHES * batch, nf_flow_dim(flow));
     if (!x) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %d batches of %zu rows", BATCHES, batch);
