@@ -1,5 +1,5 @@
 /* Tables as delimited text. */
-#include "files/fields.h"
+#include "files/decimal.h"
 #include "files/table.h"
 
 #include <math.h>
@@ -34,19 +34,11 @@ static void write_text(const struct writer *writer, const char *text, bool quote
     nf_file_write(file, "\"", 1);
 }
 
-/* With the fewest digits from which reading and a rounding to dtype give the same number. Needs the C locale. */
+/* Needs the C locale. */
 static void write_number(const struct writer *writer, double value, ad_dtype dtype)
 {
-    char text[32], *stop;
-    int length = 0;
-    int digits = dtype == AD_F32 ? 6 : 15, enough = dtype == AD_F32 ? 9 : 17;
-    if (dtype == AD_F32) value = (double)(float)value;
-    for (; digits <= enough; digits++) {
-        length = snprintf(text, sizeof text, "%.*g", digits, value);
-        double back = nf__parse_number(text, &stop, '.', writer->c_locale);
-        if ((dtype == AD_F32 ? (double)(float)back : back) == value) break;
-    }
-    nf_file_write(writer->file, text, (size_t)length);
+    char text[NF__NUMBER_ROOM];
+    nf_file_write(writer->file, text, nf__format_number(value, dtype, text));
 }
 
 /* Nothing, but two quotes where a line would be blank, or a field between blanks not be seen. */

@@ -40,9 +40,6 @@ size_t nf__field_copy(const nf__field *field, char *to);
 ad_status nf__field_check_text(const nf__reader *reader, size_t line, size_t column, const nf__field *field);
 bool nf__field_is(const nf__field *field, const char *text);
 
-/* strtod() in the C locale, but faster for plain decimals; `decimal` stands for its point. */
-double nf__parse_number(char *text, char **stop, char decimal, locale_t c_locale);
-
 ad_status nf__reader_no_memory(const nf__reader *reader);
 
 #endif
