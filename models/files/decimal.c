@@ -46,15 +46,19 @@ static bool round_by_table(uint64_t digits, int exponent, double *value)
 #endif
 
 /* Where both numbers are exact, so is the one rounding of their product or quotient. */
-bool nf__round_decimal(uint64_t digits, int exponent, double *value)
+static inline bool round_at_once(uint64_t digits, int exponent, double *value)
 {
     static const double powers[] = {1,    1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                     1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
     enum { EXACT = sizeof powers / sizeof *powers - 1 };
-    if (digits <= (uint64_t)1 << 53 && exponent >= -EXACT && exponent <= EXACT) {
-        *value = exponent < 0 ? (double)digits / powers[-exponent] : (double)digits * powers[exponent];
-        return true;
-    }
+    if (digits > (uint64_t)1 << 53 || exponent < -EXACT || exponent > EXACT) return false;
+    *value = exponent < 0 ? (double)(int64_t)digits / powers[-exponent] : (double)(int64_t)digits * powers[exponent];
+    return true;
+}
+
+bool nf__round_decimal(uint64_t digits, int exponent, double *value)
+{
+    if (round_at_once(digits, exponent, value)) return true;
     if (digits != 0) return round_by_table(digits, exponent, value);
     *value = 0;
     return true;
@@ -125,11 +129,15 @@ double nf__parse_number(char *text, char **stop, char decimal, locale_t c_locale
         count += (size_t)(end - at - 1);
         exponent = -(int)(end - at - 1);
     }
-    bool plain = count > 0 && (*end | 0x20) != 'x' && end - first < 1 << 16 &&
+    /* Most numbers are short, and end here. */
+    const char next = (char)(*end | 0x20);
+    *stop = end;
+    if (count - 1 < MOST_DIGITS && next != 'e' && next != 'x' && round_at_once(digits, exponent, &value))
+        return *text == '-' ? -value : value;
+    bool plain = count > 0 && next != 'x' && end - first < 1 << 16 &&
                  (count <= MOST_DIGITS || significant(first, end, decimal) <= MOST_DIGITS);
-    at = (*end | 0x20) == 'e' ? take_exponent(end, &exponent) : end;
+    if (next == 'e') *stop = take_exponent(end, &exponent);
     if (!plain || !nf__round_decimal(digits, exponent, &value))
         return decimal == '.' ? strtod_l(text, stop, c_locale) : parse_with_comma(text, stop, c_locale);
-    *stop = at;
     return *text == '-' ? -value : value;
 }
