@@ -43,9 +43,11 @@ static ad_status skip_quoted(nf__reader *reader, size_t column, nf__field *field
     char *at = reader->at + 1;
     field->text = at;
     for (;; at++) {
-        if (at == reader->end)
+        if (at == reader->end) {
+            reader->in_quotes = true;
             return ad_error_set(reader->error, AD_ERROR_FORMAT, "%s:%zu:%zu: this field's quote is never closed",
                                 reader->path, line, column);
+        }
         if (*at == '"' && *++at != '"') break;
         if (*at == '\n') reader->line++;
     }

@@ -15,6 +15,7 @@ typedef struct {
     char *at, *end;   /* *end can be read, and is no digit */
     size_t line;      /* in which `at` is, from 1 */
     char *comment;    /* behind the # of the last line that has one; NULL: none yet */
+    bool in_quotes;   /* the text ended in a field whose quote isn't closed: that is what went wrong */
     locale_t c_locale;
     ad_error *error;
 } nf__reader;

@@ -210,6 +210,28 @@ void nf_file_write(nf_file *file, const void *data, size_t bytes)
     file->filled += bytes;
 }
 
+void nf_file_write_at(nf_file *file, uint64_t offset, const void *data, size_t bytes)
+{
+    const char *at = data;
+    if (!file || bytes == 0 || file->failure) return;
+    flush(file);
+    if (!data || file->direct || file->written) file->failure = data ? ESPIPE : EFAULT;
+    while (bytes > 0 && !file->failure) {
+        ssize_t written = pwrite(file->fd, at, bytes, (off_t)offset);
+        if (written < 0 && errno == EINTR) continue;
+        if (written <= 0) file->failure = written < 0 ? errno : EIO;
+        if (written <= 0) return;
+        at += written;
+        offset += (uint64_t)written;
+        bytes -= (size_t)written;
+    }
+}
+
+bool nf__file_is_direct(const nf_file *file)
+{
+    return file->direct;
+}
+
 static bool is_compared(const nf_file *file)
 {
     struct stat about;
