@@ -22,6 +22,7 @@
 #include <weir/plugin.h>
 #include <weir/psis.h>
 #include <weir/record.h>
+#include <weir/rows.h>
 #include <weir/save.h>
 #include <weir/start.h>
 #include <weir/stream.h>

@@ -14,8 +14,15 @@ typedef struct ad__execution {
     size_t first_lane, first_tile; /* of the round of a wide pass: the lane, and the tile of each lane */
     ad_error *error;
     bool failed;
-    bool sums_faults; /* a sum of this pass has arguments that are not finite */
+    bool sums_faults;   /* a sum of this pass has arguments that are not finite */
+    atomic_bool unread; /* rows of a source, which has told why in *error, and failed with: */
+    ad_status why;
 } ad__execution;
+
+/* Rows first … first + valid - 1 of the run from a source to the tile, the padding copied from the last of them. False:
+ * they can't be read, or others couldn't be before. */
+bool ad__read_source(ad__execution *e, const ad_source *source, size_t first, size_t valid, size_t rows,
+                     const ad_tensor *to);
 
 /* The tiles of a lane. */
 static inline size_t ad__lane_begin(const ad__execution *e, size_t lane)

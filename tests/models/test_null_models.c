@@ -213,6 +213,9 @@ static void call_columns(void)
     status(nf_columns_check(NEEDED(columns, columns), NEEDED(table, &table), OPTIONAL(what, "t.csv"), ERROR));
     CASE(nf_columns_outside)
     QUIET(nf_columns_outside(HARMLESS(columns, columns), HARMLESS(table, &table), OPTIONAL(text, text)));
+    CASE(nf_columns_encode_part)
+    status(nf_columns_encode_part(NEEDED(columns, columns), NEEDED(part, &table), 7, 1, 0, NEEDED(features, numbers),
+                                  ERROR));
     CASE(nf_columns_encode)
     status(nf_columns_encode(NEEDED(columns, columns), NEEDED(table, &table), 1, 0, NEEDED(features, numbers),
                              OPTIONAL(log_weight, numbers + 20), ERROR));
