@@ -55,8 +55,8 @@ typedef struct nf_table_writer nf_table_writer;
  * names, columns and dtype are used, and rows, as far as they are known: with 0, a .npy, whose beginning tells them,
  * can't go through a pipe. NULL with *error on failure. */
 nf_table_writer *nf_table_create(const char *path, const nf_table *head, ad_error *error);
-/* More rows, of as many columns; AD_ERROR_ARGUMENT for labels in a .npy, or wrong ones. What fails on the disk is told
- * by the commit. */
+/* More rows, of as many columns; AD_ERROR_ARGUMENT for labels in a .npy, or wrong ones. AD_ERROR_IO when something
+ * could not be written; what is still on its way is told of by the commit. */
 ad_status nf_table_append(nf_table_writer *writer, const nf_table *rows, ad_error *error);
 /* Either ends and releases the writer. AD_ERROR_ARGUMENT, and no file, when there are no rows, or others than head
  * said.

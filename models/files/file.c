@@ -1,5 +1,6 @@
 /* Whole files: read into memory, or written and put in their place when complete. */
 #include "files/place.h"
+#include "files/table.h"
 
 #include <weir/file.h>
 #include <weir/memory.h>
@@ -227,6 +228,12 @@ void nf_file_write_at(nf_file *file, uint64_t offset, const void *data, size_t b
     }
 }
 
+ad_status nf__file_check(const nf_file *file, ad_error *error)
+{
+    if (!file->failure) return AD_OK;
+    return ad_error_set(error, AD_ERROR_IO, "cannot write '%s': %s", file->path, strerror(file->failure));
+}
+
 bool nf__file_is_direct(const nf_file *file)
 {
     return file->direct;
@@ -262,8 +269,8 @@ ad_status nf_file_commit(nf_file *file, ad_error *error)
     if (file->failure && taken)
         status = ad_error_set(error, AD_ERROR_IO, "'%s' is written, but may not outlive a power cut: its directory: %s",
                               file->path, strerror(file->failure));
-    else if (file->failure)
-        status = ad_error_set(error, AD_ERROR_IO, "cannot write '%s': %s", file->path, strerror(file->failure));
+    else
+        status = nf__file_check(file, error);
     ad_free(file);
     return status;
 }

@@ -34,6 +34,8 @@ ad_status nf__csv_write_names(nf_file *file, char delimiter, const nf_table *tab
 ad_status nf__csv_write_rows(nf_file *file, char delimiter, const nf_table *rows, ad_dtype dtype, ad_error *error);
 /* Can only more be written to the file, and nothing before? */
 bool nf__file_is_direct(const nf_file *file);
+/* What has gone wrong so far, which a commit would tell. */
+ad_status nf__file_check(const nf_file *file, ad_error *error);
 /* What is ahead of the rows, and rows, in either format. */
 ad_status nf__table_begin(nf_file *file, const nf__table_format *format, const nf_table *head, ad_error *error);
 ad_status nf__table_write_rows(nf_file *file, const nf__table_format *format, const nf_table *rows, ad_dtype dtype,

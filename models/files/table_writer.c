@@ -88,7 +88,7 @@ ad_status nf_table_append(nf_table_writer *writer, const nf_table *rows, ad_erro
     ad_status status = nf__table_check_labels(writer->path, rows, error);
     if (!status) status = nf__table_write_rows(writer->file, writer->format, rows, writer->head.dtype, error);
     if (!status) writer->rows += rows->rows;
-    return status;
+    return status ? status : nf__file_check(writer->file, error);
 }
 
 static ad_status check_rows(const nf_table_writer *writer, ad_error *error)
