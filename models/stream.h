@@ -36,6 +36,9 @@ const nf_table *nf_table_reader_head(const nf_table_reader *reader);
 /* Is this a column of labels? False past the last. */
 bool nf_table_reader_is_text(const nf_table_reader *reader, size_t column);
 
+/* How much of the file has been read, from 0 to 1; NaN where that isn't known, as of a pipe, and for NULL. */
+double nf_table_reader_fraction(const nf_table_reader *reader);
+
 /* The next rows: `most` of them (at least 1), fewer only at the end, and none behind it. *part is the reader's, good
  * until the next call with it. Its first_row is the number of its first row in the file; its labels are those of these
  * rows alone. */

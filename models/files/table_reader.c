@@ -8,8 +8,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 struct nf_table_reader {
     char *path;
@@ -120,6 +122,16 @@ const nf_table *nf_table_reader_head(const nf_table_reader *reader)
 bool nf_table_reader_is_text(const nf_table_reader *reader, size_t column)
 {
     return reader && column < reader->head.columns && reader->csv.form.is_text && reader->csv.form.is_text[column];
+}
+
+double nf_table_reader_fraction(const nf_table_reader *reader)
+{
+    struct stat about;
+    if (!reader) return NAN;
+    if (reader->head.rows > 0) return (double)reader->done / (double)reader->head.rows;
+    const off_t at = lseek(reader->csv.source.fd, 0, SEEK_CUR);
+    const bool known = at >= 0 && fstat(reader->csv.source.fd, &about) == 0 && about.st_size > 0;
+    return known ? fmin((double)at / (double)about.st_size, 1) : NAN;
 }
 
 /* ---- Rows ------------------------------------------------------------------------------------------------------ */

@@ -51,12 +51,14 @@ static void show(struct parts *parts, size_t rows)
 {
     char count[32], rate[32], left[32], text[128];
     parts->done += rows;
-    const double done = (double)parts->done, fraction = parts->all ? done / (double)parts->all : 0;
+    const double done = (double)parts->done;
+    const double known = parts->all ? done / (double)parts->all : nf_table_reader_fraction(parts->from);
+    const double fraction = isnan(known) ? 0 : known;
     if (!meter_is_due(&parts->meter, fraction)) return;
     const double seconds = meter_seconds(&parts->meter);
     int length = snprintf(text, sizeof text, "%s rows  %s rows/s", report_rate(done, count),
                           report_rate(done / fmax(seconds, 1e-9), rate));
-    if (parts->all)
+    if (!isnan(known))
         snprintf(text + length, sizeof text - (size_t)length, "  %s left",
                  report_duration(seconds / fmax(fraction, 1e-9) * (1 - fraction), left));
     meter_show(&parts->meter, fraction, text);

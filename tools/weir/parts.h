@@ -13,7 +13,8 @@ struct parts {
     size_t rank, size, rows;      /* rows of a part, but for the last */
     size_t round;                 /* each rank makes one part in it */
     struct meter meter;
-    size_t done, all; /* rows; all is 0 where it isn't known */
+    size_t done, all;            /* rows; all is 0 where it isn't known, */
+    const nf_table_reader *from; /* and then what they are read from tells how far that is; NULL */
 };
 
 /* The ranks that a pool works with; NULL: this process is alone. From here on the pool works for this process alone. */

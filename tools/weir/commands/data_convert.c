@@ -124,6 +124,7 @@ static ad_status convert_once(struct conversion *conversion, ad_error *error)
 {
     const nf_table *head = nf_table_reader_head(conversion->reader), *part;
     struct parts parts = parts_begin(NULL, head->rows, head->columns);
+    parts.from = conversion->reader;
     ad_status status = check_texts(conversion, error);
     if (!status) status = create(conversion, error);
     bool more = !status;

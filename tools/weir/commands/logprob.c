@@ -77,6 +77,7 @@ static ad_status score_once(struct scoring *scoring, struct points_reader *reade
 {
     const nf_table *head = nf_table_reader_head(reader->file);
     struct parts parts = parts_begin(scoring->ranks, head->rows, head->columns + nf_flow_dim(scoring->model->flow));
+    parts.from = reader->file;
     nf_table part = {.columns = 1,
                      .values = ad_alloc(parts.rows, sizeof *part.values),
                      .names = (char *[]){"log_prob"},
