@@ -3,6 +3,7 @@
 #include "outliers.h"
 #include "parts.h"
 #include "points.h"
+#include "ranks.h"
 #include "report.h"
 
 #include <math.h>
@@ -140,7 +141,7 @@ static ad_status report(struct scoring *scoring, json_t *result, ad_error *error
 static ad_status evaluate(const struct arguments *arguments, const struct model *model, struct points_reader *reader,
                           json_t *result, ad_error *error)
 {
-    ad_pool *pool = ad_pool_new((int)option_count(arguments, "threads"), error);
+    ad_pool *pool = ranks_pool(arguments, error);
     if (!pool) return error->status;
     struct scoring scoring = {.arguments = arguments, .model = model, .pool = pool, .ranks = parts_ranks(pool)};
     ad_status status = score(&scoring, reader, error);
@@ -201,6 +202,7 @@ const struct command logprob_command = {
     .positionals = {{"MODEL", NULL, "a trained flow, as 'weir fit' saves it", INPUT_FILE},
                     {"POINTS", NULL, "table of numbers: .npy, .csv, .tsv or .txt", INPUT_FILE}},
     .groups = {options},
+    .together = true,
     .run = run,
     .print = print,
 };

@@ -2,6 +2,7 @@
 #include "beside.h"
 #include "context.h"
 #include "parts.h"
+#include "ranks.h"
 #include "report.h"
 
 #include <string.h>
@@ -152,7 +153,7 @@ static ad_status draw_all(struct drawing *drawing, ad_error *error)
 
 static ad_status draw(struct drawing *drawing, ad_error *error)
 {
-    drawing->pool = ad_pool_new((int)option_count(drawing->arguments, "threads"), error);
+    drawing->pool = ranks_pool(drawing->arguments, error);
     if (!drawing->pool) return error->status;
     ad_status status = draw_all(drawing, error);
     ad_pool_free(drawing->pool);
@@ -198,6 +199,7 @@ const struct command sample_command = {
     .example = "weir sample moons.safetensors -n 10000 --seed 2 -o samples.npy",
     .positionals = {{"MODEL", NULL, "a trained flow, as 'weir fit' saves it", INPUT_FILE}},
     .groups = {options},
+    .together = true,
     .run = run,
     .print = print,
 };
