@@ -26,6 +26,7 @@
 #include <weir/rows.h>
 #include <weir/save.h>
 #include <weir/start.h>
+#include <weir/stream.h>
 #include <weir/target.h>
 #include <weir/training.h>
 #include <weir/verify.h>
