@@ -9,6 +9,7 @@
 
 #include <weir/automatic.h>
 #include <weir/callbacks.h>
+#include <weir/checkpoint.h>
 #include <weir/columns.h>
 #include <weir/data.h>
 #include <weir/densities.h>

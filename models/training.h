@@ -3,6 +3,7 @@
 #define WEIR_TRAINING_H
 
 #include <weir/callbacks.h>
+#include <weir/checkpoint.h>
 #include <weir/flow.h>
 #include <weir/optimizer.h>
 
@@ -71,6 +72,8 @@ typedef struct {
      * with options.context, from several threads of the pool at once, for other rows each. Validation rows stay as they
      * are. NULL: they too. */
     void (*redraw)(void *context, size_t epoch, const uint32_t *row, size_t rows, double *x);
+    /* Written between steps; one that was read is gone on from, to the same bits. NULL: none. */
+    nf_checkpoint *checkpoint;
 } nf_fit_options;
 
 typedef enum { NF_FINISHED, NF_STOPPED_EARLY, NF_STOPPED_BY_CALLER, NF_DIVERGED } nf_outcome;

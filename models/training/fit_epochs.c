@@ -123,10 +123,10 @@ static ad_status run_epoch(nf__training *t, bool *stop, ad_error *error)
 {
     size_t steps = (t->n_train + t->o.batch - 1) / t->o.batch;
     size_t planned = t->o.epochs > SIZE_MAX / steps ? SIZE_MAX : steps * t->o.epochs;
-    size_t seen = 0;
-    double sum = 0, part = look_at_clock(t);
+    nf__epoch *epoch = &t->epoch;
+    double part = look_at_clock(t);
     ad_pool_run(t->o.pool, (t->n_train + SHUFFLED_AT_ONCE - 1) / SHUFFLED_AT_ONCE, shuffle_part, t);
-    for (size_t s = 0; s < steps && !*stop && !(t->time_over && s > 0); s++) {
+    for (size_t s = epoch->steps; s < steps && !*stop && !(t->time_over && s > 0); s++) {
         size_t first = batch_begin(t, s, steps), rows = batch_begin(t, s + 1, steps) - first;
         ad_run run = {
             .rows = rows, .index = t->order + first, .seed = t->o.seed, .step = t->now.step, .pool = t->o.pool};
@@ -140,14 +140,15 @@ static ad_status run_epoch(nf__training *t, bool *stop, ad_error *error)
         if (status == AD_ERROR_NUMERIC) return diverged_in(t, &run, loss, error);
         if (status != AD_OK) return status;
         apply_updates(t);
-        sum += loss * (double)rows;
         t->now.step++;
-        seen += rows;
+        *epoch = (nf__epoch){s + 1, epoch->rows + rows, epoch->loss + loss * (double)rows};
         *stop = !nf__loop_goes_on(&t->loop, t->now.step, loss);
         part = look_at_clock(t);
+        if (*stop || nf__checkpoint_is_due(t->o.checkpoint)) nf__checkpoint_write(t->o.checkpoint, t->o.pool);
     }
-    t->now.rows += seen;
-    t->now.train_nll = sum / (double)seen;
+    t->now.rows += epoch->rows;
+    t->now.train_nll = epoch->loss / (double)epoch->rows;
+    *epoch = (nf__epoch){0};
     return AD_OK;
 }
 

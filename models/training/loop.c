@@ -119,6 +119,15 @@ void nf__loop_explain(const nf__loop *loop, double loss,
              cause.message);
 }
 
+void nf__loop_list(nf__loop *loop, nf__state *state)
+{
+    const ad_dtype dtype = nf_flow_dtype(loop->flow);
+    const size_t count = nf_flow_trained_elements(loop->flow) + nf_flow_fixed_elements(loop->flow);
+    nf__state_array(state, "parameters", dtype, nf_flow_parameters(loop->flow), count);
+    nf__state_array(state, "best", dtype, loop->best, count);
+    nf__optimizer_list(loop->optimizer, state);
+}
+
 void nf__loop_keep(nf__loop *loop, const void *parameters)
 {
     memcpy(loop->best, parameters, nf__parameter_bytes(loop->flow));

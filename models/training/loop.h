@@ -3,6 +3,7 @@
 #ifndef WEIR_MODELS_TRAINING_LOOP_H
 #define WEIR_MODELS_TRAINING_LOOP_H
 
+#include "checkpoint/state.h"
 #include "training/optimizer.h"
 
 #include <weir/callbacks.h>
@@ -60,6 +61,9 @@ bool nf__loop_goes_on(const nf__loop *loop, size_t iteration, double loss);
 void nf__loop_explain(const nf__loop *loop, double loss,
                       ad_status (*run)(void *context, const ad_run *step, ad_error *error), void *context,
                       const ad_run *step, char how[static 800]);
+
+/* Parameters, the best, and the optimiser. */
+void nf__loop_list(nf__loop *loop, nf__state *state);
 
 void nf__loop_keep(nf__loop *loop, const void *parameters); /* as the best */
 void nf__loop_restore(const nf__loop *loop);                /* the best into the flow */

@@ -14,6 +14,7 @@ struct training_data {
     const double *weights;           /* of the rows; NULL: all alike */
     const struct points *validation; /* rows of their own to validate with; NULL: a part of the table */
     const double *validation_weights;
+    nf_checkpoint *checkpoint; /* of the training; NULL: none */
 };
 
 /* Rows as the flow takes them. */

@@ -202,6 +202,7 @@ static ad_status fit_flow(const struct arguments *arguments, nf_flow *flow, stru
         .interrupted = on_step,
         .context = &watched,
         .redraw = rows->plain ? NULL : on_redraw,
+        .checkpoint = data->checkpoint,
     };
     if (data->validation) {
         options.val_x = rows->val_x;
