@@ -4,6 +4,7 @@
 #include <weir/memory.h>
 
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- Entries --------------------------------------------------------------------------------------------------- */
@@ -170,6 +171,17 @@ void nf__state_setting(nf__state *state, const char *name, const char *format, .
         compare(state, name, value);
     else
         append(state, name, value);
+}
+
+/* As few digits as tell it from all others. */
+void nf__state_number(nf__state *state, const char *name, double value)
+{
+    char text[32];
+    int digits = 14;
+    do {
+        snprintf(text, sizeof text, "%.*g", ++digits, value);
+    } while (digits < 17 && strtod(text, NULL) != value);
+    nf__state_setting(state, name, "%s", text);
 }
 
 /* ---- Arrays ---------------------------------------------------------------------------------------------------- */

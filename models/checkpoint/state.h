@@ -58,6 +58,7 @@ void nf__state_free(nf__state *state);
 bool nf__state_restores(const nf__state *state);
 /* What must be the same when it goes on: said before anything else. */
 void nf__state_setting(nf__state *state, const char *name, const char *format, ...) AD_PRINTF(3, 4);
+void nf__state_number(nf__state *state, const char *name, double value); /* the same, of a number */
 void nf__state_array(nf__state *state, const char *name, ad_dtype dtype, void *values, size_t count);
 /* These members of `count` structs of `size` bytes each. */
 void nf__state_structs(nf__state *state, const char *name, const nf__field *field, size_t fields, void *structs,

@@ -7,6 +7,7 @@
 
 #include <weir/checkpoint.h>
 #include <weir/pool.h>
+#include <weir/target.h>
 
 /* A part of this name begins, or, *resumed, goes on: its list has put back what the file has. A checkpoint that is NULL
  * is none, here and below. nf__checkpoint_leave() comes in any case, also where the part was never entered. */
@@ -21,5 +22,9 @@ void nf__checkpoint_write(nf_checkpoint *checkpoint, const ad_pool *pool);
 /* Of numbers that work is given, to know them again: of all, or of samples at fixed places. From `state`, which is 0 at
  * first; NULL is none. */
 uint64_t nf__hash_numbers(uint64_t state, const double *numbers, size_t count);
+/* Settings by which a target is known again: its name, and its log-densities at some points. */
+void nf__target_settings(const nf_target *target, nf__state *state);
+/* And a flow: its formula and its dtype. */
+void nf__flow_settings(const nf_flow *flow, nf__state *state);
 
 #endif

@@ -1,5 +1,5 @@
 /* Many chains of NUTS: the gradient of all is one run of a plan. */
-#include "nuts/nuts_chain.h"
+#include "nuts/nuts_state.h"
 #include "training/clock.h"
 
 #include <weir/environment.h>
@@ -71,7 +71,7 @@ enum { LEAST_ROWS = 16 }; /* a tile with fewer takes as long */
 typedef struct {
     ad_plan *plan;
     nf__nuts_chain **chain; /* the first `active` are not done, and have the rows of their index */
-    size_t count, active, gradients;
+    size_t count, active;
     double *q, *gradient, *log_density; /* (count, dim), (count, dim), (count) */
     ad_status status;
     ad_error error;
@@ -86,7 +86,7 @@ typedef struct {
     group *group;
     size_t groups;
     nf_nuts_result *result;
-    double begun;
+    nf__nuts_work work; /* as checkpoints see it */
 } sampler;
 
 static void release(sampler *s)
@@ -173,7 +173,6 @@ static void leave_out(sampler *s, group *g, size_t row)
 static ad_status step(sampler *s, group *g, ad_error *error)
 {
     ad_status status = ad_plan_run(g->plan, &(ad_run){.rows = g->active}, error);
-    g->gradients += g->active;
     for (size_t i = 0; !status && i < g->active; i++) {
         bool drawn, starts = g->chain[i]->phase == NF_CHAIN_STARTS;
         status = nf__nuts_chain_advance(g->chain[i], g->log_density[i], &drawn, error);
@@ -185,6 +184,20 @@ static ad_status step(sampler *s, group *g, ad_error *error)
     for (size_t i = g->active; !status && i-- > 0;)
         if (g->chain[i]->phase == NF_CHAIN_DONE) leave_out(s, g, i);
     return status;
+}
+
+/* Where a checkpoint has chains, with these. */
+static ad_status go_on(sampler *s, ad_error *error)
+{
+    bool resumed;
+    s->work = (nf__nuts_work){s->target, &s->o, s->chain, s->result, s->work.began};
+    ad_status status = nf__checkpoint_enter(s->o.checkpoint, "nuts", nf__list_nuts, &s->work, &resumed, error);
+    if (status || !resumed) return status;
+    for (size_t c = 0; c < s->o.chains; c++) nf__nuts_chain_go_on(&s->chain[c]);
+    for (size_t i = 0; i < s->groups; i++)
+        for (size_t row = s->group[i].active; row-- > 0;)
+            if (s->group[i].chain[row]->phase == NF_CHAIN_DONE) leave_out(s, &s->group[i], row);
+    return AD_OK;
 }
 
 static const double round_seconds = 0.05;
@@ -216,10 +229,10 @@ static void explain(group *g, ad_error *error)
 
 static nf_nuts_progress progress_of(const sampler *s)
 {
-    nf_nuts_progress p = {.all_draws = s->o.chains * (s->o.tune + s->o.draws), .seconds = nf__clock() - s->begun};
-    for (size_t i = 0; i < s->groups; i++) p.gradients += s->group[i].gradients;
+    nf_nuts_progress p = {.all_draws = s->o.chains * (s->o.tune + s->o.draws), .seconds = nf__clock() - s->work.began};
     for (size_t c = 0; c < s->o.chains; c++) {
         const nf__nuts_chain *chain = &s->chain[c];
+        p.gradients += chain->gradients;
         p.draws += chain->iteration;
         p.tuning += chain->iteration < s->o.tune;
         p.divergent += chain->divergent;
@@ -246,6 +259,7 @@ static ad_status run_chains(sampler *s, ad_error *error)
         bool stop = (s->o.progress && !s->o.progress(s->o.context, &progress)) ||
                     (s->o.interrupted && s->o.interrupted(s->o.context));
         if (active == 0) return AD_OK;
+        if (stop || nf__checkpoint_is_due(s->o.checkpoint)) nf__checkpoint_write(s->o.checkpoint, s->o.pool);
         s->result->stopped = stop;
         if (stop) return AD_OK;
     }
@@ -346,17 +360,19 @@ ad_status nf_nuts(const nf_target *target, const nf_nuts_options *options, nf_nu
                  .o = options ? *options : (nf_nuts_options){0},
                  .dim = nf_target_dim(target),
                  .result = result,
-                 .begun = nf__clock()};
+                 .work.began = nf__clock()};
     ad_status status = resolve(&s.o, target, error);
     if (!status) status = allocate(&s, error);
     if (!status) status = start(&s, error);
+    if (!status) status = go_on(&s, error);
     if (!status) status = run_chains(&s, error);
+    nf__checkpoint_leave(s.o.checkpoint, &s.work);
     if (!status) {
         close_up(&s);
         tell(&s);
         status = constrain(&s, error);
     }
-    result->seconds = nf__clock() - s.begun;
+    result->seconds = nf__clock() - s.work.began;
     release(&s);
     if (status) nf_nuts_free(result);
     return status;

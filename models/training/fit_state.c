@@ -27,11 +27,7 @@ static uint64_t hash_data(const nf__training *t)
 static void list_settings(const nf__training *t, nf__state *state)
 {
     const nf_fit_options *o = &t->o;
-    char *formula = nf_flow_formula(t->flow, false);
-    if (!formula) nf__state_fail(state, AD_ERROR_MEMORY, "out of memory for a formula");
-    nf__state_setting(state, "flow", "%s", formula ? formula : "");
-    ad_free(formula);
-    nf__state_setting(state, "dtype", "%s", ad_dtype_name(nf_flow_dtype(t->flow)));
+    nf__flow_settings(t->flow, state);
     nf__state_setting(state, "number of rows", "%zu", t->rows);
     nf__state_setting(state, "number of columns", "%zu", t->dim);
     nf__state_setting(state, "size of the context", "%zu", nf_flow_context_size(t->flow));
@@ -43,11 +39,11 @@ static void list_settings(const nf__training *t, nf__state *state)
     nf__optimizer_settings(t->loop.optimizer, state);
     nf__state_setting(state, "schedule", "%s", o->schedule);
     nf__state_setting(state, "warmup", "%zu", o->warmup);
-    nf__state_setting(state, "validation fraction", "%.17g", o->val_fraction);
+    nf__state_number(state, "validation fraction", o->val_fraction);
     nf__state_setting(state, "patience", "%ld", o->patience);
-    nf__state_setting(state, "ema", "%.17g", o->ema);
+    nf__state_number(state, "ema", o->ema);
     nf__state_setting(state, "seed", "%" PRIu64, o->seed);
-    nf__state_setting(state, "limit of seconds", "%.17g", o->seconds);
+    nf__state_number(state, "limit of seconds", o->seconds);
     nf__state_setting(state, "redrawing of rows", "%s", o->redraw ? "yes" : "no");
 }
 
@@ -143,6 +139,7 @@ void nf__list_fit(void *training, nf__state *state)
     nf__list_training(t, state);
     nf__state_structs(state, "fit", FIELDS(fit_fields), t, sizeof *t, 1);
     nf__state_structs(state, "spent", FIELDS(spent_fields), &spent, sizeof spent, 1);
+    nf__callbacks_list(t->o.callbacks, nf_flow_trained_elements(t->flow), state);
     nf__state_nest(state, "initial", &t->trials.initial);
     nf__state_nest(state, "best start", &t->trials.best);
     if (!nf__state_restores(state)) return;

@@ -62,6 +62,8 @@ void nf__loop_explain(const nf__loop *loop, double loss,
                       ad_status (*run)(void *context, const ad_run *step, ad_error *error), void *context,
                       const ad_run *step, char how[static 800]);
 
+/* Of callbacks that are Weir's: what they remember of `count` parameters. */
+void nf__callbacks_list(nf_callback *const *callbacks, size_t count, nf__state *state);
 /* Parameters, the best, and the optimiser. */
 void nf__loop_list(nf__loop *loop, nf__state *state);
 

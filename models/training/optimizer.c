@@ -186,10 +186,10 @@ void nf__optimizer_settings(const nf_optimizer *optimizer, nf__state *state)
     const nf_optimizer_options *o = &optimizer->o;
     nf__state_setting(state, "optimizer", "%s", optimizer->type->name);
     for (size_t i = 0; optimizer->type->argument && optimizer->type->argument[i].name; i++)
-        nf__state_setting(state, optimizer->type->argument[i].name, "%.17g", optimizer->argument[i]);
-    nf__state_setting(state, "learning rate", "%.17g", o->learning_rate);
-    nf__state_setting(state, "weight decay", "%.17g", o->weight_decay);
-    nf__state_setting(state, "clip", "%.17g", o->clip);
+        nf__state_number(state, optimizer->type->argument[i].name, optimizer->argument[i]);
+    nf__state_number(state, "learning rate", o->learning_rate);
+    nf__state_number(state, "weight decay", o->weight_decay);
+    nf__state_number(state, "clip", o->clip);
 }
 
 /* ---- Steps --------------------------------------------------------------------------------------------------- */

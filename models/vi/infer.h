@@ -12,7 +12,7 @@ typedef struct {
     double learning_rate;
     size_t mc, least; /* draws a step; iterations at least */
     const char *objective;
-    double offset; /* what its losses have in the history beside their own value: all of them are from -log Z on */
+    double offset;   /* what its losses have in the history beside their own value: all of them are from -log Z on */
     double deadline; /* of nf__clock() */
     uint64_t seed;
 } nf__stage;

@@ -1,4 +1,5 @@
 /* weir vi: fit a flow to a target by variational inference. */
+#include "checkpoints.h"
 #include "duration.h"
 #include "files.h"
 #include "inference.h"
@@ -212,8 +213,9 @@ static ad_status fit(const struct arguments *arguments, const nf_target *target,
         .callback.call = nf_stop_when_converged, .tolerance = option_number(arguments, "tolerance"), .absolute = true};
     nf_callback *callbacks[] = {&convergence.callback, NULL};
     if (convergence.tolerance > 0) o.callbacks = callbacks;
+    ad_status status = checkpoint_open(arguments, &o.checkpoint, error);
     interrupt_catch();
-    ad_status status = infer(flow, target, &o, "", &report, error);
+    if (!status) status = infer(flow, target, &o, "", &report, error);
     if (convergence.converged) report.outcome = NF_STOPPED_EARLY;
     if (convergence.status) status = ad_error_set(error, convergence.status, "no memory to watch the parameters");
     nf_convergence_free(&convergence);
@@ -223,6 +225,7 @@ static ad_status fit(const struct arguments *arguments, const nf_target *target,
         status = finish(arguments, target, flow, &report, (struct alone){false}, modes, pool, status, result, error);
     else
         json_decref(modes);
+    status = checkpoint_close(arguments, o.checkpoint, status, error);
     interrupt_release();
     ad_free(report.history);
     ad_pool_free(pool);
@@ -316,7 +319,7 @@ const struct command vi_command = {
         "is chosen or searched for: the options have the defaults below.\n",
     .example = "weir vi eight_schools -o schools.safetensors",
     .positionals = {{"TARGET", NULL, "an unnormalised density: pot1, or funnel(dim=5); see 'weir help targets'"}},
-    .groups = {options},
+    .groups = {options, checkpoint_options},
     .run = run,
     .print = print,
 };
