@@ -13,7 +13,7 @@ static const double least_of_normal = .001, worth = .01, most_of_one = .3;
 
 static double left(const nf__search *s)
 {
-    return s->o.seconds - (nf__clock() - s->started);
+    return s->o.seconds - (nf__search_clock(s) - s->started);
 }
 
 /* The mixture of all that is done, whose score is told on the way. */
@@ -208,6 +208,7 @@ nf_flow *nf_fit_automatic(const double *x, size_t rows, size_t dim, size_t conte
     nf_automatic_report unwanted;
     nf__search s = {.o = options ? *options : (nf_automatic_options){0},
                     .rows = rows,
+                    .given_rows = rows,
                     .dim = dim,
                     .context = context,
                     .given = x,
@@ -219,7 +220,11 @@ nf_flow *nf_fit_automatic(const double *x, size_t rows, size_t dim, size_t conte
     if (!report) report = &unwanted;
     *report = (nf_automatic_report){.nll = NAN, .standard_error = NAN};
     if (s.o.seconds <= 0) s.o.seconds = 60;
-    if (nf__folds_make(&s, error) == AD_OK) result = run(&s, report, error);
+    bool resumed;
+    if (nf__folds_make(&s, error) == AD_OK &&
+        nf__checkpoint_enter(s.o.checkpoint, "automatic", nf__list_search, &s, &resumed, error) == AD_OK)
+        result = run(&s, report, error);
+    nf__checkpoint_leave(s.o.checkpoint, &s);
     report->candidate = s.candidate;
     report->n_candidate = s.n_candidate;
     report->held = s.n_held;
@@ -230,6 +235,8 @@ nf_flow *nf_fit_automatic(const double *x, size_t rows, size_t dim, size_t conte
         for (size_t f = 0; f < s.n_fold; f++) nf_flow_free(s.flow[k * s.n_fold + f]);
         ad_free(s.log_prob[k]);
     }
+    nf__memory_free(&s.memory);
+    ad_free(s.attempt);
     ad_free(s.suggestion);
     ad_free(s.log_prob);
     ad_free(s.flow);

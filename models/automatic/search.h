@@ -2,6 +2,8 @@
 #ifndef WEIR_MODELS_AUTOMATIC_SEARCH_H
 #define WEIR_MODELS_AUTOMATIC_SEARCH_H
 
+#include "checkpoint/work.h"
+
 #include <weir/automatic.h>
 
 enum { NF__MOST_CANDIDATES = 256 };
@@ -24,9 +26,28 @@ typedef struct {
     double seconds; /* a limit for each fold; 0: none */
 } nf__suggestion;
 
+/* Of a candidate that is done or in work, what it is known again by. */
+typedef struct {
+    size_t formula; /* a hash */
+    double limit;   /* its seconds, for each fold */
+    double began;   /* seconds after the search */
+} nf__attempt;
+
+/* What a search that goes on has from its checkpoint: candidates aren't tried again, but taken from there. */
+typedef struct {
+    nf__state state;         /* their scores and flows */
+    nf__attempt *attempt;    /* [attempts] */
+    nf_candidate *candidate; /* [done] */
+    size_t attempts, done;   /* one more may have been in work than was done */
+    size_t fold_in_work;
+    bool recalls; /* some of them are still to come */
+    double clock; /* nf__search_clock() meanwhile: what was decided by the time is decided again */
+} nf__memory;
+
 typedef struct {
     nf_automatic_options o;
     size_t rows, dim, context;
+    size_t given_rows;
     const double *given;
     uint32_t *row;        /* (rows): which of the caller's rows count, those whose weight isn't 0 */
     double *mean, *scale; /* (dim): rows are (x - mean) / scale, as `standardize` has it */
@@ -43,6 +64,11 @@ typedef struct {
     size_t planned; /* candidates, for progress */
     double started, nll;
     bool stopped;
+    nf__attempt *attempt; /* [candidate] */
+    size_t fold_in_work;  /* of the candidate that is */
+    bool in_work;
+    uint64_t data_hash; /* once it was asked for */
+    nf__memory memory;
 } nf__search;
 
 /* Check the rows, deal them, and scale them. */
@@ -54,6 +80,14 @@ void nf__folds_free(nf__search *s);
 ad_status nf__try(nf__search *s, const nf__suggestion *suggestion, size_t *index, ad_error *error);
 /* A flow of this formula that all rows set at once. */
 nf_flow *nf__refit(nf__search *s, const char *formula, ad_error *error);
+/* What a search goes on from, for checkpoints; context is an nf__search. */
+void nf__list_search(void *context, nf__state *state);
+/* Where the checkpoint has the next candidate, its flows and scores, up to the fold in work, from there; *done: there
+ * is no more to do. */
+ad_status nf__recall(nf__search *s, bool *done, ad_error *error);
+/* nf__clock(), or what it was then. */
+double nf__search_clock(const nf__search *s);
+void nf__memory_free(nf__memory *memory);
 /* Whether the caller wants it to end. */
 bool nf__search_stopped(nf__search *s);
 

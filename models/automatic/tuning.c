@@ -66,7 +66,7 @@ static ad_status climb(nf__search *s, contender *all, size_t count, size_t part,
         char formula[200];
         nf__suggestion suggestion;
         size_t index;
-        const double left = until - nf__clock();
+        const double left = until - nf__search_clock(s);
         all[i].nll = INFINITY;
         if (s->stopped || left <= 0 || s->n_candidate == NF__MOST_CANDIDATES) continue;
         draw(s, all[i].number, formula, &suggestion);
@@ -81,16 +81,16 @@ static ad_status climb(nf__search *s, contender *all, size_t count, size_t part,
 
 ad_status nf__tune(nf__search *s, double seconds, ad_error *error)
 {
-    const double end = nf__clock() + seconds;
+    const double end = nf__search_clock(s) + seconds;
     uint64_t next = 0;
     ad_status status = AD_OK;
-    while (status == AD_OK && !s->stopped && nf__clock() < end && s->n_candidate + 3 < NF__MOST_CANDIDATES) {
+    while (status == AD_OK && !s->stopped && nf__search_clock(s) < end && s->n_candidate + 3 < NF__MOST_CANDIDATES) {
         contender all[FIRST_RUNG];
         size_t count = FIRST_RUNG, part = 9;
         s->planned = s->n_candidate + FIRST_RUNG + FIRST_RUNG / 3 + FIRST_RUNG / 9;
         for (size_t i = 0; i < count; i++) all[i].number = next++;
         for (size_t rung = 0; rung < RUNGS && status == AD_OK; rung++, count /= 3, part /= 3) {
-            const double now = nf__clock();
+            const double now = nf__search_clock(s);
             status = climb(s, all, count, part, now + (end - now) / (double)(RUNGS - rung), error);
         }
     }

@@ -329,6 +329,11 @@ void nf__checkpoint_write(nf_checkpoint *c, const ad_pool *pool)
 
 /* ---- Data ------------------------------------------------------------------------------------------------------ */
 
+size_t nf__hash_text(const char *text)
+{
+    return (size_t)(hash_text(0, text) >> 11);
+}
+
 uint64_t nf__hash_numbers(uint64_t state, const double *numbers, size_t count)
 {
     enum { MOST = 1 << 21, SAMPLES = 2048, SAMPLE = MOST / SAMPLES };

@@ -22,6 +22,8 @@ void nf__checkpoint_write(nf_checkpoint *checkpoint, const ad_pool *pool);
 /* Of numbers that work is given, to know them again: of all, or of samples at fixed places. From `state`, which is 0 at
  * first; NULL is none. */
 uint64_t nf__hash_numbers(uint64_t state, const double *numbers, size_t count);
+/* Of a text, below 2^53, for a field of a struct. */
+size_t nf__hash_text(const char *text);
 /* Settings by which a target is known again: its name, and its log-densities at some points. */
 void nf__target_settings(const nf_target *target, nf__state *state);
 /* And a flow: its formula and its dtype. */

@@ -19,6 +19,7 @@ case $kind in
 fit) set -- fit moons.csv --flow '(maf(64,64)-flip)*2' --epochs 20 --ema .9 --starts 2 --patience 9 ;;
 float64) set -- fit table.csv --flow 'rqs(16)-flip-maf(16)' --schedule 'plateau(patience=2,end=0.2)' --dtype float64 \
     --epochs 40 --optimizer 'adagrad_window(window=3)' --val-fraction 0.2 --weights w ;;
+search) set -- fit few.csv --budget 1h --seed 3 ;;
 vi) set -- vi banana --flow '(rqs(8)-flip)*2' --iters 1500 --tolerance 1e-6 --anneal 700 --draws 500 ;;
 nuts) set -- nuts eight_schools --chains 3 --tune 400 --draws 800 ;;
 dense) set -- nuts 'gaussian(dim=5)' --chains 40 --tune 200 --draws 200 --dense --start uniform ;;
@@ -55,6 +56,7 @@ killed() {
 }
 
 "$weir" data moons -n 2000 -o moons.csv >report
+"$weir" data moons -n 120 -o few.csv >report
 awk 'BEGIN { srand(1); print "a,b,w"; for (i = 0; i < 1000; i++) print int(4 * rand()) "," rand() "," rand() }' >table.csv
 mkdir work
 began=$(date +%s%N)
@@ -63,7 +65,7 @@ took=$(awk -v began="$began" -v now="$(date +%s%N)" 'BEGIN { print (now - began)
 content "$output" >whole
 rm "$output"
 cd work
-ln -s ../moons.csv ../table.csv .
+ln -s ../moons.csv ../table.csv ../few.csv .
 while [ $kills -lt "$count" ]; do
     killed "$@" -o "$output"
     while [ $state != 0 ] && [ -e "$output.checkpoint" ]; do
@@ -77,13 +79,13 @@ while [ $kills -lt "$count" ]; do
     }
     works=$((works + 1))
     content "$output" | cmp - ../whole || failed=$((failed + 1))
-    rm -f "$output" report told moons.csv table.csv
+    rm -f "$output" report told moons.csv table.csv few.csv
     [ -z "$(ls -A)" ] || {
         failed=$((failed + 1))
         ls -A
         rm -f ./* .m*
     }
-    ln -s ../moons.csv ../table.csv .
+    ln -s ../moons.csv ../table.csv ../few.csv .
 done
 echo "$kind: $works came to their end after $kills kills; $early were killed before they had a checkpoint"
 echo "resumes: $((works - failed)) passed, $failed failed"
