@@ -36,11 +36,13 @@ static bool are_equal(const ad__product *a, const ad__product *b)
 }
 
 /* Kernels add up each element of C in the order of k, by fused multiply-adds: the same bits wherever the element lies.
- * But those of AVX-512 for a single vector of rows and few columns split the sum to hide latency; those of AVX2
- * don't. */
+ * But those of AVX-512 split the sum, to hide latency, where a single vector of rows, or a part of one, is multiplied
+ * with few columns: of all rows, or of those that four vectors at a time leave. Those of AVX2 don't. */
 static unsigned architecture_of(const ad__product *p)
 {
-    return ad__isa_of_cpu() == AD_ISA_avx512 && !(p->m == 16 && p->n < 16) ? LIBXSMM_X86_AVX512_CORE : LIBXSMM_X86_AVX2;
+    const size_t vector = p->f64 ? 8 : 16, rest = p->m % (4 * vector);
+    const bool splits = rest > 0 && rest <= vector && (p->m > vector || p->n < 16);
+    return ad__isa_of_cpu() == AD_ISA_avx512 && !splits ? LIBXSMM_X86_AVX512_CORE : LIBXSMM_X86_AVX2;
 }
 
 /* The machine code, which is the caller's; NULL where there is no memory for it or LIBXSMM has none. */

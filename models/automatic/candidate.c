@@ -1,5 +1,6 @@
 /* Candidates: each is fitted to every fold's rows and scored on those that were held out. */
 #include "automatic/search.h"
+#include "ranks/ranks.h"
 #include "training/clock.h"
 #include "training/fit.h"
 
@@ -11,13 +12,19 @@
 /* Of rows that have weights: fewer than a training has, for mixtures of normals take their time. */
 enum { FEWEST_DRAWS = 2000 };
 
-/* A training that is interrupted writes its own checkpoint, where it stands. */
-bool nf__search_stopped(nf__search *s)
+ad_status nf__search_look(nf__search *s, ad_error *error)
 {
-    if (s->stopped || !s->o.interrupted || !s->o.interrupted(s->o.context)) return s->stopped;
-    s->stopped = true;
-    if (!s->in_work && !s->memory.recalls) nf__checkpoint_write(s->o.checkpoint, s->o.pool);
-    return true;
+    const nf__memory *m = &s->memory;
+    const bool stopped = s->stopped;
+    if (m->recalls) {
+        s->now = s->opened + m->attempt[s->n_candidate].began;
+        return AD_OK;
+    }
+    s->stopped = s->stopped || (s->o.interrupted && s->o.interrupted(s->o.context));
+    ad_status status = nf__agree(s->o.pool, &s->stopped, &s->now, error);
+    /* A training that is interrupted has written where it stands. */
+    if (!status && s->stopped && !stopped) nf__checkpoint_write(s->o.checkpoint, s->o.pool);
+    return status;
 }
 
 /* What a fit's callbacks are called with. */
@@ -28,7 +35,8 @@ typedef struct {
 
 static bool interrupted(void *context)
 {
-    return nf__search_stopped(((work *)context)->search);
+    const nf__search *s = ((const work *)context)->search;
+    return s->o.interrupted && s->o.interrupted(s->o.context);
 }
 
 /* That a part of the candidate in work is done. */
@@ -97,6 +105,8 @@ static ad_status train(nf__search *s, const nf__fold *f, const nf__suggestion *w
     };
     ad_status status = nf_fit(flow, f->x, f->n_train, &options, &report, error);
     ad_free(report.history);
+    /* On whichever rank it was. */
+    s->stopped = s->stopped || report.outcome == NF_STOPPED_BY_CALLER;
     /* The best weights before it went wrong, or was interrupted, are as good as any. */
     const bool ended = status == AD_ERROR_NUMERIC || report.outcome == NF_STOPPED_BY_CALLER;
     return ended && report.best_epoch > 0 ? AD_OK : status;
@@ -160,12 +170,14 @@ static ad_status open_candidate(nf__search *s, const nf__suggestion *suggestion,
                                      .batch = suggestion->batch,
                                      .learning_rate = suggestion->learning_rate,
                                      .ema = suggestion->ema,
-                                     .weight_decay = suggestion->weight_decay};
-    s->attempt[i] = (nf__attempt){nf__hash_text(formula), suggestion->seconds, nf__search_clock(s) - s->started};
+                                     .weight_decay = suggestion->weight_decay,
+                                     .failed = true};
+    s->attempt[i] = (nf__attempt){.formula = nf__hash_text(formula), .limit = suggestion->seconds};
     s->fold_in_work = 0;
     return AD_OK;
 }
 
+/* From the fold in work on. */
 static ad_status fit_folds(nf__search *s, ad_error *error)
 {
     const size_t i = s->n_candidate;
@@ -183,9 +195,21 @@ static ad_status fit_folds(nf__search *s, ad_error *error)
         if (s->stopped && f + 1 < s->n_fold) whole = false;
     }
     s->in_work = false;
-    c->seconds = nf__clock() - s->started - s->attempt[i].began;
     c->failed = !whole;
     if (whole) c->nll = nf__score(s, s->log_prob[i], &c->standard_error);
+    return status;
+}
+
+/* Between two looks at the clock. */
+static ad_status fit_candidate(nf__search *s, ad_error *error)
+{
+    nf__attempt *attempt = &s->attempt[s->n_candidate];
+    double now;
+    ad_status status = nf__agree(s->o.pool, NULL, &now, error);
+    if (attempt->began == 0) attempt->began = now - s->opened;
+    if (status == AD_OK) status = fit_folds(s, error);
+    if (status == AD_OK) status = nf__agree(s->o.pool, NULL, &now, error);
+    s->candidate[s->n_candidate].seconds = now - s->opened - attempt->began;
     return status;
 }
 
@@ -197,7 +221,7 @@ ad_status nf__try(nf__search *s, const nf__suggestion *suggestion, size_t *index
     *index = s->n_candidate;
     tell(s, 0);
     status = nf__recall(s, &done, error);
-    if (status == AD_OK && !done) status = fit_folds(s, error);
+    if (status == AD_OK && !done) status = fit_candidate(s, error);
     s->n_candidate++; /* whatever came of it is the search's to release */
     if (!s->memory.recalls && !s->stopped && nf__checkpoint_is_due(s->o.checkpoint))
         nf__checkpoint_write(s->o.checkpoint, s->o.pool);

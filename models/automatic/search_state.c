@@ -8,11 +8,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-double nf__search_clock(const nf__search *s)
-{
-    return s->memory.recalls ? s->memory.clock : nf__clock();
-}
-
 /* ---- Settings -------------------------------------------------------------------------------------------------- */
 
 static uint64_t hash_data(const nf__search *s)
@@ -108,7 +103,6 @@ static void take(nf__search *s, nf__state *state)
     nf__state_nest(state, "made", &m->state);
     m->fold_in_work = s->fold_in_work;
     m->recalls = m->attempts > 0;
-    if (m->recalls) m->clock = s->started + m->attempt[0].began;
 }
 
 static void give(nf__search *s, nf__state *state)
@@ -130,7 +124,10 @@ void nf__list_search(void *context, nf__state *state)
     list_settings(s, state);
     nf__state_structs(state, "search", FIELDS(search_fields), s, sizeof *s, 1);
     nf__state_structs(state, "spent", FIELDS(number_field), &spent, sizeof spent, 1);
-    s->started = nf__clock() - spent;
+    if (nf__state_restores(state)) {
+        s->started = nf__clock() - spent;
+        s->opened -= spent; /* all ranks agree on it, and rank 0 wrote this */
+    }
     if (nf__state_restores(state))
         take(s, state);
     else
@@ -201,9 +198,6 @@ ad_status nf__recall(nf__search *s, bool *done, ad_error *error)
     } else {
         s->fold_in_work = m->fold_in_work;
     }
-    if (k + 1 < m->attempts)
-        m->clock = s->started + m->attempt[k + 1].began;
-    else
-        nf__memory_free(m);
+    if (k + 1 == m->attempts) nf__memory_free(m);
     return AD_OK;
 }

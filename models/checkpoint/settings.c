@@ -22,6 +22,16 @@ static uint64_t hash_of(const nf_target *target)
     return hash;
 }
 
+void nf__start_settings(const nf_start *start, nf__state *state)
+{
+    uint64_t hash = 0;
+    for (size_t i = 0; i < start->count; i++) {
+        hash = nf__hash_numbers(hash, start->normal[i].location, start->dim);
+        hash = nf__hash_numbers(hash, start->normal[i].factor, start->dense ? start->dim * start->dim : start->dim);
+    }
+    nf__state_setting(state, "start", "%016" PRIx64, hash);
+}
+
 void nf__flow_settings(const nf_flow *flow, nf__state *state)
 {
     char *formula = nf_flow_formula(flow, false);

@@ -211,9 +211,10 @@ void nf__state_array(nf__state *state, const char *name, ad_dtype dtype, void *v
 /* ---- Structs --------------------------------------------------------------------------------------------------- */
 
 /* A count that isn't a double's stands for all that are too large: "as many as it takes". */
-static double read_field(const void *at, nf__field_kind kind)
+double nf__field_read(const void *of_struct, nf__field field)
 {
-    switch (kind) {
+    const void *at = (const char *)of_struct + field.offset;
+    switch (field.kind) {
     case NF__COUNT:
         return *(const size_t *)at == SIZE_MAX ? -1 : (double)*(const size_t *)at;
     case NF__NUMBER:
@@ -226,9 +227,10 @@ static double read_field(const void *at, nf__field_kind kind)
     return 0;
 }
 
-static void write_field(void *at, nf__field_kind kind, double value)
+void nf__field_write(void *of_struct, nf__field field, double value)
 {
-    switch (kind) {
+    void *at = (char *)of_struct + field.offset;
+    switch (field.kind) {
     case NF__COUNT:
         *(size_t *)at = value < 0 ? SIZE_MAX : (size_t)value;
         break;
@@ -263,11 +265,12 @@ void nf__state_structs(nf__state *state, const char *name, const nf__field *fiel
     }
     for (size_t i = 0; i < count; i++)
         for (size_t k = 0; k < fields; k++) {
-            char *at = (char *)structs + i * size + field[k].offset;
+            void *one = (char *)structs + i * size;
+            double *number = &numbers[i * fields + k];
             if (from)
-                write_field(at, field[k].kind, numbers[i * fields + k]);
+                nf__field_write(one, field[k], *number);
             else
-                numbers[i * fields + k] = read_field(at, field[k].kind);
+                *number = nf__field_read(one, field[k]);
         }
     if (from) return;
     nf__state_entry entry = entry_of(name, AD_F64, count, fields, numbers);

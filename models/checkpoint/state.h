@@ -22,6 +22,8 @@ typedef struct {
     size_t offset;
     nf__field_kind kind;
 } nf__field;
+double nf__field_read(const void *of_struct, nf__field field);
+void nf__field_write(void *of_struct, nf__field field, double value);
 #define NF__FIELD(type, member, kind)                                                                                  \
     {                                                                                                                  \
         offsetof(type, member), kind                                                                                   \

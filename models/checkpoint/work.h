@@ -7,7 +7,7 @@
 
 #include <weir/checkpoint.h>
 #include <weir/pool.h>
-#include <weir/target.h>
+#include <weir/start.h>
 
 /* A part of this name begins, or, *resumed, goes on: its list has put back what the file has. A checkpoint that is NULL
  * is none, here and below. nf__checkpoint_leave() comes in any case, also where the part was never entered. */
@@ -26,6 +26,8 @@ uint64_t nf__hash_numbers(uint64_t state, const double *numbers, size_t count);
 size_t nf__hash_text(const char *text);
 /* Settings by which a target is known again: its name, and its log-densities at some points. */
 void nf__target_settings(const nf_target *target, nf__state *state);
+/* What searches found. */
+void nf__start_settings(const nf_start *start, nf__state *state);
 /* And a flow: its formula and its dtype. */
 void nf__flow_settings(const nf_flow *flow, nf__state *state);
 

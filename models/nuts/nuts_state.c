@@ -3,18 +3,9 @@
 #include "training/clock.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 /* ---- Settings -------------------------------------------------------------------------------------------------- */
-
-static uint64_t hash_start(const nf_start *start)
-{
-    uint64_t hash = 0;
-    for (size_t i = 0; i < start->count; i++) {
-        hash = nf__hash_numbers(hash, start->normal[i].location, start->dim);
-        hash = nf__hash_numbers(hash, start->normal[i].factor, start->dense ? start->dim * start->dim : start->dim);
-    }
-    return hash;
-}
 
 /* Its parameters as numbers, which chains use in float64. */
 static bool hash_parameter(void *context, const char *name, nf_parameter *parameter)
@@ -37,7 +28,7 @@ static void list_settings(const nf__nuts_work *w, nf__state *state)
     nf__state_setting(state, "max depth", "%zu", o->max_depth);
     nf__state_setting(state, "mass matrix", "%s", o->dense ? "dense" : "diagonal");
     nf__state_setting(state, "seed", "%" PRIu64, o->seed);
-    nf__state_setting(state, "start", "%016" PRIx64, o->start ? hash_start(o->start) : 0);
+    if (o->start) nf__start_settings(o->start, state);
     if (!o->flow) return;
     nf__flow_settings(o->flow, state);
     nf_flow_each_parameter(o->flow, hash_parameter, &parameters);
@@ -61,58 +52,136 @@ static const nf__field chain_fields[] = {
     NF__FIELD(nf__nuts_chain, windows.close, NF__COUNT),
     NF__FIELD(nf__nuts_chain, metric.count, NF__COUNT),
 };
+enum { PHASE = 2 }; /* its place among them */
 static const nf__field draw_fields[] = {
     NF__FIELD(nf_nuts_draw, log_density, NF__NUMBER), NF__FIELD(nf_nuts_draw, energy, NF__NUMBER),
     NF__FIELD(nf_nuts_draw, acceptance, NF__NUMBER),  NF__FIELD(nf_nuts_draw, steps, NF__WORD),
     NF__FIELD(nf_nuts_draw, depth, NF__WORD),         NF__FIELD(nf_nuts_draw, divergent, NF__FLAG),
 };
-static const nf__field work_fields[] = {NF__FIELD(nf__nuts_work, began, NF__NUMBER)};
+static const nf__field number_field[] = {{0, NF__NUMBER}};
 
-#define FIELDS(table) table, sizeof table / sizeof *table
+#define COUNT(table)  (sizeof table / sizeof *table)
+#define FIELDS(table) table, COUNT(table)
 
-static void list_vectors(nf__nuts_chain *c, nf__state *state)
+/* A chain's vectors, one behind the other, to or from the numbers; returns how many these are. */
+static size_t copy_vectors(const nf__nuts_chain *c, double *numbers, bool back)
 {
-    nf__metric *m = &c->metric;
+    const nf__metric *m = &c->metric;
     const size_t size = m->dense ? m->dim * m->dim : m->dim;
     const struct {
-        const char *name;
-        double *numbers;
+        double *vector;
         size_t count;
-    } vectors[] = {
-        {"position", c->origin.q, c->dim}, {"gradient", c->origin.gradient, c->dim},
-        {"metric", m->inverse, size},      {"factor", m->factor, size},
-        {"squares", m->squares, size},     {"mean", m->mean, m->dim},
-    };
-    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
-        char name[64];
-        snprintf(name, sizeof name, "%s.%" PRIu64, vectors[i].name, c->number);
-        nf__state_array(state, name, AD_F64, vectors[i].numbers, vectors[i].count);
+    } part[] = {{c->origin.q, c->dim}, {c->origin.gradient, c->dim}, {m->inverse, size},
+                {m->factor, size},     {m->squares, size},           {m->mean, m->dim}};
+    size_t filled = 0;
+    for (size_t i = 0; i < COUNT(part); filled += part[i++].count)
+        if (numbers)
+            memcpy(back ? part[i].vector : numbers + filled, back ? numbers + filled : part[i].vector,
+                   part[i].count * sizeof *numbers);
+    return filled;
+}
+
+static double *row_of(const nf__nuts_work *w, size_t c)
+{
+    return w->rows + (w->share.first + c) * w->width;
+}
+
+static void pack(nf__nuts_work *w)
+{
+    for (size_t c = 0; c < w->share.end - w->share.first; c++) {
+        double *row = row_of(w, c);
+        for (size_t k = 0; k < COUNT(chain_fields); k++) row[k] = nf__field_read(&w->chain[c], chain_fields[k]);
+        copy_vectors(&w->chain[c], row + COUNT(chain_fields), false);
     }
 }
 
-static void list_draws(const nf__nuts_work *w, const nf__nuts_chain *c, nf__state *state)
+static void unpack(nf__nuts_work *w)
+{
+    for (size_t c = 0; c < w->share.end - w->share.first; c++) {
+        double *row = row_of(w, c);
+        for (size_t k = 0; k < COUNT(chain_fields); k++) nf__field_write(&w->chain[c], chain_fields[k], row[k]);
+        copy_vectors(&w->chain[c], row + COUNT(chain_fields), true);
+        nf__nuts_chain_go_on(&w->chain[c]);
+    }
+}
+
+/* ---- Draws ----------------------------------------------------------------------------------------------------- */
+
+/* Those of chain c so far; SIZE_MAX where that can't be. */
+static size_t draws_of(const nf__nuts_work *w, size_t c)
+{
+    const double iteration = w->rows[c * w->width], phase = w->rows[c * w->width + PHASE];
+    if (!(iteration >= 0 && iteration <= (double)(w->o->tune + w->o->draws) && phase <= NF_CHAIN_DONE)) return SIZE_MAX;
+    return iteration > (double)w->o->tune ? (size_t)iteration - w->o->tune : 0;
+}
+
+static void list_draws(const nf__nuts_work *w, size_t c, nf__state *state)
 {
     nf_nuts_result *r = w->result;
-    const size_t most = w->o->tune + w->o->draws, first = (size_t)c->number * w->o->draws;
-    const size_t draws = c->iteration > w->o->tune ? c->iteration - w->o->tune : 0;
+    const size_t first = c * w->o->draws, draws = state->error.status ? 0 : draws_of(w, c);
     char name[64];
-    if (c->iteration > most || c->origin.phase > NF_CHAIN_DONE) {
+    if (draws == SIZE_MAX) {
         nf__state_fail(state, AD_ERROR_FORMAT, "it has more draws than were asked for");
         return;
     }
-    snprintf(name, sizeof name, "draws.%" PRIu64, c->number);
+    snprintf(name, sizeof name, "draws.%zu", c);
     nf__state_array(state, name, AD_F64, r->unconstrained + first * r->dim, draws * r->dim);
-    snprintf(name, sizeof name, "about draws.%" PRIu64, c->number);
+    snprintf(name, sizeof name, "about draws.%zu", c);
     nf__state_structs(state, name, FIELDS(draw_fields), r->draw + first, sizeof *r->draw, draws);
 }
 
-void nf__list_nuts(void *context, nf__state *state)
+static void list(void *context, nf__state *state)
 {
-    nf__nuts_work *w = context, spent = {.began = nf__clock() - w->began};
+    nf__nuts_work *w = context;
+    double spent = nf__clock() - w->began;
     list_settings(w, state);
-    nf__state_structs(state, "spent", FIELDS(work_fields), &spent, sizeof spent, 1);
-    nf__state_structs(state, "chains", FIELDS(chain_fields), w->chain, sizeof *w->chain, w->o->chains);
-    for (size_t c = 0; c < w->o->chains; c++) list_vectors(&w->chain[c], state);
-    for (size_t c = 0; c < w->o->chains; c++) list_draws(w, &w->chain[c], state);
-    w->began = nf__clock() - spent.began;
+    nf__state_structs(state, "spent", FIELDS(number_field), &spent, sizeof spent, 1);
+    nf__state_array(state, "chains", AD_F64, w->rows, w->o->chains * w->width);
+    for (size_t c = 0; c < w->o->chains; c++) list_draws(w, c, state);
+    w->began = nf__clock() - spent;
+}
+
+/* ---- All of it ------------------------------------------------------------------------------------------------- */
+
+/* As wide as any chain, which a rank may have none of. */
+static size_t width_of(const nf__nuts_work *w)
+{
+    const size_t dim = nf_target_dim(w->target);
+    return COUNT(chain_fields) + 3 * dim + 3 * (w->o->dense ? dim * dim : dim);
+}
+
+ad_status nf__nuts_enter(nf__nuts_work *w, bool *resumed, ad_error *error)
+{
+    *resumed = false;
+    if (!w->o->checkpoint) return AD_OK;
+    w->width = width_of(w);
+    w->rows = ad_alloc(w->o->chains, w->width * sizeof *w->rows);
+    if (!w->rows)
+        return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for what %zu chains go on from", w->o->chains);
+    ad_status status = nf__checkpoint_enter(w->o->checkpoint, "nuts", list, w, resumed, error);
+    if (!status && *resumed) unpack(w);
+    return status;
+}
+
+void nf__nuts_leave(nf__nuts_work *w)
+{
+    nf__checkpoint_leave(w->o->checkpoint, w);
+    ad_free(w->rows);
+}
+
+ad_status nf__nuts_write(nf__nuts_work *w, bool stop, ad_error *error)
+{
+    if (!w->o->checkpoint) return AD_OK;
+    nf_nuts_result *r = w->result;
+    ad_pool *pool = w->o->pool;
+    bool writes = nf__rank(pool) == 0 && (stop || nf__checkpoint_is_due(w->o->checkpoint));
+    ad_status status = nf__agree(pool, &writes, NULL, error);
+    if (status || !writes) return status;
+    pack(w);
+    status = nf__gather(pool, w->rows, r->chains, w->width * sizeof *w->rows, error);
+    if (!status)
+        status = nf__gather(pool, r->unconstrained, r->chains, w->o->draws * r->dim * sizeof *r->unconstrained, error);
+    if (!status) status = nf__gather(pool, r->draw, r->chains, w->o->draws * sizeof *r->draw, error);
+    if (!status) nf__checkpoint_write(w->o->checkpoint, pool);
+    return status;
 }

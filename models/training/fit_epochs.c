@@ -106,13 +106,14 @@ static size_t batch_begin(const nf__training *t, size_t s, size_t steps)
     return s * base + (s < longer ? s : longer);
 }
 
-/* How much of the time is over, as a part of what it is to be with the end of the epoch and of all. Where epochs are
- * planned, and so steps have a part of their own that is over, the time counts from its tenth on: a first step that
- * takes longer than others is no sign that time is short, and where there is enough, no bit depends on the clock. */
-static double look_at_clock(nf__training *t)
+/* How much of the time is over, when the loop last asked, as a part of what it is to be with the end of the epoch and
+ * of all. Where epochs are planned, and so steps have a part of their own that is over, the time counts from its tenth
+ * on: a first step that takes longer than others is no sign that time is short, and where there is enough, no bit
+ * depends on the clock. */
+static double part_of_time(nf__training *t)
 {
     if (t->seconds == 0) return 0;
-    const double spent = nf__clock() - t->began + t->closing + t->reporting;
+    const double spent = t->loop.now - t->began + t->closing + t->reporting;
     t->time_over = spent >= t->until;
     const double free = t->o.epochs == SIZE_MAX ? 0 : 0.1;
     return fmax(0, fmin(1, (spent / t->seconds - free) / (1 - free)));
@@ -124,13 +125,15 @@ static ad_status run_epoch(nf__training *t, bool *stop, ad_error *error)
     size_t steps = (t->n_train + t->o.batch - 1) / t->o.batch;
     size_t planned = t->o.epochs > SIZE_MAX / steps ? SIZE_MAX : steps * t->o.epochs;
     nf__epoch *epoch = &t->epoch;
-    double part = look_at_clock(t);
+    double part;
+    ad_status status = nf__agree(t->o.pool, NULL, &t->loop.now, error);
+    part = part_of_time(t);
     ad_pool_run(t->o.pool, (t->n_train + SHUFFLED_AT_ONCE - 1) / SHUFFLED_AT_ONCE, shuffle_part, t);
-    for (size_t s = epoch->steps; s < steps && !*stop && !(t->time_over && s > 0); s++) {
+    for (size_t s = epoch->steps; s < steps && !status && !*stop && !(t->time_over && s > 0); s++) {
         size_t first = batch_begin(t, s, steps), rows = batch_begin(t, s + 1, steps) - first;
         ad_run run = {
             .rows = rows, .index = t->order + first, .seed = t->o.seed, .step = t->now.step, .pool = t->o.pool};
-        ad_status status = ad_plan_run(t->step_plan, &run, error);
+        status = ad_plan_run(t->step_plan, &run, error);
         if (status != AD_OK) return status;
         const double loss = ad_element(nf_flow_dtype(t->flow), &t->step_loss, 0);
         if (t->now.step == 0) t->first_nll = fmax(t->first_nll, fabs(loss));
@@ -142,14 +145,14 @@ static ad_status run_epoch(nf__training *t, bool *stop, ad_error *error)
         apply_updates(t);
         t->now.step++;
         *epoch = (nf__epoch){s + 1, epoch->rows + rows, epoch->loss + loss * (double)rows};
-        *stop = !nf__loop_goes_on(&t->loop, t->now.step, loss);
-        part = look_at_clock(t);
-        if (*stop || nf__checkpoint_is_due(t->o.checkpoint)) nf__checkpoint_write(t->o.checkpoint, t->o.pool);
+        status = nf__loop_ask(&t->loop, t->now.step, loss, stop, error);
+        part = part_of_time(t);
+        if (status == AD_OK) nf__loop_checkpoint(&t->loop, t->o.checkpoint, *stop);
     }
     t->now.rows += epoch->rows;
     t->now.train_nll = epoch->loss / (double)epoch->rows;
     *epoch = (nf__epoch){0};
-    return AD_OK;
+    return status;
 }
 
 static ad_status validate(nf__training *t, ad_error *error)
@@ -208,6 +211,20 @@ static bool out_of_patience(const nf__training *t)
     return t->o.patience > 0 && t->now.epoch - t->report->best_epoch >= (size_t)t->o.patience;
 }
 
+/* An epoch's end, and how long it took. */
+static ad_status close_epoch(nf__training *t, bool *stop, ad_error *error)
+{
+    const double closes = t->loop.now;
+    ad_status status = end_epoch(t, error);
+    if (status != AD_OK) return status;
+    status = nf__agree(t->o.pool, NULL, &t->loop.now, error);
+    t->closing = fmax(t->closing, t->loop.now - closes);
+    part_of_time(t);
+    if (status != AD_OK) return status;
+    *stop = t->o.progress && !t->o.progress(t->o.context, &t->now);
+    return nf__agree(t->o.pool, stop, NULL, error);
+}
+
 ad_status nf__train_until(nf__training *t, size_t epochs, bool *stop, ad_error *error)
 {
     nf_outcome *outcome = &t->report->outcome;
@@ -217,14 +234,10 @@ ad_status nf__train_until(nf__training *t, size_t epochs, bool *stop, ad_error *
         if (status == AD_OK) status = run_epoch(t, stop, error);
         if (*stop) *outcome = NF_STOPPED_BY_CALLER;
         if (*stop || status != AD_OK) return status;
-        const double closes = nf__clock();
         if (t->average) nf__exchange_average(t);
-        status = end_epoch(t, error);
-        t->closing = fmax(t->closing, nf__clock() - closes);
-        look_at_clock(t);
-        if (status == AD_OK && t->o.progress && !t->o.progress(t->o.context, &t->now)) {
+        status = close_epoch(t, stop, error);
+        if (*stop) {
             *outcome = NF_STOPPED_BY_CALLER;
-            *stop = true;
         } else if (status == AD_OK && epochs == t->o.epochs && (out_of_patience(t) || !adapt_rate(t))) {
             *outcome = NF_STOPPED_EARLY;
             *stop = true;

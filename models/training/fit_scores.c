@@ -1,5 +1,4 @@
 /* Single rows of a fit: how likely each is before the first step, and under the weights that are kept. */
-#include "training/clock.h"
 #include "training/fit.h"
 
 #include <math.h>
@@ -66,20 +65,23 @@ static double largest_loss(const nf__training *t, const void *log_prob)
 
 ad_status nf__look_at_rows(nf__training *t, ad_error *error)
 {
-    const double began = nf__clock();
+    double began, scored, ended;
     size_t first, count;
-    ad_status status = AD_OK;
-    void *log_prob = log_probs(t, t->train, t->n_train, error);
+    ad_status status = nf__agree(t->o.pool, NULL, &began, error);
+    void *log_prob = status ? NULL : log_probs(t, t->train, t->n_train, error);
     if (!log_prob) return error->status;
     count = count_impossible(t, log_prob, &first);
     t->first_nll = largest_loss(t, log_prob);
     ad_free_aligned(log_prob);
     if (count > 0) return refuse(t, first, count, error);
     t->first_val = NAN;
-    t->reporting = nf__clock() - began;
-    if (t->n_val > 0) status = nf__loss_of(t, t->val, t->n_val, &t->first_val, error);
-    t->closing = nf__clock() - began - t->reporting;
-    return status;
+    status = nf__agree(t->o.pool, NULL, &scored, error);
+    if (t->n_val > 0 && !status) status = nf__loss_of(t, t->val, t->n_val, &t->first_val, error);
+    if (!status) status = nf__agree(t->o.pool, NULL, &ended, error);
+    if (status) return status;
+    t->reporting = scored - began;
+    t->closing = ended - scored;
+    return AD_OK;
 }
 
 /* ---- Under the weights that are kept ------------------------------------------------------------------------- */

@@ -132,8 +132,8 @@ static const nf__field spent_fields[] = {
 void nf__list_fit(void *training, nf__state *state)
 {
     nf__training *t = training;
-    const double now = nf__clock();
-    durations spent = {now - t->loop.started, now - t->began};
+    const double now = t->loop.now; /* all ranks' */
+    durations spent = {now - t->loop.opened, now - t->began};
     if (!t->data_hash) t->data_hash = hash_data(t);
     list_settings(t, state);
     nf__list_training(t, state);
@@ -143,6 +143,7 @@ void nf__list_fit(void *training, nf__state *state)
     nf__state_nest(state, "initial", &t->trials.initial);
     nf__state_nest(state, "best start", &t->trials.best);
     if (!nf__state_restores(state)) return;
-    t->loop.started = now - spent.all;
+    t->loop.started = nf__clock() - spent.all;
+    t->loop.opened = now - spent.all;
     t->began = now - spent.start;
 }

@@ -1,7 +1,6 @@
 /* Several starts: the likelihood of a flow has many local optima, and which one training ends in is decided early. So
  * train from several initial weights for a tenth of the epochs, and go on with the best. Where the time is limited,
  * each is tried as if the others took their share of it, and what goes on has what is left. */
-#include "training/clock.h"
 #include "training/fit.h"
 
 #include <math.h>
@@ -29,16 +28,16 @@ static ad_status begin(nf__training *t, size_t start, ad_error *error)
     if (put_back(t, &t->trials.initial, error) != AD_OK) return error->status;
     t->trials.start = start;
     t->now.start = start + 1;
-    t->began = nf__clock();
-    if (start == 0) t->before = t->began - t->loop.started;
+    ad_status status = nf__agree(t->o.pool, NULL, &t->began, error);
+    if (start == 0) t->before = t->began - t->loop.opened;
     t->seconds = seconds > 0 ? fmax(seconds - t->before - others, slice(t)) : 0;
     t->until = slice(t);
     t->time_over = false;
     t->report->outcome = NF_FINISHED;
-    if (start == 0) return AD_OK;
+    if (start == 0 || status != AD_OK) return status;
     nf_initialize(nf_flow_bijector(t->flow), t->o.seed + start);
     nf_flow_push(t->flow);
-    ad_status status = nf__fit_bijectors(t, error);
+    status = nf__fit_bijectors(t, error);
     if (t->average) memcpy(t->average, nf_flow_parameters(t->flow), nf__trained_bytes(t->flow));
     return status;
 }
@@ -58,7 +57,7 @@ static double score(const nf__training *t)
 static ad_status keep(nf__training *t, double its_score, ad_error *error)
 {
     t->trials.best_score = its_score;
-    t->trials.best_spent = nf__clock() - t->began;
+    t->trials.best_spent = t->loop.now - t->began;
     return nf__state_fill(&t->trials.best, NF__STATE_COPIES, nf__list_training, t, error);
 }
 
@@ -67,8 +66,8 @@ static ad_status choose(nf__training *t, bool stopped, ad_error *error)
 {
     ad_status status = put_back(t, &t->trials.best, error);
     if (!stopped) t->report->outcome = NF_FINISHED;
-    t->began = nf__clock() - t->trials.best_spent;
-    if (t->o.seconds > 0) t->seconds = t->until = t->o.seconds - (t->began - t->loop.started);
+    t->began = t->loop.now - t->trials.best_spent;
+    if (t->o.seconds > 0) t->seconds = t->until = t->o.seconds - (t->began - t->loop.opened);
     t->time_over = false;
     return status;
 }

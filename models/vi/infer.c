@@ -1,5 +1,5 @@
 /* Variational inference without settings: one round after the other. */
-#include "training/clock.h"
+#include "ranks/ranks.h"
 #include "training/loop.h"
 #include "vi/infer.h"
 #include "vi/inference.h"
@@ -86,7 +86,8 @@ static void restore(const nf__rounds *r)
 }
 
 /* One learning rate. Draws with good weights have the target's own mass in their average: where the flow is near,
- * `forward` makes the tails agree, of which the ELBO feels little. Far from it, its weights are those of a few draws. */
+ * `forward` makes the tails agree, of which the ELBO feels little. Far from it, its weights are those of a few draws.
+ */
 static ad_status descend(nf__rounds *r, bool *stopped, ad_error *error)
 {
     const double near = 0.2;
@@ -171,8 +172,10 @@ static ad_status end_round(nf__rounds *r, bool *good, bool *stopped, ad_error *e
 {
     nf_inference *fit = r->fit;
     const nf_infer_options *o = r->o;
-    ad_status status = AD_OK;
-    fit->report.seconds = nf__clock() - r->begun;
+    double now;
+    ad_status status = nf__agree(o->pool, NULL, &now, error);
+    if (status) return status;
+    fit->report.seconds = now - r->begun;
     if (!*stopped)
         status = nf_infer_modes(fit->flow, r->target, &fit->start, o->seed, fit->mode, &fit->held, o->pool, error);
     else
@@ -190,6 +193,7 @@ static ad_status iterate(nf__rounds *r, ad_error *error)
     nf_inference *fit = r->fit;
     const nf_infer_options *o = r->o;
     bool stopped = false, good = false;
+    double now = r->begun;
     ad_status status = AD_OK;
     while (!status && !good && !stopped &&
            (r->place != NF__ROUND_BEGINS || (!fit->out_of_time && fit->rounds < MOST_ROUNDS))) {
@@ -199,7 +203,8 @@ static ad_status iterate(nf__rounds *r, ad_error *error)
         else
             forget_modes(fit);
         const bool stuck = fit->held < fit->start.modes || r->best.elbo - r->before < little;
-        const bool in_time = nf__clock() - r->begun < late * o->budget;
+        if (!status) status = nf__agree(o->pool, NULL, &now, error);
+        const bool in_time = now - r->begun < late * o->budget;
         if (!status && !good && !stopped && in_time && stuck && fit->rounds < MOST_ROUNDS)
             status = begin_again(fit, r->target, o, error);
         r->place = NF__ROUND_BEGINS;
@@ -220,11 +225,12 @@ ad_status nf_infer(const nf_target *target, const nf_infer_options *options, nf_
     char formula[NF_FORMULA_ROOM];
     if (!error) error = &own;
     nf_infer_options o = options ? *options : (nf_infer_options){0};
-    const double begun = nf__clock();
+    double begun;
     resolve(&o);
     *inference = (nf_inference){.report = {.average_loss = NAN, .score = {0, NAN, NAN, NAN, NAN, NAN}}};
     const nf_start_options hunt = {o.searches, o.seed, o.pool, o.interrupted, o.context};
-    ad_status status = nf_find_start(target, &hunt, &inference->start, error);
+    ad_status status = nf__agree(o.pool, NULL, &begun, error);
+    if (!status) status = nf_find_start(target, &hunt, &inference->start, error);
     if (status) return status;
     if (!o.formula) o.formula = nf_infer_formula(&inference->start, formula);
     inference->flow = nf_flow_parse(o.formula, inference->start.dim, 0, o.dtype, o.seed, error);
@@ -232,11 +238,15 @@ ad_status nf_infer(const nf_target *target, const nf_infer_options *options, nf_
     inference->mode = ad_alloc(inference->start.modes, sizeof *inference->mode);
     if (!inference->mode) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for modes");
     /* Searches that were interrupted found another start than there would be. */
-    if (nf__vi_stops((nf__vi_stop){o.interrupted, o.context})) o.checkpoint = NULL;
-    nf__rounds r = {.target = target, .o = &o, .fit = inference, .begun = begun};
+    bool stopped = nf__vi_stops((nf__vi_stop){o.interrupted, o.context});
+    double now = begun;
+    status = nf__agree(o.pool, &stopped, &now, error);
+    if (stopped) o.checkpoint = NULL;
+    nf__rounds r = {.target = target, .o = &o, .fit = inference, .begun = begun, .clock = now};
     r.best = (nf__best_fit){.bytes = nf__parameter_bytes(inference->flow), .elbo = -INFINITY};
-    r.best.parameters = ad_alloc_aligned(r.best.bytes, 1);
     bool resumed;
+    if (status) return status;
+    r.best.parameters = ad_alloc_aligned(r.best.bytes, 1);
     status = r.best.parameters ? nf__checkpoint_enter(o.checkpoint, "infer", nf__list_rounds, &r, &resumed, error)
                                : ad_error_set(error, AD_ERROR_MEMORY, "out of memory for the best parameters");
     if (!status && !resumed) status = nf__infer_begin(inference->flow, target, &inference->start, &o, error);

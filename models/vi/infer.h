@@ -15,7 +15,7 @@ typedef struct {
     size_t mc, least; /* draws a step; iterations at least */
     const char *objective;
     double offset;   /* what its losses have in the history beside their own value: all of them are from -log Z on */
-    double deadline; /* of nf__clock() */
+    double deadline; /* of rank 0's nf__clock() */
     uint64_t seed;
 } nf__stage;
 ad_status nf__infer_descend(nf_inference *inference, const nf_target *target, const nf_infer_options *o,
@@ -34,8 +34,9 @@ typedef struct {
     const nf_target *target;
     const nf_infer_options *o;
     nf_inference *fit;
-    double begun; /* of nf__clock() */
+    double begun; /* of rank 0's nf__clock() */
     nf__best_fit best;
+    double clock;  /* what it was when ranks agreed on it, before the rounds */
     double before; /* the best ELBO before this round */
     nf__round_place place;
     size_t stage, diverged; /* of this round; how often it did */

@@ -1,4 +1,5 @@
 /* One learning rate, for as long as it helps. */
+#include "ranks/ranks.h"
 #include "training/clock.h"
 #include "training/optimizer.h"
 #include "vi/infer.h"
@@ -11,6 +12,7 @@ enum { BLOCK = 150, MOST_BLOCKS = 400, POINT = 50 };
 /* Losses by blocks; an average of the parameters; the history. */
 typedef struct {
     nf_callback callback;
+    const ad_pool *pool;
     nf_inference *fit;
     const nf__stage *stage;
     double *average; /* [trained] */
@@ -78,8 +80,26 @@ static bool watch(nf_callback *self, const nf_iteration *at)
         d->sum = d->squares = 0;
         d->plateau = has_stalled(d) || d->blocks == MOST_BLOCKS;
     }
-    d->late = nf__clock() > d->stage->deadline;
+    d->late = nf__rank(d->pool) == 0 && nf__clock() > d->stage->deadline;
     return !d->plateau && !d->late && !d->failed;
+}
+
+static const nf__field descent_fields[] = {
+    NF__FIELD(descent, iterations, NF__COUNT),  NF__FIELD(descent, blocks, NF__COUNT),
+    NF__FIELD(descent, sum, NF__NUMBER),        NF__FIELD(descent, squares, NF__NUMBER),
+    NF__FIELD(descent, point.loss, NF__NUMBER), NF__FIELD(descent, point.gradient_norm, NF__NUMBER),
+};
+
+/* For checkpoints. */
+static void list(void *context, nf__state *state)
+{
+    descent *d = context;
+    nf__state_array(state, "average", AD_F64, d->average, nf_flow_trained_elements(d->fit->flow));
+    nf__state_array(state, "mean", AD_F64, d->mean, MOST_BLOCKS);
+    nf__state_array(state, "variance", AD_F64, d->variance, MOST_BLOCKS);
+    nf__state_structs(state, "descent", descent_fields, sizeof descent_fields / sizeof *descent_fields, d, sizeof *d,
+                      1);
+    if (d->blocks > MOST_BLOCKS) nf__state_fail(state, AD_ERROR_FORMAT, "it has too many blocks");
 }
 
 static void take_average(nf_flow *flow, const descent *d)
@@ -94,7 +114,7 @@ ad_status nf__infer_descend(nf_inference *fit, const nf_target *target, const nf
 {
     descent *d = ad_alloc(1, sizeof *d + nf_flow_trained_elements(fit->flow) * sizeof *d->average);
     if (!d) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to average parameters");
-    *d = (descent){.callback.call = watch, .fit = fit, .stage = stage, .average = (double *)(d + 1)};
+    *d = (descent){.callback.call = watch, .pool = o->pool, .fit = fit, .stage = stage, .average = (double *)(d + 1)};
     const nf_vi_options vi = {.objective = stage->objective,
                               .iters = (size_t)BLOCK * MOST_BLOCKS,
                               .mc = stage->mc,
@@ -105,8 +125,17 @@ ad_status nf__infer_descend(nf_inference *fit, const nf_target *target, const nf
                               .progress = o->progress,
                               .interrupted = o->interrupted,
                               .context = o->context,
+                              .checkpoint = o->checkpoint,
                               .callbacks = (nf_callback *[]){&d->callback, NULL}};
-    ad_status status = nf_vi(fit->flow, target, &vi, NULL, error);
+    bool resumed;
+    ad_status status = nf__checkpoint_enter(o->checkpoint, "descent", list, d, &resumed, error);
+    if (!status) status = nf_vi(fit->flow, target, &vi, NULL, error);
+    nf__checkpoint_leave(o->checkpoint, d);
+    /* Only rank 0 has looked at the clock. */
+    if (!status || status == AD_ERROR_NUMERIC) {
+        const ad_status agreed = nf__agree(o->pool, &d->late, NULL, status ? NULL : error);
+        if (!status) status = agreed;
+    }
     if (!status && d->failed) status = ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a history");
     if (!status && d->iterations > 0) take_average(fit->flow, d);
     fit->report.iterations += d->iterations;

@@ -105,11 +105,6 @@ static void list_settings(const inference *v, nf__state *state)
     nf__state_setting(state, "seed", "%" PRIu64, o->seed);
 }
 
-static const nf__field point_fields[] = {
-    NF__FIELD(nf_vi_point, iteration, NF__COUNT),      NF__FIELD(nf_vi_point, loss, NF__NUMBER),
-    NF__FIELD(nf_vi_point, gradient_norm, NF__NUMBER), NF__FIELD(nf_vi_point, parameter_norm, NF__NUMBER),
-    NF__FIELD(nf_vi_point, beta, NF__NUMBER),
-};
 static const nf__field inference_fields[] = {
     NF__FIELD(inference, best_loss, NF__NUMBER),  NF__FIELD(inference, best_beta, NF__NUMBER),
     NF__FIELD(inference, point.loss, NF__NUMBER), NF__FIELD(inference, point.gradient_norm, NF__NUMBER),
@@ -134,7 +129,7 @@ static void list(void *context, nf__state *state)
         nf__state_fail(state, AD_ERROR_FORMAT, "its history is too long");
     else
         v->report->n_history = points;
-    nf__state_structs(state, "history", FIELDS(point_fields), v->report->history, sizeof *v->report->history, points);
+    nf__point_list(v->report->history, points, state);
     nf__callbacks_list(v->o.callbacks, nf_flow_trained_elements(v->flow), state);
     nf__state_structs(state, "inference", FIELDS(inference_fields), v, sizeof *v, 1);
     v->loop.started = now - v->spent;
@@ -285,10 +280,10 @@ static bool tell(inference *v)
 }
 
 /* Does anybody want to stop? */
-static bool is_stopped(inference *v)
+static ad_status ask(inference *v, bool *stop, ad_error *error)
 {
-    const bool stop = !nf__loop_goes_on(&v->loop, v->now.iteration, v->now.loss);
-    return stop | !tell(v);
+    *stop = !tell(v);
+    return nf__loop_ask(&v->loop, v->now.iteration, v->now.loss, stop, error);
 }
 
 static ad_status iterate(inference *v, ad_error *error)
@@ -299,11 +294,12 @@ static ad_status iterate(inference *v, ad_error *error)
     while (v->now.iteration < v->o.iters && status == AD_OK && !stop) {
         status = step(v, error);
         if (status != AD_OK) break;
-        stop = is_stopped(v);
+        status = ask(v, &stop, error);
+        if (status != AD_OK) break;
         if (v->in_point == interval || v->now.iteration == v->o.iters) status = add_point(v, error);
         if (status != AD_OK) break;
         /* Before a point is cut short, which would else be longer. */
-        if (stop || nf__checkpoint_is_due(v->o.checkpoint)) nf__checkpoint_write(v->o.checkpoint, v->o.pool);
+        nf__loop_checkpoint(&v->loop, v->o.checkpoint, stop);
         if (stop && v->in_point > 0) status = add_point(v, error);
     }
     if (status == AD_OK && stop && v->now.iteration < v->o.iters) v->report->outcome = NF_STOPPED_BY_CALLER;
@@ -343,10 +339,12 @@ ad_status nf_vi(nf_flow *flow, const nf_target *target, const nf_vi_options *opt
     nf__loop_close(&v.loop);
     if (started && report) {
         const nf__vi_stop stop = {v.o.interrupted, v.o.context};
-        const bool hurried = report->outcome == NF_STOPPED_BY_CALLER && nf__vi_stops(stop);
-        ad_status scored =
-            nf__vi_evaluate(flow, target, hurried ? nf__vi_few(v.o.draws, v.o.mc) : v.o.draws, v.o.seed, &report->score,
-                            hurried ? (nf__vi_stop){NULL} : stop, v.o.pool, status == AD_OK ? error : &unscored);
+        bool hurried = report->outcome == NF_STOPPED_BY_CALLER && nf__vi_stops(stop);
+        ad_error *told = status == AD_OK ? error : &unscored;
+        ad_status scored = nf__agree(v.o.pool, &hurried, NULL, told);
+        if (scored == AD_OK)
+            scored = nf__vi_evaluate(flow, target, hurried ? nf__vi_few(v.o.draws, v.o.mc) : v.o.draws, v.o.seed,
+                                     &report->score, hurried ? (nf__vi_stop){NULL} : stop, v.o.pool, told);
         if (status == AD_OK) status = scored;
     }
     ad_free_aligned(v.before);

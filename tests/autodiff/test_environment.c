@@ -181,6 +181,19 @@ START_TEST(elements_of_products_by_themselves)
 }
 END_TEST
 
+/* Of any height: kernels differ by how many vectors of rows there are, and by what is left of the last. */
+START_TEST(elements_of_products_of_any_height)
+{
+    static const size_t columns[] = {1, 2, 5, 11, 12, 17, 31};
+    ck_assert_int_eq(ad__gemm_start(NULL), AD_OK);
+    for (size_t m = 1; m <= 144; m++)
+        for (size_t j = 0; j < COUNT(columns); j++) {
+            compare_f32(m, columns[j], 7, m % 2, 0);
+            compare_f64(m, columns[j], 7, m % 2, 0);
+        }
+}
+END_TEST
+
 /* LIBXSMM's own start opens a file of a known name there. */
 START_TEST(no_file_in_tmp)
 {
@@ -204,6 +217,7 @@ Suite *environment_suite(void)
     tcase_add_loop_test(numbers, jobs_have_the_default_environment, 0, (int)COUNT(environments));
     tcase_add_loop_test(numbers, environments_nest, 0, (int)COUNT(environments));
     tcase_add_test(products, elements_of_products_by_themselves);
+    tcase_add_test(products, elements_of_products_of_any_height);
     tcase_add_test(products, no_file_in_tmp);
     tcase_set_timeout(products, 60);
     suite_add_tcase(suite, numbers);

@@ -21,6 +21,7 @@ float64) set -- fit table.csv --flow 'rqs(16)-flip-maf(16)' --schedule 'plateau(
     --epochs 40 --optimizer 'adagrad_window(window=3)' --val-fraction 0.2 --weights w ;;
 search) set -- fit few.csv --budget 1h --seed 3 ;;
 vi) set -- vi banana --flow '(rqs(8)-flip)*2' --iters 1500 --tolerance 1e-6 --anneal 700 --draws 500 ;;
+infer) set -- vi banana --budget 1h --draws 5000 ;;
 nuts) set -- nuts eight_schools --chains 3 --tune 400 --draws 800 ;;
 dense) set -- nuts 'gaussian(dim=5)' --chains 40 --tune 200 --draws 200 --dense --start uniform ;;
 *) exit 2 ;;

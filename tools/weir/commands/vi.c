@@ -238,7 +238,7 @@ static ad_status fit_alone(const struct arguments *arguments, const nf_target *t
 {
     ad_pool *pool = ad_pool_new((int)option_count(arguments, "threads"), error);
     if (!pool) return error->status;
-    const nf_infer_options o = {
+    nf_infer_options o = {
         .formula = option_named(arguments, "flow") ? option_text(arguments, "flow") : NULL,
         .budget = budget,
         .draws = option_count(arguments, "draws"),
@@ -246,14 +246,16 @@ static ad_status fit_alone(const struct arguments *arguments, const nf_target *t
         .seed = option_count(arguments, "seed"),
         .pool = pool,
     };
-    nf_inference fitted;
+    nf_inference fitted = {0};
+    ad_status status = checkpoint_open(arguments, &o.checkpoint, error);
     interrupt_catch();
-    ad_status status = infer_alone(target, &o, &fitted, error);
+    if (!status) status = infer_alone(target, &o, &fitted, error);
     if (fitted.flow && (!status || fitted.report.iterations > 0)) {
         json_t *modes = fitted.mode ? modes_json(target, &fitted.start, fitted.mode, fitted.held) : NULL;
         status = finish(arguments, target, fitted.flow, &fitted.report, (struct alone){true, fitted.out_of_time}, modes,
                         pool, status, result, error);
     }
+    status = checkpoint_close(arguments, o.checkpoint, status, error);
     interrupt_release();
     nf_inference_free(&fitted);
     ad_pool_free(pool);
