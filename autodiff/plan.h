@@ -37,6 +37,21 @@ size_t ad_plan_tile_rows(const ad_plan *plan); /* 0 for NULL */
  * and so is binding to a NULL plan. A value of another tape is a mistake: it sticks to the plan, and its runs report
  * it. NULL data takes the array away. */
 void ad_plan_set_input(ad_plan *plan, ad_var input, const void *data);
+/* Rows that come from elsewhere than an array, such as a file: they are read as tiles are run, and never all at once.
+ */
+typedef struct {
+    void *context;
+    /* Rows first … first + rows - 1 of the run or, where that has an index, those with the numbers index[0] …
+     * index[rows - 1], in the plan's dtype: number i of row r goes to to[i * stride + r]. Called from several threads
+     * of the pool at once, for other rows each, and once for each pass that reads the input, in which a row must be
+     * the same. What it fails with, with a message in *error, the run fails with. */
+    ad_status (*read)(void *context, size_t first, const uint32_t *index, size_t rows, void *to, size_t stride,
+                      ad_error *error);
+} ad_source;
+/* Bind a source to an input of rows, in the place of an array, which the next ad_plan_set_input() is again. It is not
+ * copied and must outlive the runs; what it reads must not be written by their outputs. NULL takes it away. A value of
+ * another tape, or one that isn't an input of rows, is a mistake that sticks to the plan. */
+void ad_plan_set_source(ad_plan *plan, ad_var input, const ad_source *source);
 /* Where output number i goes: [rows][size] when per-row, [size] when shared. NULL: not wanted. Data for an output that
  * isn't there is a mistake that sticks to the plan, as above. Runs refuse what overlaps another output or what they
  * read; but a per-row output may take the very place of an input of its size, where no pass after its own reads that

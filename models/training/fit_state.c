@@ -7,6 +7,23 @@
 
 /* ---- Settings: what decides the bits, beside what is kept ------------------------------------------------------- */
 
+/* Rows at fixed places, as they are to be scored; what can't be read is told by who needs it. */
+static uint64_t hash_source(const nf__training *t)
+{
+    enum { SAMPLES = 64 };
+    const size_t context = nf_flow_context_size(t->flow);
+    double *row = ad_alloc(t->dim + context, sizeof *row);
+    ad_error unwanted;
+    uint64_t hash = 0;
+    for (size_t i = 0; i < SAMPLES && row; i++) {
+        const size_t number = (size_t)((double)(t->rows - 1) * (double)i / (SAMPLES - 1));
+        if (t->o.source->read(t->o.source->data, 0, number, 1, row, row + t->dim, &unwanted)) continue;
+        hash = nf__hash_numbers(hash, row, t->dim + context);
+    }
+    ad_free(row);
+    return hash;
+}
+
 static uint64_t hash_data(const nf__training *t)
 {
     const nf_fit_options *o = &t->o;
@@ -15,10 +32,14 @@ static uint64_t hash_data(const nf__training *t)
         const double *numbers;
         size_t count;
     } given[] = {
-        {t->given, t->rows * t->dim},     {o->row_context, t->rows * context},     {o->row_weights, t->rows},
-        {o->val_x, o->val_rows * t->dim}, {o->val_context, o->val_rows * context}, {o->val_weights, o->val_rows},
+        {t->given, t->given ? t->rows * t->dim : 0},
+        {o->row_context, t->rows * context},
+        {o->row_weights, t->rows},
+        {o->val_x, o->val_rows * t->dim},
+        {o->val_context, o->val_rows * context},
+        {o->val_weights, o->val_rows},
     };
-    uint64_t hash = 0;
+    uint64_t hash = o->source ? hash_source(t) : 0;
     for (size_t i = 0; i < sizeof given / sizeof *given; i++)
         hash = nf__hash_numbers(hash, given[i].numbers, given[i].count);
     return hash;
@@ -44,6 +65,7 @@ static void list_settings(const nf__training *t, nf__state *state)
     nf__state_number(state, "ema", o->ema);
     nf__state_setting(state, "seed", "%" PRIu64, o->seed);
     nf__state_number(state, "limit of seconds", o->seconds);
+    nf__state_setting(state, "shuffle", "%s", t->stream ? "by blocks" : "of rows");
     nf__state_setting(state, "redrawing of rows", "%s", o->redraw ? "yes" : "no");
 }
 

@@ -2,6 +2,7 @@
 #include "checkpoints.h"
 #include "fingerprint.h"
 #include "files.h"
+#include "ranks.h"
 #include "report.h"
 
 #include <limits.h>
@@ -287,7 +288,8 @@ ad_status checkpoint_close(const struct arguments *arguments, nf_checkpoint *che
     char reason[sizeof error->message];
     if (*nf_checkpoint_failure(checkpoint)) warn("no checkpoint was written: %s", nf_checkpoint_failure(checkpoint));
     /* What has diverged would diverge again. */
-    if (!status || (status == AD_ERROR_NUMERIC && has_file)) nf_checkpoint_remove(checkpoint, &left);
+    if (ranks_is_first() && (!status || (status == AD_ERROR_NUMERIC && has_file)))
+        nf_checkpoint_remove(checkpoint, &left);
     if (left.status) warn("%s", left.message);
     if (status == AD_ERROR_INTERRUPTED && has_file) {
         snprintf(reason, sizeof reason, "%s", error->message);
