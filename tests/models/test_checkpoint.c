@@ -65,6 +65,7 @@ static const struct {
     {"gaussian_mixture(components=2):maf(6)", AD_F32, {.epochs = 5, .batch = 32, .redraw = redraw}},
     {"rqs(4)-loc", AD_F32, {.epochs = 5, .val_x = fresh[0], .val_rows = 20, .optimizer.name = "adagrad_window"}},
     {"rqs(4)-loc", AD_F64, {.epochs = 3, .val_fraction = -1, .seconds = 1000, .warmup = 2}},
+    {"maf(6)-loc", AD_F32, {.epochs = 3, .batch = 7, .shuffle = NF_SHUFFLE_BLOCKS}},
 };
 
 static nf_fit_report fit(nf_flow *flow, int which, size_t steps, nf_checkpoint *checkpoint)
