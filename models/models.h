@@ -9,6 +9,7 @@
 
 #include <weir/automatic.h>
 #include <weir/callbacks.h>
+#include <weir/checkpoint.h>
 #include <weir/columns.h>
 #include <weir/communicator_type.h>
 #include <weir/data.h>
