@@ -73,17 +73,20 @@ typedef struct {
                     * scope and row; slow */
 } ad_run;
 
-/* Run the plan: read what is bound as inputs, write the outputs. run may be NULL where no rows are wanted. On failure
+/* Run the plan: read what is bound as inputs, write the outputs. run may be NULL where no rows are wanted. With a pool
+ * that has a communicator, every rank runs the same plan of the same rows: each reads a part of the rows, and has all
+ * outputs at the end (but with find_nan, each runs all of them). On failure
  * outputs are undefined, and *error says why: AD_ERROR_ARGUMENT for what is not bound or wrongly, AD_ERROR_MEMORY,
- * AD_ERROR_NUMERIC from find_nan. Allocates nothing after the first run with this pool size and these rows or fewer,
- * but where matrices are of new sizes: a kernel of LIBXSMM's for them, which is done without where memory is out.
+ * AD_ERROR_NUMERIC from find_nan, AD_ERROR_IO where a communicator fails. Allocates nothing after the first run with
+ * this pool size and these rows or fewer, but where matrices are of new sizes: a kernel of LIBXSMM's for them, which is
+ * done without where memory is out.
  *
- * Results are the same bits for any number of threads, in any floating-point environment; a per-row output's bits
- * depend on its own row alone. Another machine may give other bits: with another instruction set (ad_isa_name()) or
- * other libraries, and sums over rows with another L2 cache, unless tile_rows is set. Where LIBXSMM multiplies matrices
- * (ad_gemm_name()), no variable of the environment but WEIR_ISA changes them; BLIS adds up in an order that it chooses
- * by the CPU, or by BLIS_ARCH_TYPE. And BLIS ends the process when memory is out: it is seen to first that there is
- * some for its buffers, but another thread may take that. */
+ * Results are the same bits for any number of threads and of ranks, in any floating-point environment; a per-row
+ * output's bits depend on its own row alone. Another machine may give other bits: with another instruction set
+ * (ad_isa_name()) or other libraries, and sums over rows with another L2 cache, unless tile_rows is set. Where LIBXSMM
+ * multiplies matrices (ad_gemm_name()), no variable of the environment but WEIR_ISA changes them; BLIS adds up in an
+ * order that it chooses by the CPU, or by BLIS_ARCH_TYPE. And BLIS ends the process when memory is out: it is seen to
+ * first that there is some for its buffers, but another thread may take that. */
 ad_status ad_plan_run(ad_plan *plan, const ad_run *run, ad_error *error);
 
 WEIR_END_DECLARATIONS

@@ -21,6 +21,7 @@
 #include <weir/optimizer.h>
 #include <weir/plugin.h>
 #include <weir/psis.h>
+#include <weir/communicator_type.h>
 #include <weir/record.h>
 #include <weir/rows.h>
 #include <weir/save.h>

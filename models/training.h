@@ -127,7 +127,11 @@ typedef struct {
  * span. Subtract an offset from such a column (the first timestamp), or train in float64. options (all defaults),
  * report and error may be NULL; the report's history is the caller's. Several threads may train different flows at
  * once, each with a resumed optimiser and callbacks of its own. Until it is done, training or evaluating this flow in
- * another thread is AD_ERROR_ARGUMENT; in this one, callbacks may evaluate it. */
+ * another thread is AD_ERROR_ARGUMENT; in this one, callbacks may evaluate it.
+ *
+ * Where the pool has a communicator, ranks divide the rows of each step, of validation and of scores, and all have the
+ * weights and the report that one process would have (but for the times in it): see <weir/communicator.h>. A callback
+ * that evaluates the flow with that pool is one on all ranks. */
 ad_status nf_fit(nf_flow *flow, const double *x, size_t rows, const nf_fit_options *options, nf_fit_report *report,
                  ad_error *error);
 

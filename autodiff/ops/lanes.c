@@ -19,22 +19,12 @@ typedef double doubles __attribute__((vector_size(WIDTH * sizeof(double))));
 enum { STEP = 16, VECTORS = STEP / WIDTH };
 
 #if defined __AVX512F__ && AD_REAL_BITS == 32 /* GCC would convert by halves */
-#define widen  (doubles) _mm512_cvtps_pd
-#define narrow (reals) _mm512_cvtpd_ps
+#define widen (doubles) _mm512_cvtps_pd
 #elif defined __AVX2__ && AD_REAL_BITS == 32
-#define widen  (doubles) _mm256_cvtps_pd
-#define narrow (reals) _mm256_cvtpd_ps
+#define widen (doubles) _mm256_cvtps_pd
 #else
-#define widen(x)  __builtin_convertvector(x, doubles)
-#define narrow(x) __builtin_convertvector(x, reals)
+#define widen(x) __builtin_convertvector(x, doubles)
 #endif
-
-static inline doubles load(const real *x)
-{
-    reals v;
-    memcpy(&v, x, sizeof v);
-    return widen(v);
-}
 
 /* Clang does so unasked, GCC late and not always: then sums are kept in memory. */
 #if defined __clang__
@@ -43,41 +33,46 @@ static inline doubles load(const real *x)
 #define UNROLLED _Pragma("GCC unroll 8")
 #endif
 
-/* With n known where it is compiled. */
-static inline double add(real *to, const real *lane, size_t n, size_t stride, size_t count)
+/* Elements that are added at a time: what is between the lanes and the sum stays in the L1 cache. */
+enum { BLOCK = 256 };
+
+/* `count` elements of a node from number `first` on: where they are, which may be in `room`. NULL: it has no lanes. */
+static const real *elements_of(const real *const *node, size_t nodes, size_t at, size_t first, size_t count,
+                               real (*room)[BLOCK])
 {
-    doubles squares[VECTORS] = {{0}};
-    double rest = 0;
-    size_t i = 0;
-    for (; i + STEP <= count; i += STEP) {
-        UNROLLED for (size_t v = 0; v < VECTORS; v++)
-        {
-            real *at = to + i + WIDTH * v;
-            const real *from = lane + i + WIDTH * v;
-            doubles total = load(at);
-            for (size_t j = 0; j < n; j++) total += load(from + j * stride);
-            const reals sum = narrow(total);
-            if (n > 0) memcpy(at, &sum, sizeof sum);
-            squares[v] += widen(sum) * widen(sum);
-        }
-    }
-    for (; i < count; i++) {
-        double total = (double)to[i];
-        for (size_t j = 0; j < n; j++) total += (double)lane[j * stride + i];
-        const real sum = (real)total;
-        if (n > 0) to[i] = sum;
-        rest += (double)sum * (double)sum;
-    }
-    double square[STEP];
-    memcpy(square, squares, sizeof square);
-    return ad__fold(square, STEP) + rest;
+    if (at >= nodes) return NULL;
+    if (node[at]) return node[at] + first;
+    const real *left = elements_of(node, nodes, 2 * at + 1, first, count, room);
+    const real *right = elements_of(node, nodes, 2 * at + 2, first, count, left == *room ? room + 1 : room);
+    if (!left || !right) return left ? left : right;
+    for (size_t i = 0; i < count; i++) (*room)[i] = left[i] + right[i];
+    return *room;
 }
 
 extern ad__lane_adder AD_NAME(ad__add_lanes);
 
-double AD_NAME(ad__add_lanes)(void *sum, const void *lane, size_t n, size_t stride, size_t count)
+double AD_NAME(ad__add_lanes)(void *sum, const void *const *node, size_t nodes, size_t root, size_t count)
 {
-    if (n == 0) return add(sum, sum, 0, 0, count);
-    if (n == 1) return add(sum, lane, 1, stride, count);
-    return add(sum, lane, n, stride, count);
+    real room[AD__MOST_DEPTH][BLOCK], *to = sum;
+    doubles squares[VECTORS] = {{0}};
+    double rest = 0;
+    for (size_t first = 0, n; first < count; first += n) {
+        n = count - first < BLOCK ? count - first : BLOCK;
+        const real *total = elements_of((const real *const *)node, nodes, root, first, n, room);
+        size_t i = 0;
+        for (; i + STEP <= n; i += STEP) UNROLLED for (size_t v = 0; v < VECTORS; v++)
+            {
+                reals x;
+                memcpy(&x, total + i + WIDTH * v, sizeof x);
+                if (to) memcpy(to + first + i + WIDTH * v, &x, sizeof x);
+                squares[v] += widen(x) * widen(x);
+            }
+        for (; i < n; i++) {
+            if (to) to[first + i] = total[i];
+            rest += (double)total[i] * (double)total[i];
+        }
+    }
+    double square[STEP];
+    memcpy(square, squares, sizeof square);
+    return ad__fold(square, STEP) + rest;
 }

@@ -44,7 +44,7 @@ static void *root_open(const ad_object *object, ad_dtype dtype, size_t rows, ad_
     state->program = ad_object_data(object);
     state->plan =
         ad_plan_new(state->program->result, state->program->n_result, &(ad_plan_options){.dtype = dtype}, error);
-    if (state->plan && ad__plan_reserve(state->plan, rows, 1, error) == AD_OK) return state;
+    if (state->plan && ad__plan_reserve(state->plan, rows, 1, NULL, error) == AD_OK) return state;
     root_close(state);
     return NULL;
 }

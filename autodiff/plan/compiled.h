@@ -134,6 +134,12 @@ typedef struct {
     void **state;   /* of instructions with one; [0] is NULL */
 } ad__worker;
 
+/* What ranks send to each other: sizes, and bytes. */
+typedef struct {
+    size_t *size, sizes, bytes;
+    char *memory;
+} ad__transfer;
+
 struct ad_plan {
     ad_dtype dtype;
     atomic_bool running;
@@ -166,16 +172,17 @@ struct ad_plan {
     size_t rows_apart, input_rows_apart;
     bool indexed;       /* in that run */
     ad__extent *extent; /* room for those of all that is bound */
-    /* Accumulators of one lane, of the stage that has most: those in the plan's dtype, and those in a wider one. */
+    /* One accumulator of each sum, of the stage that has most: those in the plan's dtype, and those in a wider one. */
     size_t lane_bytes, wide_bytes;
     ad__worker *worker;
     int n_worker;
     char *lanes;
-    size_t lane_capacity; /* lanes that fit */
+    size_t accumulators;  /* that fit, of each sum */
     double *part_squares; /* of each part of a stage's sums */
     size_t n_part;        /* of the stage that has most */
     bool squares_wanted;
     ad__width width;
+    ad__transfer transfer;
 };
 
 /* In fused.c: find what a loop reads and writes, in tiles of `rows` rows; run it on a tile of which `valid` are rows of
@@ -183,7 +190,7 @@ struct ad_plan {
 void ad__bind_loop(const ad_plan *plan, const ad__fused_loop *loop, const ad__worker *worker, size_t rows,
                    void **pointer);
 void ad__run_loop(const ad_plan *plan, const ad__fused_loop *loop, const ad__instruction *first, ad__worker *worker,
-                  const ad__binding *binding, const ad_tile *tile, size_t lane);
+                  const ad__binding *binding, const ad_tile *tile, size_t accumulator);
 
 /* In apart.c: make room for the other, false where memory is out; and see that no output is bound to memory of an input
  * or of another output, in a run. */
@@ -192,6 +199,6 @@ ad_status ad__plan_check_apart(ad_plan *plan, const ad_run *run, ad_error *error
 
 /* Rows that a tile really has are rounded up to this many, so that every loop is whole vectors. */
 enum { AD_ROW_QUANTUM = 16, AD_MOST_TILE_ROWS = 1 << 20 };
-enum { AD__MOST_LANES = 16, AD__MOST_KEPT = 4 }; /* MOST_KEPT: arguments of a sum */
+enum { AD__MOST_KEPT = 4 }; /* arguments of a sum */
 
 #endif

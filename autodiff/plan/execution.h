@@ -2,18 +2,22 @@
 #ifndef WEIR_AUTODIFF_PLAN_EXECUTION_H
 #define WEIR_AUTODIFF_PLAN_EXECUTION_H
 
-#include "plan/compiled.h"
+#include "plan/lanes.h"
 
 typedef struct ad__execution {
     ad_plan *plan;
     const ad_run *run;
+    ad_pool *pool;                       /* NULL: this thread only */
+    const ad_communicator *communicator; /* NULL: there is one rank */
     const ad__stage *stage;
     const ad__instruction *wave; /* first of the shared instructions that run at once */
-    size_t tile_rows, tiles, lanes;
+    ad__lanes lanes;
     ad__cut cut;
-    size_t first_lane, first_tile; /* of the round of a wide pass: the lane, and the tile of each lane */
+    size_t first_row, rows; /* of this rank, in a pass */
+    size_t first_node, leaf,
+        first_tile; /* of the round of a wide pass: the node, its leaf, and the tile of each lane */
     ad_error *error;
-    bool failed;
+    ad_status status;   /* other than AD_OK: the run is at its end */
     bool sums_faults;   /* a sum of this pass has arguments that are not finite */
     atomic_bool unread; /* rows of a source, which has told why in *error, and failed with: */
     ad_status why;
@@ -24,14 +28,11 @@ typedef struct ad__execution {
 bool ad__read_source(ad__execution *e, const ad_source *source, size_t first, size_t valid, size_t rows,
                      const ad_tensor *to);
 
-/* The tiles of a lane. */
-static inline size_t ad__lane_begin(const ad__execution *e, size_t lane)
-{
-    return lane * e->tiles / e->lanes;
-}
-
-/* Run the pass on rows first … first + valid - 1, which may be a part of a tile; sums go to a lane, or are kept. */
-void ad__run_rows(ad__execution *e, size_t first, size_t valid, size_t lane, bool accumulate,
+/* Run the pass on rows first … first + valid - 1, which may be a part of a tile; sums go to an accumulator, or are
+ * kept. */
+void ad__run_rows(ad__execution *e, size_t first, size_t valid, size_t accumulator, bool accumulate,
                   const ad__keeping *keeping, ad__worker *worker);
+/* Run the stage's pass, on all of its rows. */
+void ad__run_pass(ad__execution *e);
 
 #endif

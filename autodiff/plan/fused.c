@@ -4,12 +4,6 @@
 
 #include <string.h>
 
-/* By lengths that the compiler knows. */
-static double fold(double *x, size_t n)
-{
-    return n == 4 ? ad__fold(x, 4) : n == 8 ? ad__fold(x, 8) : ad__fold(x, 16);
-}
-
 void ad__bind_loop(const ad_plan *plan, const ad__fused_loop *loop, const ad__worker *worker, size_t rows,
                    void **pointer)
 {
@@ -43,7 +37,7 @@ static void set_mask(ad__worker *worker, size_t rows, size_t valid, size_t size)
 }
 
 void ad__run_loop(const ad_plan *plan, const ad__fused_loop *loop, const ad__instruction *first, ad__worker *worker,
-                  const ad__binding *binding, const ad_tile *tile, size_t lane)
+                  const ad__binding *binding, const ad_tile *tile, size_t accumulator)
 {
     const size_t size = ad_dtype_size(plan->dtype), length = ad__vector_length(plan->dtype);
     const size_t bytes = tile->rows > 1 ? tile->rows * size : length * size; /* shared values: one vector */
@@ -56,8 +50,8 @@ void ad__run_loop(const ad_plan *plan, const ad__fused_loop *loop, const ad__ins
         loop->code(pointer, worker->scratch, bytes, loop->constants);
         for (size_t i = 0; i < loop->n_sum; i++) {
             const ad__row_sum *sum = &loop->sum[i];
-            double *to = (double *)ad__lane_of(plan, &first[sum->instruction], lane) + sum->at + turn;
-            const double total = fold(sums + i * length, length);
+            double *to = (double *)ad__accumulator_at(plan, &first[sum->instruction], accumulator) + sum->at + turn;
+            const double total = ad__fold_in_registers(sums + i * length, length);
             *to = tile->accumulate ? *to + total : total;
         }
         if (turn + 1 < loop->turns) next_turn(loop, bytes, size, pointer);

@@ -2,8 +2,11 @@
 #include "base/cpu.h"
 #include "ops/lanes.h"
 #include "plan/lanes.h"
+#include "plan/tree.h"
+#include "plan/worker.h"
 
-enum { PART = 8192 }; /* elements that are added at a time */
+enum { PART = 8192, WIDE_PART = 2048 }; /* elements that are added at a time; wide ones on a stack */
+enum { DEEPEST = 4, SHALLOWEST = 2 };   /* depth of the nodes of one rank that are jobs */
 
 #define DECLARE(isa) extern ad__lane_adder ad__add_lanes_##isa##_f32, ad__add_lanes_##isa##_f64;
 DECLARE(portable)
@@ -25,9 +28,15 @@ static bool is_wide(const ad_plan *plan, const ad__instruction *sum)
     return sum->op->flags & AD_OP_SUMS_IN_F64 && plan->dtype != AD_F64;
 }
 
-static size_t count_parts(size_t size)
+static size_t elements_at_once(bool wide)
 {
-    return (size + PART - 1) / PART;
+    return wide ? WIDE_PART : PART;
+}
+
+static size_t count_parts(const ad_plan *plan, const ad__instruction *sum)
+{
+    const size_t part = elements_at_once(is_wide(plan, sum));
+    return (sum->out.size + part - 1) / part;
 }
 
 void ad__place_lanes(ad_plan *plan, ad__stage *stage)
@@ -40,7 +49,7 @@ void ad__place_lanes(ad_plan *plan, ad__stage *stage)
         sum->lane_element = bytes[wide];
         sum->first_part = stage->n_part;
         bytes[wide] += (sum->out.size * size + 63) & ~(size_t)63;
-        stage->n_part += count_parts(sum->out.size);
+        stage->n_part += count_parts(plan, sum);
         plan->shared[sum->out.value].is_sum = true;
     }
     if (bytes[0] > plan->lane_bytes) plan->lane_bytes = bytes[0];
@@ -48,40 +57,121 @@ void ad__place_lanes(ad_plan *plan, ad__stage *stage)
     if (stage->n_part > plan->n_part) plan->n_part = stage->n_part;
 }
 
-size_t ad__lane_bytes(const ad_plan *plan, size_t lanes)
+/* An accumulator of each sum, one behind the other: [accumulators][size]; the wide ones come first. */
+size_t ad__accumulator_bytes(const ad_plan *plan, size_t accumulators)
 {
-    return lanes * plan->wide_bytes + (lanes - 1) * plan->lane_bytes;
+    return accumulators * plan->wide_bytes + (accumulators - 1) * plan->lane_bytes;
 }
 
-/* A sum's accumulators of all lanes are neighbours: [lanes][size]; the wide ones come first. */
-void *ad__lane_of(const ad_plan *plan, const ad__instruction *sum, size_t lane)
+void *ad__accumulator_at(const ad_plan *plan, const ad__instruction *sum, size_t accumulator)
 {
-    const size_t capacity = plan->lane_capacity, size = sum->out.size;
-    if (is_wide(plan, sum)) return plan->lanes + sum->lane_element * capacity + lane * size * sizeof(double);
-    if (lane == 0) return plan->shared[sum->out.value].data;
+    const size_t capacity = plan->accumulators, size = sum->out.size;
+    if (is_wide(plan, sum)) return plan->lanes + sum->lane_element * capacity + accumulator * size * sizeof(double);
+    if (accumulator == 0) return plan->shared[sum->out.value].data;
     return plan->lanes + plan->wide_bytes * capacity + sum->lane_element * (capacity - 1) +
-           (lane - 1) * size * ad_dtype_size(plan->dtype);
+           (accumulator - 1) * size * ad_dtype_size(plan->dtype);
 }
 
-/* ---- Adding --------------------------------------------------------------------------------------------------- */
+/* ---- Which lanes there are ------------------------------------------------------------------------------------- */
 
-typedef struct {
-    ad_plan *plan;
-    const ad__stage *stage;
-    size_t lanes;
-    ad__lane_adder *add;
-} addition;
-
-static double add_wide(float *to, const double *lane, size_t lanes, size_t stride, size_t count)
+void ad__lanes_of_rank(ad__lanes *lanes, int rank, int size)
 {
-    double squares = 0;
-    for (size_t i = 0; i < count; i++) {
-        double total = 0;
-        for (size_t j = 0; j < lanes; j++) total += lane[j * stride + i];
-        to[i] = (float)total;
-        squares += (double)to[i] * (double)to[i];
+    const size_t all = (size_t)1 << lanes->at;
+    lanes->first = all * (size_t)rank / (size_t)size;
+    lanes->nodes = all * ((size_t)rank + 1) / (size_t)size - lanes->first;
+}
+
+ad__lanes ad__plan_lanes(const ad_plan *plan, size_t rows, const ad_communicator *communicator)
+{
+    enum { MOST = 1024, TILES = 4 };
+    const size_t budget = (size_t)64 << 20, tile_rows = ad__plan_tile_of(plan, rows);
+    const int size = communicator ? communicator->size : 1;
+    ad__lanes l = {.tile_rows = tile_rows, .tiles = (rows + tile_rows - 1) / tile_rows};
+    int at = DEEPEST;
+    while (at > SHALLOWEST && plan->lane_bytes << at > budget) at--;
+    const size_t few = (size_t)1 << at, many = l.tiles / TILES < MOST ? l.tiles / TILES : MOST;
+    l.count = many > few ? many : l.tiles < few ? l.tiles : few;
+    l.depth = ad__tree_depth(l.count);
+    at += ad__tree_depth((size_t)size);
+    l.at = at < l.depth ? at : l.depth;
+    ad__lanes_of_rank(&l, communicator ? communicator->rank : 0, size);
+    return l;
+}
+
+/* Number `node` of this rank's, at a depth below its own: the first of so many times two nodes. */
+static size_t below(const ad__lanes *lanes, size_t node, int levels)
+{
+    return (lanes->first + node) << levels;
+}
+
+size_t ad__lane_of_leaf(const ad__lanes *lanes, size_t node, size_t leaf)
+{
+    const size_t at = below(lanes, node, lanes->depth - lanes->at) + leaf;
+    return ad__tree_has_lanes(lanes->count, lanes->depth, at) ? ad__tree_lane(lanes->count, lanes->depth, at)
+                                                              : lanes->count;
+}
+
+/* What comes before a leaf are nodes, one for each bit of its number, of as many leaves as the bit tells. How many of
+ * these have lanes? */
+static size_t waiting_before(const ad__lanes *lanes, size_t node, size_t leaf)
+{
+    size_t count = 0;
+    const int levels = lanes->depth - lanes->at;
+    for (int b = 0; b < levels; b++)
+        count += leaf >> b & 1 &&
+                 ad__tree_has_lanes(lanes->count, lanes->depth - b, below(lanes, node, levels - b) + (leaf >> b) - 1);
+    return count;
+}
+
+static size_t accumulators_of_node(const ad__lanes *lanes)
+{
+    return (size_t)(lanes->depth - lanes->at) + 1;
+}
+
+size_t ad__accumulator_of_leaf(const ad__lanes *lanes, size_t node, size_t leaf)
+{
+    return node * accumulators_of_node(lanes) + waiting_before(lanes, node, leaf);
+}
+
+size_t ad__accumulators(const ad__lanes *lanes)
+{
+    return lanes->nodes * accumulators_of_node(lanes);
+}
+
+/* ---- Adding them ------------------------------------------------------------------------------------------------ */
+
+/* To float32, once it is whole; returns its square. */
+static double narrow(double total, float *to)
+{
+    *to = (float)total;
+    return (double)*to * (double)*to;
+}
+
+/* How a sum's nodes are added. */
+static ad__lane_adder *adder_of(const ad_plan *plan, bool wide)
+{
+    return adder[ad__isa_of_cpu()][wide ? AD_F64 : plan->dtype];
+}
+
+static void add_right_to_left(const ad_plan *plan, const ad__stage *stage, size_t left)
+{
+    for (size_t i = 0; i < stage->n_sum; i++) {
+        const ad__instruction *sum = stage->sum[i];
+        void *to = ad__accumulator_at(plan, sum, left);
+        adder_of(plan, is_wide(plan, sum))(to, (const void *[]){NULL, to, ad__accumulator_at(plan, sum, left + 1)}, 3,
+                                           0, sum->out.size);
     }
-    return squares;
+}
+
+void ad__add_leaf(const ad_plan *plan, const ad__stage *stage, const ad__lanes *lanes, size_t node, size_t leaf)
+{
+    const int levels = lanes->depth - lanes->at;
+    for (int b = 0; leaf >> b & 1; b++) {
+        const size_t right = below(lanes, node, levels - b) + (leaf >> b);
+        if (!ad__tree_has_lanes(lanes->count, lanes->depth - b, right)) continue;
+        if (!ad__tree_has_lanes(lanes->count, lanes->depth - b, right - 1)) continue;
+        add_right_to_left(plan, stage, ad__accumulator_of_leaf(lanes, node, leaf >> (b + 1) << (b + 1)));
+    }
 }
 
 /* Their first parts ascend. */
@@ -95,53 +185,137 @@ static const ad__instruction *sum_of_part(const ad__stage *stage, size_t part)
     return stage->sum[low];
 }
 
-static void add_part(void *context, size_t part, int worker)
+static ad__part part_of_sum(const ad_plan *plan, const ad__instruction *sum, size_t k)
 {
-    (void)worker;
-    const addition *a = context;
-    const ad_plan *plan = a->plan;
-    const ad__instruction *sum = sum_of_part(a->stage, part);
-    const ad__shared *value = &plan->shared[sum->out.value];
-    const size_t begin = (part - sum->first_part) * PART, rest = value->size - begin, count = rest < PART ? rest : PART;
-    if (is_wide(plan, sum)) {
-        const double *lane = ad__lane_of(plan, sum, 0);
-        plan->part_squares[part] = add_wide((float *)value->data + begin, lane + begin, a->lanes, value->size, count);
-    } else if (a->lanes > 1 || value->squared) {
-        const size_t size = ad_dtype_size(plan->dtype);
-        const char *lane = a->lanes > 1 ? ad__lane_of(plan, sum, 1) : NULL;
-        plan->part_squares[part] = a->add((char *)value->data + begin * size, lane ? lane + begin * size : NULL,
-                                          a->lanes - 1, value->size, count);
+    const bool wide = is_wide(plan, sum);
+    const size_t most = elements_at_once(wide), begin = k * most, rest = sum->out.size - begin;
+    return (ad__part){sum, begin, rest < most ? rest : most, wide};
+}
+
+ad__part ad__part_of(const ad_plan *plan, const ad__stage *stage, size_t part)
+{
+    const ad__instruction *sum = sum_of_part(stage, part);
+    return part_of_sum(plan, sum, part - sum->first_part);
+}
+
+static size_t element_size(const ad_plan *plan, const ad__part *part)
+{
+    return part->wide ? sizeof(double) : ad_dtype_size(plan->dtype);
+}
+
+void ad__list_nodes(const ad_plan *plan, const ad__lanes *lanes, const ad__part *part, const void **node)
+{
+    for (size_t n = 0; n < lanes->nodes; n++)
+        if (ad__tree_has_lanes(lanes->count, lanes->at, lanes->first + n))
+            node[ad__tree_number(lanes->at, lanes->first + n)] =
+                (char *)ad__accumulator_at(plan, part->sum, n * accumulators_of_node(lanes)) +
+                part->begin * element_size(plan, part);
+}
+
+void ad__add_node(const ad_plan *plan, const ad__part *part, const void *const *node, size_t nodes, size_t root,
+                  void *to)
+{
+    adder_of(plan, part->wide)(to, node, nodes, root, part->count);
+}
+
+double ad__add_whole(const ad_plan *plan, const ad__part *part, const void *const *node, size_t nodes, void *to)
+{
+    if (!part->wide) return adder_of(plan, false)(to, node, nodes, 0, part->count);
+    double total[WIDE_PART], squares = 0;
+    adder_of(plan, true)(total, node, nodes, 0, part->count);
+    for (size_t i = 0; i < part->count; i++) squares += narrow(total[i], (float *)to + i);
+    return squares;
+}
+
+typedef struct {
+    ad_plan *plan;
+    const ad__stage *stage;
+    const ad__lanes *lanes;
+} addition;
+
+/* As ad__add_whole(), without its tables, for what are single numbers most of the time. A node without lanes counts as
+ * -0, to which nothing adds any bit. */
+static double add_wide(const addition *a, const ad__part *part, float *to)
+{
+    const size_t nodes = a->lanes->nodes, step = accumulators_of_node(a->lanes) * part->sum->out.size;
+    const double *first = ad__accumulator_at(a->plan, part->sum, 0);
+    double squares = 0;
+    for (size_t i = 0; i < part->count; i++) {
+        double total[1 << DEEPEST];
+        if (nodes == 1) {
+            squares += narrow(first[part->begin + i], to + i);
+            continue;
+        }
+        for (size_t n = 0; n < nodes; n++)
+            total[n] = ad__tree_has_lanes(a->lanes->count, a->lanes->at, n) ? first[n * step + part->begin + i] : -0.0;
+        for (size_t left = nodes / 2; left > 0; left /= 2)
+            for (size_t n = 0; n < left; n++) total[n] = total[2 * n] + total[2 * n + 1];
+        squares += narrow(total[0], to + i);
+    }
+    return squares;
+}
+
+static void add_part(const addition *a, const ad__part *part, size_t number)
+{
+    ad_plan *plan = a->plan;
+    const ad__shared *value = &plan->shared[part->sum->out.value];
+    void *to = (char *)value->data + part->begin * ad_dtype_size(plan->dtype);
+    if (part->wide) {
+        plan->part_squares[number] = add_wide(a, part, to);
+    } else if (a->lanes->count > 1 || value->squared) {
+        const void *node[2 << DEEPEST] = {NULL};
+        ad__list_nodes(plan, a->lanes, part, node);
+        plan->part_squares[number] = ad__add_whole(plan, part, node, ((size_t)2 << a->lanes->at) - 1, to);
     }
 }
 
-void ad__add_lanes(ad_plan *plan, const ad__stage *stage, size_t lanes, ad_pool *pool)
+static void add_part_of_stage(void *context, size_t number, int worker)
+{
+    (void)worker;
+    const addition *a = context;
+    const ad__part part = ad__part_of(a->plan, a->stage, number);
+    add_part(a, &part, number);
+}
+
+void ad__add_squares(ad_plan *plan, const ad__stage *stage)
+{
+    for (size_t i = 0; i < stage->n_sum && plan->squares_wanted; i++) {
+        const ad__instruction *sum = stage->sum[i];
+        const double *squares = &plan->part_squares[sum->first_part];
+        ad__shared *value = &plan->shared[sum->out.value];
+        value->squares = 0;
+        for (size_t k = 0; k < count_parts(plan, sum); k++) value->squares += squares[k];
+    }
+}
+
+void ad__add_lanes(ad_plan *plan, const ad__stage *stage, const ad__lanes *lanes, ad_pool *pool)
 {
     enum { WORTH_A_THREAD = 4096 }; /* bytes */
-    addition a = {plan, stage, lanes, adder[ad__isa_of_cpu()][plan->dtype]};
-    const bool is_work = plan->lane_bytes > WORTH_A_THREAD && (lanes > 1 || plan->squares_wanted);
-    ad_pool_run(is_work ? pool : NULL, stage->n_part, add_part, &a);
-    for (size_t i = 0; i < stage->n_sum; i++) {
-        ad__shared *value = &plan->shared[stage->sum[i]->out.value];
-        const double *squares = &plan->part_squares[stage->sum[i]->first_part];
-        value->squares = 0;
-        for (size_t k = 0; k < count_parts(value->size); k++) value->squares += squares[k];
-    }
+    addition a = {plan, stage, lanes};
+    if (pool && plan->lane_bytes > WORTH_A_THREAD && (lanes->count > 1 || plan->squares_wanted))
+        ad_pool_run(pool, stage->n_part, add_part_of_stage, &a);
+    else
+        for (size_t i = 0; i < stage->n_sum; i++)
+            for (size_t k = 0; k < count_parts(plan, stage->sum[i]); k++) {
+                const ad__part part = part_of_sum(plan, stage->sum[i], k);
+                add_part(&a, &part, stage->sum[i]->first_part + k);
+            }
+    ad__add_squares(plan, stage);
 }
 
 /* Of a value that is no sum itself, but made of some. */
 static void square_output(void *context, size_t i, int worker)
 {
     (void)worker;
-    const addition *a = context;
-    const ad__output *output = &a->plan->output[i];
+    const ad_plan *plan = context;
+    const ad__output *output = &plan->output[i];
     if (!output->squares) return;
-    const ad__shared *value = &a->plan->shared[output->from.value];
+    const ad__shared *value = &plan->shared[output->from.value];
     double squares = value->is_sum ? value->squares : 0;
     for (size_t begin = 0; begin < value->size && !value->is_sum; begin += PART) {
         const size_t rest = value->size - begin;
-        char *data =
-            (char *)value->data + begin * ad_dtype_size(a->plan->dtype); /* read only, where nothing is added */
-        squares += a->add(data, NULL, 0, 0, rest < PART ? rest : PART);
+        const void *from = (char *)value->data + begin * ad_dtype_size(plan->dtype);
+        squares += adder_of(plan, false)(NULL, &from, 1, 0, rest < PART ? rest : PART);
     }
     *output->squares = squares;
 }
@@ -149,10 +323,9 @@ static void square_output(void *context, size_t i, int worker)
 void ad__give_squares(ad_plan *plan, ad_pool *pool)
 {
     if (!plan->squares_wanted) return;
-    addition a = {.plan = plan, .add = adder[ad__isa_of_cpu()][plan->dtype]};
     bool is_work = false;
     for (int i = 0; i < plan->n_output && !is_work; i++)
         is_work = plan->output[i].squares && !plan->shared[plan->output[i].from.value].is_sum &&
                   plan->output[i].from.size > PART;
-    ad_pool_run(is_work ? pool : NULL, (size_t)plan->n_output, square_output, &a);
+    ad_pool_run(is_work ? pool : NULL, (size_t)plan->n_output, square_output, plan);
 }

@@ -228,6 +228,8 @@ void ad_plan_free(ad_plan *plan)
     ad_free(plan->worker);
     ad_free_aligned(plan->lanes);
     ad_free_aligned(plan->width.memory);
+    ad_free_aligned(plan->transfer.memory);
+    ad_free(plan->transfer.size);
     ad_free_aligned(plan->shared_arena);
     ad__executable_free(plan->code, plan->code_bytes);
     ad__arena_free(plan->arena);

@@ -1,11 +1,6 @@
-/* Running a plan: shared stages here, passes as tiles on threads.
- *
- * Sums over rows are accumulated in lanes. A lane takes a fixed run of consecutive tiles, in order, on one thread; the
- * lanes are added in order. The number of lanes follows from the number of rows alone, so the bits of a sum don't
- * depend on the threads. Where threads outnumber the lanes, see wide.h. */
+/* Running a plan: instructions, tiles, and the shared part of each stage. Passes are in pass.c. */
 #include "base/gemm.h"
 #include "plan/execution.h"
-#include "plan/lanes.h"
 #include "plan/run.h"
 #include "plan/worker.h"
 
@@ -53,7 +48,7 @@ static void find_finite_rows(const execution *e, const ad_tile *tile, bool *fini
 
 static void report_fault(execution *e, const ad__instruction *instruction, const char *where)
 {
-    e->failed = true;
+    e->status = AD_ERROR_NUMERIC;
     ad_error_set(e->error, AD_ERROR_NUMERIC, "op '%s' (%%%d%s%s) made the first NaN or infinity, in %s",
                  instruction->op->name, instruction->node, *instruction->scope ? ", in " : "", instruction->scope,
                  where);
@@ -69,7 +64,7 @@ static void look_for_fault(execution *e, const ad__instruction *instruction, con
 {
     const bool sums = instruction->op->flags & AD_OP_SUMS_ROWS;
     char where[64] = "a shared value";
-    for (size_t r = 0; r < (tile->out.per_row || sums ? tile->valid : 1) && !e->failed; r++) {
+    for (size_t r = 0; r < (tile->out.per_row || sums ? tile->valid : 1) && !e->status; r++) {
         if (sums) e->sums_faults |= !finite[r];
         if (sums || !finite[r] || row_is_finite(&tile->out, tile, e->plan->dtype, r)) continue;
         if (tile->out.per_row) snprintf(where, sizeof where, "row %zu", row_of_run(e, tile, r));
@@ -80,15 +75,15 @@ static void look_for_fault(execution *e, const ad__instruction *instruction, con
 static void look_at_sum(execution *e, const ad__instruction *sum)
 {
     const ad_tensor total = {.data = e->plan->shared[sum->out.value].data, .size = sum->out.size};
-    if (e->failed || e->sums_faults || row_is_finite(&total, NULL, e->plan->dtype, 0)) return;
+    if (e->status || e->sums_faults || row_is_finite(&total, NULL, e->plan->dtype, 0)) return;
     report_fault(e, sum, "a sum over finite rows");
 }
 
 static void look_at_load(execution *e, const ad__load *load, const ad_tensor *loaded, const ad_tile *tile)
 {
-    for (size_t r = 0; r < tile->valid && !e->failed; r++) {
+    for (size_t r = 0; r < tile->valid && !e->status; r++) {
         if (row_is_finite(loaded, tile, e->plan->dtype, r)) continue;
-        e->failed = true;
+        e->status = AD_ERROR_NUMERIC;
         ad_error_set(e->error, AD_ERROR_NUMERIC, "input '%s' has a NaN or infinity, in row %zu",
                      e->plan->slot[load->slot].name, row_of_run(e, tile, r));
     }
@@ -96,11 +91,11 @@ static void look_at_load(execution *e, const ad__load *load, const ad_tensor *lo
 
 static void look_at_parameters(execution *e)
 {
-    for (size_t i = 0; i < e->plan->n_shared && !e->failed; i++) {
+    for (size_t i = 0; i < e->plan->n_shared && !e->status; i++) {
         const ad__shared *value = &e->plan->shared[i];
         const ad_tensor parameter = {.data = value->data, .size = value->size};
         if (value->slot < 0 || row_is_finite(&parameter, NULL, e->plan->dtype, 0)) continue;
-        e->failed = true;
+        e->status = AD_ERROR_NUMERIC;
         ad_error_set(e->error, AD_ERROR_NUMERIC, "parameter '%s' has a NaN or infinity",
                      e->plan->slot[value->slot].name);
     }
@@ -176,23 +171,24 @@ static inline void evaluate(execution *e, const ad__instruction *instruction, co
 }
 
 /* Looking for faults, ops are run one by one; and so are those whose sums are added up later. */
-static void run_steps(execution *e, const ad__instruction *all, const ad__run_step *step, size_t count, size_t lane,
-                      const ad__keeping *keeping, ad__worker *worker, const ad__binding *binding, ad_tile *tile)
+static void run_steps(execution *e, const ad__instruction *all, const ad__run_step *step, size_t count,
+                      size_t accumulator, const ad__keeping *keeping, ad__worker *worker, const ad__binding *binding,
+                      ad_tile *tile)
 {
     const bool fused = e->plan->code && !e->run->find_nan;
     for (size_t s = 0; s < count; s++) {
         const ad__instruction *first = all + step[s].first;
         if (step[s].loop && fused && (!keeping || step[s].loop->n_sum == 0)) {
-            ad__run_loop(e->plan, step[s].loop, first, worker, binding, tile, lane);
+            ad__run_loop(e->plan, step[s].loop, first, worker, binding, tile, accumulator);
             continue;
         }
-        for (size_t i = 0; i < step[s].count && !e->failed; i++) {
+        for (size_t i = 0; i < step[s].count && !e->status; i++) {
             if (first[i].sums_rows && keeping) {
                 ad__keep(e->plan, &first[i], worker->tile, tile->rows, keeping);
                 continue;
             }
             if (first[i].sums_rows)
-                tile->out = (ad_tensor){.data = ad__lane_of(e->plan, &first[i], lane),
+                tile->out = (ad_tensor){.data = ad__accumulator_at(e->plan, &first[i], accumulator),
                                         .shape = first[i].out.shape,
                                         .size = first[i].out.size};
             evaluate(e, &first[i], worker, binding, tile);
@@ -230,8 +226,8 @@ enum { FEATURES_AT_ONCE = 16 };
 DEFINE_TRANSFER(float, f32)
 DEFINE_TRANSFER(double, f64)
 
-void ad__run_rows(execution *e, size_t first, size_t valid, size_t lane, bool accumulate, const ad__keeping *keeping,
-                  ad__worker *worker)
+void ad__run_rows(execution *e, size_t first, size_t valid, size_t accumulator, bool accumulate,
+                  const ad__keeping *keeping, ad__worker *worker)
 {
     const ad_plan *plan = e->plan;
     const ad__stage *stage = e->stage;
@@ -258,7 +254,7 @@ void ad__run_rows(execution *e, size_t first, size_t valid, size_t lane, bool ac
             load_f64(to.data, data, to.size, rows, valid, first, e->run->index);
         if (e->run->find_nan) look_at_load(e, load, &to, &tile);
     }
-    run_steps(e, stage->row, stage->row_step, stage->n_row_step, lane, keeping, worker, binding, &tile);
+    run_steps(e, stage->row, stage->row_step, stage->n_row_step, accumulator, keeping, worker, binding, &tile);
     for (size_t i = 0; i < stage->n_store; i++) {
         const ad__store *store = &stage->store[i];
         void *data = plan->output[store->output].data;
@@ -269,45 +265,6 @@ void ad__run_rows(execution *e, size_t first, size_t valid, size_t lane, bool ac
         else
             store_f64(data, from, store->from.size, rows, valid, first);
     }
-}
-
-/* Number t of so many rows. */
-static void run_tile(execution *e, size_t t, size_t rows, size_t lane, bool accumulate, ad__worker *worker)
-{
-    const size_t first = t * rows, rest = e->run->rows - first;
-    ad__run_rows(e, first, rest < rows ? rest : rows, lane, accumulate, NULL, worker);
-}
-
-static void run_lane(void *context, size_t lane, int worker)
-{
-    execution *e = context;
-    const size_t begin = ad__lane_begin(e, lane), end = ad__lane_begin(e, lane + 1);
-    for (size_t t = begin; t < end; t++) run_tile(e, t, e->tile_rows, lane, t > begin, &e->plan->worker[worker]);
-}
-
-static void run_single_tile(void *context, size_t t, int worker)
-{
-    execution *e = context;
-    run_tile(e, t, e->cut.piece_rows, 0, false, &e->plan->worker[worker]);
-}
-
-static void run_pass(execution *e)
-{
-    const ad__stage *stage = e->stage;
-    if (stage->n_row + stage->n_store == 0) return;
-    ad_pool *pool = e->run->find_nan ? NULL : e->run->pool;
-    if (stage->n_sum == 0) {
-        ad_pool_run(pool, (e->run->rows + e->cut.piece_rows - 1) / e->cut.piece_rows, run_single_tile, e);
-        return;
-    }
-    e->sums_faults = false;
-    if (e->cut.lanes > 0)
-        ad__run_wide(e);
-    else
-        ad_pool_run(pool, e->lanes, run_lane, e);
-    if (e->unread) return;
-    ad__add_lanes(e->plan, stage, e->lanes, pool);
-    for (size_t i = 0; i < stage->n_sum && e->run->find_nan; i++) look_at_sum(e, stage->sum[i]);
 }
 
 /* ---- Shared stages ------------------------------------------------------------------------------------------- */
@@ -338,14 +295,14 @@ static void run_shared(execution *e)
         run_shared_steps(e, stage->shared, stage->shared_step, stage->n_shared_step, &e->plan->worker[0]);
         return;
     }
-    if (!e->run->pool || e->run->find_nan) {
+    if (!e->pool) {
         run_shared_steps(e, stage->shared, &(ad__run_step){.count = stage->n_shared}, 1, &e->plan->worker[0]);
         return;
     }
     for (size_t i = 0, n; i < stage->n_shared; i += n) {
         for (n = 1; i + n < stage->n_shared && stage->shared[i + n].wave == stage->shared[i].wave;) n++;
         e->wave = &stage->shared[i];
-        ad_pool_run(e->run->pool, n, run_of_wave, e);
+        ad_pool_run(e->pool, n, run_of_wave, e);
     }
 }
 
@@ -406,27 +363,30 @@ static void copy_outputs(const ad_plan *plan)
 
 ad_status ad__plan_run_within(ad_plan *plan, const ad_run *run, ad_error *error)
 {
-    ad_status status = ad__plan_reserve(plan, run->rows, ad_pool_threads(run->pool), error);
-    if (status != AD_OK) return status;
-    bind_shared(plan);
-    size_t tile_rows = ad__plan_tile_of(plan, run->rows);
+    /* Looking for faults, each rank runs all rows, for which none is to wait. */
+    ad_pool *pool = run->find_nan ? NULL : run->pool;
+    const ad_communicator *communicator = ad_pool_communicator(pool);
+    const int threads = ad_pool_threads(pool);
     execution e = {.plan = plan,
                    .run = run,
-                   .tile_rows = tile_rows,
-                   .tiles = (run->rows + tile_rows - 1) / tile_rows,
-                   .lanes = ad__plan_lanes(plan, run->rows),
+                   .pool = pool,
+                   .communicator = communicator && communicator->size > 1 ? communicator : NULL,
+                   .lanes = ad__plan_lanes(plan, run->rows, communicator),
                    .error = error};
-    e.cut = ad__plan_cut(plan, run->rows, run->find_nan ? 1 : ad_pool_threads(run->pool));
+    ad_status status = ad__plan_reserve(plan, run->rows, threads, communicator, error);
+    if (status != AD_OK) return status;
+    bind_shared(plan);
+    e.cut = ad__plan_cut(plan, run->rows, &e.lanes, threads);
     if (run->find_nan) look_at_parameters(&e);
-    for (size_t s = 0; s < plan->n_stage && !e.failed && !e.unread; s++) {
+    for (size_t s = 0; s < plan->n_stage && !e.status; s++) {
         e.stage = &plan->stage[s];
         run_shared(&e);
-        if (!e.failed) run_pass(&e);
+        if (!e.status) ad__run_pass(&e);
+        for (size_t i = 0; i < e.stage->n_sum && run->find_nan; i++) look_at_sum(&e, e.stage->sum[i]);
     }
-    if (e.unread) return e.why;
-    if (e.failed) return AD_ERROR_NUMERIC;
+    if (e.status) return e.status;
     copy_outputs(plan);
-    ad__give_squares(plan, run->pool);
+    ad__give_squares(plan, pool);
     return AD_OK;
 }
 

@@ -1,6 +1,4 @@
 #include "plan/execution.h"
-#include "plan/lanes.h"
-#include "plan/worker.h"
 #include "tape/builtin.h"
 
 #include <weir/memory.h>
@@ -169,44 +167,52 @@ static size_t kept_bytes(const ad_plan *plan)
     return plan->tile_rows * plan->width.features * ad_dtype_size(plan->dtype);
 }
 
-ad__cut ad__plan_cut(const ad_plan *plan, size_t rows, int threads)
+ad__cut ad__plan_cut(const ad_plan *plan, size_t rows, const ad__lanes *lanes, int threads)
 {
     const double barrier = 400, gain = 0.8; /* barrier: nanoseconds for each thread */
     const size_t budget = (size_t)64 << 20;
     const ad__width *width = &plan->width;
-    const size_t tile_rows = ad__plan_tile_of(plan, rows), tiles = in_units(rows, tile_rows);
-    const size_t lanes = ad__plan_lanes(plan, rows);
+    const size_t tile_rows = lanes->tile_rows, nodes = lanes->nodes, leaves = ad__leaves(lanes);
     const ad__cut plain = {.piece_rows = tile_rows};
-    if (threads == 1 || rows == 0) return plain;
-    if (!width->sums) return (ad__cut){.piece_rows = best_piece(plan, tile_rows, tiles, threads)};
+    if (threads == 1 || rows == 0 || nodes == 0) return plain;
+    if (!width->sums) {
+        const size_t tiles = in_units(lanes->tiles * nodes, (size_t)1 << lanes->at);
+        return (ad__cut){.piece_rows = best_piece(plan, tile_rows, tiles, threads)};
+    }
     const size_t most = budget / (kept_bytes(plan) + 1);
     if (!width->possible || most == 0) return plain;
 
-    const size_t of_lane = in_units(tiles, lanes), at_once = in_units(lanes, in_units(lanes, most));
-    ad__cut cut = {.lanes = at_once, .tiles = most / at_once < of_lane ? most / at_once : of_lane};
-    const size_t together = at_once * cut.tiles, rounds = in_units(lanes, at_once) * in_units(of_lane, cut.tiles);
+    const size_t of_lane = in_units(lanes->tiles, lanes->count), at_once = in_units(nodes, in_units(nodes, most));
+    ad__cut cut = {.nodes = at_once, .tiles = most / at_once < of_lane ? most / at_once : of_lane};
+    const size_t together = at_once * cut.tiles;
+    const size_t rounds = in_units(nodes, at_once) * leaves * in_units(of_lane, cut.tiles);
     cut.piece_rows = best_piece(plan, tile_rows, together, threads);
     const size_t adders = at_once * width->shares < (size_t)threads ? at_once * width->shares : (size_t)threads;
     const double wide =
         (double)rounds * (time_of_pieces(plan, tile_rows, together, cut.piece_rows, threads) +
                           1.2 * (double)(together * tile_rows) * width->sum / (double)adders + 2 * barrier * threads);
-    const double by_lanes = (double)(in_units(lanes, (size_t)threads) * of_lane) *
+    const double by_nodes = (double)(in_units(nodes, (size_t)threads) * leaves * of_lane) *
                             ((double)tile_rows * (width->row + width->sum) + width->call);
-    return wide < gain * by_lanes ? cut : plain;
+    return wide < gain * by_nodes ? cut : plain;
 }
 
 /* A run of fewer rows may be wide where one of more isn't. */
-bool ad__plan_reserve_wide(ad_plan *plan, size_t rows, int threads)
+bool ad__plan_reserve_wide(ad_plan *plan, size_t rows, int threads, const ad_communicator *communicator)
 {
+    enum { FEW_LANES = 16 };
     ad__width *width = &plan->width;
-    if (threads == 1 || !width->sums || (rows <= width->rows && threads == width->threads)) return true;
+    const int ranks = communicator ? communicator->size : 1;
+    if (threads == 1 || !width->sums || (rows <= width->rows && threads == width->threads && ranks == width->ranks))
+        return true;
     /* Tiles are whole but for a first half; with more of them than `enough`, threads have several lanes' each. */
-    const size_t enough = plan->tile_rows * 4 * ((size_t)threads + AD__MOST_LANES);
+    const size_t enough = plan->tile_rows * 4 * ((size_t)threads + FEW_LANES) * (size_t)ranks;
     size_t most = 0, at = plan->tile_rows / 2;
     for (bool last = false; !last; at = at < plan->tile_rows ? plan->tile_rows : at + plan->tile_rows) {
         last = at >= rows || at >= enough;
-        const ad__cut cut = ad__plan_cut(plan, at >= enough ? rows : at, threads);
-        if (cut.lanes * cut.tiles > most) most = cut.lanes * cut.tiles;
+        const size_t some = at >= enough ? rows : at;
+        const ad__lanes lanes = ad__plan_lanes(plan, some, communicator);
+        const ad__cut cut = ad__plan_cut(plan, some, &lanes, threads);
+        if (cut.nodes * cut.tiles > most) most = cut.nodes * cut.tiles;
     }
     if (most > width->capacity) {
         char *memory = ad_alloc_aligned(most, kept_bytes(plan));
@@ -217,6 +223,7 @@ bool ad__plan_reserve_wide(ad_plan *plan, size_t rows, int threads)
     }
     width->rows = rows;
     width->threads = threads;
+    width->ranks = ranks;
     return true;
 }
 
@@ -235,23 +242,25 @@ void ad__keep(const ad_plan *plan, const ad__instruction *sum, const char *tile,
 }
 
 typedef struct {
-    size_t lane, number, first, valid, rows; /* its number in the run; rows: with padding */
+    size_t accumulator, first, valid, rows; /* rows: with padding */
     char *kept;
     bool exists, begins; /* begins: it's the lane's first */
 } wide_tile;
 
-/* Number i of a round, lane by lane. */
+/* Number i of a round, node by node. */
 static wide_tile tile_of_round(const ad__execution *e, size_t i)
 {
-    wide_tile tile = {.lane = e->first_lane + i / e->cut.tiles};
-    if (tile.lane >= e->lanes) return tile;
-    const size_t begin = ad__lane_begin(e, tile.lane), end = ad__lane_begin(e, tile.lane + 1);
-    tile.number = begin + e->first_tile + i % e->cut.tiles;
-    tile.exists = tile.number < end;
+    const ad__lanes *lanes = &e->lanes;
+    const size_t node = e->first_node + i / e->cut.tiles;
+    if (node >= lanes->nodes) return (wide_tile){.exists = false};
+    const size_t lane = ad__lane_of_leaf(lanes, node, e->leaf);
+    if (lane == lanes->count) return (wide_tile){.exists = false};
+    const size_t begin = ad__lane_begin(lanes, lane), number = begin + e->first_tile + i % e->cut.tiles;
+    wide_tile tile = {.exists = number < ad__lane_begin(lanes, lane + 1), .begins = number == begin};
     if (!tile.exists) return tile;
-    tile.begins = tile.number == begin;
-    tile.first = tile.number * e->tile_rows;
-    tile.valid = e->run->rows - tile.first < e->tile_rows ? e->run->rows - tile.first : e->tile_rows;
+    tile.accumulator = ad__accumulator_of_leaf(lanes, node, e->leaf);
+    tile.first = number * lanes->tile_rows;
+    tile.valid = e->run->rows - tile.first < lanes->tile_rows ? e->run->rows - tile.first : lanes->tile_rows;
     tile.rows = in_units(tile.valid, AD_ROW_QUANTUM) * AD_ROW_QUANTUM;
     tile.kept = e->plan->width.memory + i * kept_bytes(e->plan);
     return tile;
@@ -260,7 +269,7 @@ static wide_tile tile_of_round(const ad__execution *e, size_t i)
 static void run_piece(void *context, size_t i, int worker)
 {
     ad__execution *e = context;
-    const size_t pieces = in_units(e->tile_rows, e->cut.piece_rows);
+    const size_t pieces = in_units(e->lanes.tile_rows, e->cut.piece_rows);
     const wide_tile tile = tile_of_round(e, i / pieces);
     const size_t first = i % pieces * e->cut.piece_rows;
     if (!tile.exists || first >= tile.valid) return;
@@ -280,7 +289,7 @@ static void add_tile(const ad__execution *e, const ad__instruction *sum, const a
                                                : plan->shared[sum->in[j].value].data);
     const ad_tile tile = {
         .in = in,
-        .out = {.data = ad__lane_of(plan, sum, at->lane), .shape = sum->out.shape, .size = sum->out.size},
+        .out = {.data = ad__accumulator_at(plan, sum, at->accumulator), .shape = sum->out.shape, .size = sum->out.size},
         .n_in = sum->n_in,
         .rows = at->rows,
         .valid = at->valid,
@@ -303,20 +312,35 @@ static void run_share(void *context, size_t i, int worker)
 {
     ad__execution *e = context;
     const ad__share *share = &e->stage->share[i % e->stage->n_share];
-    const size_t lane = i / e->stage->n_share;
+    const size_t node = i / e->stage->n_share;
     for (size_t s = share->begin; s < share->end; s++)
         for (size_t t = 0; t < e->cut.tiles; t++) {
-            const wide_tile tile = tile_of_round(e, lane * e->cut.tiles + t);
+            const wide_tile tile = tile_of_round(e, node * e->cut.tiles + t);
             if (tile.exists) add_tile(e, e->stage->sum[s], share, &tile, &e->plan->worker[worker]);
         }
 }
 
+static void add_leaf(void *context, size_t i, int worker)
+{
+    (void)worker;
+    const ad__execution *e = context;
+    if (e->first_node + i < e->lanes.nodes) ad__add_leaf(e->plan, e->stage, &e->lanes, e->first_node + i, e->leaf);
+}
+
+/* The tiles of the lanes that some nodes have at a leaf. */
+static void run_leaf(ad__execution *e)
+{
+    const size_t pieces = in_units(e->lanes.tile_rows, e->cut.piece_rows);
+    const size_t of_lane = in_units(e->lanes.tiles, e->lanes.count);
+    for (e->first_tile = 0; e->first_tile < of_lane; e->first_tile += e->cut.tiles) {
+        ad_pool_run(e->pool, e->cut.nodes * e->cut.tiles * pieces, run_piece, e);
+        ad_pool_run(e->pool, e->cut.nodes * e->stage->n_share, run_share, e);
+    }
+    if (e->leaf > 0) ad_pool_run(e->pool, e->cut.nodes, add_leaf, e);
+}
+
 void ad__run_wide(ad__execution *e)
 {
-    const size_t pieces = in_units(e->tile_rows, e->cut.piece_rows), of_lane = in_units(e->tiles, e->lanes);
-    for (e->first_lane = 0; e->first_lane < e->lanes; e->first_lane += e->cut.lanes)
-        for (e->first_tile = 0; e->first_tile < of_lane; e->first_tile += e->cut.tiles) {
-            ad_pool_run(e->run->pool, e->cut.lanes * e->cut.tiles * pieces, run_piece, e);
-            ad_pool_run(e->run->pool, e->cut.lanes * e->stage->n_share, run_share, e);
-        }
+    for (e->first_node = 0; e->first_node < e->lanes.nodes; e->first_node += e->cut.nodes)
+        for (e->leaf = 0; e->leaf < ad__leaves(&e->lanes); e->leaf++) run_leaf(e);
 }

@@ -10,8 +10,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct ad_communicator;
 struct ad_plan;
 struct ad__execution;
+struct ad__lanes;
 struct ad__instruction;
 
 /* Where an argument of a sum is kept, in features; `fresh`: no other sum's has kept it there already. */
@@ -20,7 +22,7 @@ typedef struct {
     bool fresh;
 } ad__kept;
 
-/* What is one job for each lane: several sums, or a part of one. */
+/* What is one job for each node: several sums, or a part of one. */
 typedef struct {
     size_t begin, end; /* of ad__stage.sum */
     size_t part, parts;
@@ -32,14 +34,14 @@ typedef struct {
     size_t features, shares; /* kept, in the stage with most of them */
     bool sums, possible;     /* possible: arguments of all sums can be kept */
     char *memory;
-    size_t capacity; /* tiles that can be kept there */
-    size_t rows;     /* it suffices for runs of so many rows or fewer, */
-    int threads;     /* on so many threads */
+    size_t capacity;    /* tiles that can be kept there */
+    size_t rows;        /* it suffices for runs of so many rows or fewer, */
+    int threads, ranks; /* on so many threads of so many ranks */
 } ad__width;
 
-/* How a run is cut. lanes > 0: a wide one, of so many lanes at once and so many tiles of each. */
+/* How a run is cut. nodes > 0: a wide one, of so many nodes of lanes at once and so many tiles of each. */
 typedef struct {
-    size_t piece_rows, lanes, tiles;
+    size_t piece_rows, nodes, tiles;
 } ad__cut;
 
 /* Where the arguments of sums over a piece's rows go: its first row in a tile of `rows`. */
@@ -50,14 +52,15 @@ typedef struct {
 
 /* Lay out what is kept of each stage; false where memory is out. */
 bool ad__plan_prepare_wide(struct ad_plan *plan);
-/* How a run of so many rows is cut for so many threads. */
-ad__cut ad__plan_cut(const struct ad_plan *plan, size_t rows, int threads);
-/* Memory for all that runs of up to `rows` rows keep; false where it is out. */
-bool ad__plan_reserve_wide(struct ad_plan *plan, size_t rows, int threads);
+/* How a run of so many rows, in these lanes, is cut for so many threads. */
+ad__cut ad__plan_cut(const struct ad_plan *plan, size_t rows, const struct ad__lanes *lanes, int threads);
+/* Memory for all that runs of up to `rows` rows keep, on one of the communicator's ranks (NULL: there is one); false
+ * where it is out. */
+bool ad__plan_reserve_wide(struct ad_plan *plan, size_t rows, int threads, const struct ad_communicator *communicator);
 /* Keep what this sum adds up, from a piece of `rows` rows that begins at `tile`. */
 void ad__keep(const struct ad_plan *plan, const struct ad__instruction *sum, const char *tile, size_t rows,
               const ad__keeping *to);
-/* A pass up to the sums of each lane. */
+/* A pass up to the sums of each node. */
 void ad__run_wide(struct ad__execution *e);
 
 #endif

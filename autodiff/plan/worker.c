@@ -9,15 +9,6 @@ size_t ad__plan_tile_of(const ad_plan *plan, size_t rows)
     return plan->halves && rows <= plan->tile_rows ? plan->tile_rows / 2 : plan->tile_rows;
 }
 
-size_t ad__plan_lanes(const ad_plan *plan, size_t rows)
-{
-    enum { MOST = AD__MOST_LANES, FEWEST = 4 };
-    const size_t budget = (size_t)64 << 20;
-    size_t tile = ad__plan_tile_of(plan, rows), tiles = (rows + tile - 1) / tile, most = MOST;
-    while (most > FEWEST && most * plan->lane_bytes > budget) most /= 2;
-    return tiles < most ? tiles : most;
-}
-
 void ad__worker_free(const ad_plan *plan, ad__worker *worker)
 {
     for (const ad__instruction *owner = plan->owner; owner && worker->state; owner = owner->next_owner)
@@ -65,7 +56,8 @@ static ad_status start_worker(const ad_plan *plan, ad__worker *worker, ad_error 
     return status;
 }
 
-ad_status ad__plan_reserve(ad_plan *plan, size_t rows, int threads, ad_error *error)
+ad_status ad__plan_reserve(ad_plan *plan, size_t rows, int threads, const ad_communicator *communicator,
+                           ad_error *error)
 {
     if (threads > plan->n_worker) {
         ad__worker *worker = ad_realloc(plan->worker, (size_t)threads, sizeof *worker);
@@ -76,15 +68,16 @@ ad_status ad__plan_reserve(ad_plan *plan, size_t rows, int threads, ad_error *er
             if (status != AD_OK) return status;
         }
     }
-    size_t lanes = ad__plan_lanes(plan, rows);
-    if (lanes > plan->lane_capacity) {
-        char *memory = ad_alloc_aligned(ad__lane_bytes(plan, lanes), 1);
+    const ad__lanes lanes = ad__plan_lanes(plan, rows, communicator);
+    const size_t accumulators = ad__accumulators(&lanes);
+    if (accumulators > plan->accumulators) {
+        char *memory = ad_alloc_aligned(ad__accumulator_bytes(plan, accumulators), 1);
         if (!memory) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a run of %zu rows", rows);
         ad_free_aligned(plan->lanes);
         plan->lanes = memory;
-        plan->lane_capacity = lanes;
+        plan->accumulators = accumulators;
     }
-    if (!ad__plan_reserve_wide(plan, rows, threads))
+    if (!ad__plan_reserve_wide(plan, rows, threads, communicator))
         return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a run of %zu rows on %d threads", rows, threads);
     return AD_OK;
 }

@@ -1,5 +1,6 @@
 /* An automatic fit: the normal, mixtures of normals, flows; then their mixture. */
 #include "automatic/search.h"
+#include "ranks/ranks.h"
 #include "training/clock.h"
 
 #include <weir/environment.h>
@@ -11,9 +12,9 @@
 
 static const double least_of_normal = .001, worth = .01, most_of_one = .3;
 
-static double left(const nf__search *s)
+double nf__search_left(const nf__search *s)
 {
-    return s->o.seconds - (nf__clock() - s->started);
+    return s->o.seconds - (s->now - s->opened);
 }
 
 /* The mixture of all that is done, whose score is told on the way. */
@@ -30,14 +31,14 @@ static ad_status try_mixtures(nf__search *s, const char *last, double share, nf_
                               ad_error *error)
 {
     static const size_t count[] = {2, 3, 4, 6, 8, 12, 16, 24, 32};
-    const double until = left(s) - share * s->o.seconds;
     double best = INFINITY, expected = 0;
-    ad_status status = AD_OK;
-    for (size_t i = 0, worse = 0; i < sizeof count / sizeof *count && worse < 2 && !nf__search_stopped(s); i++) {
+    ad_status status = nf__search_look(s, error);
+    const double until = nf__search_left(s) - share * s->o.seconds;
+    for (size_t i = 0, worse = 0; i < sizeof count / sizeof *count && worse < 2 && !status && !s->stopped; i++) {
         char formula[64];
         size_t index;
         /* A normal of fewer rows than this knows its few rows by heart. */
-        if (s->fold[0].n_train < 5 * count[i] || left(s) - expected < until) break;
+        if (s->fold[0].n_train < 5 * count[i] || nf__search_left(s) - expected < until) break;
         snprintf(formula, sizeof formula, "gaussian_mixture(components=%zu):%s", count[i], last);
         status = nf__try(s, &(nf__suggestion){.formula = formula, .seed = s->o.seed}, &index, error);
         if (status != AD_OK) break;
@@ -47,6 +48,7 @@ static ad_status try_mixtures(nf__search *s, const char *last, double share, nf_
         if (better) best = s->candidate[index].nll;
         if (better && (!report->best_mixture || best < s->candidate[report->best_mixture].nll))
             report->best_mixture = index;
+        status = nf__search_look(s, error);
     }
     return status;
 }
@@ -75,18 +77,19 @@ static ad_status try_flows(nf__search *s, nf_automatic_report *report, double *w
     if (s->rows < nf__fewest_rows_of_a_flow() && !s->o.formula) return AD_OK;
     while (suggest(s, planned, &suggestion)) planned++;
     s->planned = s->n_candidate + planned;
-    ad_status status = AD_OK;
-    for (size_t i = 0; i < planned && status == AD_OK && !nf__search_stopped(s); i++) {
-        if (left(s) < .02 * s->o.seconds) {
+    ad_status status = nf__search_look(s, error);
+    for (size_t i = 0; i < planned && status == AD_OK && !s->stopped; i++) {
+        if (nf__search_left(s) < .02 * s->o.seconds) {
             report->out_of_time = true;
             break;
         }
         suggest(s, i, &suggestion);
         /* Where time is short, a few that are trained are worth more than many that are not. */
-        const double part = fmax(left(s) / (double)(planned - i), most_of_one * s->o.seconds);
-        suggestion.seconds = fmin(part, left(s)) / (double)s->n_fold;
+        const double left = nf__search_left(s), part = fmax(left / (double)(planned - i), most_of_one * s->o.seconds);
+        suggestion.seconds = fmin(part, left) / (double)s->n_fold;
         status = nf__try(s, &suggestion, &index, error);
         if (status == AD_OK && !s->candidate[index].failed) status = take_stock(s, weight, mixed, NULL, error);
+        if (status == AD_OK) status = nf__search_look(s, error);
     }
     return status;
 }
@@ -183,7 +186,7 @@ static nf_flow *run(nf__search *s, nf_automatic_report *report, ad_error *error)
     if (status == AD_OK) status = try_normals(s, report, error);
     if (status == AD_OK) status = try_flows(s, report, weight, mixed, error);
     if (status == AD_OK && s->o.tune && !s->o.formula && s->rows >= nf__fewest_rows_of_a_flow())
-        status = nf__tune(s, left(s), error);
+        status = nf__tune(s, error);
     find_best_flow(s, report);
     if (status == AD_OK && s->o.formula)
         status = choose_best_flow(s, report, weight, mixed, error);
@@ -219,7 +222,10 @@ nf_flow *nf_fit_automatic(const double *x, size_t rows, size_t dim, size_t conte
     if (!report) report = &unwanted;
     *report = (nf_automatic_report){.nll = NAN, .standard_error = NAN};
     if (s.o.seconds <= 0) s.o.seconds = 60;
-    if (nf__folds_make(&s, error) == AD_OK) result = run(&s, report, error);
+    ad_status status = nf__agree(s.o.pool, NULL, &s.opened, error);
+    s.now = s.opened;
+    if (status == AD_OK) status = nf__folds_make(&s, error);
+    if (status == AD_OK) result = run(&s, report, error);
     report->candidate = s.candidate;
     report->n_candidate = s.n_candidate;
     report->held = s.n_held;

@@ -1,5 +1,6 @@
 /* Candidates: each is fitted to every fold's rows and scored on those that were held out. */
 #include "automatic/search.h"
+#include "ranks/ranks.h"
 #include "training/clock.h"
 #include "training/fit.h"
 
@@ -11,10 +12,10 @@
 /* Of rows that have weights: fewer than a training has, for mixtures of normals take their time. */
 enum { FEWEST_DRAWS = 2000 };
 
-bool nf__search_stopped(nf__search *s)
+ad_status nf__search_look(nf__search *s, ad_error *error)
 {
     s->stopped = s->stopped || (s->o.interrupted && s->o.interrupted(s->o.context));
-    return s->stopped;
+    return nf__agree(s->o.pool, &s->stopped, &s->now, error);
 }
 
 /* What a fit's callbacks are called with. */
@@ -25,7 +26,8 @@ typedef struct {
 
 static bool interrupted(void *context)
 {
-    return nf__search_stopped(((work *)context)->search);
+    const nf__search *s = ((const work *)context)->search;
+    return s->o.interrupted && s->o.interrupted(s->o.context);
 }
 
 /* That a part of the candidate in work is done. */
@@ -93,6 +95,8 @@ static ad_status train(nf__search *s, const nf__fold *f, const nf__suggestion *w
     };
     ad_status status = nf_fit(flow, f->x, f->n_train, &options, &report, error);
     ad_free(report.history);
+    /* On whichever rank it was. */
+    s->stopped = s->stopped || report.outcome == NF_STOPPED_BY_CALLER;
     /* The best weights before it went wrong, or was interrupted, are as good as any. */
     const bool ended = status == AD_ERROR_NUMERIC || report.outcome == NF_STOPPED_BY_CALLER;
     return ended && report.best_epoch > 0 ? AD_OK : status;
@@ -135,7 +139,6 @@ static bool make_room(nf__search *s)
 
 ad_status nf__try(nf__search *s, const nf__suggestion *suggestion, size_t *index, ad_error *error)
 {
-    const double begun = nf__clock();
     const size_t i = s->n_candidate;
     char *formula = make_room(s) ? ad_strdup(suggestion->formula) : NULL;
     double *log_prob = formula ? ad_alloc(s->n_held, sizeof *log_prob) : NULL;
@@ -150,7 +153,9 @@ ad_status nf__try(nf__search *s, const nf__suggestion *suggestion, size_t *index
     memset(flow, 0, s->n_fold * sizeof(nf_flow *));
     tell(s, 0);
     bool whole = true;
-    ad_status status = AD_OK;
+    double begun, ended = 0;
+    ad_status status = nf__agree(s->o.pool, NULL, &begun, error);
+    if (status) whole = false;
     for (size_t f = 0; f < s->n_fold && whole; f++) {
         flow[f] = fit_fold(s, &s->fold[f], &s->suggestion[i], log_prob + s->fold[f].first, error);
         whole = flow[f];
@@ -158,6 +163,7 @@ ad_status nf__try(nf__search *s, const nf__suggestion *suggestion, size_t *index
         if (!whole && error->status != AD_ERROR_NUMERIC) status = error->status;
         if (s->stopped && f + 1 < s->n_fold) whole = false;
     }
+    if (!status) status = nf__agree(s->o.pool, NULL, &ended, error);
     nf_candidate c = {.formula = formula,
                       .nll = NAN,
                       .standard_error = NAN,
@@ -166,7 +172,7 @@ ad_status nf__try(nf__search *s, const nf__suggestion *suggestion, size_t *index
                       .learning_rate = suggestion->learning_rate,
                       .ema = suggestion->ema,
                       .weight_decay = suggestion->weight_decay,
-                      .seconds = nf__clock() - begun,
+                      .seconds = ended - begun,
                       .failed = !whole};
     if (whole) c.nll = nf__score(s, log_prob, &c.standard_error);
     s->candidate[i] = c;

@@ -40,8 +40,10 @@ typedef struct {
     double **log_prob; /* [candidate][n_held] */
     nf_candidate *candidate;
     size_t n_candidate, room;
-    size_t planned; /* candidates, for progress */
-    double started, nll;
+    size_t planned;     /* candidates, for progress */
+    double started;     /* by this rank's clock */
+    double opened, now; /* by rank 0's: when it began, and when ranks last agreed on it */
+    double nll;
     bool stopped;
 } nf__search;
 
@@ -54,8 +56,8 @@ void nf__folds_free(nf__search *s);
 ad_status nf__try(nf__search *s, const nf__suggestion *suggestion, size_t *index, ad_error *error);
 /* A flow of this formula that all rows set at once. */
 nf_flow *nf__refit(nf__search *s, const char *formula, ad_error *error);
-/* Whether the caller wants it to end. */
-bool nf__search_stopped(nf__search *s);
+/* Whether the caller wants it to end, on any rank, into s->stopped; and what time it is, into s->now. */
+ad_status nf__search_look(nf__search *s, ad_error *error);
 
 /* Weights (n_candidate) of the mixture that the held-out rows are most likely under, where candidate 0 keeps `least` at
  * least and others either `worth` or nothing; and the mixture's log p of each of these rows, into mixed (n_held). */
@@ -72,7 +74,9 @@ bool nf__suggest_settings(const nf__search *s, size_t i, nf__suggestion *suggest
 size_t nf__epochs(const nf__search *s, double visits, size_t most);
 /* A flow of scaled rows as one of the caller's. */
 nf_flow *nf__unscaled(nf__search *s, nf_flow *trained, ad_error *error);
-/* Try others, for so many seconds. */
-ad_status nf__tune(nf__search *s, double seconds, ad_error *error);
+/* How many seconds are left, at s->now. */
+double nf__search_left(const nf__search *s);
+/* Try others, for the time that is left. */
+ad_status nf__tune(nf__search *s, ad_error *error);
 
 #endif

@@ -3,8 +3,6 @@
  * in full; then it begins anew with others, until the time is over. What is stacked in the end are all that were tried:
  * those that were cut short have weights that say how little they know. */
 #include "automatic/search.h"
-#include "training/clock.h"
-
 #include <weir/memory.h>
 #include <weir/random.h>
 
@@ -66,8 +64,10 @@ static ad_status climb(nf__search *s, contender *all, size_t count, size_t part,
         char formula[200];
         nf__suggestion suggestion;
         size_t index;
-        const double left = until - nf__clock();
         all[i].nll = INFINITY;
+        status = nf__search_look(s, error);
+        const double left = until - s->now;
+        if (status) break;
         if (s->stopped || left <= 0 || s->n_candidate == NF__MOST_CANDIDATES) continue;
         draw(s, all[i].number, formula, &suggestion);
         suggestion.epochs = (suggestion.epochs - 1) / part + 1;
@@ -79,20 +79,22 @@ static ad_status climb(nf__search *s, contender *all, size_t count, size_t part,
     return status;
 }
 
-ad_status nf__tune(nf__search *s, double seconds, ad_error *error)
+ad_status nf__tune(nf__search *s, ad_error *error)
 {
-    const double end = nf__clock() + seconds;
     uint64_t next = 0;
-    ad_status status = AD_OK;
-    while (status == AD_OK && !s->stopped && nf__clock() < end && s->n_candidate + 3 < NF__MOST_CANDIDATES) {
+    ad_status status = nf__search_look(s, error);
+    const double end = s->now + nf__search_left(s);
+    while (status == AD_OK && !s->stopped && s->now < end && s->n_candidate + 3 < NF__MOST_CANDIDATES) {
         contender all[FIRST_RUNG];
         size_t count = FIRST_RUNG, part = 9;
         s->planned = s->n_candidate + FIRST_RUNG + FIRST_RUNG / 3 + FIRST_RUNG / 9;
         for (size_t i = 0; i < count; i++) all[i].number = next++;
         for (size_t rung = 0; rung < RUNGS && status == AD_OK; rung++, count /= 3, part /= 3) {
-            const double now = nf__clock();
-            status = climb(s, all, count, part, now + (end - now) / (double)(RUNGS - rung), error);
+            status = nf__search_look(s, error);
+            const double until = s->now + (end - s->now) / (double)(RUNGS - rung);
+            if (status == AD_OK) status = climb(s, all, count, part, until, error);
         }
+        if (status == AD_OK) status = nf__search_look(s, error);
     }
     return status;
 }

@@ -1,5 +1,6 @@
 /* Many chains of NUTS: the gradient of all is one run of a plan. */
 #include "nuts/nuts_chain.h"
+#include "ranks/ranks.h"
 #include "training/clock.h"
 
 #include <weir/environment.h>
@@ -81,7 +82,8 @@ typedef struct {
     const nf_target *target;
     nf_nuts_options o;
     size_t dim;
-    nf__nuts_chain *chain;    /* [chains] */
+    nf__share share;          /* this rank's chains */
+    nf__nuts_chain *chain;    /* [share.end - share.first] */
     nf__nuts_chain **ordered; /* the same, as groups have them */
     group *group;
     size_t groups;
@@ -89,9 +91,14 @@ typedef struct {
     double begun;
 } sampler;
 
+static size_t chains_here(const sampler *s)
+{
+    return s->share.end - s->share.first;
+}
+
 static void release(sampler *s)
 {
-    for (size_t i = 0; s->chain && i < s->o.chains; i++) nf__nuts_chain_free(&s->chain[i]);
+    for (size_t i = 0; s->chain && i < chains_here(s); i++) nf__nuts_chain_free(&s->chain[i]);
     for (size_t i = 0; s->group && i < s->groups; i++) {
         ad_plan_free(s->group[i].plan);
         ad_free_aligned(s->group[i].q);
@@ -131,7 +138,7 @@ static ad_status start_group(sampler *s, group *g, nf__nuts_chain **chain, size_
 
 static ad_status start(sampler *s, ad_error *error)
 {
-    size_t chains = s->o.chains, threads = (size_t)ad_pool_threads(s->o.pool);
+    const size_t chains = chains_here(s), threads = (size_t)ad_pool_threads(s->o.pool);
     s->groups = (chains + LEAST_ROWS - 1) / LEAST_ROWS;
     if (s->groups > threads) s->groups = threads;
     s->group = ad_alloc(s->groups, sizeof *s->group);
@@ -140,7 +147,7 @@ static ad_status start(sampler *s, ad_error *error)
     if (!s->group || !s->chain || !s->ordered) return out_of_memory(s, error);
     for (size_t i = 0; i < chains; i++) {
         s->ordered[i] = &s->chain[i];
-        if (!nf__nuts_chain_new(&s->chain[i], &s->o, s->dim, i)) return out_of_memory(s, error);
+        if (!nf__nuts_chain_new(&s->chain[i], &s->o, s->dim, s->share.first + i)) return out_of_memory(s, error);
     }
     for (size_t i = 0; i < s->groups; i++) {
         size_t first = i * chains / s->groups, end = (i + 1) * chains / s->groups;
@@ -214,58 +221,113 @@ static void explain(group *g, ad_error *error)
     ad_error_set(error, AD_ERROR_NUMERIC, "%s", message);
 }
 
-static nf_nuts_progress progress_of(const sampler *s)
+/* How far this rank's chains are. */
+typedef struct {
+    size_t active, draws, tuning, gradients, divergent;
+} reached;
+
+static reached reached_here(const sampler *s)
 {
-    nf_nuts_progress p = {.all_draws = s->o.chains * (s->o.tune + s->o.draws), .seconds = nf__clock() - s->begun};
-    for (size_t i = 0; i < s->groups; i++) p.gradients += s->group[i].gradients;
-    for (size_t c = 0; c < s->o.chains; c++) {
-        const nf__nuts_chain *chain = &s->chain[c];
-        p.draws += chain->iteration;
-        p.tuning += chain->iteration < s->o.tune;
-        p.divergent += chain->divergent;
+    reached r = {0};
+    for (size_t i = 0; i < s->groups; i++) {
+        r.active += s->group[i].active;
+        r.gradients += s->group[i].gradients;
     }
-    return p;
+    for (size_t c = 0; c < chains_here(s); c++) {
+        const nf__nuts_chain *chain = &s->chain[c];
+        r.draws += chain->iteration;
+        r.tuning += chain->iteration < s->o.tune;
+        r.divergent += chain->divergent;
+    }
+    return r;
+}
+
+/* How far all of them are, those of other ranks too. */
+static ad_status progress_of(const sampler *s, nf_nuts_progress *p, size_t *active, ad_error *error)
+{
+    const size_t ranks = (size_t)nf__ranks(s->o.pool);
+    reached *each = ad_alloc(ranks, sizeof *each);
+    if (!each) return out_of_memory(s, error);
+    each[nf__rank(s->o.pool)] = reached_here(s);
+    const ad_status status = nf__gather(s->o.pool, each, ranks, sizeof *each, error);
+    *p = (nf_nuts_progress){.all_draws = s->o.chains * (s->o.tune + s->o.draws), .seconds = nf__clock() - s->begun};
+    *active = 0;
+    for (size_t r = 0; r < ranks && !status; r++) {
+        *active += each[r].active;
+        p->draws += each[r].draws;
+        p->tuning += each[r].tuning;
+        p->gradients += each[r].gradients;
+        p->divergent += each[r].divergent;
+    }
+    ad_free(each);
+    return status;
+}
+
+static ad_status failure_here(sampler *s, ad_error *error)
+{
+    for (size_t i = 0; i < s->groups; i++) {
+        if (!s->group[i].status) continue;
+        *error = s->group[i].error;
+        explain(&s->group[i], error);
+        return error->status;
+    }
+    return AD_OK;
 }
 
 static ad_status run_chains(sampler *s, ad_error *error)
 {
-    for (;;) {
-        size_t active = 0;
+    for (bool stop = false;;) {
+        size_t active;
+        nf_nuts_progress progress;
         ad_pool_run(s->o.pool, s->groups, run_group, s);
-        for (size_t i = 0; i < s->groups; i++) {
-            group *g = &s->group[i];
-            if (g->status) {
-                *error = g->error;
-                explain(g, error);
-                return error->status;
-            }
-            active += g->active;
-        }
-        nf_nuts_progress progress = progress_of(s);
+        ad_status status = nf__agree_on_failure(s->o.pool, failure_here(s, error), error);
+        if (!status) status = progress_of(s, &progress, &active, error);
+        if (status) return status;
         s->result->gradients = progress.gradients;
-        bool stop = (s->o.progress && !s->o.progress(s->o.context, &progress)) ||
-                    (s->o.interrupted && s->o.interrupted(s->o.context));
+        stop = (s->o.progress && !s->o.progress(s->o.context, &progress)) ||
+               (s->o.interrupted && s->o.interrupted(s->o.context));
         if (active == 0) return AD_OK;
+        status = nf__agree(s->o.pool, &stop, NULL, error);
         s->result->stopped = stop;
-        if (stop) return AD_OK;
+        if (status || stop) return status;
     }
 }
 
-/* What chains that were stopped have in common: as many draws as the shortest. */
-static void close_up(sampler *s)
+/* As many draws as the shortest chain has, on all ranks. */
+static ad_status find_shortest(sampler *s, ad_error *error)
+{
+    const size_t ranks = (size_t)nf__ranks(s->o.pool);
+    size_t *least = ad_alloc(ranks, sizeof *least), here = s->o.draws;
+    if (!least) return out_of_memory(s, error);
+    for (size_t c = 0; c < chains_here(s); c++) {
+        const size_t iteration = s->chain[c].iteration, done = iteration > s->o.tune ? iteration - s->o.tune : 0;
+        if (done < here) here = done;
+    }
+    least[nf__rank(s->o.pool)] = here;
+    const ad_status status = nf__gather(s->o.pool, least, ranks, sizeof *least, error);
+    s->result->draws = here;
+    for (size_t r = 0; r < ranks && !status; r++)
+        if (least[r] < s->result->draws) s->result->draws = least[r];
+    ad_free(least);
+    return status;
+}
+
+/* What chains have in common, where they were stopped; then each rank gets the chains of all. */
+static ad_status close_up(sampler *s, ad_error *error)
 {
     nf_nuts_result *r = s->result;
-    r->draws = s->o.draws;
-    for (size_t c = 0; c < r->chains; c++) {
-        size_t done = s->chain[c].iteration > s->o.tune ? s->chain[c].iteration - s->o.tune : 0;
-        if (done < r->draws) r->draws = done;
-        r->step_size[c] = s->chain[c].step_size;
-    }
-    for (size_t c = 0; c < r->chains; c++) {
+    ad_pool *pool = s->o.pool;
+    ad_status status = find_shortest(s, error);
+    for (size_t c = s->share.first; c < s->share.end && !status; c++) {
+        r->step_size[c] = s->chain[c - s->share.first].step_size;
         memmove(r->unconstrained + c * r->draws * r->dim, r->unconstrained + c * s->o.draws * r->dim,
                 r->draws * r->dim * sizeof(double));
         memmove(r->draw + c * r->draws, r->draw + c * s->o.draws, r->draws * sizeof *r->draw);
     }
+    if (!status) status = nf__gather(pool, r->step_size, r->chains, sizeof *r->step_size, error);
+    if (!status)
+        status = nf__gather(pool, r->unconstrained, r->chains, r->draws * r->dim * sizeof *r->unconstrained, error);
+    return status ? status : nf__gather(pool, r->draw, r->chains, r->draws * sizeof *r->draw, error);
 }
 
 /* From z, which the chains left in `unconstrained`, to x and the sites' values. */
@@ -348,11 +410,13 @@ ad_status nf_nuts(const nf_target *target, const nf_nuts_options *options, nf_nu
                  .result = result,
                  .begun = nf__clock()};
     ad_status status = resolve(&s.o, target, error);
+    s.share = nf__share_of(s.o.pool, s.o.chains);
     if (!status) status = allocate(&s, error);
-    if (!status) status = start(&s, error);
+    /* A rank without chains hasn't planned anything that could fail. */
+    if (!status) status = nf__agree_on_failure(s.o.pool, start(&s, error), error);
     if (!status) status = run_chains(&s, error);
+    if (!status) status = close_up(&s, error);
     if (!status) {
-        close_up(&s);
         tell(&s);
         status = constrain(&s, error);
     }

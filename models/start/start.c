@@ -1,4 +1,5 @@
 /* Many paths, what they found, and which of it is the same. */
+#include "ranks/ranks.h"
 #include "start/path.h"
 #include "training/clock.h"
 
@@ -16,6 +17,7 @@ typedef struct {
     const nf_target *target;
     nf_start_options o;
     nf__normal_kind kind;
+    nf__share share;         /* this rank's paths */
     double *noise;           /* (NF__END_DRAWS, dim) */
     nf_start_normal *normal; /* [searches] */
     bool *found;
@@ -35,11 +37,11 @@ static double radius_of(size_t path, size_t paths)
     return path == 0 ? 0.1 : pow(20, (double)(path - 1) / fmax(1, (double)paths - 2));
 }
 
-static void run_path(void *context, size_t index, int worker)
+static void run_path(void *context, size_t number, int worker)
 {
     (void)worker;
     hunt *h = context;
-    const size_t dim = h->kind.dim;
+    const size_t dim = h->kind.dim, index = h->share.first + number;
     nf__density density;
     ad_error *error = &h->error[index];
     double *from = ad_alloc(dim, sizeof *from), radius = radius_of(index, h->o.searches);
@@ -194,16 +196,61 @@ static ad_status tell_modes(hunt *h, nf_start *start, ad_error *error)
 
 /* ---- All of it -------------------------------------------------------------------------------------------------- */
 
+/* What a path has found as numbers, one behind the other, and back. */
+static size_t packed_size(nf__normal_kind kind)
+{
+    return 3 + kind.dim + nf__normal_factor_size(kind);
+}
+
+static void pack(const nf_start_normal *n, nf__normal_kind kind, double *to)
+{
+    *to++ = n->log_density;
+    *to++ = n->elbo;
+    *to++ = n->log_mass;
+    memcpy(to, n->location, kind.dim * sizeof *to);
+    memcpy(to + kind.dim, n->factor, nf__normal_factor_size(kind) * sizeof *to);
+}
+
+static void unpack(nf_start_normal *n, nf__normal_kind kind, const double *from)
+{
+    n->log_density = *from++;
+    n->elbo = *from++;
+    n->log_mass = *from++;
+    memcpy(n->location, from, kind.dim * sizeof *from);
+    memcpy(n->factor, from + kind.dim, nf__normal_factor_size(kind) * sizeof *from);
+}
+
+/* Each rank gets what the others' paths have found. */
+static ad_status share_paths(hunt *h, ad_error *error)
+{
+    ad_pool *pool = h->o.pool;
+    const size_t paths = h->o.searches, size = packed_size(h->kind);
+    if (nf__ranks(pool) == 1) return AD_OK;
+    double *all = ad_alloc(paths, size * sizeof *all);
+    if (!all) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %zu paths of all ranks", paths);
+    for (size_t i = h->share.first; i < h->share.end; i++) pack(&h->normal[i], h->kind, all + i * size);
+    ad_status status = nf__gather(pool, all, paths, size * sizeof *all, error);
+    if (!status) status = nf__gather(pool, h->found, paths, sizeof *h->found, error);
+    if (!status) status = nf__gather(pool, h->gradients, paths, sizeof *h->gradients, error);
+    if (!status) status = nf__gather(pool, h->error, paths, sizeof *h->error, error);
+    for (size_t i = 0; i < paths && !status; i++) unpack(&h->normal[i], h->kind, all + i * size);
+    ad_free(all);
+    return status;
+}
+
 static ad_status search(hunt *h, nf_start *start, ad_error *error)
 {
-    ad_pool_run(h->o.pool, h->o.searches, run_path, h);
+    h->share = nf__share_of(h->o.pool, h->o.searches);
+    ad_pool_run(h->o.pool, h->share.end - h->share.first, run_path, h);
+    ad_status status = share_paths(h, error);
+    if (status) return status;
     for (size_t i = 0; i < h->o.searches; i++) {
         start->gradients += h->gradients[i];
         if (!h->error[i].status) continue;
         *error = h->error[i];
         return error->status;
     }
-    ad_status status = gather(h, start, error);
+    status = gather(h, start, error);
     if (!status && start->count == 0)
         status =
             ad_error_set(error, AD_ERROR_NUMERIC,

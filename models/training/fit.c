@@ -31,7 +31,7 @@ static ad_status resolve(nf__training *t, ad_error *error)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "seconds: expected 0 or more, got %g", o->seconds);
     if (o->val_fraction < 0) o->val_fraction = 0;
     t->seconds = t->until = o->seconds;
-    t->began = t->loop.started;
+    t->began = t->loop.opened;
     t->now.epochs = o->epochs;
     t->now.starts = o->starts;
     t->now.start_epochs = open_ended ? EPOCHS_OF_A_START : (o->epochs - 1) / 10 + 1;

@@ -107,13 +107,14 @@ static void shuffle(nf__training *t)
     if (!t->stream) ad_pool_run(t->o.pool, (t->n_train + SHUFFLED_AT_ONCE - 1) / SHUFFLED_AT_ONCE, shuffle_part, t);
 }
 
-/* How much of the time is over, as a part of what it is to be with the end of the epoch and of all. Where epochs are
- * planned, and so steps have a part of their own that is over, the time counts from its tenth on: a first step that
- * takes longer than others is no sign that time is short, and where there is enough, no bit depends on the clock. */
-static double look_at_clock(nf__training *t)
+/* How much of the time is over, when the loop last asked, as a part of what it is to be with the end of the epoch and
+ * of all. Where epochs are planned, and so steps have a part of their own that is over, the time counts from its tenth
+ * on: a first step that takes longer than others is no sign that time is short, and where there is enough, no bit
+ * depends on the clock. */
+static double part_of_time(nf__training *t)
 {
     if (t->seconds == 0) return 0;
-    const double spent = nf__clock() - t->began + t->closing + t->reporting;
+    const double spent = t->loop.now - t->began + t->closing + t->reporting;
     t->time_over = spent >= t->until;
     const double free = t->o.epochs == SIZE_MAX ? 0 : 0.1;
     return fmax(0, fmin(1, (spent / t->seconds - free) / (1 - free)));
@@ -125,13 +126,15 @@ static ad_status run_epoch(nf__training *t, bool *stop, ad_error *error)
     size_t steps = t->batches.many + t->batches.others;
     size_t planned = t->o.epochs > SIZE_MAX / steps ? SIZE_MAX : steps * t->o.epochs;
     size_t seen = 0;
-    double sum = 0, part = look_at_clock(t);
+    double sum = 0, part;
+    ad_status status = nf__agree(t->o.pool, NULL, &t->loop.now, error);
+    part = part_of_time(t);
     shuffle(t);
-    for (size_t s = 0; s < steps && !*stop && !(t->time_over && s > 0); s++) {
+    for (size_t s = 0; s < steps && !status && !*stop && !(t->time_over && s > 0); s++) {
         const size_t rows = nf__batch_rows(&t->batches, s);
         ad_run run = {.rows = rows, .seed = t->o.seed, .step = t->now.step, .pool = t->o.pool};
         nf__show(t, NF__EPOCH, nf__batch_begin(&t->batches, s), &run);
-        ad_status status = ad_plan_run(t->step_plan, &run, error);
+        status = ad_plan_run(t->step_plan, &run, error);
         if (status != AD_OK) return status;
         const double loss = ad_element(nf_flow_dtype(t->flow), &t->step_loss, 0);
         if (t->now.step == 0) t->first_nll = fmax(t->first_nll, fabs(loss));
@@ -144,12 +147,12 @@ static ad_status run_epoch(nf__training *t, bool *stop, ad_error *error)
         sum += loss * (double)rows;
         t->now.step++;
         seen += rows;
-        *stop = !nf__loop_goes_on(&t->loop, t->now.step, loss);
-        part = look_at_clock(t);
+        status = nf__loop_ask(&t->loop, t->now.step, loss, stop, error);
+        part = part_of_time(t);
     }
     t->now.rows += seen;
     t->now.train_nll = sum / (double)seen;
-    return AD_OK;
+    return status;
 }
 
 static ad_status validate(nf__training *t, ad_error *error)
@@ -209,6 +212,20 @@ static bool out_of_patience(const nf__training *t)
     return t->o.patience > 0 && t->now.epoch - t->report->best_epoch >= (size_t)t->o.patience;
 }
 
+/* An epoch's end, and how long it took. */
+static ad_status close_epoch(nf__training *t, bool *stop, ad_error *error)
+{
+    const double closes = t->loop.now;
+    ad_status status = end_epoch(t, error);
+    if (status != AD_OK) return status;
+    status = nf__agree(t->o.pool, NULL, &t->loop.now, error);
+    t->closing = fmax(t->closing, t->loop.now - closes);
+    part_of_time(t);
+    if (status != AD_OK) return status;
+    *stop = t->o.progress && !t->o.progress(t->o.context, &t->now);
+    return nf__agree(t->o.pool, stop, NULL, error);
+}
+
 ad_status nf__train_until(nf__training *t, size_t epochs, bool *stop, ad_error *error)
 {
     nf_outcome *outcome = &t->report->outcome;
@@ -218,14 +235,10 @@ ad_status nf__train_until(nf__training *t, size_t epochs, bool *stop, ad_error *
         if (status == AD_OK) status = run_epoch(t, stop, error);
         if (*stop) *outcome = NF_STOPPED_BY_CALLER;
         if (*stop || status != AD_OK) return status;
-        const double closes = nf__clock();
         if (t->average) nf__exchange_average(t);
-        status = end_epoch(t, error);
-        t->closing = fmax(t->closing, nf__clock() - closes);
-        look_at_clock(t);
-        if (status == AD_OK && t->o.progress && !t->o.progress(t->o.context, &t->now)) {
+        status = close_epoch(t, stop, error);
+        if (*stop) {
             *outcome = NF_STOPPED_BY_CALLER;
-            *stop = true;
         } else if (status == AD_OK && epochs == t->o.epochs && (out_of_patience(t) || !adapt_rate(t))) {
             *outcome = NF_STOPPED_EARLY;
             *stop = true;

@@ -1,5 +1,4 @@
 /* Single rows of a fit: how likely each is before the first step, and under the weights that are kept. */
-#include "training/clock.h"
 #include "training/fit.h"
 
 #include <math.h>
@@ -77,21 +76,24 @@ static double largest_loss(const nf__training *t, const void *log_prob, size_t r
 
 ad_status nf__look_at_rows(nf__training *t, ad_error *error)
 {
-    const double began = nf__clock();
+    double began, scored, ended;
     const size_t rows = looked_at(t, t->n_train);
     size_t place, count;
-    ad_status status = AD_OK;
-    void *log_prob = log_probs(t, NF__TRAINING, rows, error);
+    ad_status status = nf__agree(t->o.pool, NULL, &began, error);
+    void *log_prob = status ? NULL : log_probs(t, NF__TRAINING, rows, error);
     if (!log_prob) return error->status;
     count = count_impossible(t, log_prob, rows, &place);
     t->first_nll = largest_loss(t, log_prob, rows);
     ad_free_aligned(log_prob);
     if (count > 0) return refuse(t, place, count, error);
     t->first_val = NAN;
-    t->reporting = nf__clock() - began;
-    if (t->n_val > 0) status = nf__loss_of(t, NF__VALIDATION, 0, t->n_val, &t->first_val, error);
-    t->closing = nf__clock() - began - t->reporting;
-    return status;
+    status = nf__agree(t->o.pool, NULL, &scored, error);
+    if (t->n_val > 0 && !status) status = nf__loss_of(t, NF__VALIDATION, 0, t->n_val, &t->first_val, error);
+    if (!status) status = nf__agree(t->o.pool, NULL, &ended, error);
+    if (status) return status;
+    t->reporting = scored - began;
+    t->closing = ended - scored;
+    return AD_OK;
 }
 
 /* ---- Under the weights that are kept ------------------------------------------------------------------------- */

@@ -21,8 +21,10 @@ ad_status nf__loop_open(nf__loop *loop, const nf_optimizer_options *options, con
     const ad_dtype dtype = nf_flow_dtype(loop->flow);
     const size_t count = nf_flow_trained_elements(loop->flow);
     loop->started = nf__clock();
-    ad_status status = nf_flow_begin_training(loop->flow, error);
+    ad_status status = nf__agree(loop->pool, NULL, &loop->opened, error);
+    if (status == AD_OK) status = nf_flow_begin_training(loop->flow, error);
     if (status != AD_OK) return status;
+    loop->now = loop->opened;
     loop->open = true;
     status = nf_schedule_parse(schedule, &loop->schedule, error);
     if (status != AD_OK) return status;
@@ -96,7 +98,7 @@ ad_status nf__loop_step(nf__loop *loop, void *average, double part, ad_error *er
     return nf__optimizer_step(loop->optimizer, &step, loop->pool, &loop->norm, error);
 }
 
-bool nf__loop_goes_on(const nf__loop *loop, size_t iteration, double loss)
+ad_status nf__loop_ask(nf__loop *loop, size_t iteration, double loss, bool *stop, ad_error *error)
 {
     const nf_iteration at = {.iteration = iteration,
                              .loss = loss,
@@ -104,7 +106,9 @@ bool nf__loop_goes_on(const nf__loop *loop, size_t iteration, double loss)
                              .gradient = loop->gradient,
                              .count = nf_flow_trained_elements(loop->flow),
                              .dtype = nf_flow_dtype(loop->flow)};
-    return nf_call_back(loop->callbacks, &at) && !(loop->interrupted && loop->interrupted(loop->context));
+    if (!nf_call_back(loop->callbacks, &at)) *stop = true;
+    if (!*stop && loop->interrupted) *stop = loop->interrupted(loop->context);
+    return nf__agree(loop->pool, stop, &loop->now, error);
 }
 
 void nf__loop_explain(const nf__loop *loop, double loss,

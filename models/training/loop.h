@@ -3,6 +3,7 @@
 #ifndef WEIR_MODELS_TRAINING_LOOP_H
 #define WEIR_MODELS_TRAINING_LOOP_H
 
+#include "ranks/ranks.h"
 #include "training/optimizer.h"
 
 #include <weir/callbacks.h>
@@ -21,10 +22,11 @@ typedef struct {
     bool open; /* this loop trains the flow */
     nf_optimizer *optimizer;
     nf_schedule schedule;
-    void *gradient;  /* of the trained parameters */
-    double *squares; /* the sum of the squares of each parameter's gradient */
-    void *best;      /* all parameters, once nf__loop_keep() has had some */
-    double started;
+    void *gradient;     /* of the trained parameters */
+    double *squares;    /* the sum of the squares of each parameter's gradient */
+    void *best;         /* all parameters, once nf__loop_keep() has had some */
+    double started;     /* by this rank's clock */
+    double opened, now; /* by rank 0's: when it was opened, and when it last asked who wants to stop */
     /* Of the last step. */
     double learning_rate, norm;
 } nf__loop;
@@ -52,8 +54,9 @@ double nf__loop_rate(nf__loop *loop, size_t step, size_t steps, double time, dou
 /* Move the parameters against loop->gradient at that rate; and then `average` (or NULL), a moving average of them, this
  * part of the way to where they are now. */
 ad_status nf__loop_step(nf__loop *loop, void *average, double part, ad_error *error);
-/* The callbacks after so many iterations; false when they or the caller want to stop. */
-bool nf__loop_goes_on(const nf__loop *loop, size_t iteration, double loss);
+/* The callbacks after so many iterations; *stop: they or the caller want to stop, or it was true before, on any rank.
+ */
+ad_status nf__loop_ask(nf__loop *loop, size_t iteration, double loss, bool *stop, ad_error *error);
 
 /* How the last step failed, for a message: its loss, the norm of its gradient, and what made the first NaN when it runs
  * again, which `run` does. */

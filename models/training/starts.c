@@ -1,7 +1,6 @@
 /* Several starts: the likelihood of a flow has many local optima, and which one training ends in is decided early. So
  * train from several initial weights for a tenth of the epochs, and go on with the best. Where the time is limited,
  * each is tried as if the others took their share of it, and what goes on has what is left. */
-#include "training/clock.h"
 #include "training/fit.h"
 
 #include <math.h>
@@ -83,16 +82,16 @@ static ad_status begin(nf__training *t, snapshot *initial, size_t start, ad_erro
     const double seconds = t->o.seconds, others = (double)(t->o.starts - 1) * slice(t);
     copy(t, initial, true);
     t->now.start = start + 1;
-    t->began = nf__clock();
-    if (start == 0) t->before = t->began - t->loop.started;
+    ad_status status = nf__agree(t->o.pool, NULL, &t->began, error);
+    if (start == 0) t->before = t->began - t->loop.opened;
     t->seconds = seconds > 0 ? fmax(seconds - t->before - others, slice(t)) : 0;
     t->until = slice(t);
     t->time_over = false;
     t->report->outcome = NF_FINISHED;
-    if (start == 0) return AD_OK;
+    if (start == 0 || status != AD_OK) return status;
     nf_initialize(nf_flow_bijector(t->flow), t->o.seed + start);
     nf_flow_push(t->flow);
-    ad_status status = nf__fit_bijectors(t, error);
+    status = nf__fit_bijectors(t, error);
     if (t->average) memcpy(t->average, nf_flow_parameters(t->flow), nf__trained_bytes(t->flow));
     return status;
 }
@@ -125,7 +124,7 @@ ad_status nf__choose_start(nf__training *t, bool *stop, ad_error *error)
         if (!complete || !(score(t) < best_score)) continue;
         best_score = score(t);
         copy(t, &best, false);
-        best.spent = nf__clock() - t->began;
+        best.spent = t->loop.now - t->began;
         exchange_history(t, &best);
     }
     if (best_score < INFINITY) { /* a start that diverged doesn't matter then */
@@ -133,8 +132,8 @@ ad_status nf__choose_start(nf__training *t, bool *stop, ad_error *error)
         exchange_history(t, &best);
         if (status == AD_ERROR_NUMERIC) status = AD_OK;
         if (!*stop) t->report->outcome = NF_FINISHED;
-        t->began = nf__clock() - best.spent;
-        if (t->o.seconds > 0) t->seconds = t->until = t->o.seconds - (t->began - t->loop.started);
+        t->began = t->loop.now - best.spent;
+        if (t->o.seconds > 0) t->seconds = t->until = t->o.seconds - (t->began - t->loop.opened);
         t->time_over = false;
     }
     close_snapshot(&best);

@@ -1,5 +1,5 @@
 /* Variational inference without settings: one round after the other. */
-#include "training/clock.h"
+#include "ranks/ranks.h"
 #include "training/loop.h"
 #include "vi/infer.h"
 #include "vi/inference.h"
@@ -162,8 +162,10 @@ static ad_status iterate(nf_inference *fit, const nf_target *target, const nf_in
         best.parameters ? AD_OK : ad_error_set(error, AD_ERROR_MEMORY, "out of memory for the best parameters");
     while (!status && !good && !stopped && !fit->out_of_time && fit->rounds < MOST_ROUNDS) {
         const double before = best.elbo;
+        double now = begun;
         status = run_round(fit, target, o, begun + o->budget, &best, &stopped, error);
-        fit->report.seconds = nf__clock() - begun;
+        if (!status) status = nf__agree(o->pool, NULL, &now, error);
+        fit->report.seconds = now - begun;
         if (!status && !stopped)
             status = nf_infer_modes(fit->flow, target, &fit->start, o->seed, fit->mode, &fit->held, o->pool, error);
         else
@@ -172,7 +174,8 @@ static ad_status iterate(nf_inference *fit, const nf_target *target, const nf_in
         fit->report.average_loss = -fit->report.score.elbo;
         good = !status && is_good(fit, target);
         const bool stuck = fit->held < fit->start.modes || best.elbo - before < little;
-        const bool in_time = nf__clock() - begun < late * o->budget;
+        if (!status) status = nf__agree(o->pool, NULL, &now, error);
+        const bool in_time = now - begun < late * o->budget;
         if (!status && !good && !stopped && in_time && stuck && fit->rounds < MOST_ROUNDS)
             status = begin_again(fit, target, o, error);
         if (status && isfinite(best.elbo)) restore(fit, &best);
@@ -193,11 +196,12 @@ ad_status nf_infer(const nf_target *target, const nf_infer_options *options, nf_
     char formula[NF_FORMULA_ROOM];
     if (!error) error = &own;
     nf_infer_options o = options ? *options : (nf_infer_options){0};
-    const double begun = nf__clock();
+    double begun;
     resolve(&o);
     *inference = (nf_inference){.report = {.average_loss = NAN, .score = {0, NAN, NAN, NAN, NAN, NAN}}};
     const nf_start_options hunt = {o.searches, o.seed, o.pool, o.interrupted, o.context};
-    ad_status status = nf_find_start(target, &hunt, &inference->start, error);
+    ad_status status = nf__agree(o.pool, NULL, &begun, error);
+    if (!status) status = nf_find_start(target, &hunt, &inference->start, error);
     if (status) return status;
     if (!o.formula) o.formula = nf_infer_formula(&inference->start, formula);
     inference->flow = nf_flow_parse(o.formula, inference->start.dim, 0, o.dtype, o.seed, error);

@@ -12,8 +12,8 @@ typedef struct {
     double learning_rate;
     size_t mc, least; /* draws a step; iterations at least */
     const char *objective;
-    double offset; /* what its losses have in the history beside their own value: all of them are from -log Z on */
-    double deadline; /* of nf__clock() */
+    double offset;   /* what its losses have in the history beside their own value: all of them are from -log Z on */
+    double deadline; /* of rank 0's nf__clock() */
     uint64_t seed;
 } nf__stage;
 ad_status nf__infer_descend(nf_inference *inference, const nf_target *target, const nf_infer_options *o,

@@ -1,4 +1,5 @@
 /* What a flow begins as: a fit to draws near all that the searches found. */
+#include "ranks/ranks.h"
 #include "vi/infer.h"
 #include "vi/inference.h"
 
@@ -62,7 +63,9 @@ static ad_status weighted_rows(const nf_target *target, const nf_start *start, c
     ad_status status = z && *x ? AD_OK : ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %d draws", DRAWS);
     if (!status) status = nf_start_draw(start, DRAWS, o->seed + draw_stream, z, error);
     if (!status) status = nf_start_log_prob(start, z, DRAWS, log_q, error);
-    if (!status && nf__vi_stops((nf__vi_stop){o->interrupted, o->context}))
+    bool stops = nf__vi_stops((nf__vi_stop){o->interrupted, o->context});
+    if (!status) status = nf__agree(o->pool, &stops, NULL, error);
+    if (!status && stops)
         memcpy(log_p, log_q, DRAWS * sizeof *log_p); /* nobody waits for weights */
     else if (!status)
         status = nf_target_log_densities(target, z, DRAWS, log_p, o->pool, error);
@@ -97,8 +100,8 @@ static bool is_interrupted(void *context)
 }
 
 /* Rows of x, to be freed, drawn by chains from the start; none where the time was too short, or they failed. */
-static void chain_rows(const nf_target *target, const nf_start *start, const nf_infer_options *o, double **x,
-                       size_t *rows)
+static ad_status chain_rows(const nf_target *target, const nf_start *start, const nf_infer_options *o, double **x,
+                            size_t *rows, ad_error *error)
 {
     allowance allowed = {o, o->budget / 5};
     nf_nuts_result drawn;
@@ -112,15 +115,17 @@ static void chain_rows(const nf_target *target, const nf_start *start, const nf_
                                   .interrupted = is_interrupted,
                                   .context = &allowed,
                                   .start = start};
+    bool stops = is_interrupted(&allowed);
+    ad_status status = nf__agree(o->pool, &stops, NULL, error);
     *rows = 0;
-    if (is_interrupted(&allowed)) return;
-    if (nf_nuts(target, &nuts, &drawn, NULL)) return;
+    if (status || stops || nf_nuts(target, &nuts, &drawn, NULL)) return status;
     if (drawn.draws >= LEAST_DRAWS) {
         *x = drawn.unconstrained;
         *rows = drawn.chains * drawn.draws;
         drawn.unconstrained = NULL;
     }
     nf_nuts_free(&drawn);
+    return AD_OK;
 }
 
 ad_status nf__infer_begin(nf_flow *flow, const nf_target *target, const nf_start *start, const nf_infer_options *o,
@@ -128,9 +133,8 @@ ad_status nf__infer_begin(nf_flow *flow, const nf_target *target, const nf_start
 {
     double *x = NULL;
     size_t rows = 0;
-    ad_status status = AD_OK;
-    chain_rows(target, start, o, &x, &rows);
-    if (rows == 0) {
+    ad_status status = chain_rows(target, start, o, &x, &rows, error);
+    if (rows == 0 && !status) {
         rows = ROWS;
         status = weighted_rows(target, start, o, &x, error);
     }

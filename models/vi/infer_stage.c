@@ -1,4 +1,5 @@
 /* One learning rate, for as long as it helps. */
+#include "ranks/ranks.h"
 #include "training/clock.h"
 #include "training/optimizer.h"
 #include "vi/infer.h"
@@ -11,6 +12,7 @@ enum { BLOCK = 150, MOST_BLOCKS = 400, POINT = 50 };
 /* Losses by blocks; an average of the parameters; the history. */
 typedef struct {
     nf_callback callback;
+    const ad_pool *pool;
     nf_inference *fit;
     const nf__stage *stage;
     double *average; /* [trained] */
@@ -78,7 +80,7 @@ static bool watch(nf_callback *self, const nf_iteration *at)
         d->sum = d->squares = 0;
         d->plateau = has_stalled(d) || d->blocks == MOST_BLOCKS;
     }
-    d->late = nf__clock() > d->stage->deadline;
+    d->late = nf__rank(d->pool) == 0 && nf__clock() > d->stage->deadline;
     return !d->plateau && !d->late && !d->failed;
 }
 
@@ -94,7 +96,7 @@ ad_status nf__infer_descend(nf_inference *fit, const nf_target *target, const nf
 {
     descent *d = ad_alloc(1, sizeof *d + nf_flow_trained_elements(fit->flow) * sizeof *d->average);
     if (!d) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to average parameters");
-    *d = (descent){.callback.call = watch, .fit = fit, .stage = stage, .average = (double *)(d + 1)};
+    *d = (descent){.callback.call = watch, .pool = o->pool, .fit = fit, .stage = stage, .average = (double *)(d + 1)};
     const nf_vi_options vi = {.objective = stage->objective,
                               .iters = (size_t)BLOCK * MOST_BLOCKS,
                               .mc = stage->mc,
@@ -107,6 +109,11 @@ ad_status nf__infer_descend(nf_inference *fit, const nf_target *target, const nf
                               .context = o->context,
                               .callbacks = (nf_callback *[]){&d->callback, NULL}};
     ad_status status = nf_vi(fit->flow, target, &vi, NULL, error);
+    /* Only rank 0 has looked at the clock. */
+    if (!status || status == AD_ERROR_NUMERIC) {
+        const ad_status agreed = nf__agree(o->pool, &d->late, NULL, status ? NULL : error);
+        if (!status) status = agreed;
+    }
     if (!status && d->failed) status = ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a history");
     if (!status && d->iterations > 0) take_average(fit->flow, d);
     fit->report.iterations += d->iterations;

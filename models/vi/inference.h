@@ -16,6 +16,7 @@ typedef struct {
     void *context;
 } nf__vi_stop;
 
+/* On this rank. */
 static inline bool nf__vi_stops(nf__vi_stop stop)
 {
     return stop.interrupted && stop.interrupted(stop.context);

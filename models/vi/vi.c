@@ -219,10 +219,10 @@ static bool tell(inference *v)
 }
 
 /* Does anybody want to stop? */
-static bool is_stopped(inference *v)
+static ad_status ask(inference *v, bool *stop, ad_error *error)
 {
-    const bool stop = !nf__loop_goes_on(&v->loop, v->now.iteration, v->now.loss);
-    return stop | !tell(v);
+    *stop = !tell(v);
+    return nf__loop_ask(&v->loop, v->now.iteration, v->now.loss, stop, error);
 }
 
 static ad_status iterate(inference *v, ad_error *error)
@@ -233,7 +233,8 @@ static ad_status iterate(inference *v, ad_error *error)
     while (v->now.iteration < v->o.iters && status == AD_OK && !stop) {
         status = step(v, error);
         if (status != AD_OK) break;
-        stop = is_stopped(v);
+        status = ask(v, &stop, error);
+        if (status != AD_OK) break;
         if (v->in_point == interval || stop || v->now.iteration == v->o.iters) status = add_point(v, error);
     }
     if (status == AD_OK && stop && v->now.iteration < v->o.iters) v->report->outcome = NF_STOPPED_BY_CALLER;
@@ -272,10 +273,12 @@ ad_status nf_vi(nf_flow *flow, const nf_target *target, const nf_vi_options *opt
     nf__loop_close(&v.loop);
     if (started && report) {
         const nf__vi_stop stop = {v.o.interrupted, v.o.context};
-        const bool hurried = report->outcome == NF_STOPPED_BY_CALLER && nf__vi_stops(stop);
-        ad_status scored =
-            nf__vi_evaluate(flow, target, hurried ? nf__vi_few(v.o.draws, v.o.mc) : v.o.draws, v.o.seed, &report->score,
-                            hurried ? (nf__vi_stop){NULL} : stop, v.o.pool, status == AD_OK ? error : &unscored);
+        bool hurried = report->outcome == NF_STOPPED_BY_CALLER && nf__vi_stops(stop);
+        ad_error *told = status == AD_OK ? error : &unscored;
+        ad_status scored = nf__agree(v.o.pool, &hurried, NULL, told);
+        if (scored == AD_OK)
+            scored = nf__vi_evaluate(flow, target, hurried ? nf__vi_few(v.o.draws, v.o.mc) : v.o.draws, v.o.seed,
+                                     &report->score, hurried ? (nf__vi_stop){NULL} : stop, v.o.pool, told);
         if (status == AD_OK) status = scored;
     }
     ad_free_aligned(v.before);

@@ -1,6 +1,7 @@
 /* Scores of a variational fit, by fresh draws: the ELBO, and what importance weights tell. */
-#include "training/clock.h"
+#include "ranks/ranks.h"
 #include "vi/inference.h"
+
 #include <weir/environment.h>
 #include <weir/psis.h>
 
@@ -52,17 +53,21 @@ static ad_status weigh(const nf_flow *flow, const nf_target *target, size_t draw
                                : AD_OK;
     /* Tiles are those of a single run, so that the numbers are, too. */
     const size_t tile = status == AD_OK ? ad_plan_tile_rows(plan) : 1;
-    size_t block = stop.interrupted ? tile : (BLOCK + tile - 1) / tile * tile, rows = 0;
+    /* Others may be asked where this rank isn't. */
+    const size_t ranks = (size_t)nf__ranks(pool), whole = (BLOCK + tile - 1) / tile * tile;
+    size_t block = stop.interrupted || ranks > 1 ? ranks * tile : whole, rows = 0;
+    double begun = 0, now = 0;
     *stopped = false;
-    for (size_t done = 0; done < draws && status == AD_OK && !*stopped; done += rows) {
-        const double begun = nf__clock();
+    if (status == AD_OK) status = nf__agree(pool, NULL, &begun, error);
+    for (size_t done = 0; done < draws && status == AD_OK && !*stopped; done += rows, begun = now) {
         rows = draws - done < block ? draws - done : block;
         const ad_run run = {.rows = rows, .seed = seed, .step = score_step, .first_row = done, .pool = pool};
         ad_plan_set_output(plan, 0, drawn + done * element);
         if (values) ad_plan_set_output(plan, 1, drawn_values + done * size * element);
         status = ad_plan_run(plan, &run, error);
         *stopped = done + rows < draws && nf__vi_stops(stop);
-        if (block < BLOCK && nf__clock() - begun < prompt) block *= 2;
+        if (status == AD_OK) status = nf__agree(pool, stopped, &now, error);
+        if (block < BLOCK && now - begun < prompt) block *= 2;
     }
     if (status == AD_OK) {
         ad_to_double(dtype, drawn, log_weights, draws);

@@ -2,27 +2,58 @@
 #include "autodiff/engine.h"
 #include "scratch.h"
 
-/* One tile is a lane where there are no more than 16, and here each has one row that counts. */
-START_TEST(lanes_are_added_in_float64)
+/* ---- The order in which they are added ------------------------------------------------------------------------- */
+
+enum { TILE = 16, M = 5 };
+
+/* Of so many tiles: each is a lane of its own, up to 16; of more than 64, four are, up to 1,024 lanes. */
+static size_t lanes_of(size_t tiles)
 {
-    enum { MOST = 16, M = 5 };
-    static const size_t widths[] = {5, 16, 23};
-    for (size_t i = 0; i < MOST * COUNT(widths); i++) {
-        const size_t lanes = 1 + i / COUNT(widths), n = widths[i % COUNT(widths)];
-        problem p = problem_new(16 * lanes, i);
+    if (tiles <= 64) return tiles < 16 ? tiles : 16;
+    return tiles / 4 < 1024 ? tiles / 4 : 1024;
+}
+
+/* The node's lanes, tile by tile, and two nodes by two; false: it has no lanes. value[tile * stride]. */
+static bool node_of(size_t lanes, size_t tiles, int depth, size_t node, const float *value, size_t stride, float *sum)
+{
+    const size_t begin = (node * lanes) >> depth, end = ((node + 1) * lanes) >> depth;
+    float left, right;
+    if (begin == end) return false;
+    if (begin + 1 == end) {
+        *sum = 0;
+        for (size_t t = begin * tiles / lanes; t < end * tiles / lanes; t++) *sum += value[t * stride];
+        return true;
+    }
+    const bool is_left = node_of(lanes, tiles, depth + 1, 2 * node, value, stride, &left);
+    const bool is_right = node_of(lanes, tiles, depth + 1, 2 * node + 1, value, stride, &right);
+    *sum = is_left && is_right ? left + right : is_left ? left : right;
+    return true;
+}
+
+/* Each tile has one row that counts; a factor is a power of two, so that products are exact. */
+START_TEST(lanes_are_added_in_a_tree)
+{
+    static const size_t widths[] = {5, 16, 23}, count[] = {1,  2,  3,  4,  5,  7,  8,   11,  13,   15,   16,
+                                                           17, 40, 64, 65, 68, 71, 100, 259, 1500, 4099, 5000};
+    for (size_t i = 0; i < COUNT(count) * COUNT(widths); i++) {
+        const size_t tiles = count[i / COUNT(widths)], n = widths[i % COUNT(widths)];
+        problem p = problem_new(TILE * tiles, i);
+        p.tile_rows = TILE;
         ad_var x = bind_random(&p, true, AD_SHAPE(M), -1, 1), y = bind_random(&p, true, AD_SHAPE(n), -1, 1);
         ad_var w = bind_random(&p, false, AD_SHAPE(M, n), -1, 1);
-        double *a = (double *)(uintptr_t)p.value[0], *b = (double *)(uintptr_t)p.value[1], *sum;
-        double *expected = problem_array(&p, M * n);
+        double *a = (double *)(uintptr_t)p.value[0], *b = (double *)(uintptr_t)p.value[1];
+        float *value = calloc(tiles, sizeof *value), expected;
         for (size_t r = 0; r < p.run.rows; r++)
-            for (size_t k = 0; k < M; k++) a[r * M + k] = r % 16 ? 0 : ldexp(a[r * M + k], (int)(r % 7) * 6 - 20);
+            for (size_t k = 0; k < M; k++) a[r * M + k] = r % TILE ? 0 : ldexp(1, (int)((r + k) % 7) * 3);
+        const double *sum = value_of(&p, ad_grad1(ad_sum(ad_mul(x, ad_matmul(w, y))), w), AD_F32);
         for (size_t k = 0; k < M * n; k++) {
-            double total = 0;
-            for (size_t r = 0; r < p.run.rows; r += 16) total += (double)(float)(a[r * M + k / n] * b[r * n + k % n]);
-            expected[k] = (double)(float)total;
+            for (size_t t = 0; t < tiles; t++)
+                value[t] = (float)a[t * TILE * M + k / n] * (float)b[t * TILE * n + k % n];
+            ck_assert(node_of(lanes_of(tiles), tiles, 0, 0, value, 1, &expected));
+            ck_assert_msg(sum[k] == (double)expected, "%zu tiles of (%d,%zu): %a, not %a", tiles, M, n, sum[k],
+                          (double)expected);
         }
-        sum = value_of(&p, ad_grad1(ad_sum(ad_mul(x, ad_matmul(w, y))), w), AD_F32);
-        ck_assert_msg(memcmp(sum, expected, M * n * sizeof *sum) == 0, "%zu lanes of (%d,%zu)", lanes, M, n);
+        free(value);
         problem_free(&p);
     }
 }
@@ -151,7 +182,7 @@ Suite *lanes_suite(void)
 {
     Suite *suite = suite_create("lanes");
     TCase *lanes = tcase_create("lanes");
-    tcase_add_test(lanes, lanes_are_added_in_float64);
+    tcase_add_test(lanes, lanes_are_added_in_a_tree);
     tcase_add_test(lanes, squares_on_any_threads);
     tcase_add_test(lanes, squares_of_what_has_none);
     suite_add_tcase(suite, lanes);

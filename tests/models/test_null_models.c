@@ -342,6 +342,11 @@ static void call_inference(void)
     nf_target *plane = target_of("gaussian(dim=2)");
     CASE(nf_register_objective)
     good(nf_register_objective(HARMLESS(type, nf_objective_types()[0]), ERROR) == AD_ERROR_ARGUMENT);
+    CASE(nf_register_communicator) /* it lacks all functions */
+    {
+        const nf_communicator_type type = {.name = "none"};
+        good(nf_register_communicator(HARMLESS(type, &type), ERROR) == AD_ERROR_ARGUMENT);
+    }
     CASE(nf_objective_parse) status(nf_objective_parse(NEEDED(text, "elbo"), NEEDED(objective, &objective), ERROR));
     CASE(nf_vi) /* all defaults take their time: there is no flow then */
     status(nf_vi(is("options") ? NULL : NEEDED(flow, flow), NEEDED(target, plane), HARMLESS(options, &few),

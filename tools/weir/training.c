@@ -5,6 +5,7 @@
 #include "keep.h"
 #include "known.h"
 #include "progress.h"
+#include "ranks.h"
 #include "report.h"
 #include "scores.h"
 
@@ -291,7 +292,7 @@ ad_status train(const struct arguments *arguments, const struct training_data *d
     bool appended;
     size_t dim = data->features ? nf_columns_features(data->features) : data->table->columns;
     nf_flow *flow = make_flow(arguments, dim, nf_columns_features(data->given), &appended, error);
-    ad_pool *pool = flow ? ad_pool_new((int)option_count(arguments, "threads"), error) : NULL;
+    ad_pool *pool = flow ? ranks_pool(arguments, error) : NULL;
     struct rows rows = {0};
     nf_fit_report report = {0};
     ad_status status = pool ? rows_make(data, option_count(arguments, "seed"), &rows, error) : error->status;

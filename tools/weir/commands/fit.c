@@ -241,6 +241,7 @@ const struct command fit_command = {
                      "table, a row for each event: .npy, .csv, .tsv or .txt; empty cells, NA and ? are missing",
                      INPUT_FILE}},
     .groups = {options, training_options},
+    .together = true,
     .run = run,
     .print = print,
 };
