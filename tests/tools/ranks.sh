@@ -51,7 +51,7 @@ says() {
 
 # The times that a training took are in its record, and so in the checksum and the length of what is in front of numbers.
 timeless() {
-    tail -c +9 "$1" | LC_ALL=C sed -E 's/\\?"(seconds|checksum)\\?":[^,}]*//g; s/ //g'
+    tail -c +9 "$1" | LC_ALL=C sed -E 's/\\?"(seconds|checksum|checkpoint)\\?":[^,}]*//g; s/ //g'
 }
 
 same() {
@@ -150,6 +150,27 @@ faults() {
     report "a rank that is killed leaves something" "$(find . -name '.m.*' | wc -l)"
 }
 
+# A rank is killed as soon as there is a checkpoint; fewer ranks go on from that.
+resumes() {
+    mkdir one-piece pieces
+    words="fit ../moons.npy --flow maf(64,64) --epochs 150 -o m.safetensors"
+    only_on 1 '(while [ ! -e m.safetensors.checkpoint ]; do :; done; kill -KILL $$) &' differs
+    # shellcheck disable=SC2086
+    (cd one-piece && "$weir" $words >said)
+    cd pieces
+    # shellcheck disable=SC2086
+    expect "a rank that is killed behind a checkpoint" 1 3 ../differs "$weir" $words --checkpoint 0.001s
+    report "what is left is another number of files" $(($(find . -name '*m.*' | wc -l) != 1))
+    expect "a resumed fit" 0 2 "$weir" fit --resume m.safetensors
+    report "a resumed fit leaves something" $(($(find . -name '*m.*' | wc -l) != 1))
+    cd ..
+    timeless one-piece/m.safetensors >one
+    timeless pieces/m.safetensors >other
+    state=0
+    cmp one other || state=1
+    report "a resumed fit differs" $state
+}
+
 # signals RANK COMMAND …: what comes to one of them is the others' too.
 signals() {
     only_on "$1" '(sleep 2; kill -USR1 $$) &' differs
@@ -201,6 +222,7 @@ for mpi in openmpi mpich; do
         faults
         signals 1 fit moons.csv --flow 'maf(64,64)' --epochs 1000000 --schedule constant
         signals 2 vi 'gaussian(dim=3)' --flow 'iaf(8)' --iters 100000000
+        resumes
         installed
     else
         compare_ranks 3
