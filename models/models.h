@@ -9,7 +9,9 @@
 
 #include <weir/automatic.h>
 #include <weir/callbacks.h>
+#include <weir/checkpoint.h>
 #include <weir/columns.h>
+#include <weir/communicator_type.h>
 #include <weir/data.h>
 #include <weir/densities.h>
 #include <weir/diagnostics.h>
@@ -21,7 +23,6 @@
 #include <weir/optimizer.h>
 #include <weir/plugin.h>
 #include <weir/psis.h>
-#include <weir/communicator_type.h>
 #include <weir/record.h>
 #include <weir/rows.h>
 #include <weir/save.h>
