@@ -71,8 +71,8 @@ all() {
         "fit $scratch/moons.npy --flow maf(16)-flip-rqs(8) --epochs 3 -o fit.safetensors" \
         "vi gaussian(dim=3) --flow iaf(8) --iters 60 --seed 2 -o vi.safetensors" \
         "nuts gaussian(dim=2) --chains 3 --tune 60 --draws 40 -o nuts.npy" \
-        "sample $scratch/model.safetensors -n 1000 -o sample.npy" \
-        "logprob $scratch/model.safetensors $scratch/moons.npy -o logprob.npy"; do
+        "sample $scratch/model.safetensors -n 200000 -o sample.npy" \
+        "logprob $scratch/model.safetensors sample.npy -o logprob.npy"; do
         state=0
         # shellcheck disable=SC2086
         "$@" "$weir" $words >../said 2>../told || state=$?
