@@ -150,6 +150,31 @@ faults() {
     report "a rank that is killed leaves something" "$(find . -name '.m.*' | wc -l)"
 }
 
+# signals RANK COMMAND …: what comes to one of them is the others' too.
+signals() {
+    only_on "$1" '(sleep 2; kill -USR1 $$) &' differs
+    shift
+    rm -f m.safetensors
+    expect "$1, interrupted" 1 3 ./differs "$weir" "$@" -o m.safetensors
+    says "$1, interrupted" 1 "^weir $1: interrupted .*m.safetensors"
+    state=0
+    "$weir" info m.safetensors >said || state=$?
+    report "$1, interrupted, leaves no model" $state
+}
+
+# Some that were killed are gone on with by as many as there happen to be.
+resumes() {
+    set -- fit "$scratch/moons.npy" --flow 'maf(64,64)' --epochs 60
+    "$weir" "$@" -o whole.safetensors >said
+    only_on 1 '(until [ -e m.safetensors.checkpoint ]; do sleep 0.01; done; kill -KILL $$) &' differs
+    expect "a rank that is killed beside a checkpoint" 1 3 ./differs "$weir" "$@" -o m.safetensors --checkpoint 1ms
+    expect "two that go on" 0 2 "$weir" fit --resume m.safetensors
+    timeless whole.safetensors >one
+    timeless m.safetensors >other
+    report "what two went on with is other than what one did" "$(cmp -s one other && echo 0 || echo 1)"
+    report "what two went on with is left" "$(find . -name '*.checkpoint' -o -name '.m.*' | wc -l)"
+}
+
 talk() {
     for plugin in mpi pieces; do
         expect "$plugin of $mpi" 0 3 "$build/weir-communicator" "$build/$plugin-$mpi.so"
@@ -158,6 +183,13 @@ talk() {
     status=0
     start_ranks 3 "$build/weir-communicator" "$build/mpi-$mpi.so" late || status=$?
     report "a barrier without rank 0, of $mpi: exit status $status" $((status != 42))
+}
+
+# The plug-in is found from where the command lies.
+installed() {
+    meson install -C "$build" --no-rebuild --quiet --destdir "$scratch/root"
+    expect "the installed command" 0 2 "$(find root -path '*/bin/weir')" fit moons.npy --flow loc -o m.safetensors
+    says "the installed command" 1 "^saved "
 }
 
 for file in "$weir" "$build/libweir.so"; do
@@ -180,6 +212,10 @@ for mpi in openmpi mpich; do
         mistakes
         differences
         faults
+        resumes
+        signals 1 fit moons.csv --flow 'maf(64,64)' --epochs 1000000 --schedule constant
+        signals 2 vi 'gaussian(dim=3)' --flow 'iaf(8)' --iters 100000000
+        installed
     else
         compare_ranks 3
     fi
