@@ -1,6 +1,6 @@
 /* Public functions of models, with NULL for each pointer that they take. Calls that take their time are short ones. */
+#include "models/null_checkpoints.h"
 #include "models/null_streams.h"
-#include "null_cases.h"
 #include "scratch.h"
 
 #include <weir/models.h>
@@ -234,38 +234,6 @@ static void call_columns(void)
     ad_free(written);
 }
 
-static bool stops(void *context)
-{
-    (void)context;
-    return true;
-}
-
-static void call_checkpoints(void)
-{
-    const file_path there = scratch_path("checkpoint");
-    const nf_checkpoint_options o = {.seconds = -1};
-    nf_checkpoint *checkpoint = nf_checkpoint_new(there.text, &o, &error), *made = NULL;
-    CASE(nf_checkpoint_new)
-    MADE(nf_checkpoint_free, nf_checkpoint_new(NEEDED(path, there.text), OPTIONAL(options, &o), ERROR));
-    CASE(nf_checkpoint_read)
-    {
-        const nf_vi_options vi = {.iters = 2, .mc = 2, .interrupted = stops, .checkpoint = checkpoint};
-        ASSERT_OK(nf_vi(flow, target, &vi, NULL, &error));
-        MADE(nf_checkpoint_free, nf_checkpoint_read(NEEDED(path, there.text), OPTIONAL(options, &o), ERROR));
-    }
-    CASE(nf_checkpoint_free)
-    {
-        if (!is("checkpoint")) made = nf_checkpoint_new(there.text, &o, &error);
-        QUIET(nf_checkpoint_free(OPTIONAL(checkpoint, made)));
-    }
-    CASE(nf_checkpoint_note) QUIET(nf_checkpoint_note(HARMLESS(checkpoint, checkpoint)));
-    CASE(nf_checkpoint_doubt) QUIET(nf_checkpoint_doubt(HARMLESS(checkpoint, checkpoint)));
-    CASE(nf_checkpoint_failure) QUIET(nf_checkpoint_failure(HARMLESS(checkpoint, checkpoint)));
-    CASE(nf_checkpoint_written) QUIET(nf_checkpoint_written(HARMLESS(checkpoint, checkpoint)));
-    CASE(nf_checkpoint_remove) status(nf_checkpoint_remove(NEEDED(checkpoint, checkpoint), ERROR));
-    nf_checkpoint_free(checkpoint);
-}
-
 static void call_files(void)
 {
     const file_path there = scratch_write("f", "abc", 3), saved = scratch_path("saved");
@@ -459,7 +427,7 @@ static void call(void)
     call_npy();
     call_columns();
     call_files();
-    call_checkpoints();
+    call_checkpoints(flow, target);
     call_targets();
     call_inference();
     call_checks();

@@ -183,6 +183,19 @@ signals() {
     report "$1, interrupted, leaves no model" $state
 }
 
+# Some that were killed are gone on with by as many as there happen to be.
+resumes() {
+    set -- fit "$scratch/moons.npy" --flow 'maf(64,64)' --epochs 60
+    "$weir" "$@" -o whole.safetensors >said
+    only_on 1 '(until [ -e m.safetensors.checkpoint ]; do sleep 0.01; done; kill -KILL $$) &' differs
+    expect "a rank that is killed beside a checkpoint" 1 3 ./differs "$weir" "$@" -o m.safetensors --checkpoint 1ms
+    expect "two that go on" 0 2 "$weir" fit --resume m.safetensors
+    timeless whole.safetensors >one
+    timeless m.safetensors >other
+    report "what two went on with is other than what one did" "$(cmp -s one other && echo 0 || echo 1)"
+    report "what two went on with is left" "$(find . -name '*.checkpoint' -o -name '.m.*' | wc -l)"
+}
+
 talk() {
     for plugin in mpi pieces; do
         expect "$plugin of $mpi" 0 3 "$build/weir-communicator" "$build/$plugin-$mpi.so"
@@ -220,6 +233,7 @@ for mpi in openmpi mpich; do
         mistakes
         differences
         faults
+        resumes
         signals 1 fit moons.csv --flow 'maf(64,64)' --epochs 1000000 --schedule constant
         signals 2 vi 'gaussian(dim=3)' --flow 'iaf(8)' --iters 100000000
         resumes

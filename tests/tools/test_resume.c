@@ -39,6 +39,7 @@ START_TEST(what_changes_bits_is_refused)
     refuse(WORDS("fit", "--resume", "m.safetensors", "--ema", "0.9"), 2, "it began with --ema 0");
     refuse(WORDS("fit", "--resume", "m.safetensors", "--weights", "1"), 2, "it began without --weights");
     refuse(WORDS("fit", "other.npy", "--resume", "m.safetensors"), 2, "it began with DATA 'moons.npy'");
+    refuse(WORDS("fit", "--resume", "m.safetensors", "-o", "n.safetensors"), 2, "it began with --output m.safetensors");
     refuse(WORDS("vi", "--resume", "m.safetensors"), 2, "is of 'weir fit', not of 'weir vi'");
     SUCCEED("data", "moons", "-n", "3000", "--seed", "2", "-o", "moons.npy");
     refuse(WORDS("fit", "--resume", "m.safetensors"), 2, "'moons.npy' is another file");

@@ -27,7 +27,7 @@ const struct option checkpoint_options[] = {
 };
 
 /* What doesn't change bits, and may be given anew. */
-static const char *const free_options[] = {"threads", "checkpoint", "resume", "json", "help", "output", NULL};
+static const char *const free_options[] = {"threads", "checkpoint", "resume", "json", "help", NULL};
 
 static const char suffix[] = ".checkpoint";
 
@@ -173,7 +173,7 @@ static ad_status compare(const struct arguments *given, const struct arguments *
         if (!now->given || is_free(option->name)) continue;
         if (option->kind == OPTION_FLAG ? then->flag : then->text && strcmp(now->text, then->text) == 0) continue;
         return ad_error_set(error, AD_ERROR_ARGUMENT,
-                            "it began %s--%s%s%.300s, and bits would change: leave that option out, or begin anew",
+                            "it began %s--%s%s%.300s, and goes on so: leave that option out, or begin anew",
                             then->text || then->flag ? "with " : "without ", option->name, then->text ? " " : "",
                             then->text ? then->text : "");
     }
@@ -185,13 +185,13 @@ static ad_status merge(struct arguments *arguments, struct resumed *r, ad_error 
 {
     struct arguments before;
     ad_status status = arguments_parse(&before, arguments->command, r->count, r->words, error);
-    if (!status) status = compare(arguments, &before, error);
     if (status) return status;
+    value_of(&before, "output")->text = r->output; /* where the checkpoint is now */
+    if (compare(arguments, &before, error)) return error->status;
     for (size_t i = 0; free_options[i]; i++) {
         const struct option_value *given = value_of(arguments, free_options[i]);
         if (given && given->given) *value_of(&before, free_options[i]) = *given;
     }
-    value_of(&before, "output")->text = r->output;
     before.resumed = r;
     *arguments = before;
     return AD_OK;
