@@ -103,7 +103,7 @@ size_t nf_flow_all_parameters(const nf_flow *flow);
 const nf_parameter *nf_flow_parameter(const nf_flow *flow, size_t i, size_t *offset);
 nf_bound_parameter nf_flow_bound_parameter(const nf_flow_scope *at, size_t i);
 
-/* In the next three, context is (rows, nf_flow_context_size()): what each row is conditioned on; NULL when that is 0.
+/* In what follows, context is (rows, nf_flow_context_size()): what each row is conditioned on; NULL when that is 0.
  * A result that isn't wanted is NULL.
  * The plans that they run are kept with the flow: of each kind as many as threads have called at once.
  * Where the pool has a communicator, ranks divide the rows, and each gets the results of all of them. */
@@ -114,6 +114,9 @@ ad_status nf_log_prob(const nf_flow *flow, const double *x, const double *contex
 /* Draw x (rows, dim); sample number i is a function of (seed, i). log_prob: of each, from the same pass. */
 ad_status nf_sample(const nf_flow *flow, const double *context, size_t rows, uint64_t seed, double *x, double *log_prob,
                     ad_pool *pool, ad_error *error);
+/* Of a larger sample, those from number `first` on, whose context begins there too. */
+ad_status nf_sample_part(const nf_flow *flow, const double *context, uint64_t first, size_t rows, uint64_t seed,
+                         double *x, double *log_prob, ad_pool *pool, ad_error *error);
 /* x (rows, dim) from z and back, with the log-determinant of the direction taken. */
 ad_status nf_transform(const nf_flow *flow, bool inverse, const double *in, const double *context, size_t rows,
                        double *out, double *log_det, ad_pool *pool, ad_error *error);

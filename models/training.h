@@ -3,6 +3,7 @@
 #define WEIR_TRAINING_H
 
 #include <weir/callbacks.h>
+#include <weir/checkpoint.h>
 #include <weir/flow.h>
 #include <weir/optimizer.h>
 #include <weir/rows.h>
@@ -90,6 +91,8 @@ typedef struct {
      * scored one by one for the report, and to tell rows of density 0 before the first step. The validation loss is of
      * all. It must outlive the call. NULL: x. */
     const nf_rows *source;
+    /* Written between steps; one that was read is gone on from, to the same bits. NULL: none. */
+    nf_checkpoint *checkpoint;
 } nf_fit_options;
 
 typedef enum { NF_FINISHED, NF_STOPPED_EARLY, NF_STOPPED_BY_CALLER, NF_DIVERGED } nf_outcome;

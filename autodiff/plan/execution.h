@@ -14,8 +14,8 @@ typedef struct ad__execution {
     ad__lanes lanes;
     ad__cut cut;
     size_t first_row, rows; /* of this rank, in a pass */
-    size_t first_node, leaf,
-        first_tile; /* of the round of a wide pass: the node, its leaf, and the tile of each lane */
+    /* Of the round of a wide pass: the node, its leaf, and the tile of each lane. */
+    size_t first_node, leaf, first_tile;
     ad_error *error;
     ad_status status;   /* other than AD_OK: the run is at its end */
     bool sums_faults;   /* a sum of this pass has arguments that are not finite */

@@ -125,12 +125,12 @@ static ad_status run_epoch(nf__training *t, bool *stop, ad_error *error)
 {
     size_t steps = t->batches.many + t->batches.others;
     size_t planned = t->o.epochs > SIZE_MAX / steps ? SIZE_MAX : steps * t->o.epochs;
-    size_t seen = 0;
-    double sum = 0, part;
+    nf__epoch *epoch = &t->epoch;
+    double part;
     ad_status status = nf__agree(t->o.pool, NULL, &t->loop.now, error);
     part = part_of_time(t);
     shuffle(t);
-    for (size_t s = 0; s < steps && !status && !*stop && !(t->time_over && s > 0); s++) {
+    for (size_t s = epoch->steps; s < steps && !status && !*stop && !(t->time_over && s > 0); s++) {
         const size_t rows = nf__batch_rows(&t->batches, s);
         ad_run run = {.rows = rows, .seed = t->o.seed, .step = t->now.step, .pool = t->o.pool};
         nf__show(t, NF__EPOCH, nf__batch_begin(&t->batches, s), &run);
@@ -144,14 +144,15 @@ static ad_status run_epoch(nf__training *t, bool *stop, ad_error *error)
         if (status == AD_ERROR_NUMERIC) return diverged_in(t, &run, loss, error);
         if (status != AD_OK) return status;
         apply_updates(t);
-        sum += loss * (double)rows;
         t->now.step++;
-        seen += rows;
+        *epoch = (nf__epoch){s + 1, epoch->rows + rows, epoch->loss + loss * (double)rows};
         status = nf__loop_ask(&t->loop, t->now.step, loss, stop, error);
         part = part_of_time(t);
+        if (status == AD_OK) nf__loop_checkpoint(&t->loop, t->o.checkpoint, *stop);
     }
-    t->now.rows += seen;
-    t->now.train_nll = sum / (double)seen;
+    t->now.rows += epoch->rows;
+    t->now.train_nll = epoch->loss / (double)epoch->rows;
+    *epoch = (nf__epoch){0};
     return status;
 }
 

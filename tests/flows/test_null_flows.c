@@ -275,6 +275,9 @@ static void call_flows(void)
     CASE(nf_sample)
     status(nf_sample(NEEDED(flow, conditional), NEEDED(context, rows), ROWS, 1, OPTIONAL(x, out),
                      OPTIONAL(log_prob, log_prob), OPTIONAL(pool, (ad_pool *)NULL), ERROR));
+    CASE(nf_sample_part)
+    status(nf_sample_part(NEEDED(flow, conditional), NEEDED(context, rows), 7, ROWS, 1, OPTIONAL(x, out),
+                          OPTIONAL(log_prob, log_prob), OPTIONAL(pool, (ad_pool *)NULL), ERROR));
     CASE(nf_transform)
     status(nf_transform(NEEDED(flow, conditional), true, NEEDED(in, rows), NEEDED(context, rows), ROWS,
                         OPTIONAL(out, out), OPTIONAL(log_det, log_prob), OPTIONAL(pool, (ad_pool *)NULL), ERROR));

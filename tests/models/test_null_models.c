@@ -1,4 +1,5 @@
 /* Public functions of models, with NULL for each pointer that they take. Calls that take their time are short ones. */
+#include "models/null_streams.h"
 #include "null_cases.h"
 #include "scratch.h"
 
@@ -195,7 +196,7 @@ static void call_tables(void)
 
 static void call_columns(void)
 {
-    char text[512], *written;
+    char text[NF_COLUMNS_TEXT], *written;
     const char *const names[] = {"a", "b"};
     nf_table decoded = {0};
     CASE(nf_columns_learn)
@@ -213,6 +214,8 @@ static void call_columns(void)
     status(nf_columns_check(NEEDED(columns, columns), NEEDED(table, &table), OPTIONAL(what, "t.csv"), ERROR));
     CASE(nf_columns_outside)
     QUIET(nf_columns_outside(HARMLESS(columns, columns), HARMLESS(table, &table), OPTIONAL(text, text)));
+    CASE(nf_columns_impossible)
+    QUIET(nf_columns_impossible(HARMLESS(columns, columns), HARMLESS(table, &table), OPTIONAL(text, text)));
     CASE(nf_columns_encode_part)
     status(nf_columns_encode_part(NEEDED(columns, columns), NEEDED(part, &table), 7, 1, 0, NEEDED(features, numbers),
                                   ERROR));
@@ -229,6 +232,38 @@ static void call_columns(void)
     written = nf_columns_text(columns, &error);
     CASE(nf_columns_parse) MADE(free_columns, nf_columns_parse(NEEDED(text, written), ERROR));
     ad_free(written);
+}
+
+static bool stops(void *context)
+{
+    (void)context;
+    return true;
+}
+
+static void call_checkpoints(void)
+{
+    const file_path there = scratch_path("checkpoint");
+    const nf_checkpoint_options o = {.seconds = -1};
+    nf_checkpoint *checkpoint = nf_checkpoint_new(there.text, &o, &error), *made = NULL;
+    CASE(nf_checkpoint_new)
+    MADE(nf_checkpoint_free, nf_checkpoint_new(NEEDED(path, there.text), OPTIONAL(options, &o), ERROR));
+    CASE(nf_checkpoint_read)
+    {
+        const nf_vi_options vi = {.iters = 2, .mc = 2, .interrupted = stops, .checkpoint = checkpoint};
+        ASSERT_OK(nf_vi(flow, target, &vi, NULL, &error));
+        MADE(nf_checkpoint_free, nf_checkpoint_read(NEEDED(path, there.text), OPTIONAL(options, &o), ERROR));
+    }
+    CASE(nf_checkpoint_free)
+    {
+        if (!is("checkpoint")) made = nf_checkpoint_new(there.text, &o, &error);
+        QUIET(nf_checkpoint_free(OPTIONAL(checkpoint, made)));
+    }
+    CASE(nf_checkpoint_note) QUIET(nf_checkpoint_note(HARMLESS(checkpoint, checkpoint)));
+    CASE(nf_checkpoint_doubt) QUIET(nf_checkpoint_doubt(HARMLESS(checkpoint, checkpoint)));
+    CASE(nf_checkpoint_failure) QUIET(nf_checkpoint_failure(HARMLESS(checkpoint, checkpoint)));
+    CASE(nf_checkpoint_written) QUIET(nf_checkpoint_written(HARMLESS(checkpoint, checkpoint)));
+    CASE(nf_checkpoint_remove) status(nf_checkpoint_remove(NEEDED(checkpoint, checkpoint), ERROR));
+    nf_checkpoint_free(checkpoint);
 }
 
 static void call_files(void)
@@ -253,6 +288,12 @@ static void call_files(void)
             ASSERT_FAILS(nf_file_commit(file, &error), AD_ERROR_IO, "Bad address");
         else
             nf_file_abort(file);
+    }
+    CASE(nf_file_write_at)
+    {
+        ASSERT_OK(nf_file_create(there.text, &file, &error));
+        QUIET(nf_file_write_at(HARMLESS(file, file), 0, HARMLESS(data, "abc"), 3));
+        nf_file_abort(file);
     }
     CASE(nf_file_read_back)
     {
@@ -414,9 +455,11 @@ static void call(void)
     call_optimizers();
     call_training();
     call_tables();
+    call_streams(&table);
     call_npy();
     call_columns();
     call_files();
+    call_checkpoints();
     call_targets();
     call_inference();
     call_checks();

@@ -150,6 +150,18 @@ faults() {
     report "a rank that is killed leaves something" "$(find . -name '.m.*' | wc -l)"
 }
 
+# signals RANK COMMAND …: what comes to one of them is the others' too.
+signals() {
+    only_on "$1" '(sleep 2; kill -USR1 $$) &' differs
+    shift
+    rm -f m.safetensors
+    expect "$1, interrupted" 1 3 ./differs "$weir" "$@" -o m.safetensors
+    says "$1, interrupted" 1 "^weir $1: interrupted .*m.safetensors"
+    state=0
+    "$weir" info m.safetensors >said || state=$?
+    report "$1, interrupted, leaves no model" $state
+}
+
 talk() {
     for plugin in mpi pieces; do
         expect "$plugin of $mpi" 0 3 "$build/weir-communicator" "$build/$plugin-$mpi.so"
@@ -158,6 +170,13 @@ talk() {
     status=0
     start_ranks 3 "$build/weir-communicator" "$build/mpi-$mpi.so" late || status=$?
     report "a barrier without rank 0, of $mpi: exit status $status" $((status != 42))
+}
+
+# The plug-in is found from where the command lies.
+installed() {
+    meson install -C "$build" --no-rebuild --quiet --destdir "$scratch/root"
+    expect "the installed command" 0 2 "$(find root -path '*/bin/weir')" fit moons.npy --flow loc -o m.safetensors
+    says "the installed command" 1 "^saved "
 }
 
 for file in "$weir" "$build/libweir.so"; do
@@ -180,6 +199,9 @@ for mpi in openmpi mpich; do
         mistakes
         differences
         faults
+        signals 1 fit moons.csv --flow 'maf(64,64)' --epochs 1000000 --schedule constant
+        signals 2 vi 'gaussian(dim=3)' --flow 'iaf(8)' --iters 100000000
+        installed
     else
         compare_ranks 3
     fi

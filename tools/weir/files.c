@@ -83,10 +83,7 @@ json_t *record_of_work(const nf_flow *flow, nf_record record, const json_t *opti
     return json_pack("{s:o*}", "target", target ? report_text(target->text ? target->text : target->name) : NULL);
 }
 
-enum { MOST_FILES = MOST_POSITIONALS + MOST_OPTIONS };
-
-/* Those that the command line names in this role. */
-static size_t files_of(const struct arguments *arguments, enum file_role role, const char *files[MOST_FILES])
+size_t files_of(const struct arguments *arguments, enum file_role role, const char *files[MOST_FILES])
 {
     const struct command *command = arguments->command;
     const struct option *option;

@@ -2,7 +2,9 @@
 #include "ranks.h"
 #include "front.h"
 #include "identity.h"
+#include "interrupt.h"
 #include "launcher.h"
+#include "parts.h"
 #include "plugin_place.h"
 
 #include <weir/plugin.h>
@@ -166,12 +168,42 @@ ad_status ranks_start(int count, char **words, bool together, bool *ends, ad_err
 
 ad_status ranks_agree(ad_status status, ad_error *error)
 {
-    if (!ranks) return status;
-    ad_error first = {AD_OK, ""};
-    if (ranks->rank == 0 && status) first = *error;
-    if (ranks->broadcast(ranks, &first, sizeof first, 0, error)) return error->status;
-    if (first.status) *error = first;
-    return first.status;
+    return parts_agree(ranks, status, error);
+}
+
+/* What each rank says, of this one `own`, to all: the greatest of it, and the first rank that didn't say 0, or
+ * their number. */
+static ad_status ask_all(int own, int *greatest, int *first)
+{
+    const size_t size = (size_t)ranks->size;
+    size_t *bytes = ad_alloc(size, sizeof *bytes);
+    int *all = ad_alloc(size, sizeof *all);
+    ad_status status = bytes && all ? AD_OK : AD_ERROR_MEMORY;
+    for (size_t r = 0; !status && r < size; r++) bytes[r] = sizeof *all;
+    if (!status) {
+        all[ranks->rank] = own;
+        status = ranks->gather(ranks, all, bytes, NULL);
+    }
+    *greatest = 0;
+    *first = ranks->size;
+    for (int r = ranks->size - 1; !status && r >= 0; r--) {
+        if (all[r] > *greatest) *greatest = all[r];
+        if (all[r]) *first = r;
+    }
+    ad_free(all);
+    ad_free(bytes);
+    return status;
+}
+
+/* Where they can't talk any more, what comes next says so. */
+int ranks_interrupt(void)
+{
+    int signal, first;
+    if (ranks && !ask_all(interrupt_signal(), &signal, &first)) {
+        interrupt_note(signal);
+        return signal;
+    }
+    return interrupt_signal();
 }
 
 static int usable_cores(void)
@@ -204,28 +236,6 @@ static void tell(const char *command, const char *failure, bool names_rank)
     fflush(to);
 }
 
-/* The exit statuses of all ranks: the greatest, and the first rank that failed, size where none did. */
-static ad_status gather_statuses(int own, int *greatest, int *failed)
-{
-    size_t size = (size_t)ranks->size, *bytes = ad_alloc(size, sizeof *bytes);
-    int *all = ad_alloc(size, sizeof *all);
-    ad_status status = bytes && all ? AD_OK : AD_ERROR_MEMORY;
-    for (size_t r = 0; !status && r < size; r++) bytes[r] = sizeof *all;
-    if (!status) {
-        all[ranks->rank] = own;
-        status = ranks->gather(ranks, all, bytes, NULL);
-    }
-    *greatest = 0;
-    *failed = ranks->size;
-    for (int r = ranks->size - 1; !status && r >= 0; r--) {
-        if (all[r] > *greatest) *greatest = all[r];
-        if (all[r]) *failed = r;
-    }
-    ad_free(all);
-    ad_free(bytes);
-    return status;
-}
-
 /* A rank that failed alone isn't waited for by the others, which are in the midst of their work. A rank that is done
  * waits as long as the first one writes. */
 int ranks_end(const char *command, const char *failure, int exit_status)
@@ -236,17 +246,15 @@ int ranks_end(const char *command, const char *failure, int exit_status)
         return exit_status;
     }
     int greatest, failed;
-    if (ranks->barrier(ranks, exit_status ? PATIENCE : INFINITY, NULL) ||
-        gather_statuses(exit_status, &greatest, &failed)) {
+    if (ranks->barrier(ranks, exit_status ? PATIENCE : INFINITY, NULL) || ask_all(exit_status, &greatest, &failed)) {
         if (failure) tell(command, failure, true);
         ranks_exit(exit_status ? exit_status : EXIT_FAILURE);
     }
     if (failure && ranks->rank == failed) tell(command, failure, failed > 0);
     if (failed < ranks->size) ranks->barrier(ranks, PATIENCE, NULL); /* it has been told */
-    const int code = ranks->rank == 0 ? greatest : 0;
     type->close(type);
     ranks = NULL;
-    return code;
+    return greatest;
 }
 
 _Noreturn void ranks_exit(int exit_status)

@@ -20,6 +20,10 @@ const ad_communicator *ranks_communicator(void);
  * others aren't looked at. */
 ad_status ranks_agree(ad_status status, ad_error *error);
 
+/* The signal that interrupts the command (see interrupt.h), on whichever rank it was noted: all ask at once, and get
+ * the same. 0: none. */
+int ranks_interrupt(void);
+
 /* The command's pool, of the threads that --threads asks for, and of all ranks. By default those of one machine share
  * its cores. NULL on failure. */
 ad_pool *ranks_pool(const struct arguments *arguments, ad_error *error);

@@ -205,6 +205,7 @@ static ad_status fit_flow(const struct arguments *arguments, nf_flow *flow, stru
         .context = &watched,
         .redraw = rows->plain || data->streamed ? NULL : on_redraw,
         .source = data->streamed,
+        .checkpoint = data->checkpoint,
     };
     if (data->validation) {
         options.val_x = rows->val_x;
