@@ -113,6 +113,7 @@ typedef struct nf_bijector_type {
     /* det J is 0 for some parameters and has another sign beyond them, x = w z with any w: it is a bijection but for
      * these, which training keeps away from, for log|det J| is -inf there. False: for no parameters. */
     bool singular;
+    bool fits_moments; /* fit goes by the columns' means and standard deviations (with a divisor of rows) alone */
 } nf_bijector_type;
 
 /* An instance. Read it; change it through the functions below only. */

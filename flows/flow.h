@@ -67,6 +67,11 @@ void nf_flow_pull(nf_flow *flow);
  * that there is to do. */
 ad_status nf_flow_fit_data(nf_flow *flow, const double *x, const double *context, size_t rows, ad_error *error);
 
+/* The same where x is a sample of more rows, whose means and standard deviations, (dim) each, are known: what goes by
+ * these alone and sees x itself, as standardize does that ends a flow, is set from them. */
+ad_status nf_flow_fit_sample(nf_flow *flow, const double *x, const double *context, size_t rows, const double *mean,
+                             const double *sd, ad_error *error);
+
 /* For what trains a flow, as nf_fit() and nf_vi() do: from here to nf_flow_end_training() its parameters may change,
  * and only this thread may evaluate it. AD_ERROR_ARGUMENT where it is being trained already, or evaluated in another
  * thread. */

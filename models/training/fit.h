@@ -77,6 +77,7 @@ typedef struct {
 } nf__training;
 
 /* Streams of random numbers; an epoch's shuffle uses NF__SHUFFLE_STREAM + epoch. */
+#define NF__SAMPLE_STREAM (UINT64_C(1) << 35)
 enum { NF__SPLIT_STREAM = 0, NF__SHUFFLE_STREAM = 1 };
 
 /* The data in the flow's dtype, and which rows are for what. */

@@ -245,6 +245,9 @@ static void call_flows(void)
     CASE(nf_flow_fixed_elements) QUIET(nf_flow_fixed_elements(HARMLESS(flow, flow)));
     CASE(nf_flow_push) QUIET(nf_flow_push(HARMLESS(flow, flow)));
     CASE(nf_flow_pull) QUIET(nf_flow_pull(HARMLESS(flow, flow)));
+    CASE(nf_flow_fit_sample)
+    status(nf_flow_fit_sample(NEEDED(flow, flow), NEEDED(x, rows), OPTIONAL(context, rows), ROWS, NEEDED(mean, rows),
+                              NEEDED(sd, rows), ERROR));
     CASE(nf_flow_fit_data)
     status(nf_flow_fit_data(NEEDED(flow, flow), NEEDED(x, rows), OPTIONAL(context, rows), ROWS, ERROR));
     CASE(nf_flow_begin_training)

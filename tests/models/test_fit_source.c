@@ -2,6 +2,8 @@
 #include "models/rank_tools.h"
 #include "models/training_tools.h"
 
+#include <weir/features.h>
+
 #include <stdatomic.h>
 #include <unistd.h>
 
@@ -179,6 +181,29 @@ START_TEST(ranks_read_their_own_rows)
 }
 END_TEST
 
+/* The moments are those of all training rows, where what has a fit sees a sample. */
+START_TEST(moments_are_of_all_rows)
+{
+    enum { LARGE = 100000 };
+    static atomic_size_t unwanted;
+    const nf_rows source = {.rows = LARGE, .data = &unwanted, .read = make_rows};
+    const nf_fit_options o = {.epochs = 1, .batch = 50000, .val_fraction = -1, .source = &source};
+    nf_flow *flow = flow_of("affine-standardize", false, AD_F64);
+    ASSERT_OK(nf_fit(flow, NULL, 0, &o, NULL, &error));
+    double *all = ad_alloc(LARGE, DIM * sizeof *all);
+    ASSERT_OK(make_rows(&unwanted, 0, 0, LARGE, all, NULL, &error));
+    const nf_bijector *chain = nf_flow_bijector(flow), *last = chain->child[chain->n_child - 1];
+    for (size_t c = 0; c < DIM; c++) {
+        double mean, sd;
+        ck_assert(nf_column_moments(all, LARGE, DIM, c, &mean, &sd));
+        ck_assert_double_eq_tol(nf_parameter_value(last, "mean")[c], mean, 1e-13);
+        ck_assert_double_eq_tol(nf_parameter_value(last, "scale")[c], 2 * sd, 1e-13);
+    }
+    ad_free(all);
+    nf_flow_free(flow);
+}
+END_TEST
+
 START_TEST(what_goes_wrong_is_told)
 {
     static const struct {
@@ -242,6 +267,7 @@ Suite *fit_source_suite(void)
     tcase_add_test(source, blocks_are_as_good_as_rows);
     tcase_add_test(source, validation_rows_of_their_own);
     tcase_add_test(source, ranks_read_their_own_rows);
+    tcase_add_test(source, moments_are_of_all_rows);
     tcase_add_loop_test(source, what_goes_wrong_is_told, 0, 5);
     tcase_add_test(source, options_that_contradict);
     suite_add_tcase(suite, source);
