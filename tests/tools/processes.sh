@@ -1,5 +1,5 @@
 #!/bin/sh
-# Several processes that work on one command: ranks.sh BUILD-DIRECTORY [--seed N, which is for other tests]
+# Several processes that work on one command: processes.sh BUILD-DIRECTORY [--seed N, which is for other tests]
 #
 # Whatever their number, models, draws and scores are those of one process; what goes wrong is told once, and one that
 # goes wrong alone, or dies, ends the others. With each MPI that the build has found and that has a launcher here, but with
@@ -32,7 +32,7 @@ report() {
 start_ranks() {
     number=$1
     shift
-    timeout 60 "$launcher" -n "$number" "$@" >said 2>told
+    timeout 200 "$launcher" -n "$number" "$@" >said 2>told
 }
 
 # A launcher's own exit status is not always that of its processes: 0 or another is all that is looked at.
@@ -86,7 +86,7 @@ results="fit.safetensors vi.safetensors nuts.npy sample.npy logprob.npy"
 compare_ranks() {
     for number in $1; do
         rm -rf ranks
-        all ranks timeout 60 "$launcher" -n "$number"
+        all ranks timeout 200 "$launcher" -n "$number"
         for result in $results; do same "$result" "$number ranks of $mpi"; done
     done
 }
@@ -247,5 +247,5 @@ if $first; then
     echo "skipped: there is no MPI here (libopenmpi-dev and openmpi-bin, or libmpich-dev and mpich)"
     [ $failed -gt 0 ] || exit 77
 fi
-echo "ranks: $passed passed, $failed failed"
+echo "processes: $passed passed, $failed failed"
 [ $failed -eq 0 ]
