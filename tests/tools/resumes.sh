@@ -22,8 +22,8 @@ float64) set -- fit table.csv --flow 'rqs(16)-flip-maf(16)' --schedule 'plateau(
 search) set -- fit few.csv --budget 1h --seed 3 ;;
 vi) set -- vi banana --flow '(rqs(8)-flip)*2' --iters 1500 --tolerance 1e-6 --anneal 700 --draws 500 ;;
 infer) set -- vi banana --budget 1h --draws 5000 ;;
-nuts) set -- nuts eight_schools --chains 3 --tune 400 --draws 800 ;;
-dense) set -- nuts 'gaussian(dim=5)' --chains 40 --tune 200 --draws 200 --dense --start uniform ;;
+nuts) set -- nuts eight_schools --chains 3 --tune 3000 --draws 6000 ;;
+dense) set -- nuts 'gaussian(dim=5)' --chains 40 --tune 1500 --draws 1500 --dense --start uniform ;;
 *) exit 2 ;;
 esac
 command=$1
@@ -75,6 +75,10 @@ while [ $kills -lt "$count" ]; do
     done
     [ $state = 0 ] || {
         early=$((early + 1))
+        [ $early -lt $((20 * count)) ] || {
+            echo "$kind: killed $early times before it had a checkpoint: is this work too short here?"
+            exit 1
+        }
         rm -f "$output" ."$output"*
         continue
     }
