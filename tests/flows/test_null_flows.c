@@ -136,6 +136,14 @@ static void call_parameters(void)
         recorded(nf_apply_transformer(NEEDED(transformer, &choice), false, v, parameters,
                                       OPTIONAL(log_derivative, &log_derivative)));
     }
+    CASE(nf_transformer_seen)
+    {
+        const double bound = 3;
+        const nf_choice choice = {&nf_transformer_affine, (double *)(uintptr_t)&bound};
+        ck_assert(ad_is_valid(nf_transformer_seen(HARMLESS(transformer, &choice), v)));
+    }
+    CASE(nf_transformer_sees)
+    ck_assert_uint_eq(nf_transformer_sees(HARMLESS(transformer, nf_argument_choice(bijector, "activation"))), 1);
     CASE(nf_transformer_of) QUIET(nf_transformer_of(HARMLESS(self, bijector)));
 }
 
