@@ -1,7 +1,7 @@
 /* Flows on the circle and on tori, whose features are angles: a base distribution of period 2π, and bijectors that map
  * angles that differ by a turn to angles that differ by a turn. So log p is the same for every way of writing an angle,
  * and draws are written from -π to π. */
-#include "core/internal.h"
+#include "core/flow.h"
 
 #include <weir/transformer.h>
 
@@ -11,6 +11,11 @@ bool nf__is_circular(const nf_bijector *base)
     for (size_t i = 0; i < base->n_child; i += 2) /* of a mixture of flows */
         if (nf__is_circular(base->child[i])) return true;
     return false;
+}
+
+bool nf_flow_is_circular(const nf_flow *flow)
+{
+    return flow && nf__is_circular(flow->base);
 }
 
 /* What of a bijector, or of the flows of a base distribution, doesn't keep turns; NULL: nothing. */

@@ -4,9 +4,9 @@
 
 #include <weir/transformer.h>
 
-/* A spline's own: the map of [0, 1] onto itself, forward or inverse, of places (n), with the log-derivative of that
- * direction; what its derivatives at the knots are; and how many parameters each feature needs, of so many bins. It is
- * the data of a transformer whose forward, inverse and parameters are those below. */
+/* A spline's own, the data of a transformer whose forward, inverse and parameters are those below: the map of [0, 1]
+ * onto itself, forward or inverse, of places (n), with the log-derivative of that direction; and how many parameters
+ * each feature needs, so many for each bin and these others. */
 typedef struct nf__spline {
     ad_var (*map)(const nf_choice *self, ad_var place, ad_var parameters, bool inverse, ad_var *log_derivative);
     size_t per_bin;

@@ -106,6 +106,7 @@ START_TEST(passes_the_check)
     size_t number = 0;
     for (char *name = strtok(names, "|"); name; name = strtok(NULL, "|"), number++)
         for (size_t context = 0; context <= 2 && number == (size_t)_i % MOST_NAMES; context += 2) {
+            if (dim > 1 && (dim + (size_t)(p - places)) % 2 == context / 2) continue; /* with and without, in turn */
             snprintf(formula, sizeof formula, p->formula, name);
             nf_bijector *bijector = nf_bijector_parse(formula, dim, context, 1, &error);
             ck_assert_msg(bijector != NULL, "%s: %s", formula, error.message);
