@@ -143,7 +143,7 @@ static void call_parameters(void)
         recorded(nf_transformer_seen(HARMLESS(transformer, &choice), v));
     }
     CASE(nf_transformer_sees)
-    QUIET(ck_assert_uint_eq(nf_transformer_sees(HARMLESS(transformer, nf_argument_choice(bijector, "activation"))), 1));
+    QUIET(nf_transformer_sees(HARMLESS(transformer, nf_argument_choice(bijector, "activation"))));
     CASE(nf_transformer_of) QUIET(nf_transformer_of(HARMLESS(self, bijector)));
 }
 
