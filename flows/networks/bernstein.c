@@ -39,17 +39,15 @@ static ad_var binomials(ad_tape *tape, size_t degree)
 }
 
 /* Σ_k coefficient_k b_k, of powers of t and, in reverse, of 1-t: all (degree + 1, n). */
-static ad_var combine(ad_var coefficient, ad_var rising, ad_var falling)
+static ad_var combine(ad_var coefficient, ad_var rising, ad_var falling, size_t degree)
 {
-    const size_t degree = ad_shape_of(coefficient).dim[0] - 1;
     ad_var basis = ad_mul(ad_mul(rising, falling), binomials(coefficient.tape, degree));
     return ad_sum_axis(ad_mul(coefficient, basis), 0);
 }
 
-static ad_var in_reverse(ad_var a)
+static ad_var in_reverse(ad_var a, size_t count)
 {
     size_t index[MOST + 1];
-    const size_t count = ad_shape_of(a).dim[0];
     for (size_t k = 0; k < count; k++) index[k] = count - 1 - k;
     return ad_gather(a, index, count);
 }
@@ -71,15 +69,15 @@ static ad_var inverse(const nf_choice *self, ad_var x, ad_var parameters, ad_var
     ad_var within = ad_maximum(ad_minimum(x, ad_scalar(x.tape, tail)), ad_scalar(x.tape, -tail));
     ad_var place = ad_mul_scalar(within, 0.5 / tail);
     ad_var rising = powers(ad_add_scalar(place, 0.5), degree + 1);
-    ad_var falling = in_reverse(powers(ad_add_scalar(ad_neg(place), 0.5), degree + 1));
+    ad_var falling = in_reverse(powers(ad_add_scalar(ad_neg(place), 0.5), degree + 1), degree + 1);
     ad_var delta = nf__spline_positive(ad_slice(parameters, 0, 1, degree + 1));
     ad_var none = ad_broadcast(ad_scalar(x.tape, 0), AD_SHAPE(1, n));
     ad_var sums = ad_concat((ad_var[]){none, ad_cumsum(delta, 0, false)}, 2, 0);
     ad_var half = ad_mul_scalar(ad_sum_axis(delta, 0), 0.5);
     ad_var c = ad_mul_scalar(ad_sub(sums, half), 2 * tail / (double)degree);
-    ad_var slope = combine(delta, ad_slice(rising, 0, 0, degree), ad_slice(falling, 0, 1, degree + 1));
+    ad_var slope = combine(delta, ad_slice(rising, 0, 0, degree), ad_slice(falling, 0, 1, degree + 1), degree - 1);
     *log_derivative = ad_log(slope);
-    ad_var z = ad_add(combine(c, rising, falling), ad_mul(slope, ad_sub(x, within)));
+    ad_var z = ad_add(combine(c, rising, falling, degree), ad_mul(slope, ad_sub(x, within)));
     return ad_add(z, nf_row(parameters, 0));
 }
 
