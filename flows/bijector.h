@@ -117,6 +117,7 @@ typedef struct nf_bijector_type {
      * base distribution: log_prob has that period, and integrates to 1 over a turn. Such a base goes with such
      * bijectors alone; what draws from a flow of both gives angles from -π to π. */
     bool circular;
+    bool fits_moments; /* fit goes by the columns' means and standard deviations (with a divisor of rows) alone */
 } nf_bijector_type;
 
 /* An instance. Read it; change it through the functions below only. */

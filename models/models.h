@@ -9,7 +9,9 @@
 
 #include <weir/automatic.h>
 #include <weir/callbacks.h>
+#include <weir/checkpoint.h>
 #include <weir/columns.h>
+#include <weir/communicator_type.h>
 #include <weir/data.h>
 #include <weir/densities.h>
 #include <weir/diagnostics.h>
@@ -22,8 +24,10 @@
 #include <weir/plugin.h>
 #include <weir/psis.h>
 #include <weir/record.h>
+#include <weir/rows.h>
 #include <weir/save.h>
 #include <weir/start.h>
+#include <weir/stream.h>
 #include <weir/target.h>
 #include <weir/training.h>
 #include <weir/verify.h>

@@ -12,6 +12,7 @@
 #ifndef WEIR_NUTS_H
 #define WEIR_NUTS_H
 
+#include <weir/checkpoint.h>
 #include <weir/diagnostics.h>
 #include <weir/start.h>
 #include <weir/target.h>
@@ -48,6 +49,10 @@ typedef struct {
     /* Of nf_find_start(): chains begin at draws from it, spread over its modes by their mass, with its first normal's
      * covariance as their mass matrix. NULL, or with a flow: at points from (-2, 2), with the unit matrix. */
     const nf_start *start;
+    /* Written some times a second at most; one that was read is gone on from, to the same bits. All draws so far are in
+     * it: where they are many, writing takes long, and the default of its seconds sees to it that it comes rarely. NULL:
+     * none. */
+    nf_checkpoint *checkpoint;
 } nf_nuts_options;
 
 /* How a draw came about. */
@@ -83,7 +88,8 @@ typedef struct {
  * so may error. A chain starts at a draw from options.start or else at a point drawn uniformly from (-2, 2), up to 100
  * times until density and gradient are finite there; the gradient is checked at the first one. Its draws are a function
  * of seed, of its number and of the options that shape it: the same bits beside any number of other chains and with any
- * pool. */
+ * pool. Where the pool has a communicator, ranks divide the chains, and all have the result; progress tells of all
+ * chains, and what fails on one rank fails on all. */
 ad_status nf_nuts(const nf_target *target, const nf_nuts_options *options, nf_nuts_result *result, ad_error *error);
 void nf_nuts_free(nf_nuts_result *result);
 

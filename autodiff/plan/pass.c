@@ -66,6 +66,7 @@ void ad__run_pass(execution *e)
     if (stage->n_row + stage->n_store == 0) return;
     e->sums_faults = false;
     run_rows_of_rank(e);
+    if (e->unread) e->status = e->why;
     if (e->status) return;
     if (e->communicator)
         e->status = ad__join_ranks(e);

@@ -30,18 +30,30 @@ ad_status nf_columns_check(const nf_columns *columns, const nf_table *table, con
         first_column = c;
     }
     if (wrong > 0) {
-        char text[320], range[100] = "", more[60] = "";
-        const nf_column *face = &columns->column[first_column].face;
-        nf__value_text(&values, first_row, first_column, text);
-        if (face->low < face->high) snprintf(range, sizeof range, ", %.10g to %.10g", face->low, face->high);
+        char value[NF__CONTRADICTION_TEXT], more[60] = "";
+        nf__contradiction_text(&values, first_row, first_column, value);
         if (wrong > 1) snprintf(more, sizeof more, "; so it is with a value in %zu rows", wrong);
-        status = ad_error_set(error, AD_ERROR_FORMAT, "%s: %s %s (%s%s), so that the row has density 0%s", what, text,
-                              nf__contradiction(&values, first_row, first_column), nf_column_kind_name(face->kind),
-                              range, more);
+        status = ad_error_set(error, AD_ERROR_FORMAT, "%s: %s%s", what, value, more);
     }
     ad_free(features);
     nf__values_close(&values);
     return status;
+}
+
+size_t nf_columns_impossible(const nf_columns *columns, const nf_table *table, char text[NF_COLUMNS_TEXT])
+{
+    AD_DEFAULT_ENVIRONMENT;
+    nf__values values;
+    size_t impossible = 0;
+    if (text) *text = '\0';
+    ad_status status = nf__values_open(columns, table, &values, NULL);
+    for (size_t r = 0; !status && !columns->context && r < table->rows; r++) {
+        size_t c = 0;
+        while (c < columns->count && !nf__contradiction(&values, r, c)) c++;
+        if (c < columns->count && impossible++ == 0 && text) nf__contradiction_text(&values, r, c, text);
+    }
+    nf__values_close(&values);
+    return impossible;
 }
 
 /* Is a value where those that were learned from weren't? */

@@ -1,6 +1,7 @@
 /* Training by maximum likelihood. */
 #include "training/clock.h"
 #include "training/fit.h"
+#include "training/stream.h"
 
 #include <weir/environment.h>
 
@@ -37,6 +38,17 @@ static ad_status resolve(nf__training *t, ad_error *error)
     return AD_OK;
 }
 
+/* Full ones, and the rest; but where a step makes statistics, of which a small batch has poor ones, as equal as can be.
+ */
+static nf__batches batches_of(const nf__training *t)
+{
+    const size_t rows = t->n_train, batch = t->o.batch, steps = (rows - 1) / batch + 1;
+    if (t->n_updated == 0)
+        return (nf__batches){.size = batch, .many = rows / batch, .other = rows % batch, .others = rows % batch > 0};
+    return (nf__batches){
+        .size = rows / steps + 1, .many = rows % steps, .other = rows / steps, .others = steps - rows % steps};
+}
+
 static ad_status run(nf__training *t, ad_error *error)
 {
     nf_fit_report *report = t->report;
@@ -58,7 +70,7 @@ static ad_status run(nf__training *t, ad_error *error)
 static ad_status start(nf__training *t, ad_error *error)
 {
     size_t context = nf_flow_context_size(t->flow), count = nf_flow_trained_elements(t->flow);
-    if (context && !t->o.row_context)
+    if (context && !t->o.row_context && !t->o.source)
         return ad_error_set(error, AD_ERROR_ARGUMENT,
                             "fit: this flow is conditional: expected a context of %zu numbers a row", context);
     if (t->o.optimizer.clip == 0) t->o.optimizer.clip = 1;
@@ -66,17 +78,24 @@ static ad_status start(nf__training *t, ad_error *error)
     ad_status status = nf__loop_open(&t->loop, &t->o.optimizer, &adam_here, t->o.schedule, error);
     if (status == AD_OK) status = resolve(t, error);
     if (status == AD_OK) status = nf__take_data(t, error);
-    if (status == AD_OK) status = nf__fit_bijectors(t, error);
     if (status != AD_OK) return status;
     t->update = ad_alloc_aligned(nf__parameter_bytes(t->flow), 1);
     t->average = t->o.ema > 0 ? ad_alloc_aligned(nf__trained_bytes(t->flow), 1) : NULL;
     if (!t->update || (t->o.ema > 0 && !t->average))
         return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to train %zu parameters", count);
-    status = nf__compile(t, error);
-    if (status != AD_OK) return status;
-    if (t->average) memcpy(t->average, nf_flow_parameters(t->flow), nf__trained_bytes(t->flow));
+    bool resumed;
     t->report->train_rows = t->n_train;
     t->report->val_rows = t->n_val;
+    status = nf__checkpoint_enter(t->o.checkpoint, "fit", nf__list_fit, t, &resumed, error);
+    if (status == AD_OK && resumed)
+        nf_flow_pull(t->flow);
+    else if (status == AD_OK)
+        status = nf__fit_bijectors(t, error);
+    if (status == AD_OK) status = nf__compile(t, error);
+    t->batches = batches_of(t);
+    if (status == AD_OK && t->stream) status = nf__stream_begin(t, error);
+    if (status != AD_OK || resumed) return status;
+    if (t->average) memcpy(t->average, nf_flow_parameters(t->flow), nf__trained_bytes(t->flow));
     t->adapted = (nf__adapted){1, INFINITY, 0};
     nf__keep_best(t, INFINITY);
     status = nf__redraw(t, error);
@@ -110,6 +129,9 @@ ad_status nf_fit(nf_flow *flow, const double *x, size_t rows, const nf_fit_optio
     *t.report = (nf_fit_report){.outcome = NF_FINISHED};
     ad_status status = start(&t, error);
     if (status == AD_OK) status = run(&t, error);
+    nf__checkpoint_leave(t.o.checkpoint, &t);
+    nf__state_free(&t.trials.initial);
+    nf__state_free(&t.trials.best);
     ad_plan_free(t.statistics_plan);
     ad_plan_free(t.score_plan);
     ad_plan_free(t.val_plan);
@@ -118,6 +140,7 @@ ad_status nf_fit(nf_flow *flow, const double *x, size_t rows, const nf_fit_optio
     ad_free_aligned(t.average);
     ad_free(t.updated);
     ad_free_aligned(t.update);
+    nf__stream_free(t.stream);
     ad_free(t.redrawn);
     ad_free(t.order);
     ad_free(t.train);

@@ -5,6 +5,7 @@
 #include "keep.h"
 #include "meter.h"
 #include "modes.h"
+#include "ranks.h"
 #include "report.h"
 
 #include <math.h>
@@ -45,7 +46,7 @@ ad_status infer(nf_flow *flow, const nf_target *target, const nf_vi_options *opt
     o.context = &watched;
     ad_status status = nf_vi(flow, target, &o, report, error);
     meter_end(&watched.meter);
-    if (!status && report->outcome == NF_STOPPED_BY_CALLER && interrupt_signal())
+    if (!status && report->outcome == NF_STOPPED_BY_CALLER && ranks_interrupt())
         status = ad_error_set(error, AD_ERROR_INTERRUPTED, "interrupted after %zu of %zu iterations",
                               report->iterations, o.iters);
     else if (!status && report->score.draws == 0)
@@ -76,7 +77,7 @@ ad_status infer_alone(const nf_target *target, const nf_infer_options *options, 
     o.context = &watched;
     ad_status status = nf_infer(target, &o, inference, error);
     meter_end(&watched.meter);
-    if (!status && interrupt_signal())
+    if (!status && ranks_interrupt())
         status =
             ad_error_set(error, AD_ERROR_INTERRUPTED, "interrupted after %zu iterations", inference->report.iterations);
     return status;
@@ -100,7 +101,7 @@ json_t *infer_and_keep(nf_flow *flow, const nf_target *target, const nf_vi_optio
         *status = keep(&what, *status, path, kept, error);
     }
     interrupt_release();
-    if (!*status && interrupt_signal())
+    if (!*status && ranks_interrupt())
         *status = ad_error_set(error, AD_ERROR_INTERRUPTED, "interrupted; the parameters are in '%s'", path);
     return record;
 }
@@ -138,7 +139,7 @@ nf_target *target_on_record(const nf_flow *flow, const json_t *record)
     return NULL;
 }
 
-ad_status draw_samples(nf_flow *flow, const double *context, json_t *record, size_t rows, uint64_t seed,
+ad_status draw_samples(nf_flow *flow, const double *context, json_t *record, size_t first, size_t rows, uint64_t seed,
                        nf_table *table, ad_pool *pool, ad_error *error)
 {
     nf_target *target = target_on_record(flow, record);
@@ -146,7 +147,7 @@ ad_status draw_samples(nf_flow *flow, const double *context, json_t *record, siz
     *table = (nf_table){.rows = rows, .columns = dim, .dtype = nf_flow_dtype(flow)};
     double *z = ad_alloc(rows, dim * sizeof *z);
     ad_status status = z ? AD_OK : ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu samples", rows);
-    if (!status) status = nf_sample(flow, context, rows, seed, z, NULL, pool, error);
+    if (!status) status = nf_sample_part(flow, context, first, rows, seed, z, NULL, pool, error);
     if (!status && target) {
         table->columns = nf_target_size(target);
         table->values = ad_alloc(rows, table->columns * sizeof *table->values);

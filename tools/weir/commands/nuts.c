@@ -1,10 +1,12 @@
 /* weir nuts: draw from a target by the No-U-Turn Sampler. */
 #include "chains.h"
+#include "checkpoints.h"
 #include "command.h"
 #include "files.h"
 #include "inference.h"
 #include "interrupt.h"
 #include "keep.h"
+#include "ranks.h"
 #include "report.h"
 
 #include <math.h>
@@ -81,7 +83,7 @@ static ad_status find_start(const struct arguments *arguments, const nf_target *
 }
 
 static ad_status sample(const struct arguments *arguments, const nf_target *target, const nf_flow *flow, ad_pool *pool,
-                        nf_start *start, nf_nuts_result *draws, ad_error *error)
+                        nf_checkpoint *checkpoint, nf_start *start, nf_nuts_result *draws, ad_error *error)
 {
     if (find_start(arguments, target, pool, start, error)) return error->status;
     const nf_nuts_options o = {
@@ -95,6 +97,8 @@ static ad_status sample(const struct arguments *arguments, const nf_target *targ
         .seed = option_count(arguments, "seed"),
         .pool = pool,
         .start = start->count > 0 ? start : NULL,
+        /* Searches that were interrupted found another start than there would be. */
+        .checkpoint = interrupt_signal() ? NULL : checkpoint,
     };
     return draw_chains(target, &o, "", draws, error);
 }
@@ -179,16 +183,19 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     if (!target) return error->status;
     json_t *record = NULL;
     nf_flow *flow = model ? load_model(model, &record, error) : NULL;
-    ad_pool *pool = model && !flow ? NULL : ad_pool_new((int)option_count(arguments, "threads"), error);
+    ad_pool *pool = model && !flow ? NULL : ranks_pool(arguments, error);
     nf_nuts_result draws = {0};
     nf_start start = {0};
+    nf_checkpoint *checkpoint = NULL;
+    ad_status status = pool ? checkpoint_open(arguments, &checkpoint, error) : error->status;
     interrupt_catch();
-    ad_status status = pool ? sample(arguments, target, flow, pool, &start, &draws, error) : error->status;
+    if (!status) status = sample(arguments, target, flow, pool, checkpoint, &start, &draws, error);
     if (!status) describe(arguments, &draws, result);
     if (!status && draws.stopped)
         status = ad_error_set(error, AD_ERROR_INTERRUPTED, "interrupted after %zu of %zu draws of each chain",
                               draws.draws, option_count(arguments, "draws"));
     if (output && draws.draws > 0) status = keep_draws(output, target, &draws, status, result, error);
+    status = checkpoint_close(arguments, checkpoint, status, error);
     if (start.count > 0) {
         json_object_set_new(result, "searches", json_integer((json_int_t)start.searches));
         json_object_set_new(result, "modes", json_integer((json_int_t)start.modes));
@@ -333,7 +340,8 @@ const struct command nuts_command = {
     .summary = "Draw from a target by the No-U-Turn Sampler.",
     .example = "weir nuts eight_schools --chains 8 --tune 1000 --draws 3000 -o trace.npy",
     .positionals = {{"TARGET", NULL, "an unnormalised density: pot1, or funnel(dim=5); see 'weir help targets'"}},
-    .groups = {options},
+    .groups = {options, checkpoint_options},
+    .together = true,
     .run = run,
     .print = print,
 };

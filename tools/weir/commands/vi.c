@@ -1,4 +1,5 @@
 /* weir vi: fit a flow to a target by variational inference. */
+#include "checkpoints.h"
 #include "duration.h"
 #include "files.h"
 #include "inference.h"
@@ -6,6 +7,7 @@
 #include "keep.h"
 #include "known.h"
 #include "modes.h"
+#include "ranks.h"
 #include "report.h"
 
 #include <math.h>
@@ -203,7 +205,7 @@ static ad_status finish(const struct arguments *arguments, const nf_target *targ
 static ad_status fit(const struct arguments *arguments, const nf_target *target, nf_flow *flow, json_t *result,
                      ad_error *error)
 {
-    ad_pool *pool = ad_pool_new((int)option_count(arguments, "threads"), error);
+    ad_pool *pool = ranks_pool(arguments, error);
     if (!pool) return error->status;
     char optimizer[OPTIMIZER_TEXT];
     nf_vi_options o = chosen(arguments, optimizer, pool);
@@ -212,8 +214,9 @@ static ad_status fit(const struct arguments *arguments, const nf_target *target,
         .callback.call = nf_stop_when_converged, .tolerance = option_number(arguments, "tolerance"), .absolute = true};
     nf_callback *callbacks[] = {&convergence.callback, NULL};
     if (convergence.tolerance > 0) o.callbacks = callbacks;
+    ad_status status = checkpoint_open(arguments, &o.checkpoint, error);
     interrupt_catch();
-    ad_status status = infer(flow, target, &o, "", &report, error);
+    if (!status) status = infer(flow, target, &o, "", &report, error);
     if (convergence.converged) report.outcome = NF_STOPPED_EARLY;
     if (convergence.status) status = ad_error_set(error, convergence.status, "no memory to watch the parameters");
     nf_convergence_free(&convergence);
@@ -223,6 +226,7 @@ static ad_status fit(const struct arguments *arguments, const nf_target *target,
         status = finish(arguments, target, flow, &report, (struct alone){false}, modes, pool, status, result, error);
     else
         json_decref(modes);
+    status = checkpoint_close(arguments, o.checkpoint, status, error);
     interrupt_release();
     ad_free(report.history);
     ad_pool_free(pool);
@@ -233,9 +237,9 @@ static ad_status fit(const struct arguments *arguments, const nf_target *target,
 static ad_status fit_alone(const struct arguments *arguments, const nf_target *target, double budget, json_t *result,
                            ad_error *error)
 {
-    ad_pool *pool = ad_pool_new((int)option_count(arguments, "threads"), error);
+    ad_pool *pool = ranks_pool(arguments, error);
     if (!pool) return error->status;
-    const nf_infer_options o = {
+    nf_infer_options o = {
         .formula = option_named(arguments, "flow") ? option_text(arguments, "flow") : NULL,
         .budget = budget,
         .draws = option_count(arguments, "draws"),
@@ -243,14 +247,16 @@ static ad_status fit_alone(const struct arguments *arguments, const nf_target *t
         .seed = option_count(arguments, "seed"),
         .pool = pool,
     };
-    nf_inference fitted;
+    nf_inference fitted = {0};
+    ad_status status = checkpoint_open(arguments, &o.checkpoint, error);
     interrupt_catch();
-    ad_status status = infer_alone(target, &o, &fitted, error);
+    if (!status) status = infer_alone(target, &o, &fitted, error);
     if (fitted.flow && (!status || fitted.report.iterations > 0)) {
         json_t *modes = fitted.mode ? modes_json(target, &fitted.start, fitted.mode, fitted.held) : NULL;
         status = finish(arguments, target, fitted.flow, &fitted.report, (struct alone){true, fitted.out_of_time}, modes,
                         pool, status, result, error);
     }
+    status = checkpoint_close(arguments, o.checkpoint, status, error);
     interrupt_release();
     nf_inference_free(&fitted);
     ad_pool_free(pool);
@@ -316,7 +322,8 @@ const struct command vi_command = {
         "is chosen or searched for: the options have the defaults below.\n",
     .example = "weir vi eight_schools -o schools.safetensors",
     .positionals = {{"TARGET", NULL, "an unnormalised density: pot1, or funnel(dim=5); see 'weir help targets'"}},
-    .groups = {options},
+    .groups = {options, checkpoint_options},
+    .together = true,
     .run = run,
     .print = print,
 };
