@@ -113,6 +113,10 @@ typedef struct nf_bijector_type {
     /* det J is 0 for some parameters and has another sign beyond them, x = w z with any w: it is a bijection but for
      * these, which training keeps away from, for log|det J| is -inf there. False: for no parameters. */
     bool singular;
+    /* Features may be angles in radians, of which x and x + 2π are the same: forward(z + 2π) = forward(z) + 2π. Of a
+     * base distribution: log_prob has that period, and integrates to 1 over a turn. Such a base goes with such
+     * bijectors alone; what draws from a flow of both gives angles from -π to π. */
+    bool circular;
     bool fits_moments; /* fit goes by the columns' means and standard deviations (with a divisor of rows) alone */
 } nf_bijector_type;
 

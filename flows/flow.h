@@ -53,6 +53,7 @@ bool nf_flow_each_parameter(const nf_flow *flow,
 size_t nf_flow_dim(const nf_flow *flow);
 size_t nf_flow_context_size(const nf_flow *flow); /* length of the context vector; 0: unconditional */
 ad_dtype nf_flow_dtype(const nf_flow *flow);
+bool nf_flow_is_circular(const nf_flow *flow); /* features are angles: see nf_bijector_type.circular */
 /* All parameters as one array of the flow's dtype: the trained ones first, then the fixed. It is what runs use; the
  * bijectors' own float64 copies follow it with nf_flow_pull(), and it follows them with nf_flow_push(). */
 void *nf_flow_parameters(const nf_flow *flow);

@@ -93,7 +93,8 @@ typedef struct {
     size_t n_hidden;
     size_t lowest; /* degree of a hidden unit: 0 or 1 */
     const nf_choice *activation;
-    double gain; /* of the first layer's initial weights */
+    double gain;    /* of the first layer's initial weights */
+    size_t numbers; /* inputs of each feature, side by side; 0: 1 */
 } nf_made;
 
 /* With the default units start nearly linear over standardized data; with 2 to 4 they bend, and a deep flow of few
@@ -110,7 +111,7 @@ nf_made nf_made_of(const nf_bijector *self, size_t outputs);
  * at `gain` times it. */
 ad_status nf_made_declare(nf_bijector *self, const nf_made *made, ad_error *error);
 
-/* All outputs, (dim, outputs), from x (dim). */
+/* All outputs, (dim, outputs), from x (dim numbers). */
 ad_var nf_made_all(const nf_scope *at, const nf_made *made, ad_var x);
 
 /* Feature by feature. Of each layer: its units known so far, and what those of the next few features get from its
@@ -129,7 +130,7 @@ typedef struct {
     nf_made_layer layer[NF_MADE_DEPTH + 1];
 } nf_made_state;
 
-/* Outputs (outputs) of group d = 0, 1, …, given x_1 … x_d in `known` (d); not read when d = 0. */
+/* Outputs (outputs) of group d = 0, 1, …, given x_1 … x_d in `known` (d numbers); not read when d = 0. */
 ad_var nf_made_next(const nf_scope *at, const nf_made *made, nf_made_state *state, ad_var known, size_t d);
 
 WEIR_END_DECLARATIONS

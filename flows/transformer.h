@@ -26,6 +26,9 @@ typedef struct {
     ad_var (*forward)(const nf_choice *self, ad_var z, ad_var parameters, ad_var *log_derivative);
     ad_var (*inverse)(const nf_choice *self, ad_var x, ad_var parameters, ad_var *log_derivative);
     const void *data; /* the author's own */
+    /* Features are angles in radians, of which x and x + 2π are the same: forward(z + 2π) = forward(z) + 2π. Networks
+     * see them as their cosines and sines, so that parameters are the same for both. */
+    bool circular;
 } nf_transformer_type;
 
 /* Make a transformer known to formulas, as nf_register() does a bijector. */
@@ -38,6 +41,10 @@ extern const nf_registry nf_transformers;
  * log-derivative where that is NULL. No transformer, NULL, is an error of the tape. */
 ad_var nf_apply_transformer(const nf_choice *transformer, bool inverse, ad_var v, ad_var parameters,
                             ad_var *log_derivative);
+/* What networks see of features v (n): nf_network_input(), or, where the transformer is one of angles, the cosine and
+ * the sine of each, side by side, (2n). And how many numbers that are for each feature: 1 or 2. */
+ad_var nf_transformer_seen(const nf_choice *transformer, ad_var v);
+size_t nf_transformer_sees(const nf_choice *transformer);
 /* A bijector's own: what its argument `transformer` names, NF_TRANSFORMER_ARGUMENT; or, of a type whose data is a
  * transformer's descriptor, that one, whose arguments the type has among its own, in their order. {NULL} where it has
  * neither. */
@@ -54,8 +61,19 @@ nf_choice nf_transformer_of(const nf_bijector *self);
         "bound", NF_NUMBER, 3, 1e-3, 50, NULL, "of the log-scale: |α| < bound"                                        \
     }
 
+#define NF_BINS_ARGUMENT                                                                                               \
+    {                                                                                                                  \
+        "bins", NF_COUNT, 8, 2, 256, NULL, "of the spline"                                                             \
+    }
+
+/* Of those that are lines beyond it. */
+#define NF_TAIL_ARGUMENT                                                                                               \
+    {                                                                                                                  \
+        "tail", NF_NUMBER, 5, 1e-3, 1e6, NULL, "outside [-tail, tail] the map is a line"                               \
+    }
+
 #define NF_RATIONAL_QUADRATIC_ARGUMENTS                                                                                \
-    {"bins", NF_COUNT, 8, 2, 256, NULL, "of the spline"},                                                              \
+    NF_BINS_ARGUMENT,                                                                                                  \
     {                                                                                                                  \
         "tail", NF_NUMBER, 5, 1e-3, 1e6, NULL, "outside [-tail, tail] the spline is the identity"                      \
     }

@@ -13,7 +13,9 @@
 
 static nf_made made_of(const nf_bijector *self, const nf_choice *transformer)
 {
-    return nf_made_of(self, ((const nf_transformer_type *)transformer->descriptor)->parameters(transformer));
+    nf_made made = nf_made_of(self, ((const nf_transformer_type *)transformer->descriptor)->parameters(transformer));
+    made.numbers = nf_transformer_sees(transformer);
+    return made;
 }
 
 static ad_status build(nf_bijector *self, ad_error *error)
@@ -30,7 +32,7 @@ static ad_var at_once(const nf_scope *at, ad_var v, bool inverse, ad_var *log_de
     const nf_choice transformer = nf_transformer_of(at->self);
     const nf_made made = made_of(at->self, &transformer);
     v = nf_reverse(v);
-    ad_var parameters = ad_transpose(nf_made_all(at, &made, nf_network_input(v))), log_derivative;
+    ad_var parameters = ad_transpose(nf_made_all(at, &made, nf_transformer_seen(&transformer, v))), log_derivative;
     v = nf_apply_transformer(&transformer, inverse, v, parameters, &log_derivative);
     *log_det = ad_sum(log_derivative);
     return nf_reverse(v);
@@ -52,7 +54,7 @@ static ad_var by_feature(const nf_scope *at, ad_var v, bool inverse, ad_var *log
         ad_var parameters = ad_reshape(nf_made_next(at, &made, &state, seen, d), AD_SHAPE(made.outputs, 1));
         ad_var next =
             nf_apply_transformer(&transformer, inverse, ad_slice(v, 0, d, d + 1), parameters, &log_derivative[d]);
-        ad_var next_seen = nf_network_input(next);
+        ad_var next_seen = nf_transformer_seen(&transformer, next);
         known = d ? ad_concat((ad_var[]){known, next}, 2, 0) : next;
         seen = d ? ad_concat((ad_var[]){seen, next_seen}, 2, 0) : next_seen;
     }

@@ -65,7 +65,8 @@ static ad_status build(nf_bijector *self, ad_error *error)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "%s: all %zu features are to stay, and none is left to map",
                             self->type->name, seen);
     const nf_choice transformer = nf_transformer_of(self);
-    return conditioner_of(self)->declare(nf_argument_choice(self, "network"), self, seen,
+    const size_t inputs = seen * nf_transformer_sees(&transformer);
+    return conditioner_of(self)->declare(nf_argument_choice(self, "network"), self, inputs,
                                          parameters_of(&transformer) * (self->dim - seen), error);
 }
 
@@ -76,7 +77,9 @@ static ad_var map_parts(const nf_scope *at, const size_t *order, const size_t *p
     const nf_choice transformer = nf_transformer_of(at->self), *network = nf_argument_choice(at->self, "network");
     size_t moved = at->self->dim - seen;
     ad_var part[] = {seen ? nf_take(v, order, seen) : (ad_var){v.tape, -1}, nf_take(v, order + seen, moved)};
-    ad_var outputs = conditioner_of(at->self)->outputs(network, at, seen, seen ? nf_network_input(part[0]) : part[0]);
+    const size_t inputs = seen * nf_transformer_sees(&transformer);
+    ad_var input = seen ? nf_transformer_seen(&transformer, part[0]) : part[0];
+    ad_var outputs = conditioner_of(at->self)->outputs(network, at, inputs, input);
     ad_var parameters = ad_reshape(outputs, AD_SHAPE(parameters_of(&transformer), moved)), log_derivative;
     part[1] = nf_apply_transformer(&transformer, inverse, part[1], parameters, &log_derivative);
     *log_det = ad_sum(log_derivative);

@@ -14,4 +14,5 @@ const nf_bijector_type nf__type_flip = {
     .help = "x_i = z_(D+1-i)",
     .forward = either,
     .inverse = either,
+    .circular = true,
 };

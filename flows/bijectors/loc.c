@@ -24,4 +24,5 @@ const nf_bijector_type nf__type_loc = {
     .build = build,
     .forward = forward,
     .inverse = inverse,
+    .circular = true,
 };

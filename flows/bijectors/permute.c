@@ -40,4 +40,5 @@ const nf_bijector_type nf__type_permute = {
     .build = build,
     .forward = forward,
     .inverse = inverse,
+    .circular = true,
 };

@@ -131,4 +131,5 @@ const nf_bijector_type nf__type_chain = {
     .help = "x = f_n(… f_1(z))",
     .forward = chain_forward,
     .inverse = chain_inverse,
+    .circular = true, /* where what it is made of is */
 };

@@ -61,6 +61,7 @@ nf_flow *nf_flow_new(nf_bijector *base, nf_bijector *bijector, ad_dtype dtype, a
                      base->dim, bijector->dim);
         good = false;
     }
+    good = good && nf__check_circle(base, bijector, error) == AD_OK;
     nf_flow *flow = good ? ad_alloc(1, sizeof *flow) : NULL;
     if (!flow) {
         if (good) ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a flow");
@@ -273,5 +274,5 @@ ad_var nf_flow_record_sample(const nf_flow_scope *at, ad_var *log_prob)
     ad_tape_leave(base->tape);
     ad_var log_det, x = nf_forward(at->bijector, z, &log_det);
     *log_prob = ad_sub(base_log_prob(base, z), log_det);
-    return x;
+    return nf__is_circular(base->self) ? nf__within_turn(x) : x;
 }

@@ -24,6 +24,12 @@ ad_var nf__constrain(const nf_parameter_spec *spec, ad_var rho);
 bool nf__each_base_parameter(const nf_bijector *base,
                              bool (*visit)(void *context, const char *name, nf_parameter *parameter), void *context);
 
+/* Whether a base distribution is one of angles; that a bijector after it keeps turns, AD_ERROR_ARGUMENT; and an angle
+ * written from -π to π. */
+bool nf__is_circular(const nf_bijector *base);
+ad_status nf__check_circle(const nf_bijector *base, const nf_bijector *bijector, ad_error *error);
+ad_var nf__within_turn(ad_var angle);
+
 /* v with y in the place of the features that an on() maps. */
 ad_var nf__on_replace(const nf_bijector *on, ad_var v, ad_var y);
 

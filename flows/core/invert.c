@@ -21,4 +21,5 @@ const nf_bijector_type nf__type_invert = {
     .help = "x = f⁻¹(z)",
     .forward = invert_forward,
     .inverse = invert_inverse,
+    .circular = true, /* where what it is made of is */
 };

@@ -92,6 +92,7 @@ const nf_bijector_type nf__type_mixture_of = {
     .help = "a mixture of flows",
     .log_prob = log_prob,
     .sample = sample,
+    .circular = true, /* where what it is made of is */
 };
 
 /* What these can't be a mixture for; NULL: nothing. */

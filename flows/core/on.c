@@ -59,4 +59,5 @@ const nf_bijector_type nf__type_on = {
     .help = "x = f(z) of some features",
     .forward = on_forward,
     .inverse = on_inverse,
+    .circular = true, /* where what it is made of is */
 };

@@ -11,7 +11,7 @@
     X(coupling) X(autoregressive) X(whiten) X(marginal)
 /* clang-format on */
 
-#define DISTRIBUTIONS(X) X(normal) X(diagonal_normal) X(uniform) X(student) X(mixture) X(gaussian_mixture)
+#define DISTRIBUTIONS(X) X(normal) X(diagonal_normal) X(uniform) X(student) X(mixture) X(gaussian_mixture) X(vonmises) X(uniform_circle)
 
 enum { MOST = 256 };
 

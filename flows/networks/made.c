@@ -14,10 +14,16 @@ nf_made nf_made_of(const nf_bijector *self, size_t outputs)
                      .gain = nf_argument_value(self, "gain")};
 }
 
+/* Of the first `features` features. */
+static size_t numbers_of(const nf_made *made, size_t features)
+{
+    return features * (made->numbers ? made->numbers : 1);
+}
+
 /* A layer as the masks see it. Layer n_hidden is the last, of outputs. */
 static size_t layer_inputs(const nf_made *made, size_t layer)
 {
-    return layer == 0 ? made->dim : made->hidden[layer - 1];
+    return layer == 0 ? numbers_of(made, made->dim) : made->hidden[layer - 1];
 }
 
 static size_t layer_outputs(const nf_made *made, size_t layer)
@@ -34,7 +40,7 @@ static size_t hidden_degree(const nf_made *made, size_t layer, size_t j)
 /* How many inputs of a layer have a degree of at most d: they are the first ones. */
 static size_t inputs_up_to(const nf_made *made, size_t layer, size_t d)
 {
-    if (layer == 0) return d;
+    if (layer == 0) return numbers_of(made, d);
     size_t n = 0, units = made->hidden[layer - 1];
     while (n < units && hidden_degree(made, layer - 1, n) <= d) n++;
     return n;
@@ -155,7 +161,7 @@ static void begin_block(const nf_scope *at, const nf_made *made, nf_made_state *
     for (size_t layer = first_layer(made); layer < last; layer++) {
         nf_made_layer *here = &state->layer[layer], *before = here - 1;
         look_ahead(at, here, layer, here->count, inputs_up_to(made, layer + 1, next - 1), layer ? before->unit : known,
-                   layer ? before->count : d);
+                   layer ? before->count : numbers_of(made, d));
     }
     bool hidden = first_layer(made) < last;
     look_ahead(at, &state->layer[last], last, d * made->outputs, next * made->outputs,
@@ -167,7 +173,7 @@ ad_var nf_made_next(const nf_scope *at, const nf_made *made, nf_made_state *stat
     if (!made || !state) return missing(at, made ? "state" : "made");
     if (d % NF_MADE_BLOCK == 0) begin_block(at, made, state, known, d);
     ad_var in = known;
-    size_t n_in = d, last = made->n_hidden;
+    size_t n_in = numbers_of(made, d), last = made->n_hidden;
     for (size_t layer = first_layer(made); layer < last; layer++) {
         nf_made_layer *here = &state->layer[layer];
         size_t end = inputs_up_to(made, layer + 1, d);

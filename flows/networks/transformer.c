@@ -1,14 +1,23 @@
 /* Transformers: the list, and recording one. */
+#include <weir/networks.h>
 #include <weir/transformer.h>
 
 #include <string.h>
 
+/* clang-format off */
+#define TRANSFORMERS(X)                                                                                                \
+    X(additive) X(linear_spline) X(quadratic_spline) X(cubic_spline) X(bounded_rational_quadratic)                     \
+    X(circular_rational_quadratic) X(sum_of_squares) X(bernstein) X(deep_sigmoidal) X(logistic_mixture) X(umnn)
+/* clang-format on */
+
 enum { MOST = 256 };
 
-static const nf_transformer_type *types[MOST + 1] = {
-    &nf_transformer_affine,
-    &nf_transformer_rational_quadratic,
-};
+#define DECLARE(name) extern const nf_transformer_type nf__transformer_##name;
+#define POINTER(name) &nf__transformer_##name,
+
+TRANSFORMERS(DECLARE)
+static const nf_transformer_type *types[MOST + 1] = {&nf_transformer_affine, &nf_transformer_rational_quadratic,
+                                                     TRANSFORMERS(POINTER)};
 const nf_registry nf_transformers = {"transformer", types, MOST};
 
 const nf_transformer_type *const *nf_transformer_types(void)
@@ -34,6 +43,12 @@ nf_choice nf_transformer_of(const nf_bijector *self)
     size_t first = 0;
     while (fixed->argument && strcmp(argument[first].name, fixed->argument[0].name) != 0) first++;
     return (nf_choice){fixed, self->argument + first};
+}
+
+size_t nf_transformer_sees(const nf_choice *transformer)
+{
+    const nf_transformer_type *type = transformer ? transformer->descriptor : NULL;
+    return type && type->circular ? 2 : 1;
 }
 
 /* ---- Recording ------------------------------------------------------------------------------------------------- */
@@ -100,4 +115,13 @@ ad_var nf_apply_transformer(const nf_choice *transformer, bool inverse, ad_var v
     }
     ad_tape_leave(v.tape);
     return out;
+}
+
+ad_var nf_transformer_seen(const nf_choice *transformer, ad_var v)
+{
+    v = nf_network_input(v);
+    if (nf_transformer_sees(transformer) == 1) return v;
+    const size_t n = ad_shape_size(ad_shape_of(v));
+    ad_var column = ad_reshape(v, AD_SHAPE(n, 1));
+    return ad_reshape(ad_concat((ad_var[]){ad_cos(column), ad_sin(column)}, 2, 1), AD_SHAPE(2 * n));
 }

@@ -95,6 +95,15 @@ static bool weigh(nf__search *s)
     return true;
 }
 
+/* Whether the formula that is given is of angles, whose units are radians and whose origin is theirs. */
+static bool is_of_angles(const nf__search *s)
+{
+    nf_flow *flow = s->o.formula ? nf_flow_parse(s->o.formula, s->dim, s->context, s->o.dtype, 0, NULL) : NULL;
+    const bool angles = nf_flow_is_circular(flow);
+    nf_flow_free(flow);
+    return angles;
+}
+
 /* That of `standardize`, of all rows: units and origins are no secret that held-out rows could tell. */
 static ad_status scale_of(nf__search *s, ad_error *error)
 {
@@ -103,7 +112,7 @@ static ad_status scale_of(nf__search *s, ad_error *error)
     double *x;
     if (!take_rows(s->given, s->dim, s->row, s->rows, &x))
         return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %zu rows of data", s->rows);
-    ad_status status = nf_bijector_fit(s->last, x, NULL, s->rows, error);
+    ad_status status = is_of_angles(s) ? AD_OK : nf_bijector_fit(s->last, x, NULL, s->rows, error);
     ad_free(x);
     s->mean = nf_parameter_value(s->last, "mean");
     s->scale = nf_parameter_value(s->last, "scale");

@@ -66,7 +66,8 @@ nf_flow *nf__unscaled(nf__search *s, nf_flow *trained, ad_error *error)
 {
     char *formula = nf_flow_formula(trained, true), *complete = NULL;
     const size_t room = formula ? strlen(formula) + sizeof "-standardize" : 0;
-    if (formula && (complete = ad_alloc(room, 1))) snprintf(complete, room, "%s-standardize", formula);
+    const char *scaling = nf_flow_is_circular(trained) ? "" : "-standardize"; /* of angles there is none */
+    if (formula && (complete = ad_alloc(room, 1))) snprintf(complete, room, "%s%s", formula, scaling);
     if (!complete) ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a formula");
     nf_flow *flow = complete ? nf_flow_parse(complete, s->dim, s->context, s->o.dtype, 0, error) : NULL;
     ad_free(complete);

@@ -117,9 +117,14 @@ static ad_status check_gradient(nf__checker *c, double *draws)
 
 /* ---- The density and its draws ---------------------------------------------------------------------------------- */
 
-/* All reals from (-1, 1), so that tails and edges count: z = 2 t / (1 - t²). */
-static double stretch(double t, double *slope)
+/* All reals from (-1, 1), so that tails and edges count: z = 2 t / (1 - t²); or all angles. */
+static double stretch(const nf__checker *c, double t, double *slope)
 {
+    const double pi = 3.14159265358979323846;
+    if (c->bijector->type->circular) {
+        *slope = pi;
+        return pi * t;
+    }
     double rest = 1 - t * t;
     *slope = 2 * (1 + t * t) / (rest * rest);
     return 2 * t / rest;
@@ -143,14 +148,14 @@ static ad_status integrate(nf__checker *c, size_t cells, double integral[1 + PRO
     ad_status status = z ? AD_OK : nf__check_out_of_memory(c);
     memset(integral, 0, (1 + PROBES) * sizeof *integral);
     for (size_t line = 0; line < lines && !status; line++) {
-        double step = 2 / (double)cells, at = stretch(((double)line + 0.5) * step - 1, &first);
+        double step = 2 / (double)cells, at = stretch(c, ((double)line + 0.5) * step - 1, &first);
         for (size_t k = 0; k < cells; k++) {
             z[k * dim] = at;
-            z[k * dim + dim - 1] = stretch(((double)k + 0.5) * step - 1, &slope);
+            z[k * dim + dim - 1] = stretch(c, ((double)k + 0.5) * step - 1, &slope);
         }
         status = nf_log_prob(c->flow[AD_F64], z, NULL, cells, log_prob, NULL, c->error);
         for (size_t k = 0; k < cells && !status; k++) {
-            stretch(((double)k + 0.5) * step - 1, &slope);
+            stretch(c, ((double)k + 0.5) * step - 1, &slope);
             double weight = exp(log_prob[k]) * slope * step * (dim == 2 ? first * step : 1);
             integral[0] += weight;
             for (size_t p = 0; p < 2 * dim + 2 && weight > 0; p++)

@@ -132,6 +132,13 @@ static const char *const everything[] = {
     "realnvp(7,6)-flip-realnvp(6,6,network=residual,activation=gelu)",
     "rqs(7,6,activation=silu)-flip-rqs(6,6,network=residual,mask=alternating)",
     "rqsar(7,6,activation=elu)-flip-rqsar(5,bins=3,tail=2)",
+    "coupling(7,transformer=linear_spline)-flip-autoregressive(5,transformer=cubic_spline(bins=3,tail=2))",
+    "coupling(7,transformer=quadratic_spline)-flip-coupling(6,transformer=bounded_rational_quadratic(bins=4))",
+    "coupling(7,transformer=circular_rational_quadratic)-flip-autoregressive(6,transformer=circular_rational_"
+    "quadratic)",
+    "autoregressive(7,transformer=bernstein)-flip-coupling(6,transformer=sum_of_squares(degree=3))",
+    "coupling(7,transformer=deep_sigmoidal)-flip-autoregressive(6,transformer=logistic_mixture)",
+    "coupling(7,transformer=umnn(units=5))-flip-coupling(6,transformer=additive)",
 };
 
 /* Values and gradients, at small and large events, of parameters as they are, large, and zero. */
@@ -196,6 +203,8 @@ static const struct {
     {"iaf(64)", false, false, {0}},
     {"maf(64)", false, true, {0}},
     {"rqsar(64)", false, true, {0}},
+    {"coupling(9,transformer=circular_rational_quadratic)", true, true, {1, 1, 0, 0, 0}},
+    {"autoregressive(64,transformer=circular_rational_quadratic)", false, true, {0}},
 };
 
 /* Zeros of the Jacobian are exact, the rest is not zero; with a context, every transformed feature sees it. */

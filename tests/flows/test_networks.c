@@ -92,18 +92,21 @@ static const place places[] = {
  */
 
 static const size_t dims[] = {1, 2, 3, 5};
+enum { MOST_NAMES = 24 }; /* of a kind */
 
 /* The verifier holds the values against each other in both directions, the log-det against the Jacobian, and gradients
  * against finite differences. */
 START_TEST(passes_the_check)
 {
     register_all();
-    const place *p = &places[(size_t)_i / COUNT(dims)];
-    const size_t dim = dims[(size_t)_i % COUNT(dims)];
+    const place *p = &places[(size_t)_i / COUNT(dims) / MOST_NAMES];
+    const size_t dim = dims[(size_t)_i / MOST_NAMES % COUNT(dims)];
     char names[500], formula[600];
     nf_registry_names(p->registry, "|", names, sizeof names);
-    for (char *name = strtok(names, "|"); name; name = strtok(NULL, "|"))
-        for (size_t context = 0; context <= 2; context += 2) {
+    size_t number = 0;
+    for (char *name = strtok(names, "|"); name; name = strtok(NULL, "|"), number++)
+        for (size_t context = 0; context <= 2 && number == (size_t)_i % MOST_NAMES; context += 2) {
+            if (dim > 1 && (dim + (size_t)(p - places)) % 2 == context / 2) continue; /* with and without, in turn */
             snprintf(formula, sizeof formula, p->formula, name);
             nf_bijector *bijector = nf_bijector_parse(formula, dim, context, 1, &error);
             ck_assert_msg(bijector != NULL, "%s: %s", formula, error.message);
@@ -113,6 +116,7 @@ START_TEST(passes_the_check)
             ck_assert_msg(status == AD_OK, "%s of %zu with %zu: %s", formula, dim, context, error.message);
             nf_bijector_free(bijector);
         }
+    ck_assert_uint_le(number, MOST_NAMES);
 }
 END_TEST
 
@@ -360,7 +364,7 @@ Suite *networks_suite(void)
     Suite *suite = suite_create("networks");
     TCase *tcase = tcase_create("networks");
     tcase_set_timeout(tcase, 60);
-    tcase_add_loop_test(tcase, passes_the_check, 0, COUNT(places) * COUNT(dims));
+    tcase_add_loop_test(tcase, passes_the_check, 0, COUNT(places) * COUNT(dims) * MOST_NAMES);
     tcase_add_test(tcase, starts_near_the_identity);
     tcase_add_test(tcase, activations_are_smooth_enough);
     tcase_add_test(tcase, short_names);

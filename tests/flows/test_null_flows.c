@@ -136,6 +136,14 @@ static void call_parameters(void)
         recorded(nf_apply_transformer(NEEDED(transformer, &choice), false, v, parameters,
                                       OPTIONAL(log_derivative, &log_derivative)));
     }
+    CASE(nf_transformer_seen)
+    {
+        const double bound = 3;
+        const nf_choice choice = {&nf_transformer_affine, (double *)(uintptr_t)&bound};
+        recorded(nf_transformer_seen(HARMLESS(transformer, &choice), v));
+    }
+    CASE(nf_transformer_sees)
+    QUIET(nf_transformer_sees(HARMLESS(transformer, nf_argument_choice(bijector, "activation"))));
     CASE(nf_transformer_of) QUIET(nf_transformer_of(HARMLESS(self, bijector)));
 }
 
@@ -238,6 +246,7 @@ static void call_flows(void)
     CASE(nf_flow_each_parameter)
     good(nf_flow_each_parameter(OPTIONAL(flow, flow), HARMLESS(visit, visit), OPTIONAL(context, numbers)));
     CASE(nf_flow_dim) QUIET(nf_flow_dim(HARMLESS(flow, flow)));
+    CASE(nf_flow_is_circular) QUIET(nf_flow_is_circular(HARMLESS(flow, flow)));
     CASE(nf_flow_context_size) QUIET(nf_flow_context_size(HARMLESS(flow, flow)));
     CASE(nf_flow_dtype) QUIET(nf_flow_dtype(HARMLESS(flow, flow)));
     CASE(nf_flow_parameters) QUIET(nf_flow_parameters(HARMLESS(flow, flow)));

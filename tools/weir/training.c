@@ -114,7 +114,7 @@ static bool has_standardize(const nf_bijector *bijector)
     return false;
 }
 
-/* The flow of the formula that was given, standardized where it doesn't say so. */
+/* The flow of the formula that was given, standardized where it doesn't say so, unless it is one of angles. */
 static nf_flow *make_flow(const struct arguments *arguments, size_t dim, size_t context, bool *appended,
                           ad_error *error)
 {
@@ -123,7 +123,8 @@ static nf_flow *make_flow(const struct arguments *arguments, size_t dim, size_t 
     ad_dtype dtype = (ad_dtype)option_choice(arguments, "dtype");
     nf_flow *given = nf_flow_parse(option_text(arguments, "flow"), dim, context, dtype, seed, error);
     if (!given) return NULL;
-    *appended = !option_flag(arguments, "no-standardize") && !has_standardize(nf_flow_bijector(given));
+    *appended = !option_flag(arguments, "no-standardize") && !nf_flow_is_circular(given) &&
+                !has_standardize(nf_flow_bijector(given));
     if (!*appended) return given;
     char *formula = nf_flow_formula(given, false), *complete = NULL;
     nf_flow_free(given);
