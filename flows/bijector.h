@@ -113,6 +113,11 @@ typedef struct nf_bijector_type {
     /* det J is 0 for some parameters and has another sign beyond them, x = w z with any w: it is a bijection but for
      * these, which training keeps away from, for log|det J| is -inf there. False: for no parameters. */
     bool singular;
+    /* A type that has these two, which leaves events as they are, changes the context of what follows it in a chain, of
+     * either direction: how many numbers that has, and those, (embedded(self)), of nf_context(at). They aren't called
+     * where there is no context. */
+    size_t (*embedded)(const nf_bijector *self);
+    ad_var (*embed)(const nf_scope *at);
 } nf_bijector_type;
 
 /* An instance. Read it; change it through the functions below only. */
@@ -187,6 +192,10 @@ nf_bijector *nf_bijector_parse(const char *formula, size_t dim, size_t context, 
  * Where a child is NULL, what was to make it has failed and has said why: they return NULL and leave *error alone. */
 nf_bijector *nf_chain(nf_bijector **child, size_t count, ad_error *error);
 nf_bijector *nf_invert(nf_bijector *child, ad_error *error);
+/* `conditional(…)`: a bijector whose parameters are moved by a network of the context, with `given` hidden sizes and
+ * activation, NULL: (64, 64) and tanh. What records with a parameter of each row's own can be it: planar, lu and the
+ * like, not those with networks of their own. It owns the child, as these do. */
+nf_bijector *nf_conditional(nf_bijector *child, const nf_arguments *given, ad_error *error);
 /* A bijector on `count` features of events that have dim, listed from 0, each once; the others stay as they are. The
  * child's events have `count` features, in the list's order: nf_on(5, (const size_t[]){0, 2}, 2, child, &error) is
  * `on([1,3],…)`. It owns the child, as these do. */

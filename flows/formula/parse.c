@@ -5,6 +5,7 @@
  *     term     = factor [ '*' count ]
  *     factor   = name [ '(' argument { ',' argument } ')' ]  |  '(' chain ')'
  *                |  'invert' '(' chain ')'  |  'on' '(' list ',' chain ')'
+ *                |  'conditional' '(' chain { ',' argument } ')'
  *     distribution = name [ '(' argument { ',' argument } ')' ]  |  'mixture_of' '(' flow { '|' flow } ')'
  *     argument = number | name '=' ( number | word | list | named )
  *     named    = name [ '(' argument { ',' argument } ')' ], of a transformer, say
@@ -126,13 +127,15 @@ static bool parse_named_factor(parser *p, list *to)
     if (!type) {
         snprintf(p->what, sizeof p->what, "expected a bijector, %s%s", nf__got(start, given),
                  other_kind(start, length));
-        snprintf(p->valid, sizeof p->valid, "%s, invert(…), on([1,3-5],…), or '('",
+        snprintf(p->valid, sizeof p->valid, "%s, invert(…), on([1,3-5],…), conditional(…), or '('",
                  nf_registry_names(&nf_bijectors, ", ", p->names, sizeof p->names));
         return nf__fail(&p->reader, start, p->what, p->valid);
     }
     if (++p->steps > MOST_STEPS)
         return nf__fail(&p->reader, start, "the formula is too long", "no more than 100000 bijectors in all");
-    return push(p, to, parse_instance(p, type, length));
+    if (!push(p, to, parse_instance(p, type, length))) return false;
+    p->context = nf__context_after(to->child[to->count - 1]);
+    return true;
 }
 
 static nf_bijector *parse_mixture(parser *p);
@@ -154,18 +157,30 @@ static bool parse_base(parser *p, nf_bijector **base)
                      nf__fail(&p->reader, p->reader.at, "a base distribution without a bijector", "':' and a formula"));
 }
 
-/* A chain and the ')' behind it, as one bijector; NULL on failure. */
-static nf_bijector *parse_enclosed(parser *p, const char *what)
+/* A chain as one bijector, whose embeddings of the context end with it; NULL on failure. */
+static nf_bijector *parse_inside(parser *p)
 {
     list inside = {0};
-    if (!parse_chain(p, &inside) ||
-        !(nf__take(&p->reader, ')') || nf__fail(&p->reader, p->reader.at, what, "'-', '*' or ')'"))) {
+    const size_t context = p->context;
+    const bool good = parse_chain(p, &inside);
+    p->context = context;
+    if (!good) {
         free_list(&inside);
         return NULL;
     }
     nf_bijector *child = inside.count == 1 ? inside.child[0] : nf_chain(inside.child, inside.count, p->reader.error);
     ad_free(inside.child);
     return child;
+}
+
+/* The same and the ')' behind it. */
+static nf_bijector *parse_enclosed(parser *p, const char *what)
+{
+    nf_bijector *child = parse_inside(p);
+    if (!child || nf__take(&p->reader, ')')) return child;
+    nf_bijector_free(child);
+    nf__fail(&p->reader, p->reader.at, what, "'-', '*' or ')'");
+    return NULL;
 }
 
 /* Behind "invert". */
@@ -214,11 +229,40 @@ static bool parse_on(parser *p, list *to)
     return made && push(p, to, made);
 }
 
+/* Behind the formula of `conditional`: its network's arguments. */
+static bool parse_network(parser *p, nf_bijector *child, const char *start, list *to)
+{
+    nf__arguments a = {.type = &nf__type_conditional, .dim = p->dim};
+    nf_bijector *made = NULL;
+    if (nf__read_further_arguments(&p->reader, &a)) {
+        const nf_arguments given = {.value = a.value, .choice = a.choice, .size = a.size, .n_size = a.n_size};
+        made = nf__conditional(child, &given, &p->room, &p->fault);
+        if (!made && p->fault.status == AD_ERROR_ARGUMENT)
+            nf__fail(&p->reader, start, p->fault.message, "conditional(formula,64,64)");
+        else if (!made && p->reader.error)
+            *p->reader.error = p->fault;
+    } else {
+        nf_bijector_free(child);
+    }
+    nf__arguments_free(&a);
+    return push(p, to, made);
+}
+
+/* Behind "conditional". */
+static bool parse_conditional(parser *p, list *to)
+{
+    const char *start = p->reader.at;
+    if (!nf__take(&p->reader, '('))
+        return nf__fail(&p->reader, start, "conditional needs what it makes so", "'(' and a formula");
+    nf_bijector *child = parse_inside(p);
+    return child && parse_network(p, child, start, to);
+}
+
 /* What is no bijector's name, but takes formulas. */
 static const struct {
     const char *name;
     bool (*parse)(parser *p, list *to);
-} operators[] = {{"invert", parse_inverted}, {"on", parse_on}};
+} operators[] = {{"invert", parse_inverted}, {"on", parse_on}, {"conditional", parse_conditional}};
 
 static bool parse_factor(parser *p, list *to)
 {
@@ -236,7 +280,7 @@ static bool parse_factor(parser *p, list *to)
 
 static bool parse_term(parser *p, list *to)
 {
-    size_t first = to->count, steps_before = p->steps;
+    size_t first = to->count, steps_before = p->steps, context = p->context;
     if (!parse_factor(p, to)) return false;
     while (nf__take(&p->reader, '*')) {
         nf__skip_spaces(&p->reader);
@@ -247,6 +291,9 @@ static bool parse_term(parser *p, list *to)
             (double)p->steps + (times - 1) * (double)steps > MOST_STEPS)
             return nf__fail(&p->reader, start, "'*' needs how many copies",
                             "a whole number, at least 1; and no more than 100000 bijectors in all");
+        if (p->context != context)
+            return nf__fail(&p->reader, start, "copies of what embeds the context would embed it again and again",
+                            "embed(…) before what is repeated");
         p->steps += ((size_t)times - 1) * steps;
         for (size_t k = 1; k < (size_t)times; k++)
             for (size_t i = 0; i < length; i++)
@@ -278,7 +325,10 @@ static bool parse_member(parser *p, list *to)
     }
     if (!base) base = nf_bijector_new(&nf__type_normal, p->dim, p->context, NULL, p->reader.error);
     if (!push(p, to, base)) return false;
-    if (!parse_chain(p, &steps)) {
+    const size_t context = p->context;
+    const bool good = parse_chain(p, &steps);
+    p->context = context;
+    if (!good) {
         free_list(&steps);
         return false;
     }
