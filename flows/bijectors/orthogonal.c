@@ -3,7 +3,7 @@
  *
  *     form=exponential    Q = e^A        (Golinski, Lezcano-Casado & Rainforth 2019, "Improving normalizing flows via
  *                                         better orthogonal parameterizations", section 3): every rotation
- *     form=cayley         Q = (1 + A/2)⁻¹ (1 - A/2)    (the same, eq. 5): every rotation that turns nothing by π
+ *     form=cayley         Q = (1 - A/2)⁻¹ (1 + A/2)    (the same, eq. 5): every rotation that turns nothing by π
  *
  * `hh*D` has every orthogonal matrix, from reflections.
  *
@@ -72,7 +72,7 @@ static ad_var matrix_of(const nf_scope *at)
 {
     ad_var a = skew_of(at), one = nf_identity(at->tape, at->self->dim), half = ad_mul_scalar(a, 0.5);
     if (nf_argument_value(at->self, "form") == EXPONENTIAL) return exponential(a, at->self->dim);
-    return ad_solve(ad_add(one, half), ad_sub(one, half));
+    return ad_solve(ad_sub(one, half), ad_add(one, half));
 }
 
 static ad_var forward(const nf_scope *at, ad_var z, ad_var *log_det)
