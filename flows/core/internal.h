@@ -18,6 +18,7 @@ nf_bijector *nf__mixture_of(nf_bijector **child, size_t count, ad_error *error);
 nf_bijector *nf__conditional(nf_bijector *child, const nf_arguments *given, size_t *room, ad_error *error);
 /* How many numbers of context a step sees that follows this one in a chain. */
 size_t nf__context_after(const nf_bijector *bijector);
+ad_var nf__scope_context_after(const nf_scope *at);
 /* That an instance's features are those of its events, each listed once. */
 ad_status nf__check_features(const nf_bijector *self, ad_error *error);
 /* ρ of a constrained value, element i of shape; and the value of a ρ on a tape. */

@@ -70,6 +70,14 @@ nf_scope *nf_stop_gradient(const nf_scope *at)
     return stopped;
 }
 
+ad_var nf__scope_context_after(const nf_scope *at)
+{
+    if (!at) return (ad_var){NULL, -1};
+    const nf_bijector *self = at->self;
+    if (self->is_chain && self->n_child) return nf__scope_context_after(&at->child[self->n_child - 1]);
+    return self->type->embed && ad_is_valid(at->context) ? self->type->embed(at) : at->context;
+}
+
 /* Returns the context of what follows in a chain. */
 static ad_var pass_context(nf_scope *at, ad_var context)
 {

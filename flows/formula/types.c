@@ -12,7 +12,7 @@
 /* clang-format on */
 
 #define DISTRIBUTIONS(X) X(normal) X(diagonal_normal) X(uniform) X(student) X(mixture) X(gaussian_mixture) X(laplace) X(logistic)                        \
-    X(generalized_normal) X(multivariate_normal)
+    X(generalized_normal) X(multivariate_normal) X(resampled)
 
 enum { MOST = 256 };
 
