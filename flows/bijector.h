@@ -102,7 +102,7 @@ typedef struct nf_bijector_type {
     /* Set parameters from data (rows, dim) on the x side; of a base distribution, from draws. NULL: nothing to set. */
     ad_status (*fit)(nf_bijector *self, const double *x, size_t rows, ad_error *error);
     /* A base distribution has these two in place of forward and inverse: log p(z), per-row, shape (); and a draw,
-     * per-row, shape (dim), from ad_normal and ad_uniform. */
+     * per-row, shape (dim), from ad_normal and ad_uniform, of streams below 32. */
     ad_var (*log_prob)(const nf_scope *at, ad_var z);
     ad_var (*sample)(const nf_scope *at);
     /* The open interval that forward maps every feature onto; both 0: all reals. What leaves forward is kept in it, in
@@ -200,6 +200,9 @@ nf_bijector *nf_conditional(nf_bijector *child, const nf_arguments *given, ad_er
  * child's events have `count` features, in the list's order: nf_on(5, (const size_t[]){0, 2}, 2, child, &error) is
  * `on([1,3],…)`. It owns the child, as these do. */
 nf_bijector *nf_on(size_t dim, const size_t *feature, size_t count, nf_bijector *child, ad_error *error);
+/* A base distribution, `product_of([1,3]:A|[2]:B)`: each part is nf_on() of a base distribution, and each feature of
+ * one of them. It owns them, as these do. */
+nf_bijector *nf_product_of(nf_bijector **part, size_t count, ad_error *error);
 /* Steps first … last-1 of a chain, counted as its formula has them (chains within it are their steps); none are the
  * identity. It shares the chain's parameters and must not outlive it. */
 nf_bijector *nf_chain_slice(const nf_bijector *chain, size_t first, size_t last, ad_error *error);

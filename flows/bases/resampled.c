@@ -8,8 +8,8 @@
  * So it can have several modes and holes, which no bijection of N(0, I) has. Z is the mean over a lattice of `points`
  * (Roberts 2018, "The unreasonable effectiveness of quasirandom sequences": multiples of powers of 1/φ, φ^{D+1} = φ +
  * 1, folded and taken through the normal quantile), a function of the network alone: log p has no noise, and is
- * normalised as well as the lattice integrates the network, which for D <= 3 is better than 10⁻³. The network doesn't
- * see a context.
+ * normalised as well as the lattice integrates the network: to some 10⁻³ for D <= 3, 10⁻² for D = 10. The network
+ * doesn't see a context.
  *
  * Starts near a = 1/2, N(0, I). Which draw is accepted has no gradient, so this is for fits to data, where log p is
  * differentiated. */
@@ -122,7 +122,7 @@ static ad_var sample(const nf_scope *at)
 static const nf_argument arguments[] = {
     NF_ACTIVATION_ARGUMENT,
     {"tries", NF_COUNT, 20, 2, 1000, NULL, "draws of the normal, of which one is taken"},
-    {"points", NF_COUNT, 1024, 16, 1048576, NULL, "that the acceptance is averaged over"},
+    {"points", NF_COUNT, 4096, 16, 1048576, NULL, "that the acceptance is averaged over"},
     {0},
 };
 

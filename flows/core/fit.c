@@ -134,11 +134,15 @@ ad_status nf_bijector_fit(nf_bijector *bijector, const double *x, const double *
 static ad_status fit_flow(nf_bijector *base, nf_bijector *bijector, const double *x, const double *context, size_t rows,
                           ad_error *error);
 
-/* x, at the side of the base distribution; each flow of a mixture sees all of it. */
+/* x, at the side of the base distribution; each flow of a mixture sees all of it, and what is of some features these.
+ */
 static ad_status fit_base(nf_bijector *base, const double *z, const double *context, size_t rows, ad_error *error)
 {
-    if (base->type != &nf__type_mixture_of) return base->type->fit(base, z, rows, error);
     ad_status status = AD_OK;
+    if (base->n_child == 0) return base->type->fit(base, z, rows, error);
+    for (size_t i = 0; base->type == &nf__type_product_of && i < base->n_child && status == AD_OK; i++)
+        status = fit_on(base->child[i], z, context, rows, error);
+    if (base->type == &nf__type_product_of) return status;
     for (size_t i = 0; i < base->n_child && status == AD_OK; i += 2)
         status = fit_flow(base->child[i], base->child[i + 1], z, context, rows, error);
     return status;

@@ -5,7 +5,7 @@
 #include <weir/bijector.h>
 
 /* Types that only code makes, not names in formulas. */
-extern const nf_bijector_type nf__type_chain, nf__type_invert, nf__type_on, nf__type_mixture_of, nf__type_conditional;
+extern const nf_bijector_type nf__type_chain, nf__type_invert, nf__type_on, nf__type_mixture_of, nf__type_product_of, nf__type_conditional;
 /* What a flow has without another. */
 extern const nf_bijector_type nf__type_normal;
 

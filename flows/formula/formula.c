@@ -190,6 +190,16 @@ static void print_step(text *t, const nf_bijector *bijector)
         append(t, ")");
         return;
     }
+    if (type == &nf__type_product_of) {
+        for (size_t i = 0; i < bijector->n_child; i++) {
+            append(t, i ? "|" : "(");
+            print_features(t, bijector->child[i]->feature, bijector->child[i]->n_feature);
+            append(t, ":");
+            print_step(t, bijector->child[i]->child[0]);
+        }
+        append(t, ")");
+        return;
+    }
     if (bijector->n_child) {
         append(t, "(");
         if (bijector->feature) print_features(t, bijector->feature, bijector->n_feature);

@@ -1,5 +1,6 @@
-/* Bijectors against other implementations at the same weights: values of both directions, log-dets, and gradients with
- * respect to the event and to all that is trained. golden/maps.py says what a line of maps.csv has. */
+/* Bijectors and base distributions against other implementations at the same weights: values of both directions,
+ * log-dets, and gradients with respect to the event and to all that is trained. golden/maps.py says what a line of
+ * maps.csv has. */
 #include "flows/flow_tools.h"
 #include "scratch.h"
 
@@ -9,7 +10,7 @@
 typedef struct {
     size_t line, dim, context, count;
     char formula[100];
-    bool inverse;
+    bool inverse, is_base;
     double *rho, *given, *in, *out, *log_det, *by_in, *by_rho; /* in one allocation, as they stand there */
 } example;
 
@@ -27,7 +28,9 @@ static example read_line(char *at, size_t line)
     snprintf(e.formula, sizeof e.formula, "%s", next_field(&at));
     for (char *c = e.formula; *c; c++)
         if (*c == ';') *c = ',';
-    e.inverse = strcmp(next_field(&at), "inverse") == 0;
+    const char *direction = next_field(&at);
+    e.inverse = strcmp(direction, "inverse") == 0;
+    e.is_base = strcmp(direction, "base") == 0;
     size_t *const counts[] = {&e.dim, &e.context, &e.count};
     for (size_t i = 0; i < COUNT(counts); i++) *counts[i] = strtoul(next_field(&at), NULL, 10);
     const size_t size = 2 * e.count + e.context + 3 * e.dim + 1;
@@ -66,7 +69,7 @@ static void assert_near(const example *e, const char *what, const double *got, c
                       what, i, got[i], expected[i]);
 }
 
-/* Of Σ out_i / i + log-det. */
+/* Of Σ out_i / i + log-det, or of log p. */
 static void check_gradients(const example *e, nf_flow *flow)
 {
     enum { MOST = 64 };
@@ -75,12 +78,13 @@ static void check_gradients(const example *e, nf_flow *flow)
     const nf_flow_scope at = nf_flow_bind(flow, tape);
     double weight[8], *got = malloc((e->dim + e->count) * sizeof *got), *to = got;
     ad_var in = ad_input(tape, "in", AD_SHAPE(e->dim)), log_det, wrt[MOST] = {in}, gradient[MOST];
-    ad_var out = (e->inverse ? nf_inverse : nf_forward)(at.bijector, in, &log_det);
+    ad_var out = (e->inverse ? nf_inverse : nf_forward)(at.bijector, in, &log_det), sum;
     ck_assert_uint_lt(parameters, MOST);
     for (size_t i = 0; i < e->dim; i++) weight[i] = 1.0 / (double)(i + 1);
     for (size_t i = 0; i < parameters; i++) wrt[i + 1] = nf_flow_bound_parameter(&at, i).var;
-    ad_var sum = ad_sum(ad_mul(out, ad_constant(tape, AD_SHAPE(e->dim), weight)));
-    ad_grad(ad_add(sum, log_det), wrt, (int)parameters + 1, gradient);
+    sum = ad_add(ad_sum(ad_mul(out, ad_constant(tape, AD_SHAPE(e->dim), weight))), log_det);
+    if (e->is_base) sum = nf_flow_record_log_prob(&at, in);
+    ad_grad(sum, wrt, (int)parameters + 1, gradient);
     for (size_t i = 0; i <= parameters; i++) gradient[i] = ad_to_rows(gradient[i]);
     ad_plan *plan = ad_plan_new(gradient, (int)parameters + 1, &(ad_plan_options){.dtype = AD_F64}, &error);
     ck_assert_msg(plan != NULL, "%s: %s", e->formula, error.message);
@@ -99,7 +103,25 @@ static void check_gradients(const example *e, nf_flow *flow)
     free(got);
 }
 
-static void check_example(const example *e)
+static void check_base(const example *e)
+{
+    const double *from = e->rho;
+    char formula[128];
+    double log_prob;
+    snprintf(formula, sizeof formula, "%s:flip-flip", e->formula);
+    nf_flow *flow = nf_flow_parse(formula, e->dim, e->context, AD_F64, 1, &error);
+    ck_assert_msg(flow != NULL, "%s: %s", formula, error.message);
+    nf_flow_each_parameter(flow, take_values, &from);
+    ck_assert_msg(from == e->rho + e->count, "maps.csv:%zu: %s has %zu numbers", e->line, e->formula,
+                  (size_t)(from - e->rho));
+    nf_flow_push(flow);
+    ASSERT_OK(nf_log_prob(flow, e->in, e->given, 1, &log_prob, NULL, &error));
+    assert_near(e, "log p", &log_prob, e->log_det, 1);
+    check_gradients(e, flow);
+    nf_flow_free(flow);
+}
+
+static void check_bijector(const example *e)
 {
     const double *from = e->rho;
     double got[8], log_det, back = -*e->log_det;
@@ -127,10 +149,10 @@ START_TEST(agrees)
     size_t room = 0, lines = 0;
     while (getline(&line, &room, file) > 0) {
         const example e = read_line(line, ++lines);
-        check_example(&e);
+        (e.is_base ? check_base : check_bijector)(&e);
         free(e.rho);
     }
-    ck_assert_uint_ge(lines, 80);
+    ck_assert_uint_ge(lines, 110);
     free(line);
     fclose(file);
 }

@@ -1,8 +1,8 @@
 """Write maps.csv: bijectors at random parameters, by other implementations where there is one. A line has
 
-    formula, forward or inverse, D, C, N, N trained numbers (rho, in the order declared), C of context, D of an event,
+    formula, forward, inverse or base, D, C, N, N trained numbers (rho, in the order declared), C of context, D of an event,
     the D that it becomes, log|det| of that direction, and the gradient of sum_i out_i / i + log|det| with respect to the
-    event (D) and to the trained numbers (N)
+    event (D) and to the trained numbers (N); of a base distribution the event becomes itself, and log|det| is log p
 
 with torch 2, nflows 0.14, normflows 1.7, zuko 1.6 and pyro 1.9 in float64. Gradients are autograd's, with respect to rho,
 of which the weights of each implementation are made here; log-determinants are theirs.
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import normflows
 import numpy as np
+import scipy.stats
 import torch
 import zuko
 from nflows.transforms.qr import QRLinear
@@ -283,6 +284,62 @@ def of_sylvester(units):
     return count
 
 
+# ---- Base distributions -----------------------------------------------------------------------------------------------
+
+
+def generalized_normal(numbers, v, c):
+    """scipy.stats.gennorm, in torch; its value is compared with it."""
+    power = 0.2 + 19.8 * torch.sigmoid(numbers.take(len(v), scale=0.5) - 2)
+    each = -v.abs() ** power - math.log(2) - torch.lgamma(1 + 1 / power)
+    assert np.allclose(each.detach(), scipy.stats.gennorm.logpdf(v.detach(), power.detach()), rtol=1e-12)
+    return v, each.sum()
+
+
+def independent(distribution):
+    return lambda numbers, v, c: (v, distribution(torch.zeros(len(v)), torch.ones(len(v))).log_prob(v).sum())
+
+
+def logistic(loc, scale):
+    t = torch.distributions
+    return t.TransformedDistribution(t.Uniform(loc, scale), [t.SigmoidTransform().inv])
+
+
+def multivariate_normal(numbers, v, c):
+    loc, factor = numbers.take(len(v)), lower(numbers, len(v))
+    return v, torch.distributions.MultivariateNormal(loc, scale_tril=factor).log_prob(v)
+
+
+def lattice(d, points):
+    """Roberts 2018: multiples of powers of 1 / phi, phi^(d + 1) = phi + 1, folded; as standard normals."""
+    phi = max(np.roots([1, *[0] * (d - 1), -1, -1]).real) if d > 1 else (1 + 5**0.5) / 2
+    place = (0.5 + np.arange(1, points + 1)[:, None] * phi ** -np.arange(1.0, d + 1)) % 1
+    return torch.tensor(scipy.stats.norm.ppf(1 - np.abs(2 * place - 1)))
+
+
+def resampled(*hidden, tries=20, points=4096):
+    """Stimper et al. 2022, eq. 6, as it stands there; Z is compared with a mean over many draws."""
+
+    def function(numbers, v, c):
+        widths, layers = [len(v), *hidden, 1], []
+        for n_in, n_out in zip(widths, widths[1:]):
+            layers.append((numbers.take(n_out, n_in), numbers.take(n_out)))
+
+        def acceptance(x):
+            for l, (weight, bias) in enumerate(layers):
+                x = torch.tanh(x) if l else x
+                x = x @ weight.T + bias
+            return torch.sigmoid(x)
+
+        z = acceptance(lattice(len(v), points)).mean()
+        many = torch.tensor(np.random.default_rng(1).normal(size=(1 << 18, len(v))))
+        assert abs(acceptance(many).mean() / z - 1) < 1e-2, (len(v), z)
+        alpha = (1 - z) ** (tries - 1)
+        normal = torch.distributions.Normal(0.0, 1.0).log_prob(v).sum()
+        return v, normal + torch.log((1 - alpha) * acceptance(v)[0] / z + alpha)
+
+    return function
+
+
 # formula, direction, context, map
 MAPS = [
     ("qr", "forward", 0, qr),
@@ -298,6 +355,11 @@ MAPS = [
     ("conditional(planar;4)", "forward", 2, moved(planar, lambda d: 2 * d + 1, 4)),
     ("conditional(radial;4;3)", "forward", 3, moved(radial, lambda d: d + 2, 4, 3)),
     ("conditional(sylvester(2);3)", "forward", 2, moved(sylvester(2), of_sylvester(2), 3)),
+    ("laplace", "base", 0, independent(torch.distributions.Laplace)),
+    ("logistic", "base", 0, independent(logistic)),
+    ("generalized_normal", "base", 0, generalized_normal),
+    ("multivariate_normal", "base", 0, multivariate_normal),
+    ("resampled(6)", "base", 0, resampled(6)),
     ("embed(5;4)-conditional(planar;3)", "forward", 3, embedded(moved(planar, lambda d: 2 * d + 1, 3), 5, 4)),
 ]
 
@@ -315,7 +377,7 @@ def lines():
                 numbers = Numbers(given)
                 out, log_det = function(numbers, v, c)
                 assert numbers.at == len(rho), (formula, numbers.at, len(rho))
-                sum_of = (out / torch.arange(1, d + 1)).sum() + log_det
+                sum_of = (out / torch.arange(1, d + 1) * (direction != "base")).sum() + log_det
                 by_v, by_rho = torch.autograd.grad(sum_of, [v, given], allow_unused=True)
                 by_rho = torch.zeros_like(given) if by_rho is None else by_rho
                 row = [rho, c, v, out, log_det.reshape(1), by_v, by_rho]
