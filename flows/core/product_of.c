@@ -32,6 +32,10 @@ static const char *fault_of(const nf_bijector *self)
 
 nf_bijector *nf_product_of(nf_bijector **part, size_t count, ad_error *error)
 {
+    if (!part) {
+        ad_error_set(error, AD_ERROR_ARGUMENT, "product_of: expected %zu distributions, but part is NULL", count);
+        return NULL;
+    }
     nf_bijector *self = nf__bijector_with_children(&nf__type_product_of, part, count, error);
     const char *fault = self ? fault_of(self) : NULL;
     if (!fault) return self;

@@ -289,7 +289,7 @@ def of_sylvester(units):
 
 def generalized_normal(numbers, v, c):
     """scipy.stats.gennorm, in torch; its value is compared with it."""
-    power = 0.2 + 19.8 * torch.sigmoid(numbers.take(len(v), scale=0.5) - 2)
+    power = 0.2 + 19.8 * torch.sigmoid(numbers.take(len(v)))
     each = -v.abs() ** power - math.log(2) - torch.lgamma(1 + 1 / power)
     assert np.allclose(each.detach(), scipy.stats.gennorm.logpdf(v.detach(), power.detach()), rtol=1e-12)
     return v, each.sum()
