@@ -60,6 +60,9 @@ ad_var ad_row_count(ad_tape *tape);                                      /* shar
  * run's seed and step, of its row's number, and of `stream` (0 … 4095), which tells noise sources apart. */
 ad_var ad_normal(ad_tape *tape, ad_shape shape, unsigned stream);
 ad_var ad_uniform(ad_tape *tape, ad_shape shape, unsigned stream);
+/* From here on each source is recorded with a stream higher by `by` than it asks for, which is 0 at first: so that
+ * parts that know nothing of each other draw noise of their own. Returns what it was before. */
+unsigned ad_tape_shift_streams(ad_tape *tape, unsigned by);
 
 /* ---- Elementwise ops -------------------------------------------------------------------------------------------- */
 /* Arguments broadcast against each other as in NumPy: shapes are aligned at the last axis, extents of 1 stretch. */

@@ -102,7 +102,7 @@ typedef struct nf_bijector_type {
     /* Set parameters from data (rows, dim) on the x side; of a base distribution, from draws. NULL: nothing to set. */
     ad_status (*fit)(nf_bijector *self, const double *x, size_t rows, ad_error *error);
     /* A base distribution has these two in place of forward and inverse: log p(z), per-row, shape (); and a draw,
-     * per-row, shape (dim), from ad_normal and ad_uniform. */
+     * per-row, shape (dim), from ad_normal and ad_uniform, of streams below 32. */
     ad_var (*log_prob)(const nf_scope *at, ad_var z);
     ad_var (*sample)(const nf_scope *at);
     /* The open interval that forward maps every feature onto; both 0: all reals. What leaves forward is kept in it, in
@@ -118,6 +118,11 @@ typedef struct nf_bijector_type {
      * bijectors alone; what draws from a flow of both gives angles from -π to π. */
     bool circular;
     bool fits_moments; /* fit goes by the columns' means and standard deviations (with a divisor of rows) alone */
+    /* A type that has these two, which leaves events as they are, changes the context of what follows it in a chain, of
+     * either direction: how many numbers that has, and those, (embedded(self)), of nf_context(at). They aren't called
+     * where there is no context. */
+    size_t (*embedded)(const nf_bijector *self);
+    ad_var (*embed)(const nf_scope *at);
 } nf_bijector_type;
 
 /* An instance. Read it; change it through the functions below only. */
@@ -192,10 +197,17 @@ nf_bijector *nf_bijector_parse(const char *formula, size_t dim, size_t context, 
  * Where a child is NULL, what was to make it has failed and has said why: they return NULL and leave *error alone. */
 nf_bijector *nf_chain(nf_bijector **child, size_t count, ad_error *error);
 nf_bijector *nf_invert(nf_bijector *child, ad_error *error);
+/* `conditional(…)`: a bijector whose parameters are moved by a network of the context, with `given` hidden sizes and
+ * activation, NULL: (64, 64) and tanh. What records with a parameter of each row's own can be it: planar, lu and the
+ * like, not those with networks of their own. It owns the child, as these do. */
+nf_bijector *nf_conditional(nf_bijector *child, const nf_arguments *given, ad_error *error);
 /* A bijector on `count` features of events that have dim, listed from 0, each once; the others stay as they are. The
  * child's events have `count` features, in the list's order: nf_on(5, (const size_t[]){0, 2}, 2, child, &error) is
  * `on([1,3],…)`. It owns the child, as these do. */
 nf_bijector *nf_on(size_t dim, const size_t *feature, size_t count, nf_bijector *child, ad_error *error);
+/* A base distribution, `product_of([1,3]:A|[2]:B)`: each part is nf_on() of a base distribution, and each feature of
+ * one of them. It owns them, as these do. */
+nf_bijector *nf_product_of(nf_bijector **part, size_t count, ad_error *error);
 /* Steps first … last-1 of a chain, counted as its formula has them (chains within it are their steps); none are the
  * identity. It shares the chain's parameters and must not outlive it. */
 nf_bijector *nf_chain_slice(const nf_bijector *chain, size_t first, size_t last, ad_error *error);

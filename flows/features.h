@@ -20,6 +20,13 @@ ad_var nf_row(ad_var a, size_t i);
 ad_var nf_identity(ad_tape *tape, size_t n);
 ad_var nf_diagonal(ad_var a);
 
+/* The first `columns` columns, orthonormal, of the product of the Householder reflections of vectors (m,n), the first
+ * one leftmost: only their directions matter, and 0 reflects nothing. And the whole product for an even number of
+ * vectors, of e_1 + v_1, e_1 + v_2, e_2 + v_3, e_2 + v_4 …, which is the identity at v = 0 and turns freely from there.
+ */
+ad_var nf_reflections(ad_var vectors, size_t columns);
+ad_var nf_near_reflections(ad_var v);
+
 /* One bin of a monotone rational-quadratic spline (Durkan et al. 2019, eq. 4), of each feature: derivatives at its ends
  * and its slope s = height / width, all positive. With ξ and η from 0 to 1 along its width and height,
  *

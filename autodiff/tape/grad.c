@@ -34,7 +34,8 @@ static ad_var zeros_like(ad_var v)
 typedef struct {
     ad_tape *tape;
     int32_t first;
-    bool *on_path;       /* does it depend on a wrt, if `held` depends on nothing? */
+    bool *on_path;       /* does it depend on a wrt, if what is held depends on nothing? */
+    bool *is_held;       /* nothing is pushed on from there */
     ad_var *gradient;    /* what has been pushed to it so far */
     ad_var *in, *pushed; /* room for the arguments of any */
 } sweep;
@@ -44,13 +45,18 @@ static bool is_on_path(const sweep *s, int32_t id)
     return id >= s->first && s->on_path[id - s->first];
 }
 
-static void mark_paths(const sweep *s, int32_t y, int32_t held, const ad_var *wrt, int count)
+static void mark_paths(const sweep *s, int32_t y, ad_var held, const ad_var *wrt, int count)
 {
-    for (int i = 0; i < count; i++)
-        if (wrt[i].id <= y) s->on_path[wrt[i].id - s->first] = true;
+    if (ad_is_valid(held) && held.id >= s->first && held.id <= y) s->is_held[held.id - s->first] = true;
+    for (int i = 0; i < count; i++) {
+        if (wrt[i].id > y) continue;
+        s->on_path[wrt[i].id - s->first] = true;
+        s->is_held[wrt[i].id - s->first] |= ad_is_valid(held);
+    }
     for (int32_t id = s->first; id <= y; id++) {
         const ad__node *node = &s->tape->node[id];
-        for (int j = 0; j < node->n_in && id != held; j++) s->on_path[id - s->first] |= is_on_path(s, node->in[j]);
+        for (int j = 0; j < node->n_in && !s->is_held[id - s->first]; j++)
+            s->on_path[id - s->first] |= is_on_path(s, node->in[j]);
     }
 }
 
@@ -134,14 +140,15 @@ void ad__grad_held(ad_var y, ad_var seed, ad_var held, const ad_var *wrt, int co
         if ((size_t)tape->node[id].n_in > widest) widest = (size_t)tape->node[id].n_in;
     s.gradient = ad_alloc(nodes, sizeof *s.gradient);
     s.on_path = ad_alloc(nodes, sizeof *s.on_path);
+    s.is_held = ad_alloc(nodes, sizeof *s.is_held);
     s.in = ad_alloc(widest, sizeof *s.in);
     s.pushed = ad_alloc(widest, sizeof *s.pushed);
-    if (s.gradient && s.on_path && s.in && s.pushed) {
+    if (s.gradient && s.on_path && s.is_held && s.in && s.pushed) {
         for (size_t i = 0; i < nodes; i++) s.gradient[i] = (ad_var){tape, -1};
-        mark_paths(&s, y.id, held.id, wrt, count);
+        mark_paths(&s, y.id, held, wrt, count);
         s.gradient[nodes - 1] = fit(seed, y);
         for (int32_t id = y.id; id >= s.first && tape->error.status == AD_OK; id--)
-            if (is_on_path(&s, id) && id != held.id && ad_is_valid(s.gradient[id - s.first])) push(&s, id);
+            if (is_on_path(&s, id) && !s.is_held[id - s.first] && ad_is_valid(s.gradient[id - s.first])) push(&s, id);
         for (int i = 0; i < count && tape->error.status == AD_OK; i++) {
             ad_var g = wrt[i].id <= y.id ? s.gradient[wrt[i].id - s.first] : (ad_var){tape, -1};
             gradient[i] = ad_is_valid(g) ? g : zeros_like(wrt[i]);
@@ -151,6 +158,7 @@ void ad__grad_held(ad_var y, ad_var seed, ad_var held, const ad_var *wrt, int co
     }
     ad_free(s.pushed);
     ad_free(s.in);
+    ad_free(s.is_held);
     ad_free(s.on_path);
     ad_free(s.gradient);
 }

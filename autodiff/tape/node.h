@@ -25,6 +25,7 @@ struct ad_tape {
     uint32_t serial; /* no other tape has it */
     ad_error error;
     char scope[256];
+    unsigned stream_shift; /* ad_tape_shift_streams() */
     ad__arena *arena; /* what nodes point to */
 };
 

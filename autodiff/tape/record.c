@@ -139,9 +139,17 @@ ad_var ad_broadcast(ad_var x, ad_shape shape)
 
 static ad_var noise(ad__op_id op, ad_tape *tape, ad_shape shape, unsigned stream)
 {
-    double attribute[1 + AD_MAX_RANK] = {stream};
+    double attribute[1 + AD_MAX_RANK] = {(double)stream + (tape ? tape->stream_shift : 0)};
     if (!extents_of(tape, ad__builtin(op)->name, shape, attribute + 1)) return (ad_var){tape, -1};
     return ad_apply(ad__builtin(op), NULL, 0, attribute, 1 + (size_t)shape.rank, tape);
+}
+
+unsigned ad_tape_shift_streams(ad_tape *tape, unsigned by)
+{
+    if (!tape) return 0;
+    const unsigned before = tape->stream_shift;
+    tape->stream_shift = by;
+    return before;
 }
 
 ad_var ad_normal(ad_tape *tape, ad_shape shape, unsigned stream)

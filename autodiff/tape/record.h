@@ -17,7 +17,8 @@ ad_var ad__lbeta_slope(ad_var a, ad_var b);
 /* Of digamma. */
 enum { AD__MOST_POLYGAMMA = 60 };
 
-/* ad_grad() of Σ seed_i y_i, for a y of any shape, as if `held` (or an invalid value) depended on nothing. */
+/* ad_grad() of Σ seed_i y_i, for a y of any shape, as if `held` and each wrt depended on nothing; `held`
+ * invalid: with all that they depend on. */
 void ad__grad_held(ad_var y, ad_var seed, ad_var held, const ad_var *wrt, int count, ad_var *gradient);
 
 /* Axis ops see their argument as (outer, n, inner); slice's vjp: put x at [start, start + its extent) of `size` zeros.

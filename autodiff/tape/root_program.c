@@ -153,6 +153,9 @@ void ad__root_vjp(const ad_call *call, ad_var z, ad_var g, ad_var *gradient)
     if (!ad_is_valid(y)) return;
     gradient[0] = pull_back(program, y, z, g);
     ad__grad_held(y, ad_neg(gradient[0]), z, call->in + 1, program->n_captured, gradient + 1);
+    for (int i = 1; i < call->n_in; i++) /* all of it is the first one's, where a value is captured twice */
+        for (int j = 1; j < i; j++)
+            if (call->in[i].id == call->in[j].id) gradient[i] = (ad_var){call->tape, -1};
 }
 
 /* ---- Recording ------------------------------------------------------------------------------------------------- */

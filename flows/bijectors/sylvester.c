@@ -48,19 +48,6 @@ typedef struct {
     ad_var slope; /* s */
 } layer;
 
-/* The first m columns of the product of the reflections of m vectors (m, dim). */
-static ad_var orthonormal(ad_var vectors, size_t dim, size_t m)
-{
-    ad_var q = ad_slice(nf_identity(vectors.tape, dim), 1, 0, m); // (dim, m)
-    for (size_t k = m; k-- > 0;) {
-        ad_var scale, v = nf_rescaled(ad_slice(vectors, 0, k, k + 1), &scale); // (1, dim); its direction
-        ad_var square = ad_maximum(ad_sum(ad_square(v)), ad_scalar(v.tape, 1e-30));
-        ad_var factor = ad_div(ad_scalar(v.tape, 2), square);
-        q = ad_sub(q, ad_matmul(ad_transpose(ad_mul(v, factor)), ad_matmul(v, q)));
-    }
-    return q;
-}
-
 /* Upper triangular, from a lower triangular matrix with 1 on its diagonal, and the diagonal that it gets. */
 static ad_var upper(ad_var unit_lower, ad_var diagonal, size_t m)
 {
@@ -71,7 +58,7 @@ static layer layer_of(const nf_scope *at)
 {
     const size_t m = units_of(at->self);
     ad_var r = nf_param(at, "r_diagonal"), r_tilde = nf_param(at, "r_tilde_diagonal");
-    return (layer){.q = orthonormal(nf_param(at, "v"), at->self->dim, m),
+    return (layer){.q = nf_reflections(nf_param(at, "v"), m),
                    .r = upper(nf_param(at, "r"), r, m),
                    .r_tilde = upper(nf_param(at, "r_tilde"), r_tilde, m),
                    .b = nf_param(at, "b"),

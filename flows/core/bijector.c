@@ -170,8 +170,11 @@ nf_bijector *nf__bijector_with_children(const nf_bijector_type *type, nf_bijecto
     nf_bijector **children = ad_alloc(count, sizeof *children);
     bool good = self && children && count > 0, whole = true;
     for (size_t i = 0; i < count; i++) whole = whole && child[i];
-    for (size_t i = 0; i < count && whole; i++)
-        good = good && child[i]->dim == child[0]->dim && child[i]->context == child[0]->context;
+    size_t context = whole && count ? child[0]->context : 0;
+    for (size_t i = 0; i < count && whole; i++) {
+        good = good && child[i]->dim == child[0]->dim && child[i]->context == context;
+        if (type == &nf__type_chain) context = nf__context_after(child[i]);
+    }
     if (good && whole) {
         memcpy(children, child, count * sizeof(nf_bijector *));
         *self = (nf_bijector){
@@ -188,6 +191,12 @@ nf_bijector *nf__bijector_with_children(const nf_bijector_type *type, nf_bijecto
     ad_free(children);
     ad_free(self);
     return NULL;
+}
+
+size_t nf__context_after(const nf_bijector *bijector)
+{
+    if (bijector->is_chain && bijector->n_child) return nf__context_after(bijector->child[bijector->n_child - 1]);
+    return bijector->type->embed && bijector->context ? bijector->type->embedded(bijector) : bijector->context;
 }
 
 nf_bijector *nf__bijector_copy(const nf_bijector *bijector, size_t *room, ad_error *error)
@@ -208,7 +217,14 @@ nf_bijector *nf__bijector_copy(const nf_bijector *bijector, size_t *room, ad_err
     if (!child) return out_of_memory(NULL, error);
     size_t n = 0;
     while (n < bijector->n_child && (child[n] = nf__bijector_copy(bijector->child[n], room, error))) n++;
-    if (n == bijector->n_child) {
+    if (n == bijector->n_child && bijector->type == &nf__type_conditional) {
+        copy = nf__conditional(child[0],
+                               &(nf_arguments){.value = bijector->argument,
+                                               .choice = bijector->choice,
+                                               .size = bijector->size,
+                                               .n_size = bijector->n_size},
+                               room, error);
+    } else if (n == bijector->n_child) {
         copy = bijector->feature ? nf_on(bijector->dim, bijector->feature, bijector->n_feature, child[0], error)
                                  : nf__bijector_with_children(bijector->type, child, n, error);
         if (copy) copy->is_chain = bijector->is_chain;

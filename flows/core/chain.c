@@ -20,21 +20,25 @@ size_t nf_chain_steps(const nf_bijector *chain)
     return steps;
 }
 
-/* Steps that are left after `skip`, until there are `count` of them. */
-static void collect_steps(nf_bijector *bijector, size_t *skip, nf_bijector **step, size_t count, size_t *found)
+/* Steps first … last-1, after those before them that embed the context which they see. */
+typedef struct {
+    size_t first, last, place;
+    nf_bijector **step;
+    size_t found;
+} collection;
+
+static void collect_steps(nf_bijector *bijector, collection *c)
 {
-    if (*found == count) return;
-    if (bijector->is_chain)
-        for (size_t i = 0; i < bijector->n_child; i++) collect_steps(bijector->child[i], skip, step, count, found);
-    else if (*skip > 0)
-        --*skip;
-    else
-        step[(*found)++] = bijector;
+    for (size_t i = 0; i < bijector->n_child && bijector->is_chain; i++) collect_steps(bijector->child[i], c);
+    if (bijector->is_chain) return;
+    const bool is_among = c->place >= c->first && c->place < c->last, embeds = bijector->type->embed != NULL;
+    if (is_among || (embeds && c->place < c->first)) c->step[c->found++] = bijector;
+    c->place++;
 }
 
 nf_bijector *nf_chain_slice(const nf_bijector *chain, size_t first, size_t last, ad_error *error)
 {
-    size_t steps = nf_chain_steps(chain), count = last - first, found = 0;
+    size_t steps = nf_chain_steps(chain);
     if (!chain) {
         ad_error_set(error, AD_ERROR_ARGUMENT, "chain slice: expected a bijector, got NULL");
         return NULL;
@@ -44,19 +48,20 @@ nf_bijector *nf_chain_slice(const nf_bijector *chain, size_t first, size_t last,
                      last);
         return NULL;
     }
-    nf_bijector *slice = ad_alloc(1, sizeof *slice), **step = ad_alloc(count, sizeof *step);
+    nf_bijector *slice = ad_alloc(1, sizeof *slice), **step = ad_alloc(last, sizeof *step);
     if (!slice || !step) {
         ad_free(slice);
         ad_free(step);
-        ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a slice of %zu steps", count);
+        ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a slice of %zu steps", last - first);
         return NULL;
     }
-    collect_steps((nf_bijector *)(uintptr_t)chain, &first, step, count, &found);
+    collection c = {.first = first, .last = last, .step = step};
+    collect_steps((nf_bijector *)(uintptr_t)chain, &c);
     *slice = (nf_bijector){.type = &nf__type_chain,
                            .dim = chain->dim,
                            .context = chain->context,
                            .child = step,
-                           .n_child = count,
+                           .n_child = c.found,
                            .is_chain = true,
                            .borrows = true};
     return slice;

@@ -87,6 +87,39 @@ ad_var nf_rescaled(ad_var v, ad_var *scale)
     return ad_div(v, by);
 }
 
+ad_var nf_reflections(ad_var vectors, size_t columns)
+{
+    const ad_shape shape = ad_shape_of(vectors);
+    if (shape.rank != 2 || columns > shape.dim[1]) {
+        ad_tape_fail(vectors.tape, AD_ERROR_ARGUMENT, "reflections: expected vectors (m,n) and no more than n columns");
+        return (ad_var){vectors.tape, -1};
+    }
+    ad_var q = ad_slice(nf_identity(vectors.tape, shape.dim[1]), 1, 0, columns); // (n, columns)
+    for (size_t k = shape.dim[0]; k-- > 0;) {
+        ad_var v = nf_rescaled(ad_slice(vectors, 0, k, k + 1), NULL); // (1, n)
+        ad_var square = ad_maximum(ad_sum(ad_square(v)), ad_scalar(v.tape, 1e-30));
+        ad_var factor = ad_div(ad_scalar(v.tape, 2), square);
+        q = ad_sub(q, ad_matmul(ad_transpose(ad_mul(v, factor)), ad_matmul(v, q)));
+    }
+    return q;
+}
+
+ad_var nf_near_reflections(ad_var v)
+{
+    const ad_shape shape = ad_shape_of(v);
+    const size_t m = shape.dim[0], n = shape.dim[1];
+    double *one = shape.rank == 2 ? ad_alloc(m, n * sizeof *one) : NULL;
+    if (!one) {
+        ad_tape_fail(v.tape, shape.rank == 2 ? AD_ERROR_MEMORY : AD_ERROR_ARGUMENT,
+                     shape.rank == 2 ? "out of memory for reflections" : "reflections: expected vectors (m,n)");
+        return (ad_var){v.tape, -1};
+    }
+    for (size_t k = 0; k < m; k++) one[k * n + k / 2 % n] = 1;
+    ad_var vectors = ad_add(v, ad_constant(v.tape, AD_SHAPE(m, n), one));
+    ad_free(one);
+    return nf_reflections(vectors, n);
+}
+
 /* 3 (4/3 - 1) - 1, of which the rounding of 4/3 is what is left. */
 ad_var nf_epsilon(ad_tape *tape)
 {

@@ -4,13 +4,25 @@
 #include <weir/environment.h>
 #include <weir/flow.h>
 
-/* z = inverse(x) of each row, float64, on this thread. */
-static ad_status inverse_rows(const nf_bijector *bijector, const double *x, const double *context, size_t rows,
-                              double *z, ad_error *error)
+static ad_var pull_back(const nf_scope *at, ad_var x)
+{
+    ad_var log_det;
+    return nf_inverse(at, x, &log_det);
+}
+
+static ad_var context_after(const nf_scope *at, ad_var x)
+{
+    (void)x;
+    return ad_to_rows(nf__scope_context_after(at));
+}
+
+/* What `record` makes of x, and of the context, in each row, float64, on this thread. */
+static ad_status evaluate(const nf_bijector *bijector, ad_var (*record)(const nf_scope *at, ad_var x), const double *x,
+                          const double *context, size_t rows, double *to, ad_error *error)
 {
     ad_tape *tape = ad_tape_new();
     const nf_scope *at = nf_bind(bijector, tape);
-    ad_var in = ad_input(tape, "x", AD_SHAPE(bijector->dim)), log_det, out = nf_inverse(at, in, &log_det);
+    ad_var in = ad_input(tape, "x", AD_SHAPE(bijector->dim)), out = record(at, in);
     ad_error own;
     if (!error) error = &own;
     ad_plan *plan = ad_plan_new(&out, 1, &(ad_plan_options){.dtype = AD_F64}, error);
@@ -19,7 +31,7 @@ static ad_status inverse_rows(const nf_bijector *bijector, const double *x, cons
         nf_bind_plan(at, plan);
         ad_plan_set_input(plan, in, x);
         ad_plan_set_input(plan, nf_context(at), context);
-        ad_plan_set_output(plan, 0, z);
+        ad_plan_set_output(plan, 0, to);
         status = ad_plan_run(plan, &(ad_run){.rows = rows}, error);
     }
     ad_plan_free(plan);
@@ -35,6 +47,30 @@ static bool wants_fit(const nf_bijector *bijector)
     return false;
 }
 
+static bool embeds(const nf_bijector *bijector)
+{
+    if (!bijector->is_chain) return bijector->type->embed && bijector->context;
+    for (size_t i = 0; i < bijector->n_child; i++)
+        if (embeds(bijector->child[i])) return true;
+    return false;
+}
+
+/* The context that each child sees, and, where it isn't that of one before it, the memory for it. */
+static ad_status find_contexts(const nf_bijector *self, const double *context, size_t rows, const double **seen,
+                               double **owned, ad_error *error)
+{
+    ad_status status = AD_OK;
+    for (size_t i = 0; i < self->n_child && status == AD_OK; i++) {
+        seen[i] = context;
+        if (!embeds(self->child[i])) continue;
+        owned[i] = ad_alloc(rows, nf__context_after(self->child[i]) * sizeof *owned[i]);
+        if (!owned[i]) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for the context of %zu rows", rows);
+        status = evaluate(self->child[i], context_after, NULL, context, rows, owned[i], error);
+        context = owned[i];
+    }
+    return status;
+}
+
 /* What a bijector is fitted to. */
 typedef struct {
     const double *x, *context;
@@ -45,22 +81,36 @@ typedef struct {
 static ad_status fit_bijector(nf_bijector *self, data to, ad_error *error);
 
 /* The last child sees the data; each one before it sees them pulled back through what comes after. */
-static ad_status fit_chain(nf_bijector *self, data to, ad_error *error)
+static ad_status fit_steps(nf_bijector *self, size_t first, data to, const double **context, ad_error *error)
 {
     const size_t rows = to.rows;
-    size_t first = 0;
-    while (first < self->n_child && !wants_fit(self->child[first])) first++;
     double *seen = NULL;
     ad_status status = AD_OK;
     for (size_t i = self->n_child; i-- > first && status == AD_OK;) {
-        if (seen) to = (data){seen, to.context, rows, NULL};
+        to = seen ? (data){seen, context[i], rows, NULL} : (data){to.x, context[i], rows, to.ends};
         status = fit_bijector(self->child[i], to, error);
         if (i == first || status != AD_OK) break;
         if (!seen && !(seen = ad_alloc(rows, self->dim * sizeof *seen)))
             status = ad_error_set(error, AD_ERROR_MEMORY, "out of memory to fit the chain to %zu rows", rows);
         else
-            status = inverse_rows(self->child[i], to.x, to.context, rows, seen, error);
+            status = evaluate(self->child[i], pull_back, to.x, to.context, rows, seen, error);
     }
+    ad_free(seen);
+    return status;
+}
+
+static ad_status fit_chain(nf_bijector *self, data to, ad_error *error)
+{
+    size_t first = 0;
+    while (first < self->n_child && !wants_fit(self->child[first])) first++;
+    if (first == self->n_child) return AD_OK;
+    const double **seen = ad_alloc(self->n_child, sizeof *seen);
+    double **owned = ad_alloc(self->n_child, sizeof *owned);
+    ad_status status = seen && owned ? find_contexts(self, to.context, to.rows, seen, owned, error)
+                                     : ad_error_set(error, AD_ERROR_MEMORY, "out of memory to fit a chain");
+    if (status == AD_OK) status = fit_steps(self, first, to, seen, error);
+    for (size_t i = 0; owned && i < self->n_child; i++) ad_free(owned[i]);
+    ad_free(owned);
     ad_free(seen);
     return status;
 }
@@ -85,6 +135,7 @@ static ad_status fit_bijector(nf_bijector *self, data to, ad_error *error)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "fit: expected %zu rows, but x is NULL", to.rows);
     if (self->is_chain) return fit_chain(self, to, error);
     if (self->type == &nf__type_on) return fit_on(self, to.x, to.context, to.rows, error);
+    if (self->type == &nf__type_conditional) return fit_bijector(self->child[0], to, error);
     if (!self->type->fit) return AD_OK;
     const bool by_ends = to.ends && self->type->fits_moments;
     return self->type->fit(self, by_ends ? to.ends : to.x, by_ends ? 2 : to.rows, error);
@@ -99,11 +150,15 @@ ad_status nf_bijector_fit(nf_bijector *bijector, const double *x, const double *
 
 static ad_status fit_flow(nf_bijector *base, nf_bijector *bijector, data to, ad_error *error);
 
-/* x, at the side of the base distribution; each flow of a mixture sees all of it. */
+/* x, at the side of the base distribution; each flow of a mixture sees all of it, and what is of some features these.
+ */
 static ad_status fit_base(nf_bijector *base, const double *z, const double *context, size_t rows, ad_error *error)
 {
-    if (base->type != &nf__type_mixture_of) return base->type->fit(base, z, rows, error);
     ad_status status = AD_OK;
+    if (base->n_child == 0) return base->type->fit(base, z, rows, error);
+    for (size_t i = 0; base->type == &nf__type_product_of && i < base->n_child && status == AD_OK; i++)
+        status = fit_on(base->child[i], z, context, rows, error);
+    if (base->type == &nf__type_product_of) return status;
     for (size_t i = 0; i < base->n_child && status == AD_OK; i += 2)
         status = fit_flow(base->child[i], base->child[i + 1], (data){z, context, rows, NULL}, error);
     return status;
@@ -117,7 +172,7 @@ static ad_status fit_flow(nf_bijector *base, nf_bijector *bijector, data to, ad_
     double *z = ad_alloc(rows, base->dim * sizeof *z);
     if (!z)
         return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to fit '%s' to %zu rows", base->type->name, rows);
-    status = inverse_rows(bijector, to.x, to.context, rows, z, error);
+    status = evaluate(bijector, pull_back, to.x, to.context, rows, z, error);
     if (status == AD_OK) status = fit_base(base, z, to.context, rows, error);
     ad_free(z);
     return status;

@@ -5,7 +5,7 @@
 #include <weir/bijector.h>
 
 /* Types that only code makes, not names in formulas. */
-extern const nf_bijector_type nf__type_chain, nf__type_invert, nf__type_on, nf__type_mixture_of;
+extern const nf_bijector_type nf__type_chain, nf__type_invert, nf__type_on, nf__type_mixture_of, nf__type_product_of, nf__type_conditional;
 /* What a flow has without another. */
 extern const nf_bijector_type nf__type_normal;
 
@@ -14,6 +14,11 @@ nf_bijector *nf__bijector_with_children(const nf_bijector_type *type, nf_bijecto
                                         ad_error *error);
 /* mixture_of: child is the base distribution and the bijector of each flow in turn, which it owns, also on failure. */
 nf_bijector *nf__mixture_of(nf_bijector **child, size_t count, ad_error *error);
+/* nf_conditional() with what it may take; NULL: anything. */
+nf_bijector *nf__conditional(nf_bijector *child, const nf_arguments *given, size_t *room, ad_error *error);
+/* How many numbers of context a step sees that follows this one in a chain. */
+size_t nf__context_after(const nf_bijector *bijector);
+ad_var nf__scope_context_after(const nf_scope *at);
 /* That an instance's features are those of its events, each listed once. */
 ad_status nf__check_features(const nf_bijector *self, ad_error *error);
 /* ρ of a constrained value, element i of shape; and the value of a ρ on a tape. */

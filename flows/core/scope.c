@@ -70,11 +70,29 @@ nf_scope *nf_stop_gradient(const nf_scope *at)
     return stopped;
 }
 
+ad_var nf__scope_context_after(const nf_scope *at)
+{
+    if (!at) return (ad_var){NULL, -1};
+    const nf_bijector *self = at->self;
+    if (self->is_chain && self->n_child) return nf__scope_context_after(&at->child[self->n_child - 1]);
+    return self->type->embed && ad_is_valid(at->context) ? self->type->embed(at) : at->context;
+}
+
+/* Returns the context of what follows in a chain. */
+static ad_var pass_context(nf_scope *at, ad_var context)
+{
+    at->context = context;
+    if (at->self->type->embed && ad_is_valid(context)) return at->self->type->embed(at);
+    for (size_t i = 0; i < at->self->n_child; i++) {
+        ad_var after = pass_context(&at->child[i], context);
+        if (at->self->is_chain) context = after;
+    }
+    return context;
+}
+
 void nf_set_context(nf_scope *at, ad_var context)
 {
-    if (!at) return;
-    at->context = context;
-    for (size_t i = 0; i < at->self->n_child; i++) nf_set_context(&at->child[i], context);
+    if (at) pass_context(at, context);
 }
 
 void nf_set_training(nf_scope *at)

@@ -189,12 +189,16 @@ static bool parse_positional(nf__reader *p, nf__arguments *a)
     return nf__fail(p, start, what, nf__argument_help(a, valid));
 }
 
-bool nf__read_arguments(nf__reader *p, nf__arguments *a)
+static void take_defaults(nf__arguments *a)
 {
-    char valid[512];
     for (a->n_named = 0; a->type->argument && a->type->argument[a->n_named].name; a->n_named++)
         a->value[a->n_named] = a->type->argument[a->n_named].value;
-    if (!nf__take(p, '(')) return true;
+}
+
+/* One or more, and the ')' behind them. */
+static bool read_list(nf__reader *p, nf__arguments *a)
+{
+    char valid[512];
     bool named = false;
     do {
         nf__skip_spaces(p);
@@ -207,6 +211,20 @@ bool nf__read_arguments(nf__reader *p, nf__arguments *a)
     } while (nf__take(p, ','));
     if (nf__take(p, ')')) return true;
     return nf__fail(p, p->at, "an argument list that isn't closed", "',' or ')'");
+}
+
+bool nf__read_arguments(nf__reader *p, nf__arguments *a)
+{
+    take_defaults(a);
+    return !nf__take(p, '(') || read_list(p, a);
+}
+
+bool nf__read_further_arguments(nf__reader *p, nf__arguments *a)
+{
+    take_defaults(a);
+    if (nf__take(p, ')')) return true;
+    if (nf__take(p, ',')) return read_list(p, a);
+    return nf__fail(p, p->at, "a formula that isn't closed", "'-', '*', ',' or ')'");
 }
 
 bool nf_parse_arguments(const char *text, size_t length, const nf_argument *argument, double *value, ad_error *error)

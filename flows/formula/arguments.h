@@ -20,6 +20,8 @@ typedef struct {
 
 /* Behind the name of a->type; a is zero but for type and dim. Free it also on failure. */
 bool nf__read_arguments(nf__reader *p, nf__arguments *a);
+/* The same where a formula stands between the '(' and the arguments, which need not be any: ")" or ",64,64)". */
+bool nf__read_further_arguments(nf__reader *p, nf__arguments *a);
 void nf__arguments_free(nf__arguments *a);
 /* Behind the '[' of a list of features of an event of dim, up to its ']': into *feature, which grows, from 0. `name` is
  * what takes them. */

@@ -148,6 +148,27 @@ static void print_features(text *t, const size_t *feature, size_t count)
 
 static void print_step(text *t, const nf_bijector *bijector);
 
+/* What isn't as by default, behind `separator`, a '(' which is closed then, or a ','. */
+static void print_arguments(text *t, const nf_bijector *bijector, const char *separator)
+{
+    const nf_bijector_type *type = bijector->type;
+    const bool opens = *separator == '(';
+    for (size_t i = 0; i < bijector->n_size; i++, separator = ",") append(t, "%s%zu", separator, bijector->size[i]);
+    for (size_t i = 0; type->argument && type->argument[i].name; i++) {
+        const nf_argument *argument = &type->argument[i];
+        if (!t->with_defaults && is_default(bijector, i)) continue;
+        append(t, "%s%s=", separator, argument->name);
+        separator = ",";
+        if (argument->kind == NF_DESCRIPTOR)
+            print_descriptor(t, &bijector->choice[i]);
+        else if (bijector->argument[i] == NF_LISTED && argument->kind == NF_FEATURES)
+            print_features(t, bijector->feature, bijector->n_feature);
+        else
+            print_value(t, argument, bijector->argument[i]);
+    }
+    if (opens && *separator == ',') append(t, ")");
+}
+
 static void print_flow(text *t, const nf_bijector *base, const nf_bijector *bijector)
 {
     if (base && (t->with_defaults || base->type != &nf__type_normal)) {
@@ -169,33 +190,33 @@ static void print_step(text *t, const nf_bijector *bijector)
         append(t, ")");
         return;
     }
+    if (type == &nf__type_product_of) {
+        for (size_t i = 0; i < bijector->n_child; i++) {
+            append(t, i ? "|" : "(");
+            print_features(t, bijector->child[i]->feature, bijector->child[i]->n_feature);
+            append(t, ":");
+            print_step(t, bijector->child[i]->child[0]);
+        }
+        append(t, ")");
+        return;
+    }
     if (bijector->n_child) {
         append(t, "(");
         if (bijector->feature) print_features(t, bijector->feature, bijector->n_feature);
         append(t, bijector->feature ? "," : "");
         print_flat(t, bijector->child[0]);
+        print_arguments(t, bijector, ",");
         append(t, ")");
         return;
     }
-    const char *separator = "(";
-    for (size_t i = 0; i < bijector->n_size; i++, separator = ",") append(t, "%s%zu", separator, bijector->size[i]);
-    for (size_t i = 0; type->argument && type->argument[i].name; i++) {
-        const nf_argument *argument = &type->argument[i];
-        if (!t->with_defaults && is_default(bijector, i)) continue;
-        append(t, "%s%s=", separator, argument->name);
-        separator = ",";
-        if (argument->kind == NF_DESCRIPTOR)
-            print_descriptor(t, &bijector->choice[i]);
-        else if (bijector->argument[i] == NF_LISTED && argument->kind == NF_FEATURES)
-            print_features(t, bijector->feature, bijector->n_feature);
-        else
-            print_value(t, argument, bijector->argument[i]);
-    }
-    if (*separator == ',') append(t, ")");
+    print_arguments(t, bijector, "(");
 }
 
+/* Copies of each other; what embeds the context is no copy, for it sees another one. */
 static bool same_step(const nf_bijector *a, const nf_bijector *b)
 {
+    if (a == b) return true;
+    if (a->type->embed) return false;
     if (a->type != b->type || a->n_size != b->n_size || a->n_child != b->n_child) return false;
     for (size_t i = 0; i < a->n_size; i++)
         if (a->size[i] != b->size[i]) return false;

@@ -5,7 +5,9 @@
  *     term     = factor [ '*' count ]
  *     factor   = name [ '(' argument { ',' argument } ')' ]  |  '(' chain ')'
  *                |  'invert' '(' chain ')'  |  'on' '(' list ',' chain ')'
+ *                |  'conditional' '(' chain { ',' argument } ')'
  *     distribution = name [ '(' argument { ',' argument } ')' ]  |  'mixture_of' '(' flow { '|' flow } ')'
+ *                |  'product_of' '(' list ':' distribution { '|' list ':' distribution } ')'
  *     argument = number | name '=' ( number | word | list | named )
  *     named    = name [ '(' argument { ',' argument } ')' ], of a transformer, say
  *     list     = '[' features { ',' features } ']'
@@ -13,6 +15,7 @@
  */
 #include "core/internal.h"
 #include "formula/arguments.h"
+#include "formula/parser.h"
 
 #include <weir/environment.h>
 #include <weir/networks.h>
@@ -23,33 +26,16 @@
 #include <math.h>
 #include <string.h>
 
-enum { DEEPEST = 64, MOST_STEPS = 100000 };
+enum { MOST_STEPS = 100000 };
 
-typedef struct {
-    nf__reader reader;
-    size_t dim, context;
-    size_t room;  /* nf_flow_parse_within() */
-    size_t steps; /* made so far, in all lists */
-    int depth;
-    /* What takes room is not in the frames of functions that nest, for stacks may be small. */
-    ad_error fault; /* of what was made last */
-    char what[200], names[480], valid[512];
-} parser;
-
-/* A growing list of children. */
-typedef struct {
-    nf_bijector **child;
-    size_t count, capacity;
-} list;
-
-static void free_list(list *l)
+void nf__list_free(nf__list *l)
 {
     for (size_t i = 0; i < l->count; i++) nf_bijector_free(l->child[i]);
     ad_free(l->child);
-    *l = (list){0};
+    *l = (nf__list){0};
 }
 
-static bool push(parser *p, list *l, nf_bijector *child)
+bool nf__list_push(nf__parser *p, nf__list *l, nf_bijector *child)
 {
     if (!child) return false;
     if (l->count == l->capacity) {
@@ -67,8 +53,6 @@ static bool push(parser *p, list *l, nf_bijector *child)
     return true;
 }
 
-static const char mixture_name[] = "mixture_of";
-
 /* What a name is that isn't a bijector's, and where it would belong; "" of an unknown one. */
 static const char *other_kind(const char *name, size_t length)
 {
@@ -83,17 +67,14 @@ static const char *other_kind(const char *name, size_t length)
     };
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (nf_registry_find(others[i].registry, name, length)) return others[i].hint;
-    if (length == strlen(mixture_name) && memcmp(name, mixture_name, length) == 0)
+    if (nf__is_base_operator(name, length))
         return ", a base distribution: it goes first in a flow's formula, before a ':'";
     return "";
 }
 
-static bool parse_chain(parser *p, list *to);
-
 /* ---- Terms --------------------------------------------------------------------------------------------------- */
 
-/* A name that is known, with its arguments. */
-static nf_bijector *parse_instance(parser *p, const nf_bijector_type *type, size_t length)
+nf_bijector *nf__parse_instance(nf__parser *p, const nf_bijector_type *type, size_t length)
 {
     char valid[512];
     const char *start = p->reader.at;
@@ -117,7 +98,7 @@ static nf_bijector *parse_instance(parser *p, const nf_bijector_type *type, size
     return made;
 }
 
-static bool parse_named_factor(parser *p, list *to)
+static bool parse_named_factor(nf__parser *p, nf__list *to)
 {
     char given[64];
     const char *start = p->reader.at;
@@ -126,41 +107,26 @@ static bool parse_named_factor(parser *p, list *to)
     if (!type) {
         snprintf(p->what, sizeof p->what, "expected a bijector, %s%s", nf__got(start, given),
                  other_kind(start, length));
-        snprintf(p->valid, sizeof p->valid, "%s, invert(…), on([1,3-5],…), or '('",
+        snprintf(p->valid, sizeof p->valid, "%s, invert(…), on([1,3-5],…), conditional(…), or '('",
                  nf_registry_names(&nf_bijectors, ", ", p->names, sizeof p->names));
         return nf__fail(&p->reader, start, p->what, p->valid);
     }
     if (++p->steps > MOST_STEPS)
         return nf__fail(&p->reader, start, "the formula is too long", "no more than 100000 bijectors in all");
-    return push(p, to, parse_instance(p, type, length));
+    if (!nf__list_push(p, to, nf__parse_instance(p, type, length))) return false;
+    p->context = nf__context_after(to->child[to->count - 1]);
+    return true;
 }
 
-static nf_bijector *parse_mixture(parser *p);
-
-/* False on failure only: a formula needs no base distribution. */
-static bool parse_base(parser *p, nf_bijector **base)
+/* A chain as one bijector, whose embeddings of the context end with it; NULL on failure. */
+static nf_bijector *parse_inside(nf__parser *p)
 {
-    nf__skip_spaces(&p->reader);
-    size_t length = nf__name_length(p->reader.at);
-    if (length == strlen(mixture_name) && memcmp(p->reader.at, mixture_name, length) == 0) {
-        p->reader.at += length;
-        *base = parse_mixture(p);
-    } else {
-        const nf_bijector_type *type = nf_registry_find(&nf_distributions, p->reader.at, length);
-        if (!type) return true;
-        *base = parse_instance(p, type, length);
-    }
-    return *base && (nf__take(&p->reader, ':') ||
-                     nf__fail(&p->reader, p->reader.at, "a base distribution without a bijector", "':' and a formula"));
-}
-
-/* A chain and the ')' behind it, as one bijector; NULL on failure. */
-static nf_bijector *parse_enclosed(parser *p, const char *what)
-{
-    list inside = {0};
-    if (!parse_chain(p, &inside) ||
-        !(nf__take(&p->reader, ')') || nf__fail(&p->reader, p->reader.at, what, "'-', '*' or ')'"))) {
-        free_list(&inside);
+    nf__list inside = {0};
+    const size_t context = p->context;
+    const bool good = nf__parse_chain(p, &inside);
+    p->context = context;
+    if (!good) {
+        nf__list_free(&inside);
         return NULL;
     }
     nf_bijector *child = inside.count == 1 ? inside.child[0] : nf_chain(inside.child, inside.count, p->reader.error);
@@ -168,17 +134,27 @@ static nf_bijector *parse_enclosed(parser *p, const char *what)
     return child;
 }
 
+/* The same and the ')' behind it. */
+static nf_bijector *parse_enclosed(nf__parser *p, const char *what)
+{
+    nf_bijector *child = parse_inside(p);
+    if (!child || nf__take(&p->reader, ')')) return child;
+    nf_bijector_free(child);
+    nf__fail(&p->reader, p->reader.at, what, "'-', '*' or ')'");
+    return NULL;
+}
+
 /* Behind "invert". */
-static bool parse_inverted(parser *p, list *to)
+static bool parse_inverted(nf__parser *p, nf__list *to)
 {
     if (!nf__take(&p->reader, '('))
         return nf__fail(&p->reader, p->reader.at, "invert needs what it inverts", "'(' and a formula");
     nf_bijector *child = parse_enclosed(p, "invert( isn't closed");
-    return child && push(p, to, nf_invert(child, p->reader.error));
+    return child && nf__list_push(p, to, nf_invert(child, p->reader.error));
 }
 
 /* Behind the features of `on`: the inner formula's events have these alone. */
-static nf_bijector *parse_inner(parser *p, size_t count)
+static nf_bijector *parse_inner(nf__parser *p, size_t count)
 {
     const size_t dim = p->dim;
     p->dim = count;
@@ -188,7 +164,7 @@ static nf_bijector *parse_inner(parser *p, size_t count)
 }
 
 /* Behind "on". */
-static bool parse_on(parser *p, list *to)
+static bool parse_on(nf__parser *p, nf__list *to)
 {
     static const char form[] = "on([1,3-5],formula)";
     nf__reader *r = &p->reader;
@@ -211,16 +187,45 @@ static bool parse_on(parser *p, list *to)
             *r->error = p->fault;
     }
     ad_free(feature);
-    return made && push(p, to, made);
+    return made && nf__list_push(p, to, made);
+}
+
+/* Behind the formula of `conditional`: its network's arguments. */
+static bool parse_network(nf__parser *p, nf_bijector *child, const char *start, nf__list *to)
+{
+    nf__arguments a = {.type = &nf__type_conditional, .dim = p->dim};
+    nf_bijector *made = NULL;
+    if (nf__read_further_arguments(&p->reader, &a)) {
+        const nf_arguments given = {.value = a.value, .choice = a.choice, .size = a.size, .n_size = a.n_size};
+        made = nf__conditional(child, &given, &p->room, &p->fault);
+        if (!made && p->fault.status == AD_ERROR_ARGUMENT)
+            nf__fail(&p->reader, start, p->fault.message, "conditional(formula,64,64)");
+        else if (!made && p->reader.error)
+            *p->reader.error = p->fault;
+    } else {
+        nf_bijector_free(child);
+    }
+    nf__arguments_free(&a);
+    return nf__list_push(p, to, made);
+}
+
+/* Behind "conditional". */
+static bool parse_conditional(nf__parser *p, nf__list *to)
+{
+    const char *start = p->reader.at;
+    if (!nf__take(&p->reader, '('))
+        return nf__fail(&p->reader, start, "conditional needs what it makes so", "'(' and a formula");
+    nf_bijector *child = parse_inside(p);
+    return child && parse_network(p, child, start, to);
 }
 
 /* What is no bijector's name, but takes formulas. */
 static const struct {
     const char *name;
-    bool (*parse)(parser *p, list *to);
-} operators[] = {{"invert", parse_inverted}, {"on", parse_on}};
+    bool (*parse)(nf__parser *p, nf__list *to);
+} operators[] = {{"invert", parse_inverted}, {"on", parse_on}, {"conditional", parse_conditional}};
 
-static bool parse_factor(parser *p, list *to)
+static bool parse_factor(nf__parser *p, nf__list *to)
 {
     nf__skip_spaces(&p->reader);
     size_t length = nf__name_length(p->reader.at);
@@ -230,13 +235,13 @@ static bool parse_factor(parser *p, list *to)
             return operators[i].parse(p, to);
         }
     if (!nf__take(&p->reader, '(')) return parse_named_factor(p, to);
-    return parse_chain(p, to) &&
+    return nf__parse_chain(p, to) &&
            (nf__take(&p->reader, ')') || nf__fail(&p->reader, p->reader.at, "a '(' isn't closed", "'-', '*' or ')'"));
 }
 
-static bool parse_term(parser *p, list *to)
+static bool parse_term(nf__parser *p, nf__list *to)
 {
-    size_t first = to->count, steps_before = p->steps;
+    size_t first = to->count, steps_before = p->steps, context = p->context;
     if (!parse_factor(p, to)) return false;
     while (nf__take(&p->reader, '*')) {
         nf__skip_spaces(&p->reader);
@@ -247,17 +252,21 @@ static bool parse_term(parser *p, list *to)
             (double)p->steps + (times - 1) * (double)steps > MOST_STEPS)
             return nf__fail(&p->reader, start, "'*' needs how many copies",
                             "a whole number, at least 1; and no more than 100000 bijectors in all");
+        if (p->context != context)
+            return nf__fail(&p->reader, start, "copies of what embeds the context would embed it again and again",
+                            "embed(…) before what is repeated");
         p->steps += ((size_t)times - 1) * steps;
         for (size_t k = 1; k < (size_t)times; k++)
             for (size_t i = 0; i < length; i++)
-                if (!push(p, to, nf__bijector_copy(to->child[first + i], &p->room, p->reader.error))) return false;
+                if (!nf__list_push(p, to, nf__bijector_copy(to->child[first + i], &p->room, p->reader.error)))
+                    return false;
     }
     return true;
 }
 
-static bool parse_chain(parser *p, list *to)
+bool nf__parse_chain(nf__parser *p, nf__list *to)
 {
-    if (p->depth == DEEPEST + 1)
+    if (p->depth == NF__DEEPEST + 1)
         return nf__fail(&p->reader, p->reader.at - 1, "parentheses are nested too deep", "at most 64 levels");
     p->depth++;
     do
@@ -267,62 +276,13 @@ static bool parse_chain(parser *p, list *to)
     return true;
 }
 
-/* One flow of a mixture: its base distribution and its bijector. */
-static bool parse_member(parser *p, list *to)
-{
-    nf_bijector *base = NULL, *bijector = NULL;
-    list steps = {0};
-    if (!parse_base(p, &base)) {
-        nf_bijector_free(base);
-        return false;
-    }
-    if (!base) base = nf_bijector_new(&nf__type_normal, p->dim, p->context, NULL, p->reader.error);
-    if (!push(p, to, base)) return false;
-    if (!parse_chain(p, &steps)) {
-        free_list(&steps);
-        return false;
-    }
-    bijector = nf_chain(steps.child, steps.count, p->reader.error);
-    ad_free(steps.child);
-    return push(p, to, bijector);
-}
-
-/* Behind "mixture_of"; NULL on failure. */
-static nf_bijector *parse_mixture(parser *p)
-{
-    list flows = {0};
-    nf_bijector *made = NULL;
-    const char *start = p->reader.at - strlen(mixture_name);
-    bool good = nf__take(&p->reader, '(') ||
-                nf__fail(&p->reader, p->reader.at, "mixture_of needs flows", "'(' and formulas with '|' between");
-    if (good && p->depth++ == DEEPEST)
-        good = nf__fail(&p->reader, p->reader.at - 1, "parentheses are nested too deep", "at most 64 levels");
-    if (good) do
-            good = parse_member(p, &flows);
-        while (good && nf__take(&p->reader, '|'));
-    if (good)
-        good = nf__take(&p->reader, ')') ||
-               nf__fail(&p->reader, p->reader.at, "mixture_of( isn't closed", "'|', '-', '*' or ')'");
-    p->depth--;
-    if (!good)
-        free_list(&flows);
-    else
-        made = nf__mixture_of(flows.child, flows.count, &p->fault);
-    if (good) ad_free(flows.child);
-    if (good && !made && p->fault.status == AD_ERROR_ARGUMENT)
-        nf__fail(&p->reader, start, p->fault.message, "a mixture of other flows");
-    else if (good && !made && p->reader.error)
-        *p->reader.error = p->fault;
-    return made;
-}
-
 static nf_bijector *parse(const char *formula, size_t dim, size_t context, uint64_t seed, size_t room,
                           nf_bijector **base, ad_error *error)
 {
-    parser p = {.reader = {formula, formula, error, NULL}, .dim = dim, .context = context, .room = room};
+    nf__parser p = {.reader = {formula, formula, error, NULL}, .dim = dim, .context = context, .room = room};
     p.reader.room = &p.room;
-    list steps = {0};
-    bool good = (!base || parse_base(&p, base)) && parse_chain(&p, &steps);
+    nf__list steps = {0};
+    bool good = (!base || nf__parse_base(&p, base)) && nf__parse_chain(&p, &steps);
     nf__skip_spaces(&p.reader);
     if (good && *p.reader.at) {
         char what[100], given[64];
@@ -330,7 +290,7 @@ static nf_bijector *parse(const char *formula, size_t dim, size_t context, uint6
         good = nf__fail(&p.reader, p.reader.at, what, "'-' and a further bijector, or '*' and a number");
     }
     if (!good) {
-        free_list(&steps);
+        nf__list_free(&steps);
         return NULL;
     }
     nf_bijector *chain = nf_chain(steps.child, steps.count, error);

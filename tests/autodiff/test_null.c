@@ -133,6 +133,7 @@ static void call_tape(void)
     CASE(ad_scalar) recorded(ad_scalar(HARMLESS(tape, tape), 1));
     CASE(ad_row_count) recorded(ad_row_count(HARMLESS(tape, tape)));
     CASE(ad_normal) recorded(ad_normal(HARMLESS(tape, tape), AD_SHAPE(2), 0));
+    CASE(ad_tape_shift_streams) QUIET(ad_tape_shift_streams(HARMLESS(tape, tape), 0));
     CASE(ad_uniform) recorded(ad_uniform(HARMLESS(tape, tape), AD_SHAPE(2), 0));
     CASE(ad_concat) recorded(ad_concat(HARMLESS(parts, &x), 1, 0)); /* there is no tape to tell */
     CASE(ad_gather) recorded(ad_gather(x, NEEDED(index, (&(size_t){0})), 1));

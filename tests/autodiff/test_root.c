@@ -335,6 +335,29 @@ START_TEST(gradients)
 }
 END_TEST
 
+/* z + tanh(a) sin(b z) / 2 */
+static ad_var twice_record(void *context, ad_tape *inner, ad_var z, const ad_var *captured)
+{
+    (void)context, (void)inner;
+    ad_var wave = ad_sin(ad_mul(ad_tanh(captured[1]), z));
+    return ad_add(z, ad_mul_scalar(ad_mul(ad_tanh(captured[0]), wave), 0.5));
+}
+
+/* Captured values that are made of one another, and of x, and one that is captured twice. */
+START_TEST(gradients_of_what_depends)
+{
+    for (int same = 0; same < 2; same++) {
+        problem p = problem_new(6, 5);
+        ad_var x = bind_random(&p, true, AD_SHAPE(3), -2, 2), a = bind_random(&p, true, AD_SHAPE(3), -1, 1);
+        ad_var captured[] = {a, same ? a : ad_add(ad_mul(a, x), x)};
+        ad_var z = ad_root(x, captured, 2, (ad_root_kind)_i, NULL, twice_record, NULL);
+        ad_error fault;
+        ck_assert_msg(check_gradient(&p, ad_mul(z, z), &fault) == AD_OK, "%s", fault.message);
+        problem_free(&p);
+    }
+}
+END_TEST
+
 /* f(z) = z: what is captured comes behind it on the inner tape. */
 static ad_var identity_record(void *context, ad_tape *inner, ad_var z, const ad_var *captured)
 {
@@ -396,6 +419,7 @@ Suite *root_suite(void)
     tcase_add_test(several, rows_by_themselves);
     tcase_add_loop_test(several, gradients, 0, 3);
     tcase_add_loop_test(several, gradients_of_the_identity, 0, 3);
+    tcase_add_loop_test(several, gradients_of_what_depends, 0, 3);
     tcase_add_test(several, higher_derivatives);
     suite_add_tcase(suite, several);
     return suite;

@@ -37,8 +37,11 @@ static size_t n_formulas(void)
     return n_types() + COUNT(chains);
 }
 
-static const char *formula_number(size_t i)
+/* By its name alone; of many features bnaf is small, for its inverse goes through all of its network for each of them.
+ */
+static const char *formula_number(size_t i, size_t dim)
 {
+    if (dim > 8 && i < n_types() && strcmp(nf_bijector_types()[i]->name, "bnaf") == 0) return "bnaf(2)";
     return i < n_types() ? nf_bijector_types()[i]->name : chains[i - n_types()];
 }
 
@@ -46,8 +49,8 @@ static const char *formula_number(size_t i)
 
 START_TEST(passes_the_check)
 {
-    const char *formula = formula_number((size_t)_i % n_formulas());
     size_t dim = dims[(size_t)_i / n_formulas()];
+    const char *formula = formula_number((size_t)_i % n_formulas(), dim);
     nf_bijector *bijector = parsed(formula, dim, 1);
     nf_check_result result[NF_MOST_CHECKS];
     int count;
@@ -100,7 +103,7 @@ START_TEST(inverts)
     enum { ROWS = 300 };
     for (size_t i = 0; i < n_formulas(); i++) {
         size_t dim = dims[_i];
-        nf_flow *flow = moved_flow(formula_number(i), dim, AD_F64);
+        nf_flow *flow = moved_flow(formula_number(i, dim), dim, AD_F64);
         double *z = normals(ROWS * dim, 1.5, 4);
         assert_inverts(flow, false, z, ROWS);
         if (dim <= 8) assert_inverts(flow, true, z, ROWS);

@@ -136,8 +136,22 @@ END_TEST
 
 /* ---- Tiny and huge events and parameters --------------------------------------------------------------------- */
 
-static const char *const everywhere[] = {"planar", "radial", "sylvester(2)", "hh",      "lu",
-                                         "leaky",  "tanh",   "sigmoid",      "softplus"};
+static const char *const everywhere[] = {"planar",
+                                         "radial",
+                                         "sylvester(2)",
+                                         "hh",
+                                         "lu",
+                                         "leaky",
+                                         "tanh",
+                                         "sigmoid",
+                                         "softplus",
+                                         "qr",
+                                         "svd",
+                                         "orthogonal",
+                                         "orthogonal(form=cayley)",
+                                         "gaussianize(components=3)",
+                                         "bnaf(3)",
+                                         "residual(4)"};
 
 static bool set_all(void *context, const char *name, nf_parameter *parameter)
 {
@@ -155,7 +169,7 @@ static void assert_finite(const char *formula, size_t dim, ad_dtype dtype, doubl
     ad_tape *tape = ad_tape_new();
     const nf_flow_scope at = nf_flow_bind(flow, tape);
     ad_var in = ad_input(tape, "z", AD_SHAPE(dim)), log_det, x = nf_forward(at.bijector, in, &log_det);
-    ad_var wrt[8] = {in}, out[10] = {x, ad_to_rows(log_det)};
+    ad_var wrt[12] = {in}, out[14] = {x, ad_to_rows(log_det)};
     int count = 1;
     for (size_t i = 0; i < nf_flow_trained_parameters(flow); i++) wrt[count++] = nf_flow_bound_parameter(&at, i).var;
     ad_grad(ad_sum_rows(ad_add(ad_sum(x), log_det)), wrt, count, out + 2);

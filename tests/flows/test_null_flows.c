@@ -167,6 +167,17 @@ static void call_bijectors(void)
         used = strcmp(null_call.parameter, "child") == 0 ? used : NULL;
         MADE(free_bijector, nf_on(3, NEEDED(feature, feature), 2, HARMLESS(child, child[0]), ERROR));
     }
+    CASE(nf_conditional)
+    MADE(free_bijector,
+         nf_conditional(HARMLESS(child, (used = NULL, child[0])), OPTIONAL(given, (&(nf_arguments){0})), ERROR));
+    CASE(nf_product_of)
+    {
+        nf_bijector *base = nf_bijector_new(nf_registry_find(&nf_distributions, "student", 7), DIM, 0, NULL, &error);
+        nf_bijector *part[] = {nf_on(DIM, (const size_t[]){1, 0}, DIM, base, &error)};
+        const bool taken = strcmp(null_call.parameter, "part") != 0;
+        MADE(free_bijector, nf_product_of(NEEDED(part, part), 1, ERROR));
+        if (!taken) nf_bijector_free(part[0]);
+    }
     CASE(nf_chain_slice) MADE(free_bijector, nf_chain_slice(NEEDED(chain, nf_flow_bijector(flow)), 0, 1, ERROR));
     CASE(nf_chain_steps) QUIET(nf_chain_steps(HARMLESS(chain, bijector)));
     CASE(nf_bijector_free)

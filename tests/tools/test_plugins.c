@@ -8,9 +8,9 @@ START_TEST(by_option)
 {
     SUCCEED("--plugin", PLUGIN("cubic"), "check", "cubic(start=0.2)");
     SUCCEED("--plugin=" PLUGIN("cubic"), "check", "cubic");
-    SUCCEED("--plugin", PLUGIN("cubic"), "--plugin", PLUGIN("laplace"), "help", "formulas");
+    SUCCEED("--plugin", PLUGIN("cubic"), "--plugin", PLUGIN("secant"), "help", "formulas");
     assert_contains(output, "a > 0 (of the plug-in \"cubic\")\n      start=number");
-    assert_contains(output, "(of the plug-in \"laplace\")");
+    assert_contains(output, "(of the plug-in \"secant\")");
     SUCCEED("help", "formulas");
     ck_assert_ptr_null(strstr(output, "plug-in"));
     ck_assert_int_eq(RUN("check", "cubic"), 2);
@@ -23,12 +23,12 @@ END_TEST
 
 START_TEST(by_environment)
 {
-    setenv("WEIR_PLUGINS", PLUGIN("cubic") ":" PLUGIN("laplace") ":", 1);
+    setenv("WEIR_PLUGINS", PLUGIN("cubic") ":" PLUGIN("secant") ":", 1);
     SUCCEED("data", "moons", "-n", "300", "-o", "moons.npy");
-    SUCCEED("fit", "moons.npy", "--flow", "laplace:cubic-lu", "--epochs", "2", "-o", "m.safetensors");
+    SUCCEED("fit", "moons.npy", "--flow", "secant:cubic-lu", "--epochs", "2", "-o", "m.safetensors");
     SUCCEED("sample", "m.safetensors", "-n", "5", "-o", "s.csv");
     SUCCEED("--plugin", PLUGIN("cubic"), "info", "m.safetensors"); /* once more is no mistake */
-    assert_contains(output, "laplace:cubic-lu-standardize");
+    assert_contains(output, "secant:cubic-lu-standardize");
     setenv("WEIR_PLUGINS", "nowhere.so", 1);
     ck_assert_int_eq(RUN("info", "m.safetensors"), 1);
     assert_contains(complaint, "WEIR_PLUGINS: plug-in 'nowhere.so': No such file");
@@ -49,12 +49,12 @@ END_TEST
 START_TEST(missing_plugin_is_named)
 {
     SUCCEED("data", "moons", "-n", "300", "-o", "moons.npy");
-    SUCCEED("--plugin", PLUGIN("cubic"), "--plugin", PLUGIN("laplace"), "fit", "moons.npy", "--flow",
-            "laplace:lu-invert((cubic-loc)*2)", "--epochs", "1", "-o", "m.safetensors");
-    ck_assert_int_eq(RUN("--plugin", PLUGIN("laplace"), "info", "m.safetensors"), 1);
+    SUCCEED("--plugin", PLUGIN("cubic"), "--plugin", PLUGIN("secant"), "fit", "moons.npy", "--flow",
+            "secant:lu-invert((cubic-loc)*2)", "--epochs", "1", "-o", "m.safetensors");
+    ck_assert_int_eq(RUN("--plugin", PLUGIN("secant"), "info", "m.safetensors"), 1);
     assert_contains(complaint, "m.safetensors: this model needs the plug-in \"cubic\", which is not loaded");
     ck_assert_int_eq(RUN("--plugin", PLUGIN("cubic"), "sample", "m.safetensors", "-o", "s.csv"), 1);
-    assert_contains(complaint, "this model needs the plug-in \"laplace\", which is not loaded: weir --plugin");
+    assert_contains(complaint, "this model needs the plug-in \"secant\", which is not loaded: weir --plugin");
 
     SUCCEED("--plugin", PLUGIN("cubic"), "--plugin", PLUGIN("lion"), "fit", "moons.npy", "--optimizer",
             "lion(beta2=0.9)", "--flow", "lu", "--epochs", "1", "-o", "m.safetensors");

@@ -95,7 +95,9 @@ void help_print_formulas(FILE *to)
                 "  maf(64,64)      arguments, by position or as name=value\n"
                 "  invert(a-b)     the inverse\n"
                 "  on([1,3-5],a-b) a map of these features alone\n"
+                "  conditional(a-b,32) their parameters moved by a network of the context\n"
                 "  student:a-b     a base distribution other than N(0, I)\n"
+                "  product_of([1,3]:student|[2]:uniform):a  different ones for different features\n"
                 "  mixture_of(a|student:b):c  a mixture of flows as the base distribution\n\nbijectors, with the "
                 "defaults of their "
                 "arguments in brackets:\n");
