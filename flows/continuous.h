@@ -18,7 +18,7 @@ typedef struct {
 
 /* For forward and inverse of a type with a velocity: v taken from t = 0 to t = 1, or inverse, from 1 to 0, by ad_ode(),
  * and in *log_det the integral of the divergence on this way, which the solver's tolerance covers too. options (the
- * defaults) and log_det may be NULL. Invalid where at is NULL or its type has no velocity, which is an error of the
+ * defaults) and log_det may be NULL. A type without a velocity is an error of the
  * tape. */
 ad_var nf_integrate(const nf_scope *at, bool inverse, ad_var v, const nf_integrate_options *options, ad_var *log_det);
 

@@ -51,8 +51,7 @@ static void *open_both(const ad__ode_program *program, const ad__ode_pull *pull,
     const ad__ode_steps *step = &program->step[dtype];
     *state = (ode_state){.program = program, .pull = pull, .rows = rows};
     state->rate = open_plan(&program->rate, 1, dtype, rows, error);
-    if (state->rate)
-        state->step = open_plan(step->result, AD__ODE_ERROR + step->method->n_error, dtype, rows, error);
+    if (state->rate) state->step = open_plan(step->result, AD__ODE_ERROR + step->method->n_error, dtype, rows, error);
     if (state->step && pull) state->back = open_plan(pull->result[dtype], pull->n_captured + 1, dtype, rows, error);
     if (pull ? state->back : state->step) return state;
     ode_close(state);
@@ -163,8 +162,7 @@ static work begin(const ad_tile *tile, const ad_tensor *in)
     w.active = take(&w, w.rows, sizeof *w.active);
     bind_captured(&w, in + 1);
     ad_plan_set_output(state->rate, 0, w.result[0]);
-    for (int i = 0; i < AD__ODE_ERROR + w.steps->method->n_error; i++)
-        ad_plan_set_output(state->step, i, w.result[i]);
+    for (int i = 0; i < AD__ODE_ERROR + w.steps->method->n_error; i++) ad_plan_set_output(state->step, i, w.result[i]);
     ad_plan_set_input(state->step, program->input[0], w.s);
     ad_plan_set_input(state->step, program->input[1], w.z);
     ad_plan_set_input(state->step, program->h, w.h);

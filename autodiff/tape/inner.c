@@ -88,8 +88,7 @@ ad_var ad__replay(ad_var result, const ad_var *input, int n_input, ad_tape *to, 
                 continue;
             }
             for (int j = 0; j < node.n_in; j++) r.in[j] = r.copy[node.in[j]];
-            r.copy[id] =
-                ad_apply_object(node.op, r.in, node.n_in, node.attribute, node.n_attribute, node.object, to);
+            r.copy[id] = ad_apply_object(node.op, r.in, node.n_in, node.attribute, node.n_attribute, node.object, to);
         }
         image = r.copy[result.id];
     } else {

@@ -74,9 +74,9 @@ static void record_step(const ad__ode_program *program, ad__ode_steps *steps, ad
     steps->result[AD__ODE_NEXT] = next;
     steps->result[AD__ODE_NEXT_RATE] = rate[method->stages];
     for (int i = 0; i < 2; i++)
-        steps->result[AD__ODE_ERROR + i] =
-            i < method->n_error ? ad__ode_combine(method->error[i], method->stages + 1, rate, h)
-                                : (ad_var){program->tape, -1};
+        steps->result[AD__ODE_ERROR + i] = i < method->n_error
+                                               ? ad__ode_combine(method->error[i], method->stages + 1, rate, h)
+                                               : (ad_var){program->tape, -1};
 }
 
 static void record(ad__ode_program *program, recorder *f, void *context)
@@ -183,8 +183,8 @@ static ad_var apply_pull(const ad_call *call, ad__ode_pull *pull, ad_var g)
     const ad__ode_steps *step = pull->forward->step;
     const ad__op_id id = pull->of_rows ? AD_OP_ode_rows : AD_OP_ode_shared;
     pull->result[AD_F32] = record_pull(pull, step[AD_F32].method);
-    pull->result[AD_F64] = step[AD_F64].method == step[AD_F32].method ? pull->result[AD_F32]
-                                                                      : record_pull(pull, step[AD_F64].method);
+    pull->result[AD_F64] =
+        step[AD_F64].method == step[AD_F32].method ? pull->result[AD_F32] : record_pull(pull, step[AD_F64].method);
     const ad_error *fault = ad_tape_error(pull->tape);
     if (fault) ad_tape_fail(call->tape, fault->status, "gradient of an ode: %s", fault->message);
     const size_t n_in = (size_t)call->n_in;

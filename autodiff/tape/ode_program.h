@@ -36,10 +36,10 @@ typedef struct {
     ad_tape *tape;
     ad_var *input; /* as forward->input */
     ad_var h, g;
-    bool of_rows;   /* λ, and of what is per-row; else of what is shared, summed over rows */
-    int n_captured; /* whose gradients are wanted: */
-    int *captured;  /* their numbers, of input */
-    size_t *at;     /* where each begins in the op's result, and its end */
+    bool of_rows;      /* λ, and of what is per-row; else of what is shared, summed over rows */
+    int n_captured;    /* whose gradients are wanted: */
+    int *captured;     /* their numbers, of input */
+    size_t *at;        /* where each begins in the op's result, and its end */
     ad_var *result[2]; /* by dtype: the gradient with respect to z, then these */
 } ad__ode_pull;
 

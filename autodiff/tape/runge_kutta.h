@@ -6,8 +6,8 @@
 
 enum { AD__MOST_STAGES = 12 };
 
-/* With k_i = f(s + c_i h, z + h Σ_j<i a_ij k_j), the step goes to z + h Σ b_i k_i, where the rate is k_(stages+1); h Σ e_i
- * k_i is an estimate of its error, and there may be a second one. */
+/* With k_i = f(s + c_i h, z + h Σ_j<i a_ij k_j), the step goes to z + h Σ b_i k_i, where the rate is k_(stages+1); h Σ
+ * e_i k_i is an estimate of its error, and there may be a second one. */
 typedef struct {
     int stages;
     double c[AD__MOST_STAGES], a[AD__MOST_STAGES][AD__MOST_STAGES - 1], b[AD__MOST_STAGES];

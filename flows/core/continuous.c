@@ -50,8 +50,9 @@ ad_var nf_integrate(const nf_scope *at, bool inverse, ad_var v, const nf_integra
     ad_var unwanted, failed = {tape, -1};
     if (!log_det) log_det = &unwanted;
     *log_det = failed;
-    if (!at || !at->self->type->velocity) {
-        ad_tape_fail(tape, AD_ERROR_ARGUMENT, "integrate: %s", at ? "this type has no velocity" : "at is NULL");
+    if (!at) return failed;
+    if (!at->self->type->velocity) {
+        ad_tape_fail(tape, AD_ERROR_ARGUMENT, "integrate: '%s' has no velocity", at->self->type->name);
         return failed;
     }
     const size_t dim = at->self->dim;
