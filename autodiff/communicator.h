@@ -6,6 +6,13 @@
  * bits that one rank would have. What a plan reads of rows that are another rank's is never looked at: they may be in a
  * mapped file.
  *
+ * What must be the same on all ranks: data, options and seeds, the parameters of flows, plug-ins, this library and the
+ * instruction set it has chosen. What may differ: the number of threads; pointers, and `context`, the data of the
+ * caller's functions; and what these say. Those that watch (progress, interrupted, callbacks) are called on every rank
+ * that has them. Where one wants to stop, on whichever rank, all ranks stop at the same step. Limits on time go by
+ * rank 0's clock, so that all come to the same results there too. Those that compute (a target's density, redraw) must
+ * give the same bits everywhere.
+ *
  * A communicator is a descriptor like others: the engine knows this struct and no MPI. */
 #ifndef WEIR_COMMUNICATOR_H
 #define WEIR_COMMUNICATOR_H

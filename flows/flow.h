@@ -100,7 +100,8 @@ nf_bound_parameter nf_flow_bound_parameter(const nf_flow_scope *at, size_t i);
 
 /* In the next three, context is (rows, nf_flow_context_size()): what each row is conditioned on; NULL when that is 0.
  * A result that isn't wanted is NULL.
- * The plans that they run are kept with the flow: of each kind as many as threads have called at once. */
+ * The plans that they run are kept with the flow: of each kind as many as threads have called at once.
+ * Where the pool has a communicator, ranks divide the rows, and each gets the results of all of them. */
 
 /* log p of each row of x (rows, dim), in nats, into log_prob (rows). */
 ad_status nf_log_prob(const nf_flow *flow, const double *x, const double *context, size_t rows, double *log_prob,

@@ -94,7 +94,8 @@ typedef struct {
 /* Fit a density to x (rows, dim), rows conditioned on vectors of `context` numbers (0: none). NULL on failure: fewer
  * than 2 rows, numbers that aren't finite, no memory, a formula that can't be used; not because a candidate diverged.
  * report (its candidates are the caller's, also on failure) and error may be NULL. Several threads may do so at once,
- * with one pool or with several. */
+ * with one pool or with several. Where the pool has a communicator, ranks train and score each candidate together, by
+ * rank 0's clock, and all have the result: see nf_fit(). */
 nf_flow *nf_fit_automatic(const double *x, size_t rows, size_t dim, size_t context, const nf_automatic_options *options,
                           nf_automatic_report *report, ad_error *error);
 void nf_automatic_report_free(nf_automatic_report *report);

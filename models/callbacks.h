@@ -6,7 +6,7 @@
 
 WEIR_BEGIN_DECLARATIONS
 
-/* A loop calls on the thread that it was started from. A callback is of one loop at a time; functions here may be
+/* A loop calls on the thread that it was started from, and of several ranks on each. A callback is of one loop at a time; functions here may be
  * called from several threads at once, on different callbacks. */
 
 /* Where a training loop stands after a step. */

@@ -102,6 +102,25 @@ ad_status nf_table_check_path(const char *path, ad_error *error);
  * its first line isn't. AD_ERROR_ARGUMENT if a value is no index of its column's labels. */
 ad_status nf_table_write(const char *path, const nf_table *table, ad_error *error);
 
+/* ---- Tables that stay in their file ----------------------------------------------------------------------------- */
+/* A .npy file of any size, of which rows are read when they are needed, as nf_table_read() would have them. The
+ * functions may be called for one file from several threads at once. What is not there, cut short, or of another format
+ * is a mistake when it is opened; a file that became shorter since then is AD_ERROR_IO when rows are read that it lost.
+ * NULL with *error on failure. A pipe is AD_ERROR_IO. */
+typedef struct nf_npy nf_npy;
+nf_npy *nf_npy_open(const char *path, ad_error *error);
+void nf_npy_close(nf_npy *npy);
+size_t nf_npy_rows(const nf_npy *npy);
+size_t nf_npy_columns(const nf_npy *npy);
+ad_dtype nf_npy_dtype(const nf_npy *npy); /* AD_F64 for integers, and for NULL */
+/* Rows first … first + rows - 1 into values (rows, columns), row-major. */
+ad_status nf_npy_read(const nf_npy *npy, size_t first, size_t rows, double *values, ad_error *error);
+/* These will be read soon: the system may fetch them from the disk meanwhile. */
+void nf_npy_will_read(const nf_npy *npy, size_t first, size_t rows);
+/* AD_ERROR_IO when the file's length or the time of its last change is another than when it was opened: then rows that
+ * were read may be of either. */
+ad_status nf_npy_check(const nf_npy *npy, ad_error *error);
+
 /* ---- Data to try a flow on -------------------------------------------------------------------------------------- */
 /* Two interleaved half circles, as scikit-learn's make_moons(n, noise=noise): n/2 points at even angles on the upper
  * one, the others on the lower one, in random order, each coordinate with normal noise of that standard deviation.

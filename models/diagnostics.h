@@ -22,7 +22,7 @@ typedef struct {
 
 /* Summarise draws (chains, n, dim), one parameter after the other, into summary (dim). pool NULL: this thread; error
  * may be NULL. mcse, rhat and ess are NaN with less than 4 draws in a chain and for draws that are all the same;
- * everything is NaN where a draw is not finite. */
+ * everything is NaN where a draw is not finite. Of several ranks each does all of this. */
 ad_status nf_summarize(const double *draws, size_t chains, size_t n, size_t dim, nf_summary *summary, ad_pool *pool,
                        ad_error *error);
 

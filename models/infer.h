@@ -60,7 +60,8 @@ const char *nf_infer_formula(const nf_start *start, char *buffer);
 
 /* Fill *inference, to be released with nf_inference_free(), on failure too: there may be a flow by then. options and
  * error may be NULL. While the budget isn't used up, a function of the target, the options and the seed, bit for bit,
- * whatever the pool. */
+ * whatever the pool. Where that has a communicator, ranks divide searches, chains, rows and draws, and all have the
+ * result. */
 ad_status nf_infer(const nf_target *target, const nf_infer_options *options, nf_inference *inference, ad_error *error);
 void nf_inference_free(nf_inference *inference);
 

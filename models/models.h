@@ -10,6 +10,7 @@
 #include <weir/automatic.h>
 #include <weir/callbacks.h>
 #include <weir/columns.h>
+#include <weir/communicator_type.h>
 #include <weir/data.h>
 #include <weir/densities.h>
 #include <weir/diagnostics.h>
@@ -22,6 +23,7 @@
 #include <weir/plugin.h>
 #include <weir/psis.h>
 #include <weir/record.h>
+#include <weir/rows.h>
 #include <weir/save.h>
 #include <weir/start.h>
 #include <weir/target.h>

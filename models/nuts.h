@@ -83,7 +83,8 @@ typedef struct {
  * so may error. A chain starts at a draw from options.start or else at a point drawn uniformly from (-2, 2), up to 100
  * times until density and gradient are finite there; the gradient is checked at the first one. Its draws are a function
  * of seed, of its number and of the options that shape it: the same bits beside any number of other chains and with any
- * pool. */
+ * pool. Where the pool has a communicator, ranks divide the chains, and all have the result; progress tells of all
+ * chains, and what fails on one rank fails on all. */
 ad_status nf_nuts(const nf_target *target, const nf_nuts_options *options, nf_nuts_result *result, ad_error *error);
 void nf_nuts_free(nf_nuts_result *result);
 

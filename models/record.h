@@ -44,7 +44,8 @@ typedef struct {
     void *asked;
 } nf_record;
 
-/* The record as text, a JSON object: for nf_save(), and then for ad_free(). Text that isn't UTF-8 has '?' in place of
+/* The record as text, a JSON object: for nf_save(), and then for ad_free(). With a target, and a pool that has a
+ * communicator, ranks divide the draws: each must call this, whoever it is that saves. Text that isn't UTF-8 has '?' in place of
  * its other bytes. NULL on failure: memory is out, the options are no JSON object, or the draws failed. */
 char *nf_record_text(const nf_flow *flow, const nf_record *record, ad_error *error);
 

@@ -57,7 +57,9 @@ typedef struct {
 } nf_start;
 
 /* Fill *start, to be released with nf_start_free(); on failure it is empty. options and error may be NULL. A function
- * of the target, the seed and the number of paths, whatever the pool. AD_ERROR_NUMERIC: no path found a point. */
+ * of the target, the seed and the number of paths, whatever the pool. Where that has a communicator, ranks divide the
+ * paths, and all have what was found; a rank that is interrupted stops its own. AD_ERROR_NUMERIC: no path found a point.
+ */
 ad_status nf_find_start(const nf_target *target, const nf_start_options *options, nf_start *start, ad_error *error);
 void nf_start_free(nf_start *start);
 

@@ -5,6 +5,7 @@
 #include <weir/callbacks.h>
 #include <weir/flow.h>
 #include <weir/optimizer.h>
+#include <weir/rows.h>
 
 WEIR_BEGIN_DECLARATIONS
 
@@ -35,6 +36,15 @@ typedef enum {
      * that cross less, and are straighter. */
     NF_OT_FLOW_MATCHING,
 } nf_fit_objective;
+
+/* How the training rows of an epoch are shuffled. NF_SHUFFLE_ROWS: all orders are alike. NF_SHUFFLE_BLOCKS: rows are in
+ * blocks of those that follow one another, as many as 128 KiB hold in float64, or a 64th of them if they are fewer. An
+ * epoch takes the blocks in random order, and 512 at a time are in memory, whose rows are shuffled; each batch has an
+ * equal share of rows from each of 16 lots of 32 blocks. Of rows in no order, and where 512 blocks are all there are,
+ * that is as good; where rows that are alike stand together, a batch has them from 512 places of the data at most, and
+ * the next 512 places come when these are done. Validation rows are whole blocks. The bits are the same on any machine.
+ */
+typedef enum { NF_SHUFFLE_ROWS, NF_SHUFFLE_BLOCKS } nf_shuffle;
 
 /* A zero means the default, and later versions add members at the end. Where zero itself makes sense, a negative number
  * gives it (val_fraction, patience, optimizer.clip). */
@@ -85,7 +95,14 @@ typedef struct {
      * with options.context, from several threads of the pool at once, for other rows each. Validation rows stay as they
      * are. NULL: they too. */
     void (*redraw)(void *context, size_t epoch, const uint32_t *row, size_t rows, double *x);
-    nf_fit_objective objective;
+    nf_shuffle shuffle; /* rows; of a source blocks, always */
+    /* Rows that are read when they are needed: then x is NULL, rows is 0, and the source has the context too, and is
+     * asked for the rows of each epoch in the place of redraw; there are no weights. Memory doesn't depend on their
+     * number: what has a fit sees a sample, of 65,536 training rows, or as many as have 4 million numbers but 4,096 at
+     * least; a million training rows, and as many for validation, are scored one by one for the report, and to tell
+     * rows of density 0 before the first step. The validation loss is of all. It must outlive the call. NULL: x. */
+    const nf_rows *source;
+    nf_fit_objective objective; /* likelihood */
 } nf_fit_options;
 
 typedef enum { NF_FINISHED, NF_STOPPED_EARLY, NF_STOPPED_BY_CALLER, NF_DIVERGED } nf_outcome;
@@ -125,7 +142,11 @@ typedef struct {
  * span. Subtract an offset from such a column (the first timestamp), or train in float64. options (all defaults),
  * report and error may be NULL; the report's history is the caller's. Several threads may train different flows at
  * once, each with a resumed optimiser and callbacks of its own. Until it is done, training or evaluating this flow in
- * another thread is AD_ERROR_ARGUMENT; in this one, callbacks may evaluate it. */
+ * another thread is AD_ERROR_ARGUMENT; in this one, callbacks may evaluate it.
+ *
+ * Where the pool has a communicator, ranks divide the rows of each step, of validation and of scores, and all have the
+ * weights and the report that one process would have (but for the times in it): see <weir/communicator.h>. A callback
+ * that evaluates the flow with that pool is one on all ranks. */
 ad_status nf_fit(nf_flow *flow, const double *x, size_t rows, const nf_fit_options *options, nf_fit_report *report,
                  ad_error *error);
 

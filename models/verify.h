@@ -1,5 +1,6 @@
 /* Checking bijectors and base distributions: one suite for each kind, which ours and anyone's must pass. Several
- * threads may check at once, each what is its own: a check moves the parameters. error may be NULL. */
+ * threads may check at once, each what is its own: a check moves the parameters. Of several ranks, one is enough: a
+ * check has no pool, and talks to nobody. error may be NULL. */
 #ifndef WEIR_VERIFY_H
 #define WEIR_VERIFY_H
 

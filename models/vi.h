@@ -79,12 +79,13 @@ typedef struct {
  * last step are kept. The same seed gives the same parameters, bit for bit, whatever the pool. A loss or gradient that
  * is not finite stops it: outcome NF_DIVERGED, AD_ERROR_NUMERIC, and the flow has the parameters before the lowest
  * mean loss in history, with the last β. options (all defaults), report and error may be NULL; the report's history is
- * the caller's. Threads as nf_fit() has them; the target may be shared where its functions allow that. */
+ * the caller's. Threads and ranks as nf_fit() has them, but that what ranks divide are draws; the target may be shared
+ * where its functions allow that. */
 ad_status nf_vi(nf_flow *flow, const nf_target *target, const nf_vi_options *options, nf_vi_report *report,
                 ad_error *error);
 
 /* Score the flow by `draws` draws, a function of the seed. pool and error may be NULL, here and below. Several threads
- * may do so at once, with one pool or with several, while none changes the flow. */
+ * may do so at once, with one pool or with several, while none changes the flow. Ranks divide the draws. */
 ad_status nf_vi_evaluate(const nf_flow *flow, const nf_target *target, size_t draws, uint64_t seed, nf_vi_score *score,
                          ad_pool *pool, ad_error *error);
 

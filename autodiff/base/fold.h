@@ -12,4 +12,18 @@ static inline double ad__fold(double *x, size_t n)
     return x[0];
 }
 
+/* The same of 4, 8 or 16 numbers, two by two in registers. */
+static inline double ad__fold_in_registers(const double *x, size_t n)
+{
+    typedef double two __attribute__((vector_size(16), aligned(8), may_alias));
+    const two *v = (const two *)x;
+    two half[2] = {v[0], v[1]};
+    if (n == 8)
+        for (int i = 0; i < 2; i++) half[i] = v[i] + v[i + 2];
+    if (n == 16)
+        for (int i = 0; i < 2; i++) half[i] = (v[i] + v[i + 4]) + (v[i + 2] + v[i + 6]);
+    const two sum = half[0] + half[1];
+    return sum[0] + sum[1];
+}
+
 #endif

@@ -47,7 +47,7 @@ static size_t list_extents(const ad_plan *plan, const ad_run *run, size_t input_
     for (size_t s = 0; s < plan->n_stage; s++)
         for (size_t k = 0; k < plan->stage[s].n_load; k++) {
             const ad__slot *slot = &plan->slot[plan->stage[s].load[k].slot];
-            if (gives_way(plan, slot, s, run)) continue;
+            if (slot->source || gives_way(plan, slot, s, run)) continue;
             all[n] = extent_of(plan, slot->data, slot->size, input_rows);
             all[n++].name = slot->name;
         }

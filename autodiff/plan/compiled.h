@@ -96,7 +96,9 @@ typedef struct {
 typedef struct {
     const char *name;
     size_t size;
-    const void *data;
+    const void *data;        /* of an array; NULL: */
+    const ad_source *source; /* read through this */
+    bool per_row;
 } ad__slot;
 
 typedef struct {

@@ -6,7 +6,7 @@
 #include "plan/worker.h"
 
 enum { PART = 8192, WIDE_PART = 2048 }; /* elements that are added at a time; wide ones on a stack */
-enum { DEEPEST = 4, SHALLOWEST = 2 }; /* depth of the nodes of one rank that are jobs */
+enum { DEEPEST = 4, SHALLOWEST = 2 };   /* depth of the nodes of one rank that are jobs */
 
 #define DECLARE(isa) extern ad__lane_adder ad__add_lanes_##isa##_f32, ad__add_lanes_##isa##_f64;
 DECLARE(portable)
@@ -28,14 +28,14 @@ static bool is_wide(const ad_plan *plan, const ad__instruction *sum)
     return sum->op->flags & AD_OP_SUMS_IN_F64 && plan->dtype != AD_F64;
 }
 
-static size_t part_of(bool wide)
+static size_t elements_at_once(bool wide)
 {
     return wide ? WIDE_PART : PART;
 }
 
 static size_t count_parts(const ad_plan *plan, const ad__instruction *sum)
 {
-    const size_t part = part_of(is_wide(plan, sum));
+    const size_t part = elements_at_once(is_wide(plan, sum));
     return (sum->out.size + part - 1) / part;
 }
 
@@ -83,15 +83,15 @@ void ad__lanes_of_rank(ad__lanes *lanes, int rank, int size)
 
 ad__lanes ad__plan_lanes(const ad_plan *plan, size_t rows, const ad_communicator *communicator)
 {
-    enum { FEW = 16, MOST = 1024, TILES = 4 };
+    enum { MOST = 1024, TILES = 4 };
     const size_t budget = (size_t)64 << 20, tile_rows = ad__plan_tile_of(plan, rows);
     const int size = communicator ? communicator->size : 1;
     ad__lanes l = {.tile_rows = tile_rows, .tiles = (rows + tile_rows - 1) / tile_rows};
-    l.count = l.tiles / TILES > FEW ? l.tiles / TILES : l.tiles < FEW ? l.tiles : FEW;
-    if (l.count > MOST) l.count = MOST;
-    l.depth = ad__tree_depth(l.count);
     int at = DEEPEST;
     while (at > SHALLOWEST && plan->lane_bytes << at > budget) at--;
+    const size_t few = (size_t)1 << at, many = l.tiles / TILES < MOST ? l.tiles / TILES : MOST;
+    l.count = many > few ? many : l.tiles < few ? l.tiles : few;
+    l.depth = ad__tree_depth(l.count);
     at += ad__tree_depth((size_t)size);
     l.at = at < l.depth ? at : l.depth;
     ad__lanes_of_rank(&l, communicator ? communicator->rank : 0, size);
@@ -140,6 +140,13 @@ size_t ad__accumulators(const ad__lanes *lanes)
 
 /* ---- Adding them ------------------------------------------------------------------------------------------------ */
 
+/* To float32, once it is whole; returns its square. */
+static double narrow(double total, float *to)
+{
+    *to = (float)total;
+    return (double)*to * (double)*to;
+}
+
 /* How a sum's nodes are added. */
 static ad__lane_adder *adder_of(const ad_plan *plan, bool wide)
 {
@@ -178,12 +185,17 @@ static const ad__instruction *sum_of_part(const ad__stage *stage, size_t part)
     return stage->sum[low];
 }
 
+static ad__part part_of_sum(const ad_plan *plan, const ad__instruction *sum, size_t k)
+{
+    const bool wide = is_wide(plan, sum);
+    const size_t most = elements_at_once(wide), begin = k * most, rest = sum->out.size - begin;
+    return (ad__part){sum, begin, rest < most ? rest : most, wide};
+}
+
 ad__part ad__part_of(const ad_plan *plan, const ad__stage *stage, size_t part)
 {
     const ad__instruction *sum = sum_of_part(stage, part);
-    const bool wide = is_wide(plan, sum);
-    const size_t most = part_of(wide), begin = (part - sum->first_part) * most, rest = sum->out.size - begin;
-    return (ad__part){sum, begin, rest < most ? rest : most, wide};
+    return part_of_sum(plan, sum, part - sum->first_part);
 }
 
 static size_t element_size(const ad_plan *plan, const ad__part *part)
@@ -211,11 +223,7 @@ double ad__add_whole(const ad_plan *plan, const ad__part *part, const void *cons
     if (!part->wide) return adder_of(plan, false)(to, node, nodes, 0, part->count);
     double total[WIDE_PART], squares = 0;
     adder_of(plan, true)(total, node, nodes, 0, part->count);
-    for (size_t i = 0; i < part->count; i++) {
-        const float narrow = (float)total[i];
-        ((float *)to)[i] = narrow;
-        squares += (double)narrow * (double)narrow;
-    }
+    for (size_t i = 0; i < part->count; i++) squares += narrow(total[i], (float *)to + i);
     return squares;
 }
 
@@ -225,23 +233,53 @@ typedef struct {
     const ad__lanes *lanes;
 } addition;
 
-static void add_part(void *context, size_t number, int worker)
+/* As ad__add_whole(), without its tables, for what are single numbers most of the time. A node without lanes counts as
+ * -0, to which nothing adds any bit. */
+static double add_wide(const addition *a, const ad__part *part, float *to)
+{
+    const size_t nodes = a->lanes->nodes, step = accumulators_of_node(a->lanes) * part->sum->out.size;
+    const double *first = ad__accumulator_at(a->plan, part->sum, 0);
+    double squares = 0;
+    for (size_t i = 0; i < part->count; i++) {
+        double total[1 << DEEPEST];
+        if (nodes == 1) {
+            squares += narrow(first[part->begin + i], to + i);
+            continue;
+        }
+        for (size_t n = 0; n < nodes; n++)
+            total[n] = ad__tree_has_lanes(a->lanes->count, a->lanes->at, n) ? first[n * step + part->begin + i] : -0.0;
+        for (size_t left = nodes / 2; left > 0; left /= 2)
+            for (size_t n = 0; n < left; n++) total[n] = total[2 * n] + total[2 * n + 1];
+        squares += narrow(total[0], to + i);
+    }
+    return squares;
+}
+
+static void add_part(const addition *a, const ad__part *part, size_t number)
+{
+    ad_plan *plan = a->plan;
+    const ad__shared *value = &plan->shared[part->sum->out.value];
+    void *to = (char *)value->data + part->begin * ad_dtype_size(plan->dtype);
+    if (part->wide) {
+        plan->part_squares[number] = add_wide(a, part, to);
+    } else if (a->lanes->count > 1 || value->squared) {
+        const void *node[2 << DEEPEST] = {NULL};
+        ad__list_nodes(plan, a->lanes, part, node);
+        plan->part_squares[number] = ad__add_whole(plan, part, node, ((size_t)2 << a->lanes->at) - 1, to);
+    }
+}
+
+static void add_part_of_stage(void *context, size_t number, int worker)
 {
     (void)worker;
     const addition *a = context;
-    ad_plan *plan = a->plan;
-    const ad__part part = ad__part_of(plan, a->stage, number);
-    const ad__shared *value = &plan->shared[part.sum->out.value];
-    if (!part.wide && a->lanes->count == 1 && !value->squared) return; /* it is there already */
-    const void *node[2 << DEEPEST] = {NULL};
-    ad__list_nodes(plan, a->lanes, &part, node);
-    plan->part_squares[number] = ad__add_whole(plan, &part, node, ((size_t)2 << a->lanes->at) - 1,
-                                               (char *)value->data + part.begin * ad_dtype_size(plan->dtype));
+    const ad__part part = ad__part_of(a->plan, a->stage, number);
+    add_part(a, &part, number);
 }
 
 void ad__add_squares(ad_plan *plan, const ad__stage *stage)
 {
-    for (size_t i = 0; i < stage->n_sum; i++) {
+    for (size_t i = 0; i < stage->n_sum && plan->squares_wanted; i++) {
         const ad__instruction *sum = stage->sum[i];
         const double *squares = &plan->part_squares[sum->first_part];
         ad__shared *value = &plan->shared[sum->out.value];
@@ -254,8 +292,14 @@ void ad__add_lanes(ad_plan *plan, const ad__stage *stage, const ad__lanes *lanes
 {
     enum { WORTH_A_THREAD = 4096 }; /* bytes */
     addition a = {plan, stage, lanes};
-    const bool is_work = plan->lane_bytes > WORTH_A_THREAD && (lanes->count > 1 || plan->squares_wanted);
-    ad_pool_run(is_work ? pool : NULL, stage->n_part, add_part, &a);
+    if (pool && plan->lane_bytes > WORTH_A_THREAD && (lanes->count > 1 || plan->squares_wanted))
+        ad_pool_run(pool, stage->n_part, add_part_of_stage, &a);
+    else
+        for (size_t i = 0; i < stage->n_sum; i++)
+            for (size_t k = 0; k < count_parts(plan, stage->sum[i]); k++) {
+                const ad__part part = part_of_sum(plan, stage->sum[i], k);
+                add_part(&a, &part, stage->sum[i]->first_part + k);
+            }
     ad__add_squares(plan, stage);
 }
 

@@ -40,7 +40,7 @@ static int32_t slot_for(const ad__compiler *c, int32_t id)
     char *name = ad__arena_alloc(&plan->arena, length, 1);
     if (!name) return -1;
     memcpy(name, node->name ? node->name : "", length);
-    *slot = (ad__slot){.name = name, .size = ad_shape_size(node->shape)};
+    *slot = (ad__slot){.name = name, .size = ad_shape_size(node->shape), .per_row = node->per_row};
     return plan->slot_of_node[id] = (int32_t)plan->n_slot++;
 }
 

@@ -244,8 +244,11 @@ void ad__run_rows(execution *e, size_t first, size_t valid, size_t accumulator, 
     for (size_t i = 0; i < stage->n_load; i++) {
         const ad__load *load = &stage->load[i];
         const void *data = plan->slot[load->slot].data;
+        const ad_source *source = plan->slot[load->slot].source;
         const ad_tensor to = tensor_of(plan, &load->to, worker, rows);
-        if (plan->dtype == AD_F32)
+        if (source) {
+            if (!ad__read_source(e, source, first, valid, rows, &to)) return;
+        } else if (plan->dtype == AD_F32)
             load_f32(to.data, data, to.size, rows, valid, first, e->run->index);
         else
             load_f64(to.data, data, to.size, rows, valid, first, e->run->index);
@@ -317,7 +320,7 @@ static ad_status check(ad_plan *plan, const ad_run *run, ad_error *error)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "run: step must be below 2^32, got %llu",
                             (unsigned long long)run->step);
     for (size_t i = 0; i < plan->n_slot; i++)
-        if (!plan->slot[i].data)
+        if (!plan->slot[i].data && !plan->slot[i].source)
             return ad_error_set(error, AD_ERROR_ARGUMENT,
                                 "run: '%s' is not bound; give its data with ad_plan_set_input()", plan->slot[i].name);
     return ad__plan_check_apart(plan, run, error);
@@ -379,6 +382,7 @@ ad_status ad__plan_run_within(ad_plan *plan, const ad_run *run, ad_error *error)
         e.stage = &plan->stage[s];
         run_shared(&e);
         if (!e.status) ad__run_pass(&e);
+        if (e.unread) return e.why;
         for (size_t i = 0; i < e.stage->n_sum && run->find_nan; i++) look_at_sum(&e, e.stage->sum[i]);
     }
     if (e.status) return e.status;

@@ -30,14 +30,10 @@ ad_status nf_columns_check(const nf_columns *columns, const nf_table *table, con
         first_column = c;
     }
     if (wrong > 0) {
-        char text[320], range[100] = "", more[60] = "";
-        const nf_column *face = &columns->column[first_column].face;
-        nf__value_text(&values, first_row, first_column, text);
-        if (face->low < face->high) snprintf(range, sizeof range, ", %.10g to %.10g", face->low, face->high);
+        char value[NF__CONTRADICTION_TEXT], more[60] = "";
+        nf__contradiction_text(&values, first_row, first_column, value);
         if (wrong > 1) snprintf(more, sizeof more, "; so it is with a value in %zu rows", wrong);
-        status = ad_error_set(error, AD_ERROR_FORMAT, "%s: %s %s (%s%s), so that the row has density 0%s", what, text,
-                              nf__contradiction(&values, first_row, first_column), nf_column_kind_name(face->kind),
-                              range, more);
+        status = ad_error_set(error, AD_ERROR_FORMAT, "%s: %s%s", what, value, more);
     }
     ad_free(features);
     nf__values_close(&values);

@@ -101,7 +101,7 @@ double nf__encode_row(const nf__values *values, size_t row, uint64_t seed, uint6
 {
     const nf_columns *columns = values->columns;
     double log_weight = 0;
-    noise at = {.columns = columns, .seed = seed, .draw = draw, .row = row};
+    noise at = {.columns = columns, .seed = seed, .draw = draw, .row = values->first + row};
     size_t dimensions = 0;
     for (size_t c = 0; c < columns->count; c++) {
         const nf__column *column = &columns->column[c];
@@ -186,6 +186,37 @@ ad_status nf_columns_encode(const nf_columns *columns, const nf_table *table, ui
             weight = nf__encode_row(&values, r, seed, draw, to);
         if (log_weight) log_weight[r] = weight;
     }
+    nf__values_close(&values);
+    return status;
+}
+
+/* A row whose values are all possible. */
+static ad_status encode_possible(const nf__values *values, size_t row, uint64_t seed, uint64_t draw, double *features,
+                                 ad_error *error)
+{
+    const nf_columns *columns = values->columns;
+    if (columns->context) return nf__encode_context(values, row, features, error);
+    for (size_t c = 0; c < columns->count; c++) {
+        char text[NF__CONTRADICTION_TEXT];
+        if (!nf__contradiction(values, row, c)) continue;
+        nf__contradiction_text(values, row, c, text);
+        return ad_error_set(error, AD_ERROR_FORMAT, "%s", text);
+    }
+    nf__encode_row(values, row, seed, draw, features);
+    return AD_OK;
+}
+
+ad_status nf_columns_encode_part(const nf_columns *columns, const nf_table *part, size_t first, uint64_t seed,
+                                 uint64_t draw, double *features, ad_error *error)
+{
+    AD_DEFAULT_ENVIRONMENT;
+    const char *missing = !columns ? "columns" : !part ? "part" : !features ? "features" : NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "columns: %s is NULL", missing);
+    nf__values values;
+    ad_status status = nf__values_open(columns, part, &values, error);
+    values.first = first;
+    for (size_t r = 0; !status && r < part->rows; r++)
+        status = encode_possible(&values, r, seed, draw, features + r * columns->features, error);
     nf__values_close(&values);
     return status;
 }

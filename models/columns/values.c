@@ -211,13 +211,24 @@ void nf__value_text(const nf__values *values, size_t row, size_t c, char text[32
 {
     const nf_table *table = values->table;
     double value = table->values[row * table->columns + c];
+    const size_t number = values->first + row + 1;
     char column[160];
     nf__column_text(values->columns, c, column);
     if (isnan(value))
-        snprintf(text, 320, "row %zu, %s: missing", row + 1, column);
+        snprintf(text, 320, "row %zu, %s: missing", number, column);
     else if (table->labels && table->labels[c]) {
         const char *label = table->labels[c][(size_t)value];
-        snprintf(text, 320, "row %zu, %s: '%s'", row + 1, column, nf__excerpt_of(label, strlen(label)).text);
+        snprintf(text, 320, "row %zu, %s: '%s'", number, column, nf__excerpt_of(label, strlen(label)).text);
     } else
-        snprintf(text, 320, "row %zu, %s: %.15g", row + 1, column, value);
+        snprintf(text, 320, "row %zu, %s: %.15g", number, column, value);
+}
+
+void nf__contradiction_text(const nf__values *values, size_t row, size_t c, char text[NF__CONTRADICTION_TEXT])
+{
+    char value[320], range[100] = "";
+    const nf_column *face = &values->columns->column[c].face;
+    nf__value_text(values, row, c, value);
+    if (face->low < face->high) snprintf(range, sizeof range, ", %.10g to %.10g", face->low, face->high);
+    snprintf(text, NF__CONTRADICTION_TEXT, "%s %s (%s%s), so that the row has density 0", value,
+             nf__contradiction(values, row, c), nf_column_kind_name(face->kind), range);
 }

@@ -8,6 +8,7 @@
 typedef struct {
     const nf_columns *columns;
     const nf_table *table;
+    size_t first;    /* the number of its first row, for messages */
     double **code;   /* of each column: what the table's labels are to the columns; NULL: it has numbers */
     double **number; /* of each column: the numbers that the columns' labels are, for a table of numbers; or NULL */
 } nf__values;
@@ -27,5 +28,9 @@ const char *nf__contradiction(const nf__values *values, size_t row, size_t c);
 size_t nf__state_of(const nf__column *column, double value);
 /* "row 3, column 'city': 'Ulm'": a value that is to be told. */
 void nf__value_text(const nf__values *values, size_t row, size_t c, char text[320]);
+
+/* What is wrong with a value that has a contradiction, and what follows. */
+enum { NF__CONTRADICTION_TEXT = 640 };
+void nf__contradiction_text(const nf__values *values, size_t row, size_t c, char text[NF__CONTRADICTION_TEXT]);
 
 #endif

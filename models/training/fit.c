@@ -1,6 +1,7 @@
 /* Training by maximum likelihood. */
 #include "training/clock.h"
 #include "training/fit.h"
+#include "training/stream.h"
 
 #include <weir/environment.h>
 
@@ -37,6 +38,17 @@ static ad_status resolve(nf__training *t, ad_error *error)
     return AD_OK;
 }
 
+/* Full ones, and the rest; but where a step makes statistics, of which a small batch has poor ones, as equal as can be.
+ */
+static nf__batches batches_of(const nf__training *t)
+{
+    const size_t rows = t->n_train, batch = t->o.batch, steps = (rows - 1) / batch + 1;
+    if (t->n_updated == 0)
+        return (nf__batches){.size = batch, .many = rows / batch, .other = rows % batch, .others = rows % batch > 0};
+    return (nf__batches){
+        .size = rows / steps + 1, .many = rows % steps, .other = rows / steps, .others = steps - rows % steps};
+}
+
 static ad_status run(nf__training *t, ad_error *error)
 {
     nf_fit_report *report = t->report;
@@ -58,7 +70,7 @@ static ad_status run(nf__training *t, ad_error *error)
 static ad_status start(nf__training *t, ad_error *error)
 {
     size_t context = nf_flow_context_size(t->flow), count = nf_flow_trained_elements(t->flow);
-    if (context && !t->o.row_context)
+    if (context && !t->o.row_context && !t->o.source)
         return ad_error_set(error, AD_ERROR_ARGUMENT,
                             "fit: this flow is conditional: expected a context of %zu numbers a row", context);
     if (t->o.optimizer.clip == 0) t->o.optimizer.clip = 1;
@@ -73,6 +85,8 @@ static ad_status start(nf__training *t, ad_error *error)
     if (!t->update || (t->o.ema > 0 && !t->average))
         return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to train %zu parameters", count);
     status = nf__compile(t, error);
+    t->batches = batches_of(t);
+    if (status == AD_OK && t->stream) status = nf__stream_begin(t, error);
     if (status != AD_OK) return status;
     if (t->average) memcpy(t->average, nf_flow_parameters(t->flow), nf__trained_bytes(t->flow));
     t->report->train_rows = t->n_train;
@@ -118,6 +132,7 @@ ad_status nf_fit(nf_flow *flow, const double *x, size_t rows, const nf_fit_optio
     ad_free_aligned(t.average);
     ad_free(t.updated);
     ad_free_aligned(t.update);
+    nf__stream_free(t.stream);
     ad_free(t.redrawn);
     ad_free(t.order);
     ad_free(t.train);

@@ -3,6 +3,7 @@
 #define WEIR_MODELS_TRAINING_FIT_H
 
 #include "training/loop.h"
+#include "training/order.h"
 
 #include <weir/training.h>
 
@@ -17,6 +18,11 @@ typedef struct {
     size_t since; /* the epoch of the best, or of the last other scale */
 } nf__adapted;
 
+/* Lists of rows: those that train, those that validate, and the former as the epoch at hand shuffles them. */
+typedef enum { NF__TRAINING, NF__VALIDATION, NF__EPOCH } nf__list;
+
+typedef struct nf__stream nf__stream;
+
 typedef struct {
     nf_fit_options o;
     nf_flow *flow;
@@ -28,6 +34,8 @@ typedef struct {
     uint32_t *train, *val; /* rows of each part, in random order */
     uint32_t *order;       /* the training rows as this epoch shuffles them */
     size_t n_train, n_val;
+    nf__stream *stream; /* in the place of all these: rows are read when they are needed; NULL: they are in memory */
+    nf__batches batches;
     double *redrawn; /* room for rows that are made anew, of each thread */
     /* A step; the loss alone; log p of each row; and what evaluation needs of the training rows, NULL for nothing. */
     ad_plan *step_plan, *val_plan, *score_plan, *statistics_plan;
@@ -56,20 +64,33 @@ enum { NF__SPLIT_STREAM = 0, NF__SHUFFLE_STREAM = 1 };
 
 /* The data in the flow's dtype, and which rows are for what. */
 ad_status nf__take_data(nf__training *t, ad_error *error);
+/* AD_ERROR_ARGUMENT where a number is not finite, or beyond the dtype's range. what: "column"; of: "validation " or "";
+ * first: the number of the first row. */
+ad_status nf__check_values(const char *what, const char *of, const double *values, size_t first, size_t rows,
+                           size_t columns, ad_dtype dtype, ad_error *error);
+/* In float32, of rows of x and of the context: AD_ERROR_ARGUMENT for a column that it blurs. */
+ad_status nf__check_rounding(const nf__training *t, const double *x, const double *context, size_t rows,
+                             ad_error *error);
+/* Let the run read these rows, from a place of a list on; run->rows of them, which of an epoch are a batch. */
+void nf__show(nf__training *t, nf__list list, size_t first, ad_run *run);
+/* The number of the row at this place of a list, from 0, in x or, where they are of their own, in val_x. */
+size_t nf__row_number(const nf__training *t, nf__list list, size_t place);
+/* A row of the lists in float64; false: it can't be read. */
+bool nf__row_at(const nf__training *t, nf__list list, size_t place, double *x, double *context);
 /* options.redraw, for the epoch to come. */
 ad_status nf__redraw(nf__training *t, ad_error *error);
 /* The plans. A context that log p doesn't depend on is a mistake. */
 ad_status nf__compile(nf__training *t, ad_error *error);
 /* What nf_update() says of the training rows, for evaluation with the weights as they are. */
 ad_status nf__take_statistics(nf__training *t, ad_error *error);
-/* The mean loss of these rows. */
-ad_status nf__loss_of(nf__training *t, const uint32_t *row, size_t rows, double *loss, ad_error *error);
+/* The mean loss of rows of a list. */
+ad_status nf__loss_of(nf__training *t, nf__list list, size_t first, size_t rows, double *loss, ad_error *error);
 /* Scores under the initial weights: what losses are compared with. A training row of density 0 is a mistake. */
 ad_status nf__look_at_rows(nf__training *t, ad_error *error);
 /* Scores under the weights that are kept, and the warning, into the report. */
 void nf__report_rows(nf__training *t);
-/* Why row number `row` of t->data has density 0 under the flow as it is. */
-void nf__explain_support(const nf__training *t, size_t row, char *text, size_t size);
+/* Why the training row at this place has density 0 under the flow as it is. */
+void nf__explain_support(const nf__training *t, size_t place, char *text, size_t size);
 /* Says of which features the marginal is the base's, shifted and scaled, whatever the parameters are; "" for none. */
 void nf__tell_affine(const nf_flow *flow, char *text, size_t size);
 /* The flow's weights are the best so far, of this loss. */

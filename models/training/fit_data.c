@@ -1,6 +1,7 @@
 /* The data of a fit: taken in the flow's dtype, split into rows for training and for validation, made anew before an
  * epoch, and shown to the bijectors and base distributions that want to see them. */
 #include "training/fit.h"
+#include "training/stream.h"
 
 #include <float.h>
 #include <math.h>
@@ -14,19 +15,30 @@ typedef struct {
     size_t columns;
     const double *rows, *val;
     double blur; /* by how much float32 may move values at most, as a part of what their column spans */
-} source;
+} given;
 
 /* A column such as seconds since 1970 may vary less than float32 can tell. Draws of a column are of float32 numbers:
  * where rounding is 1e-5 of what it spans there are 50,000 of them, and of 2,000 draws 1 in 25 repeats another. As a
  * condition it has to be told apart only. */
 static const double column_blur = 1e-5, context_blur = 1e-2;
 
-static ad_status check_rounding(const source *from, size_t rows, ad_error *error)
+static given columns_of(const nf__training *t)
+{
+    return (given){"column", t->dim, t->given, t->o.val_x, column_blur};
+}
+
+static given context_of(const nf__training *t)
+{
+    return (given){"number of the context", nf_flow_context_size(t->flow), t->o.row_context, t->o.val_context,
+                   context_blur};
+}
+
+static ad_status check_rounding(const given *from, const double *values, size_t rows, ad_error *error)
 {
     for (size_t c = 0; c < from->columns; c++) {
-        double low = from->rows[c], high = low, rounding = 0;
+        double low = values[c], high = low, rounding = 0;
         for (size_t r = 0; r < rows; r++) {
-            double value = from->rows[r * from->columns + c];
+            double value = values[r * from->columns + c];
             low = fmin(low, value);
             high = fmax(high, value);
             rounding = fmax(rounding, fabs(value - (double)(float)value));
@@ -41,35 +53,44 @@ static ad_status check_rounding(const source *from, size_t rows, ad_error *error
     return AD_OK;
 }
 
-static ad_status check_values(const source *from, const char *of, const double *x, size_t rows, ad_dtype dtype,
-                              ad_error *error)
+ad_status nf__check_rounding(const nf__training *t, const double *x, const double *context, size_t rows,
+                             ad_error *error)
 {
-    for (size_t i = 0; i < rows * from->columns; i++) {
-        const size_t row = i / from->columns + 1, column = i % from->columns + 1;
-        if (!isfinite(x[i]))
-            return ad_error_set(error, AD_ERROR_ARGUMENT, "fit: %srow %zu, %s %zu is not finite: %g", of, row,
-                                from->what, column, x[i]);
-        if (dtype == AD_F32 && fabs(x[i]) > FLT_MAX)
-            return ad_error_set(error, AD_ERROR_ARGUMENT,
-                                "fit: %srow %zu, %s %zu is too large for float32: %g; train in float64", of, row,
-                                from->what, column, x[i]);
+    const given columns = columns_of(t), conditions = context_of(t);
+    const ad_status status = check_rounding(&columns, x, rows, error);
+    return status == AD_OK && context ? check_rounding(&conditions, context, rows, error) : status;
+}
+
+ad_status nf__check_values(const char *what, const char *of, const double *values, size_t first, size_t rows,
+                           size_t columns, ad_dtype dtype, ad_error *error)
+{
+    for (size_t i = 0; i < rows * columns; i++) {
+        if (fabs(values[i]) <= (dtype == AD_F32 ? FLT_MAX : DBL_MAX)) continue;
+        const size_t row = first + i / columns + 1, column = i % columns + 1;
+        return isfinite(values[i])
+                   ? ad_error_set(error, AD_ERROR_ARGUMENT,
+                                  "fit: %srow %zu, %s %zu is too large for float32: %g; train in float64", of, row,
+                                  what, column, values[i])
+                   : ad_error_set(error, AD_ERROR_ARGUMENT, "fit: %srow %zu, %s %zu is not finite: %g", of, row, what,
+                                  column, values[i]);
     }
     return AD_OK;
 }
 
 /* In the flow's dtype, all of it finite: the rows, and behind them the validation rows. */
-static ad_status take(nf__training *t, const source *from, void **taken, ad_error *error)
+static ad_status take(nf__training *t, const given *from, void **taken, ad_error *error)
 {
     const ad_dtype dtype = nf_flow_dtype(t->flow);
     const size_t size = from->columns * ad_dtype_size(dtype), own = from->val ? t->o.val_rows : 0;
     *taken = ad_alloc_aligned(t->rows + own, size);
     if (!*taken) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %zu rows of data", t->rows + own);
-    ad_status status = check_values(from, "", from->rows, t->rows, dtype, error);
-    if (status == AD_OK && own) status = check_values(from, "validation ", from->val, own, dtype, error);
+    ad_status status = nf__check_values(from->what, "", from->rows, 0, t->rows, from->columns, dtype, error);
+    if (status == AD_OK && own)
+        status = nf__check_values(from->what, "validation ", from->val, 0, own, from->columns, dtype, error);
     if (status != AD_OK) return status;
     ad_from_double(dtype, from->rows, *taken, t->rows * from->columns);
     if (own) ad_from_double(dtype, from->val, (char *)*taken + t->rows * size, own * from->columns);
-    return dtype == AD_F32 ? check_rounding(from, t->rows, error) : AD_OK;
+    return dtype == AD_F32 ? check_rounding(from, from->rows, t->rows, error) : AD_OK;
 }
 
 /* ---- Weights ------------------------------------------------------------------------------------------------- */
@@ -152,7 +173,6 @@ static ad_status split(nf__training *t, ad_error *error)
     }
     ad_free(list);
     if (t->o.val_x) t->n_val = list_rows(t, t->rows, t->o.val_rows, t->val);
-    if (t->o.batch > t->n_train) t->o.batch = t->n_train;
     return AD_OK;
 }
 
@@ -167,23 +187,63 @@ static ad_status check_validation(const nf__training *t, ad_error *error)
         return ad_error_set(error, AD_ERROR_ARGUMENT,
                             "fit: this flow is conditional: expected val_context, of %zu numbers a validation row",
                             nf_flow_context_size(t->flow));
-    if (t->rows == 0 || t->rows >= UINT32_MAX - o->val_rows)
+    if (!o->source && (t->rows == 0 || t->rows >= UINT32_MAX - o->val_rows))
         return ad_error_set(error, AD_ERROR_ARGUMENT, "fit: expected between 1 and 2^32 rows, got %zu", t->rows);
     return AD_OK;
 }
 
-ad_status nf__take_data(nf__training *t, ad_error *error)
+static ad_status take_arrays(nf__training *t, ad_error *error)
 {
-    const source columns = {"column", t->dim, t->given, t->o.val_x, column_blur};
-    const source context = {"number of the context", nf_flow_context_size(t->flow), t->o.row_context, t->o.val_context,
-                            context_blur};
-    ad_status status = check_validation(t, error);
-    if (status == AD_OK) status = nf__check_weights("row_weights", t->o.row_weights, t->rows, error);
+    const given columns = columns_of(t), context = context_of(t);
+    ad_status status = nf__check_weights("row_weights", t->o.row_weights, t->rows, error);
     if (status == AD_OK) status = nf__check_weights("val_weights", t->o.val_weights, t->o.val_rows, error);
     if (status == AD_OK) status = take(t, &columns, &t->data, error);
     if (status == AD_OK && context.columns) status = take(t, &context, &t->context, error);
     if (status == AD_OK) status = split(t, error);
     return status == AD_OK ? take_weights(t, error) : status;
+}
+
+ad_status nf__take_data(nf__training *t, ad_error *error)
+{
+    const bool streamed = t->o.source || t->o.shuffle == NF_SHUFFLE_BLOCKS;
+    ad_status status = check_validation(t, error);
+    if (status == AD_OK) status = (streamed ? nf__stream_open : take_arrays)(t, error);
+    if (t->o.batch > t->n_train) t->o.batch = t->n_train;
+    return status;
+}
+
+/* ---- Which are read ------------------------------------------------------------------------------------------- */
+
+static const uint32_t *index_of(const nf__training *t, nf__list list)
+{
+    return list == NF__TRAINING ? t->train : list == NF__VALIDATION ? t->val : t->order;
+}
+
+void nf__show(nf__training *t, nf__list list, size_t first, ad_run *run)
+{
+    if (t->stream)
+        nf__stream_show(t, list, first);
+    else
+        run->index = index_of(t, list) + first;
+}
+
+size_t nf__row_number(const nf__training *t, nf__list list, size_t place)
+{
+    if (t->stream) return nf__stream_row(t->stream, list, place);
+    const size_t row = index_of(t, list)[place];
+    return row < t->rows ? row : row - t->rows;
+}
+
+bool nf__row_at(const nf__training *t, nf__list list, size_t place, double *x, double *context)
+{
+    const size_t columns = nf_flow_context_size(t->flow);
+    ad_error unwanted;
+    if (t->stream) return nf__stream_read(t->stream, list, place, 1, x, columns ? context : NULL, &unwanted) == AD_OK;
+    const ad_dtype dtype = nf_flow_dtype(t->flow);
+    const size_t row = index_of(t, list)[place], bytes = ad_dtype_size(dtype);
+    ad_to_double(dtype, (const char *)t->data + row * t->dim * bytes, x, t->dim);
+    if (columns) ad_to_double(dtype, (const char *)t->context + row * columns * bytes, context, columns);
+    return true;
 }
 
 /* ---- Rows made anew ------------------------------------------------------------------------------------------ */
@@ -205,7 +265,7 @@ static void redraw_part(void *context, size_t part, int worker)
 
 ad_status nf__redraw(nf__training *t, ad_error *error)
 {
-    if (!t->o.redraw) return AD_OK;
+    if (!t->o.redraw || t->stream) return AD_OK;
     const size_t room = (size_t)ad_pool_threads(t->o.pool) * REDRAWN_AT_ONCE;
     if (!t->redrawn) t->redrawn = ad_alloc(room, t->dim * sizeof *t->redrawn);
     if (!t->redrawn) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to make %zu rows anew", room);
@@ -249,13 +309,13 @@ ad_status nf__fit_rows(nf_flow *flow, const double *x, const double *context, co
     if (drawn) draw_rows(weights, row, rows, drawn, draws);
     if (drawn) row = drawn;
     double *seen = drawn || !weights ? rows_of(x, nf_flow_dim(flow), row, draws) : NULL;
-    double *given = seen && columns ? rows_of(context, columns, row, draws) : NULL;
+    double *conditions = seen && columns ? rows_of(context, columns, row, draws) : NULL;
     ad_status status = AD_ERROR_MEMORY;
-    if (seen && (given || !columns))
-        status = nf_flow_fit_data(flow, seen, given, draws, error);
+    if (seen && (conditions || !columns))
+        status = nf_flow_fit_data(flow, seen, conditions, draws, error);
     else
         ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %zu rows of data", draws);
-    ad_free(given);
+    ad_free(conditions);
     ad_free(seen);
     ad_free(drawn);
     return status;
@@ -264,6 +324,7 @@ ad_status nf__fit_rows(nf_flow *flow, const double *x, const double *context, co
 ad_status nf__fit_bijectors(nf__training *t, ad_error *error)
 {
     enum { FEWEST_DRAWS = 10000 };
+    if (t->stream) return nf__stream_fit_bijectors(t, error);
     return nf__fit_rows(t->flow, t->given, t->o.row_context, t->o.row_weights, t->train, t->n_train, FEWEST_DRAWS,
                         error);
 }

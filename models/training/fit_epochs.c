@@ -1,6 +1,7 @@
 /* The epochs of a fit: steps, what comes after the last of them, and when to stop. */
 #include "training/clock.h"
 #include "training/fit.h"
+#include "training/stream.h"
 
 #include <math.h>
 #include <string.h>
@@ -62,8 +63,9 @@ ad_status nf__take_statistics(nf__training *t, ad_error *error)
     enum { MOST_ROWS = 32768 }; /* known to within 1 % */
     if (!t->statistics_plan) return AD_OK;
     const size_t rows = t->n_train < MOST_ROWS ? t->n_train : MOST_ROWS;
-    ad_status status =
-        ad_plan_run(t->statistics_plan, &(ad_run){.rows = rows, .index = t->train, .pool = t->o.pool}, error);
+    ad_run run = {.rows = rows, .pool = t->o.pool};
+    nf__show(t, NF__TRAINING, 0, &run);
+    ad_status status = ad_plan_run(t->statistics_plan, &run, error);
     if (status == AD_OK) apply_updates(t);
     return status;
 }
@@ -73,14 +75,15 @@ static ad_status check_epoch(nf__training *t, ad_error *error)
 {
     char how[64];
     double loss = NAN;
-    size_t rows = (t->n_train - 1) % t->o.batch + 1;
+    const size_t last = t->batches.many + t->batches.others - 1;
     if (!ad_all_finite(nf_flow_dtype(t->flow), nf_flow_parameters(t->flow), nf_flow_trained_elements(t->flow)))
         return diverged(t, t->now.step, "its weights are not finite", error);
     if (t->n_val > 0) {
         if (isnan(t->now.val_nll)) return diverged(t, t->now.step, "the validation loss is NaN", error);
         return AD_OK;
     }
-    ad_status status = nf__loss_of(t, t->order + t->n_train - rows, rows, &loss, error);
+    ad_status status =
+        nf__loss_of(t, NF__EPOCH, nf__batch_begin(&t->batches, last), nf__batch_rows(&t->batches, last), &loss, error);
     if (status != AD_OK || !lost(loss, t->first_nll)) return status;
     snprintf(how, sizeof how, "loss %g after it", loss);
     return diverged(t, t->now.step, how, error);
@@ -98,12 +101,10 @@ static void shuffle_part(void *context, size_t part, int worker)
         t->order[i] = t->train[ad_random_permutation(t->o.seed, NF__SHUFFLE_STREAM + t->now.epoch, t->n_train, i)];
 }
 
-/* Where batch `s` of an epoch begins. A small batch at the end has poor statistics. */
-static size_t batch_begin(const nf__training *t, size_t s, size_t steps)
+/* Rows that are read as they are needed have no list. */
+static void shuffle(nf__training *t)
 {
-    if (t->n_updated == 0) return s < steps ? s * t->o.batch : t->n_train;
-    const size_t base = t->n_train / steps, longer = t->n_train % steps;
-    return s * base + (s < longer ? s : longer);
+    if (!t->stream) ad_pool_run(t->o.pool, (t->n_train + SHUFFLED_AT_ONCE - 1) / SHUFFLED_AT_ONCE, shuffle_part, t);
 }
 
 /* How much of the time is over, when the loop last asked, as a part of what it is to be with the end of the epoch and
@@ -122,17 +123,17 @@ static double part_of_time(nf__training *t)
 /* One pass over the training rows. *stop: the caller wants no more. */
 static ad_status run_epoch(nf__training *t, bool *stop, ad_error *error)
 {
-    size_t steps = (t->n_train + t->o.batch - 1) / t->o.batch;
+    size_t steps = t->batches.many + t->batches.others;
     size_t planned = t->o.epochs > SIZE_MAX / steps ? SIZE_MAX : steps * t->o.epochs;
     size_t seen = 0;
     double sum = 0, part;
     ad_status status = nf__agree(t->o.pool, NULL, &t->loop.now, error);
     part = part_of_time(t);
-    ad_pool_run(t->o.pool, (t->n_train + SHUFFLED_AT_ONCE - 1) / SHUFFLED_AT_ONCE, shuffle_part, t);
+    shuffle(t);
     for (size_t s = 0; s < steps && !status && !*stop && !(t->time_over && s > 0); s++) {
-        size_t first = batch_begin(t, s, steps), rows = batch_begin(t, s + 1, steps) - first;
-        ad_run run = {
-            .rows = rows, .index = t->order + first, .seed = t->o.seed, .step = t->now.step, .pool = t->o.pool};
+        const size_t rows = nf__batch_rows(&t->batches, s);
+        ad_run run = {.rows = rows, .seed = t->o.seed, .step = t->now.step, .pool = t->o.pool};
+        nf__show(t, NF__EPOCH, nf__batch_begin(&t->batches, s), &run);
         status = ad_plan_run(t->step_plan, &run, error);
         if (status != AD_OK) return status;
         const double loss = ad_element(nf_flow_dtype(t->flow), &t->step_loss, 0);
@@ -157,7 +158,7 @@ static ad_status run_epoch(nf__training *t, bool *stop, ad_error *error)
 static ad_status validate(nf__training *t, ad_error *error)
 {
     t->now.val_nll = NAN;
-    return t->n_val > 0 ? nf__loss_of(t, t->val, t->n_val, &t->now.val_nll, error) : AD_OK;
+    return t->n_val > 0 ? nf__loss_of(t, NF__VALIDATION, 0, t->n_val, &t->now.val_nll, error) : AD_OK;
 }
 
 /* The history grows as epochs are done: those planned may never be. */
@@ -178,6 +179,7 @@ static ad_status end_epoch(nf__training *t, ad_error *error)
     ad_status status = nf__take_statistics(t, error);
     if (status == AD_OK) status = validate(t, error);
     if (status == AD_OK) status = check_epoch(t, error);
+    if (status == AD_OK && t->stream) status = nf__stream_check(t->stream, error);
     if (status != AD_OK) return status;
     t->now.epoch++;
     t->now.seconds = nf__clock() - t->loop.started;

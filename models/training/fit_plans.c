@@ -1,5 +1,6 @@
 /* What a fit runs: the mean negative log-likelihood of rows, with its gradient and without. */
 #include "training/fit.h"
+#include "training/stream.h"
 
 /* The mean negative log-likelihood, on a tape of its own with the rows bound to it. */
 typedef struct {
@@ -29,8 +30,11 @@ static recording record_loss(const nf__training *t, form as)
 static ad_plan *finish(const nf__training *t, recording *r, ad_plan *plan)
 {
     if (plan) {
+        const ad_var context = nf_context(r->flow.bijector);
         ad_plan_set_input(plan, r->x, t->data);
-        ad_plan_set_input(plan, nf_context(r->flow.bijector), t->context);
+        ad_plan_set_input(plan, context, t->context);
+        if (t->stream) ad_plan_set_source(plan, r->x, nf__stream_source(t->stream, false));
+        if (t->stream) ad_plan_set_source(plan, context, nf__stream_source(t->stream, true));
         if (t->weight) ad_plan_set_input(plan, r->weight, t->weight);
     }
     ad_tape_free(r->tape);
@@ -141,9 +145,10 @@ ad_status nf__compile(nf__training *t, ad_error *error)
     return t->score_plan && (t->statistics_plan || t->n_updated == 0) ? AD_OK : error->status;
 }
 
-ad_status nf__loss_of(nf__training *t, const uint32_t *row, size_t rows, double *loss, ad_error *error)
+ad_status nf__loss_of(nf__training *t, nf__list list, size_t first, size_t rows, double *loss, ad_error *error)
 {
-    ad_run run = {.rows = rows, .index = row, .pool = t->o.pool};
+    ad_run run = {.rows = rows, .pool = t->o.pool};
+    nf__show(t, list, first, &run);
     ad_status status = ad_plan_run(t->val_plan, &run, error);
     *loss = ad_element(nf_flow_dtype(t->flow), &t->val_loss, 0);
     return status;

@@ -6,77 +6,89 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* log p of these rows, in the flow's dtype; NULL with *error on failure. */
-static void *log_probs(nf__training *t, const uint32_t *row, size_t rows, ad_error *error)
+/* How many rows of a list are looked at one by one: all, but of those that are read as they are needed. */
+static size_t looked_at(const nf__training *t, size_t rows)
+{
+    enum { MOST_STREAMED = 1 << 20 };
+    return t->stream && rows > MOST_STREAMED ? MOST_STREAMED : rows;
+}
+
+/* log p of the first of a list, in the flow's dtype; NULL with *error on failure. */
+static void *log_probs(nf__training *t, nf__list list, size_t rows, ad_error *error)
 {
     void *log_prob = ad_alloc_aligned(rows, ad_dtype_size(nf_flow_dtype(t->flow)));
     if (!log_prob) {
         ad_error_set(error, AD_ERROR_MEMORY, "out of memory to score %zu rows", rows);
         return NULL;
     }
+    ad_run run = {.rows = rows, .pool = t->o.pool};
+    nf__show(t, list, 0, &run);
     ad_plan_set_output(t->score_plan, 0, log_prob);
-    if (ad_plan_run(t->score_plan, &(ad_run){.rows = rows, .index = row, .pool = t->o.pool}, error) == AD_OK)
-        return log_prob;
+    if (ad_plan_run(t->score_plan, &run, error) == AD_OK) return log_prob;
     ad_free_aligned(log_prob);
     return NULL;
 }
 
 /* ---- Before the first step ----------------------------------------------------------------------------------- */
 
-/* The first row, in the caller's order, that has density 0, and how many do. */
-static size_t count_impossible(const nf__training *t, const void *log_prob, size_t *first)
+/* The place of the row, the first in the caller's order, that has density 0, and how many do. */
+static size_t count_impossible(const nf__training *t, const void *log_prob, size_t rows, size_t *place)
 {
-    size_t count = 0;
-    *first = SIZE_MAX;
-    for (size_t i = 0; i < t->n_train; i++) {
+    size_t count = 0, first = SIZE_MAX;
+    *place = 0;
+    for (size_t i = 0; i < rows; i++) {
         if (ad_element(nf_flow_dtype(t->flow), log_prob, i) != -INFINITY) continue;
         count++;
-        if (t->train[i] < *first) *first = t->train[i];
+        const size_t row = nf__row_number(t, NF__TRAINING, i);
+        if (row >= first) continue;
+        first = row;
+        *place = i;
     }
     return count;
 }
 
 /* No step leads away from there. */
-static ad_status refuse(nf__training *t, size_t first, size_t count, ad_error *error)
+static ad_status refuse(nf__training *t, size_t place, size_t count, ad_error *error)
 {
     char why[500], others[60] = " has";
-    nf__explain_support(t, first, why, sizeof why);
+    nf__explain_support(t, place, why, sizeof why);
     if (count > 1) snprintf(others, sizeof others, " and %zu other%s have", count - 1, count > 2 ? "s" : "");
     t->report->outcome = NF_DIVERGED;
     t->report->diverged_step = 1;
     return ad_error_set(error, AD_ERROR_NUMERIC,
-                        "training cannot start: row %zu%s density 0 under the initial flow: %s", first + 1, others,
-                        why);
+                        "training cannot start: row %zu%s density 0 under the initial flow: %s",
+                        nf__row_number(t, NF__TRAINING, place) + 1, others, why);
 }
 
 /* A batch with the least likely of these rows in it: its loss is no sign of having gone astray. */
-static double largest_loss(const nf__training *t, const void *log_prob)
+static double largest_loss(const nf__training *t, const void *log_prob, size_t rows)
 {
     const ad_dtype dtype = nf_flow_dtype(t->flow);
     double worst = 0, sum = 0;
-    for (size_t i = 0; i < t->n_train; i++) {
+    for (size_t i = 0; i < rows; i++) {
         double weight = t->weight ? ad_element(dtype, t->weight, t->train[i]) : 1;
         double size = weight * fabs(ad_element(dtype, log_prob, i));
         sum += size;
         worst = fmax(worst, size);
     }
-    return sum / (double)t->n_train + worst / (double)t->o.batch;
+    return sum / (double)rows + worst / (double)t->o.batch;
 }
 
 ad_status nf__look_at_rows(nf__training *t, ad_error *error)
 {
     double began, scored, ended;
-    size_t first, count;
+    const size_t rows = looked_at(t, t->n_train);
+    size_t place, count;
     ad_status status = nf__agree(t->o.pool, NULL, &began, error);
-    void *log_prob = status ? NULL : log_probs(t, t->train, t->n_train, error);
+    void *log_prob = status ? NULL : log_probs(t, NF__TRAINING, rows, error);
     if (!log_prob) return error->status;
-    count = count_impossible(t, log_prob, &first);
-    t->first_nll = largest_loss(t, log_prob);
+    count = count_impossible(t, log_prob, rows, &place);
+    t->first_nll = largest_loss(t, log_prob, rows);
     ad_free_aligned(log_prob);
-    if (count > 0) return refuse(t, first, count, error);
+    if (count > 0) return refuse(t, place, count, error);
     t->first_val = NAN;
     status = nf__agree(t->o.pool, NULL, &scored, error);
-    if (t->n_val > 0 && !status) status = nf__loss_of(t, t->val, t->n_val, &t->first_val, error);
+    if (t->n_val > 0 && !status) status = nf__loss_of(t, NF__VALIDATION, 0, t->n_val, &t->first_val, error);
     if (!status) status = nf__agree(t->o.pool, NULL, &ended, error);
     if (status) return status;
     t->reporting = scored - began;
@@ -106,11 +118,12 @@ static double median_of(const double *values, size_t count)
     return median;
 }
 
-static nf_row_scores score(nf__training *t, const uint32_t *row, size_t rows)
+static nf_row_scores score(nf__training *t, nf__list list, size_t all)
 {
     ad_error unwanted;
     nf_row_scores s = {NAN, NAN, 0, 0};
-    void *taken = rows ? log_probs(t, row, rows, &unwanted) : NULL;
+    const size_t rows = looked_at(t, all);
+    void *taken = rows ? log_probs(t, list, rows, &unwanted) : NULL;
     double *log_prob = taken ? ad_alloc(rows, sizeof *log_prob) : NULL;
     if (log_prob) {
         ad_to_double(nf_flow_dtype(t->flow), taken, log_prob, rows);
@@ -120,7 +133,7 @@ static nf_row_scores score(nf__training *t, const uint32_t *row, size_t rows)
             s.far += log_prob[i] < low;
             if (log_prob[i] >= s.worst) continue;
             s.worst = log_prob[i];
-            s.worst_row = row[i] < t->rows ? row[i] + 1 : row[i] - t->rows + 1;
+            s.worst_row = nf__row_number(t, list, i) + 1;
         }
     }
     ad_free(log_prob);
@@ -151,8 +164,8 @@ void nf__report_rows(nf__training *t)
 {
     nf_fit_report *report = t->report;
     char affine[400];
-    report->train = score(t, t->train, t->n_train);
-    report->val = score(t, t->val, t->n_val);
+    report->train = score(t, NF__TRAINING, t->n_train);
+    report->val = score(t, NF__VALIDATION, t->n_val);
     if (t->n_val > 0 && t->now.epoch > 0 && report->best_epoch == 0 && report->outcome != NF_DIVERGED)
         warn(t, "the validation loss was finite after no epoch: the weights are the last");
     warn_of_rows(t, "training", &report->train);

@@ -70,16 +70,14 @@ static size_t step_that_fails(const nf_flow *flow, const double *context, double
     return 0;
 }
 
-void nf__explain_support(const nf__training *t, size_t row, char *text, size_t size)
+void nf__explain_support(const nf__training *t, size_t place, char *text, size_t size)
 {
     const ad_dtype dtype = nf_flow_dtype(t->flow);
-    const size_t bytes = ad_dtype_size(dtype), columns = nf_flow_context_size(t->flow);
+    const size_t columns = nf_flow_context_size(t->flow);
     double *x = ad_alloc(t->dim, sizeof *x), *context = ad_alloc(columns, sizeof *context);
     char *formula = NULL;
     *text = 0;
-    if (x && context) {
-        ad_to_double(dtype, (const char *)t->data + row * t->dim * bytes, x, t->dim);
-        if (columns) ad_to_double(dtype, (const char *)t->context + row * columns * bytes, context, columns);
+    if (x && context && nf__row_at(t, NF__TRAINING, place, x, context)) {
         size_t step = step_that_fails(t->flow, context, x, &formula);
         if (formula) {
             append(text, size, "it comes to term %zu of the flow, %.60s, as ", step + 1, formula);

@@ -46,6 +46,13 @@ static void free_plan(void *made)
     ad_plan_free(made);
 }
 
+static ad_status read_rows(void *context, size_t first, const uint32_t *index, size_t rows, void *to, size_t stride,
+                           ad_error *why)
+{
+    (void)context, (void)first, (void)index, (void)rows, (void)to, (void)stride, (void)why;
+    return AD_OK;
+}
+
 static void job(void *context, size_t i, int worker)
 {
     (void)context, (void)i, (void)worker;
@@ -192,6 +199,8 @@ static void call_plan(void)
         fclose(to);
     }
     CASE(ad_plan_tile_rows) QUIET(ad_plan_tile_rows(HARMLESS(plan, plan)));
+    CASE(ad_plan_set_source)
+    QUIET(ad_plan_set_source(OPTIONAL(plan, plan), x, OPTIONAL(source, (&(ad_source){NULL, read_rows}))));
     CASE(ad_plan_set_input) QUIET(ad_plan_set_input(OPTIONAL(plan, plan), x, OPTIONAL(data, in)));
     CASE(ad_plan_set_output) QUIET(ad_plan_set_output(OPTIONAL(plan, plan), 0, OPTIONAL(data, out)));
     CASE(ad_plan_set_squares) QUIET(ad_plan_set_squares(OPTIONAL(plan, plan), 0, OPTIONAL(squares, out)));

@@ -145,6 +145,33 @@ static void call_training(void)
     CASE(nf_automatic_report_free) QUIET(nf_automatic_report_free(OPTIONAL(report, &(nf_automatic_report){0})));
 }
 
+static void close_npy(void *made)
+{
+    nf_npy_close(made);
+}
+
+static file_path table_on_disk(void)
+{
+    const file_path path = scratch_path("disk.npy");
+    ck_assert_int_eq(nf_table_write(path.text, &table, NULL), AD_OK);
+    return path;
+}
+
+static void call_npy(void)
+{
+    double values[ROWS * DIM];
+    nf_npy *npy = nf_npy_open(table_on_disk().text, NULL);
+    ck_assert_ptr_nonnull(npy);
+    CASE(nf_npy_close) QUIET(nf_npy_close(OPTIONAL(npy, NULL)));
+    CASE(nf_npy_rows) good(nf_npy_rows(HARMLESS(npy, npy)) == ROWS);
+    CASE(nf_npy_columns) good(nf_npy_columns(HARMLESS(npy, npy)) == DIM);
+    CASE(nf_npy_dtype) good(nf_npy_dtype(OPTIONAL(npy, npy)) == AD_F64);
+    CASE(nf_npy_read) status(nf_npy_read(NEEDED(npy, npy), 0, ROWS, NEEDED(values, values), ERROR));
+    CASE(nf_npy_will_read) QUIET(nf_npy_will_read(OPTIONAL(npy, npy), 0, ROWS));
+    CASE(nf_npy_check) status(nf_npy_check(NEEDED(npy, npy), ERROR));
+    nf_npy_close(npy);
+}
+
 static void call_tables(void)
 {
     const file_path csv = scratch_write("t.csv", "1,2\n3,4\n", 8), npy = scratch_path("t.npy");
@@ -153,6 +180,7 @@ static void call_tables(void)
     CASE(nf_table_read_with)
     status(nf_table_read_with(NEEDED(path, csv.text), OPTIONAL(options, (&(nf_read_options){0})), NEEDED(table, &read),
                               ERROR));
+    CASE(nf_npy_open) MADE(close_npy, nf_npy_open(NEEDED(path, table_on_disk().text), ERROR));
     CASE(nf_table_free) QUIET(nf_table_free(OPTIONAL(table, &read)));
     CASE(nf_table_check_finite)
     status(nf_table_check_finite(NEEDED(table, &table), OPTIONAL(what, "t.csv"), ERROR));
@@ -185,6 +213,9 @@ static void call_columns(void)
     status(nf_columns_check(NEEDED(columns, columns), NEEDED(table, &table), OPTIONAL(what, "t.csv"), ERROR));
     CASE(nf_columns_outside)
     QUIET(nf_columns_outside(HARMLESS(columns, columns), HARMLESS(table, &table), OPTIONAL(text, text)));
+    CASE(nf_columns_encode_part)
+    status(nf_columns_encode_part(NEEDED(columns, columns), NEEDED(part, &table), 7, 1, 0, NEEDED(features, numbers),
+                                  ERROR));
     CASE(nf_columns_encode)
     status(nf_columns_encode(NEEDED(columns, columns), NEEDED(table, &table), 1, 0, NEEDED(features, numbers),
                              OPTIONAL(log_weight, numbers + 20), ERROR));
@@ -311,6 +342,11 @@ static void call_inference(void)
     nf_target *plane = target_of("gaussian(dim=2)");
     CASE(nf_register_objective)
     good(nf_register_objective(HARMLESS(type, nf_objective_types()[0]), ERROR) == AD_ERROR_ARGUMENT);
+    CASE(nf_register_communicator) /* it lacks all functions */
+    {
+        const nf_communicator_type type = {.name = "none"};
+        good(nf_register_communicator(HARMLESS(type, &type), ERROR) == AD_ERROR_ARGUMENT);
+    }
     CASE(nf_objective_parse) status(nf_objective_parse(NEEDED(text, "elbo"), NEEDED(objective, &objective), ERROR));
     CASE(nf_vi) /* all defaults take their time: there is no flow then */
     status(nf_vi(is("options") ? NULL : NEEDED(flow, flow), NEEDED(target, plane), HARMLESS(options, &few),
@@ -378,6 +414,7 @@ static void call(void)
     call_optimizers();
     call_training();
     call_tables();
+    call_npy();
     call_columns();
     call_files();
     call_targets();

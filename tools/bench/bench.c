@@ -8,8 +8,10 @@
  *     weir-bench compile FORMULA DIM fit|vi          what stands between a formula and the first step of its training
  *     weir-bench width FORMULA DIM BATCH             how a training step would fill more cores, see width.h
  *     weir-bench width planar LAYERS ROWS            the same of planar.c's
+ *     weir-bench alone FORMULA DIM BATCH RANKS       what a step costs one of so many ranks, see alone.h
  */
 #include <weir/models.h>
+#include "alone.h"
 #include "compile.h"
 #include "limit.h"
 #include "peak.h"
@@ -154,12 +156,13 @@ int main(int argc, char **argv)
         nf_flow *flow = nf_flow_parse(argv[2], number(argv[3]), 0, AD_F32, 1, &error);
         status = flow ? measure_compilation(flow, *argv[4] == 'v', &error) : error.status;
         nf_flow_free(flow);
-    } else if (argc == 6 &&
-               (strcmp(argv[1], "train") == 0 || strcmp(argv[1], "memory") == 0 || strcmp(argv[1], "sample") == 0)) {
+    } else if (argc == 6 && (strcmp(argv[1], "train") == 0 || strcmp(argv[1], "memory") == 0 ||
+                             strcmp(argv[1], "sample") == 0 || strcmp(argv[1], "alone") == 0)) {
         nf_flow *flow = nf_flow_parse(argv[2], number(argv[3]), 0, AD_F32, 1, &error);
         status = flow ? AD_OK : error.status;
         if (flow && *argv[1] == 't') status = train(flow, number(argv[4]), (int)number(argv[5]), &error);
         if (flow && *argv[1] == 'm') status = memory(flow, number(argv[4]), number(argv[5]), &error);
+        if (flow && *argv[1] == 'a') status = measure_alone(flow, number(argv[4]), (int)number(argv[5]), &error);
         if (flow && *argv[1] == 's') status = measure_sampling(flow, number(argv[4]), (int)number(argv[5]), &error);
         nf_flow_free(flow);
     } else {
@@ -170,7 +173,8 @@ int main(int argc, char **argv)
               "       weir-bench limit LAYERS ROWS THREADS\n"
               "       weir-bench compile FORMULA DIM fit|vi\n"
               "       weir-bench width FORMULA DIM BATCH\n"
-              "       weir-bench width planar LAYERS ROWS\n",
+              "       weir-bench width planar LAYERS ROWS\n"
+              "       weir-bench alone FORMULA DIM BATCH RANKS\n",
               stderr);
         return 2;
     }

@@ -2,6 +2,7 @@
 #include "automatic.h"
 #include "interrupt.h"
 #include "meter.h"
+#include "ranks.h"
 #include "report.h"
 #include "scores.h"
 
@@ -140,7 +141,7 @@ ad_status fit_automatically(const struct arguments *arguments, const struct trai
     *trained = (struct trained){0};
     struct rows rows = {0};
     nf_automatic_report report = {0};
-    ad_pool *pool = ad_pool_new((int)option_count(arguments, "threads"), error);
+    ad_pool *pool = ranks_pool(arguments, error);
     ad_status status = pool ? rows_make(data, option_count(arguments, "seed"), &rows, error) : error->status;
     nf_flow *flow = status ? NULL : search(arguments, &rows, &report, pool, error);
     json_t *record = flow ? training_record(arguments, flow, &rows, NULL, error) : NULL;

@@ -68,6 +68,7 @@ struct command {
     const struct option *groups[MOST_GROUPS]; /* each ended by {0}; --json and --help belong to all commands */
     /* Other defaults than those of the groups: option and value by turns, ended by NULL. */
     const char *const *defaults;
+    bool together; /* all processes that a launcher started work on it; otherwise the first does it alone */
     /* Fill result with what --json shows: when all is done, or has failed but left something to tell of. */
     ad_status (*run)(const struct arguments *arguments, json_t *result, ad_error *error);
     /* The same for a human reader. */

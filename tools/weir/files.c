@@ -1,6 +1,8 @@
 /* Files that commands read and write. */
 #include "files.h"
+#include "identity.h"
 #include "plugins.h"
+#include "ranks.h"
 #include "report.h"
 
 #include <errno.h>
@@ -139,10 +141,9 @@ static int check_object(struct dl_phdr_info *object, size_t size, void *context)
 }
 
 /* A terminal or a pipe may well be both input and output. */
-ad_status check_files(const struct arguments *arguments, ad_error *error)
+static ad_status check_apart(const char **inputs, size_t n_inputs, const char **outputs, size_t n_outputs,
+                             ad_error *error)
 {
-    const char *inputs[MOST_FILES], *outputs[MOST_FILES];
-    size_t n_inputs = files_of(arguments, INPUT_FILE, inputs), n_outputs = files_of(arguments, OUTPUT_FILE, outputs);
     for (size_t o = 0; o < n_outputs; o++) {
         struct output output = {.path = outputs[o], .error = error};
         bool exists;
@@ -155,6 +156,15 @@ ad_status check_files(const struct arguments *arguments, ad_error *error)
     return AD_OK;
 }
 
+ad_status check_files(const struct arguments *arguments, ad_error *error)
+{
+    const char *inputs[MOST_FILES], *outputs[MOST_FILES];
+    size_t n_inputs = files_of(arguments, INPUT_FILE, inputs), n_outputs = files_of(arguments, OUTPUT_FILE, outputs);
+    if (ranks_communicator() && identity_check_files(ranks_communicator(), inputs, n_inputs, error))
+        return error->status;
+    ad_status status = ranks_is_first() ? check_apart(inputs, n_inputs, outputs, n_outputs, error) : AD_OK;
+    return ranks_agree(status, error);
+}
 /* A device that is no terminal, as /dev/null, keeps nothing that could get mixed. Without /proc the name alone tells.
  */
 FILE *report_stream(const struct arguments *arguments)
@@ -189,7 +199,7 @@ static ad_status check_room(const char *output, ad_error *error)
 
 /* The reader of a pipe would take the end of the trial for the end of all, so that a pipe stays open to the end of the
  * process. */
-ad_status check_output(const char *output, ad_error *error)
+static ad_status try_output(const char *output, ad_error *error)
 {
     static nf_file *held;
     struct stat to;
@@ -204,6 +214,11 @@ ad_status check_output(const char *output, ad_error *error)
     /* Whoever has read enough of what is told, the file is to be written. */
     if (strcmp(output, "/dev/stdout") != 0) signal(SIGPIPE, SIG_IGN);
     return exists && !S_ISREG(to.st_mode) ? AD_OK : check_room(output, error);
+}
+
+ad_status check_output(const char *output, ad_error *error)
+{
+    return ranks_agree(ranks_is_first() ? try_output(output, error) : AD_OK, error);
 }
 
 ad_status check_table(const char *output, ad_error *error)

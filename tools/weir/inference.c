@@ -5,6 +5,7 @@
 #include "keep.h"
 #include "meter.h"
 #include "modes.h"
+#include "ranks.h"
 #include "report.h"
 
 #include <math.h>
@@ -45,7 +46,7 @@ ad_status infer(nf_flow *flow, const nf_target *target, const nf_vi_options *opt
     o.context = &watched;
     ad_status status = nf_vi(flow, target, &o, report, error);
     meter_end(&watched.meter);
-    if (!status && report->outcome == NF_STOPPED_BY_CALLER && interrupt_signal())
+    if (!status && report->outcome == NF_STOPPED_BY_CALLER && ranks_interrupt())
         status = ad_error_set(error, AD_ERROR_INTERRUPTED, "interrupted after %zu of %zu iterations",
                               report->iterations, o.iters);
     else if (!status && report->score.draws == 0)
@@ -76,7 +77,7 @@ ad_status infer_alone(const nf_target *target, const nf_infer_options *options, 
     o.context = &watched;
     ad_status status = nf_infer(target, &o, inference, error);
     meter_end(&watched.meter);
-    if (!status && interrupt_signal())
+    if (!status && ranks_interrupt())
         status =
             ad_error_set(error, AD_ERROR_INTERRUPTED, "interrupted after %zu iterations", inference->report.iterations);
     return status;
@@ -100,7 +101,7 @@ json_t *infer_and_keep(nf_flow *flow, const nf_target *target, const nf_vi_optio
         *status = keep(&what, *status, path, kept, error);
     }
     interrupt_release();
-    if (!*status && interrupt_signal())
+    if (!*status && ranks_interrupt())
         *status = ad_error_set(error, AD_ERROR_INTERRUPTED, "interrupted; the parameters are in '%s'", path);
     return record;
 }

@@ -28,8 +28,8 @@ static void answer(void)
 static void on_signal(int number, siginfo_t *about, void *unused)
 {
     (void)unused;
-    int none = 0, reason = errno;
-    atomic_compare_exchange_strong(&noted, &none, number);
+    int reason = errno;
+    interrupt_note(number);
     bool by_a_process = about->si_code <= 0;
     int before = number == SIGINT && !by_a_process ? atomic_fetch_add(&typed, 1) : 0;
     if (before == 1) answer();
@@ -69,6 +69,12 @@ void interrupt_release(void)
 int interrupt_signal(void)
 {
     return noted;
+}
+
+void interrupt_note(int signal)
+{
+    int none = 0;
+    atomic_compare_exchange_strong(&noted, &none, signal);
 }
 
 bool interrupt_noted(void *context)

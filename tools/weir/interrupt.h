@@ -20,6 +20,8 @@ void interrupt_catch(void);
 void interrupt_release(void);
 /* The signal that was noted first, or 0; it can be asked for after interrupt_release() too. */
 int interrupt_signal(void);
+/* Take it that this signal came, where none has. */
+void interrupt_note(int signal);
 /* Was there one? Of a signature that the library's options call `interrupted`; context is not looked at. */
 bool interrupt_noted(void *context);
 

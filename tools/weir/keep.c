@@ -1,6 +1,7 @@
 /* Saving what took long to come by. */
 #include "keep.h"
 #include "files.h"
+#include "ranks.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -64,7 +65,8 @@ static ad_status save_somewhere(const struct kept *what, const char *path, char 
 ad_status keep(const struct kept *what, ad_status status, const char *path, char kept[static PATH_MAX], ad_error *error)
 {
     ad_error saving;
-    ad_status saved = save_somewhere(what, path, kept, &saving);
+    snprintf(kept, PATH_MAX, "%s", path);
+    ad_status saved = ranks_agree(ranks_is_first() ? save_somewhere(what, path, kept, &saving) : AD_OK, &saving);
     char reason[sizeof error->message];
     snprintf(reason, sizeof reason, "%s", error->message);
     if (!status && saved) *error = saving;

@@ -2,7 +2,9 @@
 #include "command.h"
 #include "files.h"
 #include "interrupt.h"
+#include "front.h"
 #include "plugins.h"
+#include "ranks.h"
 #include "report.h"
 #include "suggest.h"
 
@@ -90,17 +92,22 @@ static const struct command *find_words(int count, char **words, int *taken)
 
 static void print_overview(FILE *to)
 {
-    fprintf(to, "usage: weir [--plugin FILE] COMMAND [arguments] [options]\n\n"
+    fprintf(to, "usage: weir [--plugin FILE] [--mpi[=FILE] | --no-mpi] COMMAND [arguments] [options]\n\n"
                 "Fit normalizing flows to data and to densities, draw from them, and evaluate them.\n\ncommands:\n");
     for (size_t i = 0; i < COMMANDS; i++)
         if (!is_part(commands[i])) fprintf(to, "  %-10s%s\n", commands[i]->name, commands[i]->summary);
-    fprintf(to,
-            "\nbefore the command:\n"
-            "  --plugin FILE  load a plug-in, which brings bijectors, targets, optimisers, … of others; may be given\n"
-            "                 again. Those of the variable WEIR_PLUGINS, FILE:FILE…, are loaded first.\n"
-            "\n'weir help COMMAND' tells more of one, 'weir help formulas' how flows are written,\n'weir help "
-            "targets' the densities that there are, 'weir help optimizers', schedules and\nobjectives how they are "
-            "fitted, 'weir --version' the version.\nTry: weir demo moons\n");
+    fprintf(
+        to,
+        "\nbefore the command:\n"
+        "  --plugin FILE  load a plug-in, which brings bijectors, targets, optimisers, … of others; may be given\n"
+        "                 again. Those of the variable WEIR_PLUGINS, FILE:FILE…, are loaded first.\n"
+        "  --mpi[=FILE]   work together with the other processes of an MPI launcher, which 'mpirun -n 4 weir fit …'\n"
+        "                 does by itself. FILE: the plug-in for this MPI, or 'openmpi' or 'mpich', for one that was\n"
+        "                 installed with this command. The variable WEIR_MPI says the same.\n"
+        "  --no-mpi       have nothing to do with them (WEIR_MPI=no): for runs that a launcher starts side by side\n"
+        "\n'weir help COMMAND' tells more of one, 'weir help formulas' how flows are written,\n'weir help "
+        "targets' the densities that there are, 'weir help optimizers', schedules and\nobjectives how they are "
+        "fitted, 'weir --version' the version.\nTry: weir demo moons\n");
 }
 
 /* What was buffered must have arrived before the command counts as done. */
@@ -118,7 +125,7 @@ static int run_command(const struct command *command, int count, char **words)
     ad_status status = arguments_parse(&arguments, command, count, words, &error);
     if (!status && option_flag(&arguments, "help")) {
         help_print(command, stdout);
-        return finish(0);
+        return ranks_end(command->name, NULL, finish(0));
     }
     json_t *result = json_object();
     if (!status) status = check_files(&arguments, &error);
@@ -134,9 +141,7 @@ static int run_command(const struct command *command, int count, char **words)
         }
     }
     json_decref(result);
-    int code = finish(exit_status(status));
-    if (status) fprintf(stderr, "weir %s: %s\n", command->name, error.message);
-    return code;
+    return ranks_end(command->name, status ? error.message : NULL, finish(exit_status(status)));
 }
 
 /* What `weir help` and the words behind it show. */
@@ -165,7 +170,7 @@ static void *allocate_or_end(size_t bytes)
     void *memory = malloc(bytes);
     if (memory) return memory;
     fprintf(stderr, "weir: out of memory for what is to be told\n");
-    exit(EXIT_FAULT);
+    ranks_exit(EXIT_FAULT);
 }
 
 /* A standard stream that is closed would be taken by the next file that is opened, and what is told get into that. In
@@ -176,21 +181,9 @@ static void occupy_streams(void)
         if (fcntl(fd, F_GETFD) < 0) (void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
-int main(int argc, char **argv)
+/* The words behind those that come before the command. */
+static int run(int count, char **words)
 {
-    occupy_streams();
-    json_set_alloc_funcs(allocate_or_end, free);
-    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like others */
-    signal(SIGCHLD, SIG_DFL); /* where a parent has it ignored, nobody is told how gnuplot ended */
-    int taken;
-    ad_error error = {0};
-    ad_status status = plugins_load(argc - 1, argv + 1, &taken, &error);
-    if (status) {
-        fprintf(stderr, "weir: %s\n", error.message);
-        return exit_status(status);
-    }
-    int count = argc - 1 - taken;
-    char **words = argv + 1 + taken;
     if (count == 0) {
         fprintf(stderr, "weir: a command is missing; see 'weir --help'\n");
         return EXIT_USAGE;
@@ -201,6 +194,31 @@ int main(int argc, char **argv)
     }
     if (strcmp(words[0], "--help") == 0 || strcmp(words[0], "-h") == 0) return help_on(0, words);
     if (strcmp(words[0], "help") == 0) return help_on(count - 1, words + 1);
+    int taken;
     const struct command *command = find_words(count, words, &taken);
     return command ? run_command(command, count - taken, words + taken) : EXIT_USAGE;
+}
+
+/* Is there a command that all processes of a launcher work on? */
+static bool is_together(int count, char **words)
+{
+    const struct command *command = count > 0 ? find_command(words[0]) : NULL;
+    return command && command->together;
+}
+
+int main(int argc, char **argv)
+{
+    occupy_streams();
+    json_set_alloc_funcs(allocate_or_end, free);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like others */
+    signal(SIGCHLD, SIG_DFL); /* where a parent has it ignored, nobody is told how gnuplot ended */
+    const int count = argc - 1, taken = front_words(count, argv + 1);
+    char **words = argv + 1;
+    bool ends;
+    ad_error error = {0};
+    ad_status status = ranks_start(count, words, is_together(count - taken, words + taken), &ends, &error);
+    if (ends) return 0;
+    if (!status) status = plugins_load(taken, words, &error);
+    if (status) return ranks_end("", error.message, exit_status(status));
+    return run(count - taken, words + taken);
 }

@@ -1,6 +1,7 @@
 /* Looking for modes. */
 #include "modes.h"
 #include "interrupt.h"
+#include "ranks.h"
 #include "report.h"
 
 /* The normal with the largest mass of a mode: the first. */
@@ -47,7 +48,7 @@ json_t *modes_looked_for(const nf_flow *flow, const nf_target *target, uint64_t 
     if (nf_find_start(target, &options, &start, NULL)) return NULL;
     nf_infer_mode *mode = ad_alloc(start.modes, sizeof *mode);
     json_t *found = NULL;
-    if (mode && !interrupt_noted(NULL) && !nf_infer_modes(flow, target, &start, seed, mode, &held, pool, NULL))
+    if (!ranks_interrupt() && mode && !nf_infer_modes(flow, target, &start, seed, mode, &held, pool, NULL))
         found = modes_json(target, &start, mode, held);
     ad_free(mode);
     nf_start_free(&start);

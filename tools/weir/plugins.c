@@ -1,5 +1,6 @@
 /* Plug-ins that the command line and the environment ask for. */
 #include "plugins.h"
+#include "front.h"
 
 #include <weir/models.h>
 
@@ -26,26 +27,18 @@ static ad_status load_from_environment(ad_error *error)
     return status;
 }
 
-ad_status plugins_load(int count, char **words, int *taken, ad_error *error)
+ad_status plugins_load(int count, char **words, ad_error *error)
 {
-    static const char option[] = "--plugin";
-    const size_t length = sizeof option - 1;
     ad_status status = load_from_environment(error);
-    int i = 0;
-    for (; i < count && !status && strncmp(words[i], option, length) == 0; i++) {
-        const char *path = words[i] + length;
-        if (*path == '=')
-            path++;
-        else if (*path)
-            break;
-        else
-            path = i + 1 < count ? words[++i] : "";
-        if (!*path)
+    enum front_option option;
+    const char *path;
+    for (int at = 0; !status && (option = front_next(count, words, &at, &path)) != FRONT_END;) {
+        if (option != FRONT_PLUGIN) continue;
+        if (!path || !*path)
             status = ad_error_set(error, AD_ERROR_ARGUMENT, "option --plugin needs a value: the plug-in's FILE");
         else
             status = nf_plugin_load(path, error);
     }
-    *taken = i;
     return status;
 }
 

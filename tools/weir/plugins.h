@@ -6,9 +6,8 @@
 
 #include <jansson.h>
 
-/* Load those of WEIR_PLUGINS, paths with ':' between them, and then those of `--plugin FILE` at the front of words, of
- * which *taken are used. */
-ad_status plugins_load(int count, char **words, int *taken, ad_error *error);
+/* Load those of WEIR_PLUGINS, paths with ':' between them, and then those of `--plugin FILE` at the front of words. */
+ad_status plugins_load(int count, char **words, ad_error *error);
 
 /* Note in a record of a training which plug-ins brought the target and what options name; a record that needs none
  * stays as it is. */

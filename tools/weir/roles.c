@@ -137,6 +137,17 @@ static ad_status learn(const struct finding *finding, const struct roles_text *t
     return status;
 }
 
+static ad_status keep_places(const struct finding *finding, struct roles *roles, ad_error *error)
+{
+    const size_t n = finding->n_rest, conditions = finding->n_conditions;
+    roles->place = ad_alloc(n + conditions, sizeof *roles->place);
+    if (!roles->place) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu columns", n + conditions);
+    roles->condition_place = roles->place + n;
+    memcpy(roles->place, finding->rest, n * sizeof *roles->place);
+    memcpy(roles->condition_place, finding->conditions, conditions * sizeof *roles->place);
+    return AD_OK;
+}
+
 /* ---- Weights --------------------------------------------------------------------------------------------------- */
 
 static ad_status take_weights(const nf_table *file, const char *path, size_t column, double **weights, ad_error *error)
@@ -192,6 +203,7 @@ ad_status roles_find(const nf_table *file, const char *path, const struct roles_
     ad_status status = check_finite(file, path, error);
     if (!status) status = find_columns(text, &finding, roles, error);
     if (!status) status = check_labels(&finding, text->kinds, error);
+    if (!status) status = keep_places(&finding, roles, error);
     if (!status) status = learn(&finding, text, roles, error);
     if (!status && text->weights) status = take_weights(file, path, roles->weight, &roles->weights, error);
     finding_free(&finding);
@@ -206,5 +218,6 @@ void roles_free(struct roles *roles)
     nf_table_free(&roles->table);
     nf_table_free(&roles->conditions);
     ad_free(roles->weights);
+    ad_free(roles->place);
     *roles = (struct roles){0};
 }

@@ -11,10 +11,11 @@ struct roles_text {
 };
 
 struct roles {
-    nf_table table, conditions;   /* of the file, whose names and labels these are; without columns where it has none */
-    nf_columns *features, *given; /* what these are */
-    double *weights;              /* NULL: none */
-    size_t weight;                /* the column that these are, in the file */
+    nf_table table, conditions; /* of the file, whose names and labels these are; without columns where it has none */
+    size_t *place, *condition_place; /* which columns of the file these are; one block */
+    nf_columns *features, *given;    /* what they are */
+    double *weights;                 /* NULL: none */
+    size_t weight;                   /* the column that these are, in the file */
 };
 
 /* A column that is dropped, and that of the weights, stay columns of the table, as such that tell nothing: its order is

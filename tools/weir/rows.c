@@ -63,7 +63,7 @@ ad_status rows_make(const struct training_data *data, uint64_t seed, struct rows
         return status;
     }
     rows->x = rows->plain ? data->table->values : rows->encoded;
-    if (rows->plain) memset(rows->trained, true, data->table->rows);
+    if (rows->plain || data->streamed) memset(rows->trained, true, data->table->rows);
     return AD_OK;
 }
 
@@ -129,7 +129,7 @@ double rows_offset(const struct rows *rows, bool trained)
     size_t count = own ? rows->data->validation->features.rows : rows->data->table->rows;
     for (size_t r = 0; log_weight && r < count; r++) {
         double weight = own ? rows_val_weight(rows, r) : weight_of(rows, r);
-        if (!(weight > 0) || (!own && rows->trained[r] != trained)) continue;
+        if (!(weight > 0) || (!own && !rows->data->streamed && rows->trained[r] != trained)) continue;
         sum += weight * log_weight[r];
         all += weight;
     }

@@ -14,6 +14,7 @@ struct training_data {
     const double *weights;           /* of the rows; NULL: all alike */
     const struct points *validation; /* rows of their own to validate with; NULL: a part of the table */
     const double *validation_weights;
+    const nf_rows *streamed; /* all the rows, of which the table is a sample; NULL: it has them all */
 };
 
 /* Rows as the flow takes them. */
@@ -26,7 +27,7 @@ struct rows {
     double *val_x, *val_log_weight; /* of rows of their own; NULL: none */
     double *val_weights;            /* of these, 0 where a value contradicts its column; NULL: all alike */
     bool plain;                     /* x are the very values of the table: nothing is to be redrawn */
-    bool *trained; /* which rows nf_fit() took for training, as rows_redraw() finds out; all if plain */
+    bool *trained; /* which rows nf_fit() took for training, as rows_redraw() finds out; all if plain, or a sample */
     uint64_t seed;
 };
 
@@ -38,7 +39,7 @@ void rows_free(struct rows *rows);
 void rows_redraw(struct rows *rows, size_t epoch, const uint32_t *row, size_t count, double *x);
 
 /* The mean log-weight of the rows that trained, or that validated: what the flow's mean negative log p is larger by
- * than that of the columns. 0 where there are no weights. */
+ * than that of the columns. 0 where there are no weights. Of a sample, that of all its rows. */
 double rows_offset(const struct rows *rows, bool trained);
 /* That of a row of their own. */
 double rows_val_weight(const struct rows *rows, size_t r);

@@ -1,7 +1,7 @@
 /* What a fit's record tells of the rows. */
 #include "scores.h"
-#include "interrupt.h"
 #include "outliers.h"
+#include "ranks.h"
 #include "report.h"
 
 #include <math.h>
@@ -76,7 +76,7 @@ static void score_validation(json_t *record, const struct rows *rows, const nf_f
 void scores_tell_quantiles(json_t *record, const struct rows *rows, const nf_flow *flow, ad_pool *pool)
 {
     size_t count;
-    uint32_t *number = rows_numbers(rows, true, interrupt_signal() ? IN_HASTE : MOST_QUANTILE_ROWS, &count);
+    uint32_t *number = rows_numbers(rows, true, ranks_interrupt() ? IN_HASTE : MOST_QUANTILE_ROWS, &count);
     double *log_prob = number ? ad_alloc(count, sizeof *log_prob) : NULL;
     ad_error unwanted;
     if (log_prob && !rows_score(rows, flow, number, count, QUANTILE_DRAWS, log_prob, pool, &unwanted)) {
@@ -96,7 +96,7 @@ void scores_tell(json_t *record, const struct rows *rows, const nf_flow *flow, a
         shift(json_object_get(history, "val_nll"), val);
         shift_member(record, "train_nll", train);
         shift_member(record, "val_nll", val);
-        if (!interrupt_signal()) score_validation(record, rows, flow, pool);
+        if (!ranks_interrupt()) score_validation(record, rows, flow, pool);
     }
     scores_tell_quantiles(record, rows, flow, pool);
 }

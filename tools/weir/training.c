@@ -5,6 +5,7 @@
 #include "keep.h"
 #include "known.h"
 #include "progress.h"
+#include "ranks.h"
 #include "report.h"
 #include "scores.h"
 
@@ -182,7 +183,8 @@ static ad_status fit_flow(const struct arguments *arguments, nf_flow *flow, stru
     size_t epochs = option_count(arguments, "epochs"), batch = option_count(arguments, "batch");
     double val_fraction = option_number(arguments, "val-fraction");
     double part = data->validation ? 1 : 1 - val_fraction;
-    struct watched watched = {progress_start(epochs, (size_t)((double)data->table->rows * part), batch), rows};
+    const size_t all = data->streamed ? data->streamed->rows : data->table->rows;
+    struct watched watched = {progress_start(epochs, (size_t)((double)all * part), batch), rows};
     char optimizer[OPTIMIZER_TEXT];
     nf_fit_options options = {
         .epochs = epochs,
@@ -194,14 +196,15 @@ static ad_status fit_flow(const struct arguments *arguments, nf_flow *flow, stru
         .val_fraction = zero_is_off(val_fraction),
         .patience = (long)option_count(arguments, "patience"),
         .ema = option_number(arguments, "ema"),
-        .row_context = rows->context,
+        .row_context = data->streamed ? NULL : rows->context,
         .row_weights = data->weights,
         .seed = option_count(arguments, "seed"),
         .pool = pool,
         .progress = on_epoch,
         .interrupted = on_step,
         .context = &watched,
-        .redraw = rows->plain ? NULL : on_redraw,
+        .redraw = rows->plain || data->streamed ? NULL : on_redraw,
+        .source = data->streamed,
     };
     if (data->validation) {
         options.val_x = rows->val_x;
@@ -209,7 +212,8 @@ static ad_status fit_flow(const struct arguments *arguments, nf_flow *flow, stru
         options.val_weights = rows->val_weights;
         options.val_rows = data->validation->features.rows;
     }
-    ad_status status = nf_fit(flow, rows->x, data->table->rows, &options, report, error);
+    const double *x = data->streamed ? NULL : rows->x;
+    ad_status status = nf_fit(flow, x, x ? data->table->rows : 0, &options, report, error);
     progress_end(&watched.progress);
     if (!status && report->outcome == NF_STOPPED_BY_CALLER)
         status = ad_error_set(error, AD_ERROR_INTERRUPTED, "interrupted in epoch %zu of %zu", report->last.epoch + 1,
@@ -288,7 +292,7 @@ ad_status train(const struct arguments *arguments, const struct training_data *d
     bool appended;
     size_t dim = data->features ? nf_columns_features(data->features) : data->table->columns;
     nf_flow *flow = make_flow(arguments, dim, nf_columns_features(data->given), &appended, error);
-    ad_pool *pool = flow ? ad_pool_new((int)option_count(arguments, "threads"), error) : NULL;
+    ad_pool *pool = flow ? ranks_pool(arguments, error) : NULL;
     struct rows rows = {0};
     nf_fit_report report = {0};
     ad_status status = pool ? rows_make(data, option_count(arguments, "seed"), &rows, error) : error->status;

@@ -4,6 +4,7 @@
 #include "pictures/banana_picture.h"
 #include "files.h"
 #include "interrupt.h"
+#include "ranks.h"
 #include "report.h"
 #include "pictures/steps_picture.h"
 #include "targets.h"
@@ -146,7 +147,7 @@ static ad_status run(const struct arguments *given, json_t *result, ad_error *er
     ad_status status = nf_table_write(path, &data, error);
     interrupt_catch();
     if (!status) status = train(arguments, &(struct training_data){.name = path, .table = &data}, &trained, error);
-    if (!status) w.pool = ad_pool_new((int)option_count(arguments, "threads"), error);
+    if (!status) w.pool = ranks_pool(arguments, error);
     if (!status) status = w.pool ? score(&w, error) : error->status;
     if (trained.flow) status = save_trained(&trained, status, model, error);
     interrupt_release();

@@ -5,6 +5,7 @@
 #include "files.h"
 #include "inference.h"
 #include "interrupt.h"
+#include "ranks.h"
 #include "report.h"
 #include "pictures/target_picture.h"
 
@@ -236,7 +237,7 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
                      .rows = json_array()};
     json_object_set_new(result, "rows", w.rows);
     if (make_directory(w.directory, error)) return error->status;
-    w.pool = ad_pool_new((int)option_count(arguments, "threads"), error);
+    w.pool = ranks_pool(arguments, error);
     ad_status status = w.pool ? run_all(&w, error) : error->status;
     ad_pool_free(w.pool);
     json_object_set_new(result, "directory", report_text(w.directory));

@@ -5,6 +5,7 @@
 #include "pictures/gnuplot.h"
 #include "pictures/panels.h"
 #include "inference.h"
+#include "ranks.h"
 #include "report.h"
 
 #include <errno.h>
@@ -161,7 +162,7 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     if (check_output(picture, error)) return error->status;
     struct work w = {.arguments = arguments, .fits = json_array()};
     json_object_set_new(result, "fits", w.fits);
-    w.pool = ad_pool_new((int)option_count(arguments, "threads"), error);
+    w.pool = ranks_pool(arguments, error);
     w.script = w.pool ? gnuplot_begin(error) : NULL;
     ad_status status = w.script ? fit_all(&w, error) : error->status;
     if (!status) {

@@ -4,6 +4,8 @@
 #include "interrupt.h"
 #include "report.h"
 #include "roles.h"
+#include "stream.h"
+#include "survey.h"
 #include "training.h"
 
 static const struct option options[] = {
@@ -33,6 +35,16 @@ static const struct option options[] = {
      .value = "MODEL",
      .required = true,
      .help = "where the trained flow goes: a safetensors file"},
+    {.name = "shuffle",
+     .kind = OPTION_CHOICE,
+     .value = "HOW",
+     .initial = "auto",
+     .choices = "auto|rows|blocks",
+     .help =
+         "rows: DATA is in memory, and every order is alike; blocks: a .npy file is read as its rows are needed, in "
+         "blocks of 128 KiB, 512 at a time, whose rows are shuffled, and validation rows are whole blocks, so that "
+         "its size is no matter; auto: blocks for a file above 64 MiB, unless there are weights; without settings "
+         "such a file is fitted by a sample"},
     {.name = "budget",
      .kind = OPTION_SECONDS,
      .value = "TIME",
@@ -49,7 +61,8 @@ static const struct option options[] = {
 /* ---- What there is to fit to ----------------------------------------------------------------------------------- */
 
 struct input {
-    nf_table file;
+    nf_table file; /* or a sample of it */
+    struct stream stream;
     struct roles roles;
     struct points validation;
     double *validation_weights;
@@ -62,6 +75,7 @@ static void input_free(struct input *input)
     points_free(&input->validation);
     roles_free(&input->roles);
     nf_table_free(&input->file);
+    stream_end(&input->stream);
 }
 
 /* Rows of the same columns as those that are fitted to. */
@@ -87,14 +101,68 @@ static ad_status read_validation(const struct arguments *arguments, struct input
     return status;
 }
 
-static ad_status read_input(const struct arguments *arguments, struct input *input, ad_error *error)
+/* In the order of --shuffle. */
+enum shuffle { SHUFFLE_AUTO, SHUFFLE_ROWS, SHUFFLE_BLOCKS };
+
+static ad_status is_streamed(const struct arguments *arguments, bool *is, ad_error *error)
+{
+    const enum shuffle shuffle = (enum shuffle)option_choice(arguments, "shuffle");
+    const char *path = arguments->positionals[0], *weights = option_text(arguments, "weights");
+    *is = shuffle == SHUFFLE_BLOCKS || (shuffle == SHUFFLE_AUTO && !weights && stream_is_worth_it(path));
+    if (!weights || !*is) return AD_OK;
+    return ad_error_set(error, AD_ERROR_ARGUMENT, "--shuffle blocks: rows with --weights must be in memory");
+}
+
+/* A sample that is fitted to in the place of all rows, or one by which columns are known. */
+static ad_status take_sample(const struct arguments *arguments, const nf_npy *npy, bool instead, nf_table *sample,
+                             ad_error *error)
+{
+    enum { NUMBERS = 1 << 22, MOST = 1 << 16, MOST_INSTEAD = 1 << 19 };
+    const char *path = arguments->positionals[0];
+    const size_t most = instead ? MOST_INSTEAD : MOST, fit = NUMBERS / nf_npy_columns(npy) + 1;
+    ad_pool *pool = ad_pool_new((int)option_count(arguments, "threads"), error);
+    if (!pool) return error->status;
+    ad_status status =
+        survey_sample(npy, fit < most ? fit : most, option_count(arguments, "seed"), pool, sample, error);
+    if (!status && instead && sample->rows < nf_npy_rows(npy))
+        warn("%s is large: this is fitted to %zu of its %zu rows, drawn at random; --flow FORMULA --epochs N fits to "
+             "all of them",
+             path, sample->rows, nf_npy_rows(npy));
+    if (!status && !instead) status = survey_extremes(npy, path, pool, sample, error);
+    ad_pool_free(pool);
+    return status;
+}
+
+/* Of a file whose rows stay there, a sample. */
+static ad_status read_file(const struct arguments *arguments, struct input *input, bool is_automatic, nf_npy **npy,
+                           ad_error *error)
+{
+    const char *path = arguments->positionals[0];
+    bool streamed;
+    *npy = NULL;
+    if (is_streamed(arguments, &streamed, error)) return error->status;
+    if (!streamed) return read_table(path, (nf_header)option_choice(arguments, "header"), &input->file, error);
+    *npy = nf_npy_open(path, error);
+    return *npy ? take_sample(arguments, *npy, is_automatic, &input->file, error) : error->status;
+}
+
+static ad_status read_input(const struct arguments *arguments, bool is_automatic, struct input *input, ad_error *error)
 {
     const char *path = arguments->positionals[0];
     const struct roles_text text = {option_text(arguments, "context"), option_text(arguments, "drop"),
                                     option_text(arguments, "weights"), option_text(arguments, "columns")};
+    nf_npy *npy;
     *input = (struct input){0};
-    ad_status status = read_table(path, (nf_header)option_choice(arguments, "header"), &input->file, error);
+    ad_status status = read_file(arguments, input, is_automatic, &npy, error);
     if (!status) status = roles_find(&input->file, path, &text, &input->roles, error);
+    if (status && npy && input->file.rows > 0) {
+        const ad_error why = *error;
+        ad_error_set(error, status, "%.900s (rows are those of a sample of %zu)", why.message, input->file.rows);
+    }
+    if (status || is_automatic)
+        nf_npy_close(npy);
+    else if (npy)
+        stream_begin(&input->stream, npy, path, &input->roles, option_count(arguments, "seed") + score_noise);
     if (status) return status;
     /* The columns have values of their own, which may be many. */
     ad_free(input->file.values);
@@ -105,7 +173,8 @@ static ad_status read_input(const struct arguments *arguments, struct input *inp
                                          .conditions = roles->given ? &roles->conditions : NULL,
                                          .features = roles->features,
                                          .given = roles->given,
-                                         .weights = roles->weights};
+                                         .weights = roles->weights,
+                                         .streamed = input->stream.npy ? &input->stream.rows : NULL};
     return read_validation(arguments, input, error);
 }
 
@@ -129,7 +198,7 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     struct trained trained = {0};
     bool is_automatic;
     if (fit_is_automatic(arguments, &is_automatic, error) || check_output(output, error)) return error->status;
-    ad_status status = read_input(arguments, &input, error);
+    ad_status status = read_input(arguments, is_automatic, &input, error);
     interrupt_catch();
     if (!status) table_warn(&input.file);
     if (!status)
@@ -138,6 +207,8 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     if (trained.flow) {
         if (context) json_object_set_new(trained.record, "context", report_text(context));
         tell_options(arguments, trained.record);
+        if (input.data.streamed)
+            json_object_set_new(json_object_get(trained.record, "options"), "shuffle", json_string("blocks"));
         status = save_trained(&trained, status, output, error);
         json_object_update(result, trained.result);
         if (context) json_object_set_new(result, "context", report_text(context));
@@ -170,6 +241,7 @@ const struct command fit_command = {
                      "table, a row for each event: .npy, .csv, .tsv or .txt; empty cells, NA and ? are missing",
                      INPUT_FILE}},
     .groups = {options, training_options},
+    .together = true,
     .run = run,
     .print = print,
 };

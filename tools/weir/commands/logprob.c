@@ -1,6 +1,7 @@
 /* weir logprob: the log-density of points under a trained flow. */
 #include "outliers.h"
 #include "points.h"
+#include "ranks.h"
 #include "report.h"
 
 #include <math.h>
@@ -41,7 +42,7 @@ static ad_status evaluate(const struct arguments *arguments, const struct model 
     size_t rows = points->features.rows;
     double *log_prob = ad_alloc(rows, sizeof *log_prob), nll, standard_error;
     if (!log_prob) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu log-densities", rows);
-    ad_pool *pool = ad_pool_new((int)option_count(arguments, "threads"), error);
+    ad_pool *pool = ranks_pool(arguments, error);
     ad_status status = pool ? AD_OK : error->status;
     if (!status)
         status = model_score(model, &points->features, points->context, log_prob, &nll, &standard_error, pool, error);

@@ -5,6 +5,7 @@
 #include "inference.h"
 #include "interrupt.h"
 #include "keep.h"
+#include "ranks.h"
 #include "report.h"
 
 #include <math.h>
@@ -179,7 +180,7 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     if (!target) return error->status;
     json_t *record = NULL;
     nf_flow *flow = model ? load_model(model, &record, error) : NULL;
-    ad_pool *pool = model && !flow ? NULL : ad_pool_new((int)option_count(arguments, "threads"), error);
+    ad_pool *pool = model && !flow ? NULL : ranks_pool(arguments, error);
     nf_nuts_result draws = {0};
     nf_start start = {0};
     interrupt_catch();
@@ -334,6 +335,7 @@ const struct command nuts_command = {
     .example = "weir nuts eight_schools --chains 8 --tune 1000 --draws 3000 -o trace.npy",
     .positionals = {{"TARGET", NULL, "an unnormalised density: pot1, or funnel(dim=5); see 'weir help targets'"}},
     .groups = {options},
+    .together = true,
     .run = run,
     .print = print,
 };

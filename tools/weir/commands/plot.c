@@ -5,6 +5,7 @@
 #include "pictures/steps_picture.h"
 #include "pictures/target_picture.h"
 #include "points.h"
+#include "ranks.h"
 #include "report.h"
 
 #include <math.h>
@@ -181,7 +182,7 @@ static ad_status draw_model(const struct arguments *arguments, const struct mode
                               .record = model->record,
                               .features = model->features,
                               .context = option_text(arguments, "context"),
-                              .pool = ad_pool_new((int)option_count(arguments, "threads"), error)};
+                              .pool = ranks_pool(arguments, error)};
     if (!picture.pool) return error->status;
     ad_status status = context_read(picture.context, model, false, option_count(arguments, "rows"), &context, error);
     picture.given = context.values;

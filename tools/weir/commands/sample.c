@@ -1,6 +1,7 @@
 /* weir sample: draw from a trained flow. */
 #include "beside.h"
 #include "context.h"
+#include "ranks.h"
 #include "report.h"
 
 #include <string.h>
@@ -84,7 +85,7 @@ static bool writes_context(const struct arguments *arguments, const struct model
 static ad_status draw(const struct arguments *arguments, const struct model *model, const struct context *context,
                       bool beside, size_t *columns, ad_error *error)
 {
-    ad_pool *pool = ad_pool_new((int)option_count(arguments, "threads"), error);
+    ad_pool *pool = ranks_pool(arguments, error);
     if (!pool) return error->status;
     nf_table samples = {0}, both = {0};
     ad_status status = model_sample(model, context->values, option_count(arguments, "rows"),

@@ -2,6 +2,7 @@
 #include "columns.h"
 #include "context.h"
 #include "points.h"
+#include "ranks.h"
 #include "report.h"
 
 #include <string.h>
@@ -150,7 +151,7 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
         model_close(&model);
         return error->status;
     }
-    ad_pool *pool = ad_pool_new((int)option_count(arguments, "threads"), error);
+    ad_pool *pool = ranks_pool(arguments, error);
     ad_status status = pool ? check_table(output, error) : error->status;
     if (!status)
         status =

@@ -6,6 +6,7 @@
 #include "keep.h"
 #include "known.h"
 #include "modes.h"
+#include "ranks.h"
 #include "report.h"
 
 #include <math.h>
@@ -203,7 +204,7 @@ static ad_status finish(const struct arguments *arguments, const nf_target *targ
 static ad_status fit(const struct arguments *arguments, const nf_target *target, nf_flow *flow, json_t *result,
                      ad_error *error)
 {
-    ad_pool *pool = ad_pool_new((int)option_count(arguments, "threads"), error);
+    ad_pool *pool = ranks_pool(arguments, error);
     if (!pool) return error->status;
     char optimizer[OPTIMIZER_TEXT];
     nf_vi_options o = chosen(arguments, optimizer, pool);
@@ -233,7 +234,7 @@ static ad_status fit(const struct arguments *arguments, const nf_target *target,
 static ad_status fit_alone(const struct arguments *arguments, const nf_target *target, double budget, json_t *result,
                            ad_error *error)
 {
-    ad_pool *pool = ad_pool_new((int)option_count(arguments, "threads"), error);
+    ad_pool *pool = ranks_pool(arguments, error);
     if (!pool) return error->status;
     const nf_infer_options o = {
         .formula = option_named(arguments, "flow") ? option_text(arguments, "flow") : NULL,
@@ -317,6 +318,7 @@ const struct command vi_command = {
     .example = "weir vi eight_schools -o schools.safetensors",
     .positionals = {{"TARGET", NULL, "an unnormalised density: pot1, or funnel(dim=5); see 'weir help targets'"}},
     .groups = {options},
+    .together = true,
     .run = run,
     .print = print,
 };
