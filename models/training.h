@@ -28,9 +28,9 @@ typedef enum {
     NF_LIKELIHOOD,
     /* Of a flow with one continuous step: the mean of |velocity(t, z_t) - (z_1 - z_0)|² / dim over rows, with z_1 a row
      * as it is behind that step, z_0 a draw of the base as it is before it, t uniform on (0, 1) and
-     * z_t = (1 - t) z_0 + t z_1 (Lipman et al. 2023). It solves no differential equation, so a step costs a hundredth of
-     * one by likelihood. What else the flow has must have nothing to train. Losses are this one in the place of -log p,
-     * on validation rows with the same draws each time. */
+     * z_t = (1 - t) z_0 + t z_1 (Lipman et al. 2023). It solves no differential equation, so a step costs a hundredth
+     * of one by likelihood. What else the flow has must have nothing to train. Losses are this one in the place of -log
+     * p, on validation rows with the same draws each time. */
     NF_FLOW_MATCHING,
     /* The same with the draws of a batch paired to its rows so that Σ |z_1 - z_0|² is least (Tong et al. 2024): paths
      * that cross less, and are straighter. */

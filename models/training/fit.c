@@ -1,6 +1,7 @@
 /* Training by maximum likelihood. */
 #include "training/clock.h"
 #include "training/fit.h"
+#include "training/matching.h"
 #include "training/stream.h"
 
 #include <weir/environment.h>
@@ -78,7 +79,9 @@ static ad_status start(nf__training *t, ad_error *error)
     ad_status status = nf__loop_open(&t->loop, &t->o.optimizer, &adam_here, t->o.schedule, error);
     if (status == AD_OK) status = resolve(t, error);
     if (status == AD_OK) status = nf__take_data(t, error);
+    if (status == AD_OK) status = nf__check_matching(t, error);
     if (status == AD_OK) status = nf__fit_bijectors(t, error);
+    if (status == AD_OK) status = nf__pairs_open(t, error);
     if (status != AD_OK) return status;
     t->update = ad_alloc_aligned(nf__parameter_bytes(t->flow), 1);
     t->average = t->o.ema > 0 ? ad_alloc_aligned(nf__trained_bytes(t->flow), 1) : NULL;
@@ -94,6 +97,7 @@ static ad_status start(nf__training *t, ad_error *error)
     t->adapted = (nf__adapted){1, INFINITY, 0};
     nf__keep_best(t, INFINITY);
     status = nf__redraw(t, error);
+    if (status == AD_OK) status = nf__pair_validation(t, error);
     return status == AD_OK ? nf__look_at_rows(t, error) : status;
 }
 
@@ -124,6 +128,7 @@ ad_status nf_fit(nf_flow *flow, const double *x, size_t rows, const nf_fit_optio
     *t.report = (nf_fit_report){.outcome = NF_FINISHED};
     ad_status status = start(&t, error);
     if (status == AD_OK) status = run(&t, error);
+    nf__pairs_close(t.pairs);
     ad_plan_free(t.statistics_plan);
     ad_plan_free(t.score_plan);
     ad_plan_free(t.val_plan);
