@@ -15,13 +15,18 @@
 static ad_status build(nf_bijector *self, ad_error *error)
 {
     const size_t last = self->n_size;
+    const double gain = nf_argument_value(self, "gain");
     ad_status status = nf_declare(
         self,
-        &(nf_parameter_spec){.name = "time", .shape = AD_SHAPE(self->size[0]), .init = NF_INIT_UNIFORM, .value = 1},
+        &(nf_parameter_spec){.name = "time", .shape = AD_SHAPE(self->size[0]), .init = NF_INIT_UNIFORM, .value = gain},
         error);
     for (size_t layer = 0; layer <= last && status == AD_OK; layer++)
         status = nf_layer_declare(self, layer, layer ? self->size[layer - 1] : self->dim,
-                                  layer == last ? self->dim : self->size[layer], layer == last ? 0.1 : 1, error);
+                                  layer == last ? self->dim : self->size[layer],
+                                  layer == last ? 0.1
+                                  : layer       ? 1
+                                                : gain,
+                                  error);
     return status;
 }
 
@@ -70,16 +75,19 @@ static ad_var inverse(const nf_scope *at, ad_var x, ad_var *log_det)
     return integrate(at, true, x, log_det);
 }
 
+static const nf_argument arguments[] = {
+    NF_ACTIVATION_ARGUMENT,
+    NF_GAIN_ARGUMENT,
+    {"trace", NF_CHOICE, 0, 0, 0, "exact|estimate", "the divergence, or Hutchinson's estimate of it"},
+    {"rtol", NF_NUMBER, 0, 0, 0.1, NULL, "the solver's relative tolerance; 0: 1e-5 in float32, 1e-12 in float64"},
+    {"atol", NF_NUMBER, 0, 0, 1e6, NULL, "the absolute one; 0: as rtol"},
+    {0},
+};
+
 const nf_bijector_type nf__type_cnf = {
     .name = "cnf",
     .help = "x = z(1) of dz/dt = network(t, z, context), z(0) = z; log|det J| = integral of its divergence",
-    .argument = (const nf_argument[]){NF_ACTIVATION_ARGUMENT,
-                                      {"trace", NF_CHOICE, 0, 0, 0, "exact|estimate",
-                                       "the divergence, or Hutchinson's estimate of it"},
-                                      {"rtol", NF_NUMBER, 0, 0, 0.1, NULL,
-                                       "the solver's relative tolerance; 0: 1e-5 in float32, 1e-12 in float64"},
-                                      {"atol", NF_NUMBER, 0, 0, 1e6, NULL, "the absolute one; 0: as rtol"},
-                                      {0}},
+    .argument = arguments,
     .positional = "hidden units",
     .sizes = (const size_t[]){64, 64, 0},
     .build = build,

@@ -57,7 +57,7 @@ START_TEST(gradients_are_exact)
     for (ad_dtype dtype = AD_F32; dtype <= AD_F64; dtype++) {
         problem p = problem_new(ROWS, 3);
         ad_var z = spiral_problem(&p, NULL), gradient[5];
-        const double c[] = {1.5, -0.5}, tolerance = dtype == AD_F32 ? 2e-4 : 2e-10;
+        const double c[] = {1.5, -0.5}, tolerance = dtype == AD_F32 ? 2e-3 : 2e-10;
         ad_var y = ad_sum_rows(ad_sum(ad_mul(z, ad_constant(p.tape, AD_SHAPE(2), c))));
         ad_grad(y, p.leaf, 5, gradient);
         double *got[5], of_a = 0, of_w = 0;
@@ -107,7 +107,7 @@ START_TEST(stiff_rows)
     ad_var z0 = bind_random(&p, true, AD_SHAPE(1), -2, 2), rate = bind(&p, true, AD_SCALAR, k);
     ad_var t0 = ad_scalar(p.tape, 0), t1 = ad_scalar(p.tape, 2);
     ad_var z[] = {ad_ode(z0, t0, t1, &rate, 1, NULL, relaxation, NULL),
-                  ad_ode(z0, t0, t1, &rate, 1, &(ad_ode_options){.max_steps = 100}, relaxation, NULL)};
+                  ad_ode(z0, t0, t1, &rate, 1, &(ad_ode_options){.max_steps = 300}, relaxation, NULL)};
     ad_var gradient[] = {z[0], z[1], ad_grad1(ad_sum(z[0]), z0), ad_grad1(ad_sum(z[1]), z0)};
     double *value[4];
     evaluate(&p, gradient, 4, AD_F64, value);

@@ -98,6 +98,6 @@ void scores_tell(json_t *record, const struct rows *rows, bool by_likelihood, co
         shift_member(record, "train_nll", train);
         shift_member(record, "val_nll", val);
     }
-    if ((!rows->plain || !by_likelihood) && !ranks_interrupt()) score_validation(record, rows, flow, pool);
+    if (!rows->plain && !ranks_interrupt()) score_validation(record, rows, flow, pool);
     scores_tell_quantiles(record, rows, flow, pool);
 }

@@ -295,6 +295,13 @@ static json_t *make_result(const nf_flow *flow, const json_t *record, const nf_f
     return result;
 }
 
+/* Where the loss is another. */
+static void tell_likelihood(json_t *record, const nf_row_scores *validation)
+{
+    json_object_set_new(record, "val_nll", report_number(-validation->mean));
+    json_object_set_new(record, "val_nll_stderr", report_number(validation->standard_error));
+}
+
 static void blame_standardize(ad_error *error)
 {
     char reason[sizeof error->message];
@@ -325,6 +332,7 @@ ad_status train(const struct arguments *arguments, const struct training_data *d
         status = untold.status;
     }
     if (record) {
+        if (!is_by_likelihood(arguments)) tell_likelihood(record, &report.val);
         scores_tell(record, &rows, is_by_likelihood(arguments), flow, pool);
         *trained = (struct trained){flow, record, make_result(flow, record, &report, appended), "", ""};
         snprintf(trained->weights, sizeof trained->weights, stopped ? "the weights at hand" : "the initial weights");
