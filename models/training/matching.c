@@ -238,11 +238,12 @@ ad_status nf__pairs_open(nf__training *t, ad_error *error)
 {
     if (t->o.objective != NF_OT_FLOW_MATCHING) return AD_OK;
     const size_t size = t->dim * ad_dtype_size(nf_flow_dtype(t->flow)), all = t->rows + t->o.val_rows;
+    const size_t most = t->o.batch < all ? t->o.batch : all;
     nf__pairs *pairs = t->pairs = ad_alloc(1, sizeof *pairs);
     if (pairs) {
-        for (int i = 0; i < 2; i++) pairs->end[i] = ad_alloc_aligned(t->o.batch, size);
+        for (int i = 0; i < 2; i++) pairs->end[i] = ad_alloc_aligned(most, size);
         pairs->paired = ad_alloc_aligned(all, size);
-        pairs->work = ad_alloc(groups_of(t->o.batch), sizeof(assignment));
+        pairs->work = ad_alloc(groups_of(most), sizeof(assignment));
     }
     if (!pairs || !pairs->end[0] || !pairs->end[1] || !pairs->paired || !pairs->work)
         return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for the pairs of %zu rows", all);
