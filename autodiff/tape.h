@@ -219,7 +219,7 @@ typedef struct {
     double rtol, atol; /* of each step's error, relative to the size of z and absolute: the root of the mean over z's
                         * elements of (error / (atol + rtol |z|))² is at most 1. rtol 0: 1e-5 in float32, 1e-12 in
                         * float64; it is at least 1e-6 and 1e-14. atol 0: as rtol */
-    size_t max_steps;  /* 10000: steps tried, of a row; one that would need more becomes NaN */
+    size_t max_steps;  /* 1000: steps tried, of a row; one that would need more becomes NaN */
 } ad_ode_options;
 
 /* z(t1) of dz/dt = f(t, z) from z(t0) = z0, row by row, for z0 (D), and t0 and t1 (), each shared or per-row, t1 before

@@ -56,7 +56,7 @@ static ad__ode_program *program_new(const ad_var *in, int n_in, const ad_ode_opt
     program->h = ad_input(program->tape, "h", AD_SCALAR);
     program->first_rate = ad_input(program->tape, "rate", shape);
     for (int i = 1; i < n_in; i++) program->input[i + 1] = ad__stand_in(program->tape, in[i]);
-    program->max_steps = options->max_steps ? options->max_steps : 10000;
+    program->max_steps = options->max_steps ? options->max_steps : 1000;
     for (ad_dtype dtype = AD_F32; dtype <= AD_F64; dtype++) choose_method(&program->step[dtype], dtype, options);
     return program;
 }

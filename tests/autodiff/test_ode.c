@@ -106,8 +106,8 @@ START_TEST(stiff_rows)
     for (size_t r = 0; r < 40; r++) k[r] = pow(10, (double)(r % 4));
     ad_var z0 = bind_random(&p, true, AD_SHAPE(1), -2, 2), rate = bind(&p, true, AD_SCALAR, k);
     ad_var t0 = ad_scalar(p.tape, 0), t1 = ad_scalar(p.tape, 2);
-    ad_var z[] = {ad_ode(z0, t0, t1, &rate, 1, NULL, relaxation, NULL),
-                  ad_ode(z0, t0, t1, &rate, 1, &(ad_ode_options){.max_steps = 1000}, relaxation, NULL)};
+    ad_var z[] = {ad_ode(z0, t0, t1, &rate, 1, &(ad_ode_options){.max_steps = 5000}, relaxation, NULL),
+                  ad_ode(z0, t0, t1, &rate, 1, NULL, relaxation, NULL)};
     ad_var gradient[] = {z[0], z[1], ad_grad1(ad_sum(z[0]), z0), ad_grad1(ad_sum(z[1]), z0)};
     double *value[4];
     evaluate(&p, gradient, 4, AD_F64, value);
