@@ -178,7 +178,7 @@ static void call_bijectors(void)
     CASE(nf_integrate)
     {
         nf_bijector *flowing = parsed("cnf(4)", DIM, 1);
-        recorded(nf_integrate(HARMLESS(at, nf_bind(flowing, tape)), false, v,
+        recorded(nf_integrate(HARMLESS(at, &nf_bind(flowing, tape)->child[0]), false, v,
                               OPTIONAL(options, &(nf_integrate_options){.estimates = true}),
                               OPTIONAL(log_det, &log_det)));
         nf_bijector_free(flowing);

@@ -42,8 +42,8 @@ START_TEST(finds_the_drift)
     const nf_fit_options o = {
         .epochs = 20, .batch = 100, .optimizer.learning_rate = 0.05, .objective = (nf_fit_objective)_i};
     ASSERT_OK(nf_fit(flow, x, MANY, &o, &report, &error));
-    ck_assert_double_eq_tol(parameter_at(flow, 0), 3, 0.08);
-    ck_assert_double_eq_tol(parameter_at(flow, 1), 0, 0.08);
+    ck_assert_double_eq_tol(parameter_at(flow, 0), 3, 0.2);
+    ck_assert_double_eq_tol(parameter_at(flow, 1), 0, 0.2);
     const double expected = _i == NF_OT_FLOW_MATCHING ? 0.25 : 1.25; /* (1 - 0.5)², 1 + 0.5² */
     ck_assert_double_eq_tol(report.last.train_nll, expected, 0.12);
     ck_assert_double_eq_tol(report.best_nll, expected, 0.2);
