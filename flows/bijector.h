@@ -113,6 +113,7 @@ typedef struct nf_bijector_type {
     /* det J is 0 for some parameters and has another sign beyond them, x = w z with any w: it is a bijection but for
      * these, which training keeps away from, for log|det J| is -inf there. False: for no parameters. */
     bool singular;
+    bool fits_moments; /* fit goes by the columns' means and standard deviations (with a divisor of rows) alone */
     /* Of a continuous flow: dz/dt of z at t, (dim), from t = 0, where the base is, to t = 1, and in *divergence
      * Σ ∂velocity_i/∂z_i, (), which may be left alone, as log_det above: it then takes dim sweeps over the tape. It is
      * what nf_integrate() solves, and what flow matching trains. NULL: it isn't one. */

@@ -67,6 +67,11 @@ void nf_flow_pull(nf_flow *flow);
  * that there is to do. */
 ad_status nf_flow_fit_data(nf_flow *flow, const double *x, const double *context, size_t rows, ad_error *error);
 
+/* The same where x is a sample of more rows, whose means and standard deviations, (dim) each, are known: what goes by
+ * these alone and sees x itself, as standardize does that ends a flow, is set from them. */
+ad_status nf_flow_fit_sample(nf_flow *flow, const double *x, const double *context, size_t rows, const double *mean,
+                             const double *sd, ad_error *error);
+
 /* For what trains a flow, as nf_fit() and nf_vi() do: from here to nf_flow_end_training() its parameters may change,
  * and only this thread may evaluate it. AD_ERROR_ARGUMENT where it is being trained already, or evaluated in another
  * thread. */
@@ -98,7 +103,7 @@ size_t nf_flow_all_parameters(const nf_flow *flow);
 const nf_parameter *nf_flow_parameter(const nf_flow *flow, size_t i, size_t *offset);
 nf_bound_parameter nf_flow_bound_parameter(const nf_flow_scope *at, size_t i);
 
-/* In the next three, context is (rows, nf_flow_context_size()): what each row is conditioned on; NULL when that is 0.
+/* In what follows, context is (rows, nf_flow_context_size()): what each row is conditioned on; NULL when that is 0.
  * A result that isn't wanted is NULL.
  * The plans that they run are kept with the flow: of each kind as many as threads have called at once.
  * Where the pool has a communicator, ranks divide the rows, and each gets the results of all of them. */
@@ -109,6 +114,9 @@ ad_status nf_log_prob(const nf_flow *flow, const double *x, const double *contex
 /* Draw x (rows, dim); sample number i is a function of (seed, i). log_prob: of each, from the same pass. */
 ad_status nf_sample(const nf_flow *flow, const double *context, size_t rows, uint64_t seed, double *x, double *log_prob,
                     ad_pool *pool, ad_error *error);
+/* Of a larger sample, those from number `first` on, whose context begins there too. */
+ad_status nf_sample_part(const nf_flow *flow, const double *context, uint64_t first, size_t rows, uint64_t seed,
+                         double *x, double *log_prob, ad_pool *pool, ad_error *error);
 /* x (rows, dim) from z and back, with the log-determinant of the direction taken. */
 ad_status nf_transform(const nf_flow *flow, bool inverse, const double *in, const double *context, size_t rows,
                        double *out, double *log_det, ad_pool *pool, ad_error *error);

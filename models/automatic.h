@@ -64,6 +64,9 @@ typedef struct {
     /* Polled after each step: true ends it with the candidates that are done. NULL: none. */
     bool (*interrupted)(void *context);
     void *context;
+    /* Written in trainings and between candidates; one that was read is gone on from, with the candidates that were done
+     * and in the training that was under way. NULL: none. */
+    nf_checkpoint *checkpoint;
 } nf_automatic_options;
 
 /* One that was tried. */

@@ -173,12 +173,19 @@ char *nf_columns_feature_name(const nf_columns *columns, size_t feature, char te
  *
  * A table has the same columns in the same order as the one that was learned from; names aren't looked at. Its
  * labels may be others, or in another order: texts are compared, and a text that is a number is a number where
- * that is wanted. Labels in a column of numbers, and another number of columns, are AD_ERROR_FORMAT. */
+ * that is wanted. Of a part of a larger table, rows are counted from its first_row on. Labels in a column of numbers,
+ * and another number of columns, are AD_ERROR_FORMAT. */
 
 /* AD_ERROR_FORMAT if a row has density 0, since a value of it contradicts its column: outside of the support, an
  * unknown label, missing where nothing was, no duplicate. The message begins with `what`, a file's name say, tells
  * of the first such value, and how many rows there are. Of contexts: what nf_columns_encode() refuses. */
 ad_status nf_columns_check(const nf_columns *columns, const nf_table *table, const char *what, ad_error *error);
+
+/* How many rows have density 0, as nf_columns_check() finds them. text (may be NULL) tells of the first: "row 3, column
+ * 'age': -1 is outside of its support (integer, 0 to 130), so that the row has density 0". 0 of contexts, and for other
+ * tables than ones of such columns. */
+enum { NF_COLUMNS_TEXT = 640 };
+size_t nf_columns_impossible(const nf_columns *columns, const nf_table *table, char text[NF_COLUMNS_TEXT]);
 
 /* How many rows have a value that the rows learned from don't reach: below their least or above their most value, or an
  * unknown label. text (may be NULL) tells of the first: "row 3, column 'age': 130, and was 18 to 90 in training".

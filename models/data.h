@@ -35,6 +35,8 @@ typedef struct {
     /* What nf_table_read_with() took for granted, or mended, and may have got wrong: sentences, a line each, ended by
      * '\n' but for the last; NULL: nothing. A user should see them. */
     char *remarks;
+    /* Of a part of a larger table: the number of its first row there, which noise is drawn by and messages tell. */
+    size_t first_row;
 } nf_table;
 
 /* Read a file that is of the kind that its name's extension tells:

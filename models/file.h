@@ -32,6 +32,9 @@ typedef struct nf_file nf_file;
 
 ad_status nf_file_create(const char *path, nf_file **file, ad_error *error);
 void nf_file_write(nf_file *file, const void *data, size_t bytes);
+/* At a place counted from the file's beginning: over what was written there, or ahead of it, with zeros in between.
+ * What nf_file_write() writes goes on where it was. A failure, too, where the file is written to directly. */
+void nf_file_write_at(nf_file *file, uint64_t offset, const void *data, size_t bytes);
 /* For what took long to come by: once all is written, write it once more. What was written is then on the disk, and
  * what is written again is compared with it instead; a difference is a failure to write. Where the file is written to
  * directly nothing is compared. */

@@ -34,6 +34,9 @@ typedef struct {
     bool (*progress)(void *context, const nf_vi_progress *progress);
     bool (*interrupted)(void *context);
     void *context;
+    /* Written while the ELBO is maximised; one that was read is gone on from. What comes before that, the search for the
+     * target and the first fit, is made again. NULL: none. */
+    nf_checkpoint *checkpoint;
 } nf_infer_options;
 
 /* A mode that the searches found, by draws of the start's normals. */

@@ -9,6 +9,7 @@
 
 #include <weir/automatic.h>
 #include <weir/callbacks.h>
+#include <weir/checkpoint.h>
 #include <weir/columns.h>
 #include <weir/communicator_type.h>
 #include <weir/data.h>
@@ -26,6 +27,7 @@
 #include <weir/rows.h>
 #include <weir/save.h>
 #include <weir/start.h>
+#include <weir/stream.h>
 #include <weir/target.h>
 #include <weir/training.h>
 #include <weir/verify.h>

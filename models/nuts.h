@@ -12,6 +12,7 @@
 #ifndef WEIR_NUTS_H
 #define WEIR_NUTS_H
 
+#include <weir/checkpoint.h>
 #include <weir/diagnostics.h>
 #include <weir/start.h>
 #include <weir/target.h>
@@ -48,6 +49,10 @@ typedef struct {
     /* Of nf_find_start(): chains begin at draws from it, spread over its modes by their mass, with its first normal's
      * covariance as their mass matrix. NULL, or with a flow: at points from (-2, 2), with the unit matrix. */
     const nf_start *start;
+    /* Written some times a second at most; one that was read is gone on from, to the same bits. All draws so far are in
+     * it: where they are many, writing takes long, and the default of its seconds sees to it that it comes rarely. NULL:
+     * none. */
+    nf_checkpoint *checkpoint;
 } nf_nuts_options;
 
 /* How a draw came about. */

@@ -3,6 +3,7 @@
 #define WEIR_TRAINING_H
 
 #include <weir/callbacks.h>
+#include <weir/checkpoint.h>
 #include <weir/flow.h>
 #include <weir/optimizer.h>
 #include <weir/rows.h>
@@ -98,10 +99,14 @@ typedef struct {
     nf_shuffle shuffle; /* rows; of a source blocks, always */
     /* Rows that are read when they are needed: then x is NULL, rows is 0, and the source has the context too, and is
      * asked for the rows of each epoch in the place of redraw; there are no weights. Memory doesn't depend on their
-     * number: what has a fit sees a sample, of 65,536 training rows, or as many as have 4 million numbers but 4,096 at
-     * least; a million training rows, and as many for validation, are scored one by one for the report, and to tell
-     * rows of density 0 before the first step. The validation loss is of all. It must outlive the call. NULL: x. */
+     * number: standardize and actnorm, if they end the flow, are set from the moments of all training rows; what else
+     * has a fit sees a sample of them, drawn evenly, of 65,536 or as many as have 4 million numbers but 4,096 at least,
+     * by which it is also told that float32 blurs a column; a million training rows, and as many for validation, are
+     * scored one by one for the report, and to tell rows of density 0 before the first step. The validation loss is of
+     * all. It must outlive the call. NULL: x. */
     const nf_rows *source;
+    /* Written between steps; one that was read is gone on from, to the same bits. NULL: none. */
+    nf_checkpoint *checkpoint;
     nf_fit_objective objective; /* likelihood */
 } nf_fit_options;
 

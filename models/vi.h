@@ -2,6 +2,7 @@
 #ifndef WEIR_VI_H
 #define WEIR_VI_H
 
+#include <weir/checkpoint.h>
 #include <weir/objective.h>
 #include <weir/target.h>
 #include <weir/training.h>
@@ -44,6 +45,8 @@ typedef struct {
     bool (*interrupted)(void *context);
     void *context;
     nf_callback *const *callbacks; /* ended by NULL; one that wants to stop does so as `interrupted`. NULL: none */
+    /* Written between steps, and not in the scores; one that was read is gone on from, to the same bits. NULL: none. */
+    nf_checkpoint *checkpoint;
 } nf_vi_options;
 
 /* How good a fit is, by fresh draws of it. */

@@ -66,7 +66,8 @@ void ad__run_pass(execution *e)
     if (stage->n_row + stage->n_store == 0) return;
     e->sums_faults = false;
     run_rows_of_rank(e);
-    if (e->status || e->unread) return;
+    if (e->unread) e->status = e->why;
+    if (e->status) return;
     if (e->communicator)
         e->status = ad__join_ranks(e);
     else if (stage->n_sum > 0)

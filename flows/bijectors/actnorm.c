@@ -47,4 +47,5 @@ const nf_bijector_type nf__type_actnorm = {
     .forward = forward,
     .inverse = inverse,
     .fit = fit,
+    .fits_moments = true,
 };

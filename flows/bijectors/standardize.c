@@ -48,4 +48,5 @@ const nf_bijector_type nf__type_standardize = {
     .forward = forward,
     .inverse = inverse,
     .fit = fit,
+    .fits_moments = true,
 };

@@ -71,7 +71,7 @@ static nf__evaluation *make(const nf_flow *flow, int which, ad_status *status, a
 typedef struct {
     const double *in, *context;
     size_t rows;
-    uint64_t seed;
+    uint64_t seed, first; /* of noise */
     double *vector, *scalar;
 } arrays;
 
@@ -107,7 +107,7 @@ static ad_status evaluate_rows(const nf_flow *flow, int which, const arrays *a, 
         size_t n = a->rows - first < CHUNK ? a->rows - first : CHUNK;
         if (a->in) ad_from_double(flow->dtype, a->in + first * dim, buffer, n * dim);
         if (context) ad_from_double(flow->dtype, a->context + first * context, context_buffer, n * context);
-        ad_run run = {.rows = n, .seed = a->seed, .first_row = first, .pool = pool};
+        ad_run run = {.rows = n, .seed = a->seed, .first_row = a->first + first, .pool = pool};
         status = ad_plan_run(e->plan, &run, error);
         if (status == AD_OK && a->vector) ad_to_double(flow->dtype, vector_buffer, a->vector + first * dim, n * dim);
         if (status == AD_OK && a->scalar) ad_to_double(flow->dtype, scalar_buffer, a->scalar + first, n);
@@ -152,7 +152,13 @@ ad_status nf_log_prob(const nf_flow *flow, const double *x, const double *contex
 ad_status nf_sample(const nf_flow *flow, const double *context, size_t rows, uint64_t seed, double *x, double *log_prob,
                     ad_pool *pool, ad_error *error)
 {
-    arrays a = {.context = context, .rows = rows, .seed = seed, .vector = x, .scalar = log_prob};
+    return nf_sample_part(flow, context, 0, rows, seed, x, log_prob, pool, error);
+}
+
+ad_status nf_sample_part(const nf_flow *flow, const double *context, uint64_t first, size_t rows, uint64_t seed,
+                         double *x, double *log_prob, ad_pool *pool, ad_error *error)
+{
+    arrays a = {.context = context, .rows = rows, .seed = seed, .first = first, .vector = x, .scalar = log_prob};
     return evaluate(flow, SAMPLE, &a, pool, error);
 }
 

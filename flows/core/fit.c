@@ -35,21 +35,31 @@ static bool wants_fit(const nf_bijector *bijector)
     return false;
 }
 
+/* What a bijector is fitted to. */
+typedef struct {
+    const double *x, *context;
+    size_t rows;
+    const double *ends; /* (2, dim): two rows with the means and deviations that x is to have; NULL: its own */
+} data;
+
+static ad_status fit_bijector(nf_bijector *self, data to, ad_error *error);
+
 /* The last child sees the data; each one before it sees them pulled back through what comes after. */
-static ad_status fit_chain(nf_bijector *self, const double *x, const double *context, size_t rows, ad_error *error)
+static ad_status fit_chain(nf_bijector *self, data to, ad_error *error)
 {
+    const size_t rows = to.rows;
     size_t first = 0;
     while (first < self->n_child && !wants_fit(self->child[first])) first++;
     double *seen = NULL;
     ad_status status = AD_OK;
     for (size_t i = self->n_child; i-- > first && status == AD_OK;) {
-        const double *data = seen ? seen : x;
-        status = nf_bijector_fit(self->child[i], data, context, rows, error);
+        if (seen) to = (data){seen, to.context, rows, NULL};
+        status = fit_bijector(self->child[i], to, error);
         if (i == first || status != AD_OK) break;
         if (!seen && !(seen = ad_alloc(rows, self->dim * sizeof *seen)))
             status = ad_error_set(error, AD_ERROR_MEMORY, "out of memory to fit the chain to %zu rows", rows);
         else
-            status = inverse_rows(self->child[i], data, context, rows, seen, error);
+            status = inverse_rows(self->child[i], to.x, to.context, rows, seen, error);
     }
     ad_free(seen);
     return status;
@@ -69,18 +79,25 @@ static ad_status fit_on(nf_bijector *self, const double *x, const double *contex
     return status;
 }
 
+static ad_status fit_bijector(nf_bijector *self, data to, ad_error *error)
+{
+    if (to.rows && !to.x)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "fit: expected %zu rows, but x is NULL", to.rows);
+    if (self->is_chain) return fit_chain(self, to, error);
+    if (self->type == &nf__type_on) return fit_on(self, to.x, to.context, to.rows, error);
+    if (!self->type->fit) return AD_OK;
+    const bool by_ends = to.ends && self->type->fits_moments;
+    return self->type->fit(self, by_ends ? to.ends : to.x, by_ends ? 2 : to.rows, error);
+}
+
 ad_status nf_bijector_fit(nf_bijector *bijector, const double *x, const double *context, size_t rows, ad_error *error)
 {
     AD_DEFAULT_ENVIRONMENT;
     if (!bijector) return ad_error_set(error, AD_ERROR_ARGUMENT, "fit: expected a bijector, got NULL");
-    if (rows && !x) return ad_error_set(error, AD_ERROR_ARGUMENT, "fit: expected %zu rows, but x is NULL", rows);
-    if (bijector->is_chain) return fit_chain(bijector, x, context, rows, error);
-    if (bijector->type == &nf__type_on) return fit_on(bijector, x, context, rows, error);
-    return bijector->type->fit ? bijector->type->fit(bijector, x, rows, error) : AD_OK;
+    return fit_bijector(bijector, (data){x, context, rows, NULL}, error);
 }
 
-static ad_status fit_flow(nf_bijector *base, nf_bijector *bijector, const double *x, const double *context, size_t rows,
-                          ad_error *error);
+static ad_status fit_flow(nf_bijector *base, nf_bijector *bijector, data to, ad_error *error);
 
 /* x, at the side of the base distribution; each flow of a mixture sees all of it. */
 static ad_status fit_base(nf_bijector *base, const double *z, const double *context, size_t rows, ad_error *error)
@@ -88,21 +105,29 @@ static ad_status fit_base(nf_bijector *base, const double *z, const double *cont
     if (base->type != &nf__type_mixture_of) return base->type->fit(base, z, rows, error);
     ad_status status = AD_OK;
     for (size_t i = 0; i < base->n_child && status == AD_OK; i += 2)
-        status = fit_flow(base->child[i], base->child[i + 1], z, context, rows, error);
+        status = fit_flow(base->child[i], base->child[i + 1], (data){z, context, rows, NULL}, error);
     return status;
 }
 
-static ad_status fit_flow(nf_bijector *base, nf_bijector *bijector, const double *x, const double *context, size_t rows,
-                          ad_error *error)
+static ad_status fit_flow(nf_bijector *base, nf_bijector *bijector, data to, ad_error *error)
 {
-    ad_status status = nf_bijector_fit(bijector, x, context, rows, error);
+    const size_t rows = to.rows;
+    ad_status status = fit_bijector(bijector, to, error);
     if (status != AD_OK || !wants_fit(base)) return status;
     double *z = ad_alloc(rows, base->dim * sizeof *z);
     if (!z)
         return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to fit '%s' to %zu rows", base->type->name, rows);
-    status = inverse_rows(bijector, x, context, rows, z, error);
-    if (status == AD_OK) status = fit_base(base, z, context, rows, error);
+    status = inverse_rows(bijector, to.x, to.context, rows, z, error);
+    if (status == AD_OK) status = fit_base(base, z, to.context, rows, error);
     ad_free(z);
+    return status;
+}
+
+static ad_status fit(nf_flow *flow, data to, ad_error *error)
+{
+    nf_flow_pull(flow);
+    ad_status status = fit_flow(nf_flow_base(flow), nf_flow_bijector(flow), to, error);
+    nf_flow_push(flow);
     return status;
 }
 
@@ -110,8 +135,23 @@ ad_status nf_flow_fit_data(nf_flow *flow, const double *x, const double *context
 {
     AD_DEFAULT_ENVIRONMENT;
     if (!flow) return ad_error_set(error, AD_ERROR_ARGUMENT, "fit: expected a flow, got NULL");
-    nf_flow_pull(flow);
-    ad_status status = fit_flow(nf_flow_base(flow), nf_flow_bijector(flow), x, context, rows, error);
-    nf_flow_push(flow);
+    return fit(flow, (data){x, context, rows, NULL}, error);
+}
+
+ad_status nf_flow_fit_sample(nf_flow *flow, const double *x, const double *context, size_t rows, const double *mean,
+                             const double *sd, ad_error *error)
+{
+    AD_DEFAULT_ENVIRONMENT;
+    const char *missing = !flow ? "flow" : !mean ? "mean" : !sd ? "sd" : NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "fit: %s is NULL", missing);
+    const size_t dim = nf_flow_dim(flow);
+    double *ends = ad_alloc(2 * dim, sizeof *ends);
+    if (!ends) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to fit %zu features", dim);
+    for (size_t i = 0; i < dim; i++) {
+        ends[i] = mean[i] - sd[i];
+        ends[dim + i] = mean[i] + sd[i];
+    }
+    const ad_status status = fit(flow, (data){x, context, rows, ends}, error);
+    ad_free(ends);
     return status;
 }

@@ -211,6 +211,7 @@ nf_flow *nf_fit_automatic(const double *x, size_t rows, size_t dim, size_t conte
     nf_automatic_report unwanted;
     nf__search s = {.o = options ? *options : (nf_automatic_options){0},
                     .rows = rows,
+                    .given_rows = rows,
                     .dim = dim,
                     .context = context,
                     .given = x,
@@ -225,7 +226,11 @@ nf_flow *nf_fit_automatic(const double *x, size_t rows, size_t dim, size_t conte
     ad_status status = nf__agree(s.o.pool, NULL, &s.opened, error);
     s.now = s.opened;
     if (status == AD_OK) status = nf__folds_make(&s, error);
+    bool resumed;
+    if (status == AD_OK)
+        status = nf__checkpoint_enter(s.o.checkpoint, "automatic", nf__list_search, &s, &resumed, error);
     if (status == AD_OK) result = run(&s, report, error);
+    nf__checkpoint_leave(s.o.checkpoint, &s);
     report->candidate = s.candidate;
     report->n_candidate = s.n_candidate;
     report->held = s.n_held;
@@ -236,6 +241,8 @@ nf_flow *nf_fit_automatic(const double *x, size_t rows, size_t dim, size_t conte
         for (size_t f = 0; f < s.n_fold; f++) nf_flow_free(s.flow[k * s.n_fold + f]);
         ad_free(s.log_prob[k]);
     }
+    nf__memory_free(&s.memory);
+    ad_free(s.attempt);
     ad_free(s.suggestion);
     ad_free(s.log_prob);
     ad_free(s.flow);

@@ -14,8 +14,17 @@ enum { FEWEST_DRAWS = 2000 };
 
 ad_status nf__search_look(nf__search *s, ad_error *error)
 {
+    const nf__memory *m = &s->memory;
+    const bool stopped = s->stopped;
+    if (m->recalls) {
+        s->now = s->opened + m->attempt[s->n_candidate].began;
+        return AD_OK;
+    }
     s->stopped = s->stopped || (s->o.interrupted && s->o.interrupted(s->o.context));
-    return nf__agree(s->o.pool, &s->stopped, &s->now, error);
+    ad_status status = nf__agree(s->o.pool, &s->stopped, &s->now, error);
+    /* A training that is interrupted has written where it stands. */
+    if (!status && s->stopped && !stopped) nf__checkpoint_write(s->o.checkpoint, s->o.pool);
+    return status;
 }
 
 /* What a fit's callbacks are called with. */
@@ -92,6 +101,7 @@ static ad_status train(nf__search *s, const nf__fold *f, const nf__suggestion *w
         .progress = progress,
         .interrupted = interrupted,
         .context = &w,
+        .checkpoint = s->o.checkpoint,
     };
     ad_status status = nf_fit(flow, f->x, f->n_train, &options, &report, error);
     ad_free(report.history);
@@ -132,12 +142,15 @@ static bool make_room(nf__search *s)
     if (log_prob) s->log_prob = log_prob;
     nf_flow **flow = ad_realloc(s->flow, room, s->n_fold * sizeof *flow);
     if (flow) s->flow = flow;
-    if (!suggestion || !candidate || !log_prob || !flow) return false;
+    nf__attempt *attempt = ad_realloc(s->attempt, room, sizeof *attempt);
+    if (attempt) s->attempt = attempt;
+    if (!attempt || !suggestion || !candidate || !log_prob || !flow) return false;
     s->room = room;
     return true;
 }
 
-ad_status nf__try(nf__search *s, const nf__suggestion *suggestion, size_t *index, ad_error *error)
+/* Room for candidate n_candidate, with nothing in it but what it is to be. */
+static ad_status open_candidate(nf__search *s, const nf__suggestion *suggestion, ad_error *error)
 {
     const size_t i = s->n_candidate;
     char *formula = make_room(s) ? ad_strdup(suggestion->formula) : NULL;
@@ -149,35 +162,69 @@ ad_status nf__try(nf__search *s, const nf__suggestion *suggestion, size_t *index
     s->suggestion[i] = *suggestion;
     s->suggestion[i].formula = formula;
     s->log_prob[i] = log_prob;
-    nf_flow **flow = s->flow + i * s->n_fold;
-    memset(flow, 0, s->n_fold * sizeof(nf_flow *));
-    tell(s, 0);
+    memset(s->flow + i * s->n_fold, 0, s->n_fold * sizeof(nf_flow *));
+    s->candidate[i] = (nf_candidate){.formula = formula,
+                                     .nll = NAN,
+                                     .standard_error = NAN,
+                                     .epochs = suggestion->epochs,
+                                     .batch = suggestion->batch,
+                                     .learning_rate = suggestion->learning_rate,
+                                     .ema = suggestion->ema,
+                                     .weight_decay = suggestion->weight_decay,
+                                     .failed = true};
+    s->attempt[i] = (nf__attempt){.formula = nf__hash_text(formula), .limit = suggestion->seconds};
+    s->fold_in_work = 0;
+    return AD_OK;
+}
+
+/* From the fold in work on. */
+static ad_status fit_folds(nf__search *s, ad_error *error)
+{
+    const size_t i = s->n_candidate;
+    nf_candidate *c = &s->candidate[i];
     bool whole = true;
-    double begun, ended = 0;
-    ad_status status = nf__agree(s->o.pool, NULL, &begun, error);
-    if (status) whole = false;
-    for (size_t f = 0; f < s->n_fold && whole; f++) {
-        flow[f] = fit_fold(s, &s->fold[f], &s->suggestion[i], log_prob + s->fold[f].first, error);
-        whole = flow[f];
+    ad_status status = AD_OK;
+    s->in_work = true;
+    for (; s->fold_in_work < s->n_fold && whole; s->fold_in_work++) {
+        const size_t f = s->fold_in_work;
+        nf_flow **flow = &s->flow[i * s->n_fold + f];
+        *flow = fit_fold(s, &s->fold[f], &s->suggestion[i], s->log_prob[i] + s->fold[f].first, error);
+        whole = *flow;
         /* What fails by its numbers is out of the race; a formula that can't be or memory that isn't there is told. */
         if (!whole && error->status != AD_ERROR_NUMERIC) status = error->status;
         if (s->stopped && f + 1 < s->n_fold) whole = false;
     }
-    if (!status) status = nf__agree(s->o.pool, NULL, &ended, error);
-    nf_candidate c = {.formula = formula,
-                      .nll = NAN,
-                      .standard_error = NAN,
-                      .epochs = suggestion->epochs,
-                      .batch = suggestion->batch,
-                      .learning_rate = suggestion->learning_rate,
-                      .ema = suggestion->ema,
-                      .weight_decay = suggestion->weight_decay,
-                      .seconds = ended - begun,
-                      .failed = !whole};
-    if (whole) c.nll = nf__score(s, log_prob, &c.standard_error);
-    s->candidate[i] = c;
-    *index = i;
-    s->n_candidate++;
+    s->in_work = false;
+    c->failed = !whole;
+    if (whole) c->nll = nf__score(s, s->log_prob[i], &c->standard_error);
+    return status;
+}
+
+/* Between two looks at the clock. */
+static ad_status fit_candidate(nf__search *s, ad_error *error)
+{
+    nf__attempt *attempt = &s->attempt[s->n_candidate];
+    double now;
+    ad_status status = nf__agree(s->o.pool, NULL, &now, error);
+    if (attempt->began == 0) attempt->began = now - s->opened;
+    if (status == AD_OK) status = fit_folds(s, error);
+    if (status == AD_OK) status = nf__agree(s->o.pool, NULL, &now, error);
+    s->candidate[s->n_candidate].seconds = now - s->opened - attempt->began;
+    return status;
+}
+
+ad_status nf__try(nf__search *s, const nf__suggestion *suggestion, size_t *index, ad_error *error)
+{
+    bool done;
+    ad_status status = open_candidate(s, suggestion, error);
+    if (status != AD_OK) return status;
+    *index = s->n_candidate;
+    tell(s, 0);
+    status = nf__recall(s, &done, error);
+    if (status == AD_OK && !done) status = fit_candidate(s, error);
+    s->n_candidate++; /* whatever came of it is the search's to release */
+    if (!s->memory.recalls && !s->stopped && nf__checkpoint_is_due(s->o.checkpoint))
+        nf__checkpoint_write(s->o.checkpoint, s->o.pool);
     return status;
 }
 

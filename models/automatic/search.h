@@ -2,6 +2,8 @@
 #ifndef WEIR_MODELS_AUTOMATIC_SEARCH_H
 #define WEIR_MODELS_AUTOMATIC_SEARCH_H
 
+#include "checkpoint/work.h"
+
 #include <weir/automatic.h>
 
 enum { NF__MOST_CANDIDATES = 256 };
@@ -24,9 +26,28 @@ typedef struct {
     double seconds; /* a limit for each fold; 0: none */
 } nf__suggestion;
 
+/* Of a candidate that is done or in work, what it is known again by. */
+typedef struct {
+    size_t formula; /* a hash */
+    double limit;   /* its seconds, for each fold */
+    double began;   /* seconds after the search */
+} nf__attempt;
+
+/* What a search that goes on has from its checkpoint: candidates aren't tried again, but taken from there. */
+typedef struct {
+    nf__state state;         /* their scores and flows */
+    nf__attempt *attempt;    /* [attempts] */
+    nf_candidate *candidate; /* [done] */
+    size_t attempts, done;   /* one more may have been in work than was done */
+    size_t fold_in_work;
+    bool recalls; /* some of them are still to come: what was decided by the time is decided again, by when they began
+                   */
+} nf__memory;
+
 typedef struct {
     nf_automatic_options o;
     size_t rows, dim, context;
+    size_t given_rows;
     const double *given;
     uint32_t *row;        /* (rows): which of the caller's rows count, those whose weight isn't 0 */
     double *mean, *scale; /* (dim): rows are (x - mean) / scale, as `standardize` has it */
@@ -45,6 +66,11 @@ typedef struct {
     double opened, now; /* by rank 0's: when it began, and when ranks last agreed on it */
     double nll;
     bool stopped;
+    nf__attempt *attempt; /* [candidate] */
+    size_t fold_in_work;  /* of the candidate that is */
+    bool in_work;
+    uint64_t data_hash; /* once it was asked for */
+    nf__memory memory;
 } nf__search;
 
 /* Check the rows, deal them, and scale them. */
@@ -58,6 +84,13 @@ ad_status nf__try(nf__search *s, const nf__suggestion *suggestion, size_t *index
 nf_flow *nf__refit(nf__search *s, const char *formula, ad_error *error);
 /* Whether the caller wants it to end, on any rank, into s->stopped; and what time it is, into s->now. */
 ad_status nf__search_look(nf__search *s, ad_error *error);
+
+/* What a search goes on from, for checkpoints; context is an nf__search. */
+void nf__list_search(void *context, nf__state *state);
+/* Where the checkpoint has the next candidate, its flows and scores, up to the fold in work, from there; *done: there
+ * is no more to do. */
+ad_status nf__recall(nf__search *s, bool *done, ad_error *error);
+void nf__memory_free(nf__memory *memory);
 
 /* Weights (n_candidate) of the mixture that the held-out rows are most likely under, where candidate 0 keeps `least` at
  * least and others either `worth` or nothing; and the mixture's log p of each of these rows, into mixed (n_held). */

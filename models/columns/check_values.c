@@ -40,6 +40,22 @@ ad_status nf_columns_check(const nf_columns *columns, const nf_table *table, con
     return status;
 }
 
+size_t nf_columns_impossible(const nf_columns *columns, const nf_table *table, char text[NF_COLUMNS_TEXT])
+{
+    AD_DEFAULT_ENVIRONMENT;
+    nf__values values;
+    size_t impossible = 0;
+    if (text) *text = '\0';
+    ad_status status = nf__values_open(columns, table, &values, NULL);
+    for (size_t r = 0; !status && !columns->context && r < table->rows; r++) {
+        size_t c = 0;
+        while (c < columns->count && !nf__contradiction(&values, r, c)) c++;
+        if (c < columns->count && impossible++ == 0 && text) nf__contradiction_text(&values, r, c, text);
+    }
+    nf__values_close(&values);
+    return impossible;
+}
+
 /* Is a value where those that were learned from weren't? */
 static bool is_outside(const nf__values *values, size_t row, size_t c)
 {

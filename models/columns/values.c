@@ -86,7 +86,7 @@ static ad_status open_column(nf__values *values, size_t c, locale_t c_locale, ad
 
 ad_status nf__values_open(const nf_columns *columns, const nf_table *table, nf__values *values, ad_error *error)
 {
-    *values = (nf__values){.columns = columns, .table = table};
+    *values = (nf__values){.columns = columns, .table = table, .first = table ? table->first_row : 0};
     if (!columns || !table || (!table->values && table->rows > 0))
         return ad_error_set(error, AD_ERROR_ARGUMENT, "there are no columns, or there is no table of them");
     if (table->columns != columns->count)

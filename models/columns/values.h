@@ -30,7 +30,7 @@ size_t nf__state_of(const nf__column *column, double value);
 void nf__value_text(const nf__values *values, size_t row, size_t c, char text[320]);
 
 /* What is wrong with a value that has a contradiction, and what follows. */
-enum { NF__CONTRADICTION_TEXT = 640 };
+enum { NF__CONTRADICTION_TEXT = NF_COLUMNS_TEXT };
 void nf__contradiction_text(const nf__values *values, size_t row, size_t c, char text[NF__CONTRADICTION_TEXT]);
 
 #endif

@@ -1,4 +1,5 @@
 /* Delimited text to tables. */
+#include "files/csv.h"
 #include "files/dialect.h"
 #include "files/excerpt.h"
 #include "files/header.h"
@@ -44,7 +45,7 @@ static const char *remedy(const nf__reader *reader, const nf__field *field)
     }
 }
 
-static ad_status mistake(const nf__reader *reader, size_t line, size_t column, const nf__field *field)
+ad_status nf__csv_mistake(const nf__reader *reader, size_t line, size_t column, const nf__field *field)
 {
     if (field->length == 0)
         return ad_error_set(reader->error, AD_ERROR_FORMAT,
@@ -71,7 +72,7 @@ static ad_status take_field(struct parser *parser, size_t line, size_t c, const 
         column->missing++;
         return AD_OK;
     }
-    if (!parser->options->labels || field->length == 0) return mistake(&parser->reader, line, c + 1, field);
+    if (!parser->options->labels || field->length == 0) return nf__csv_mistake(&parser->reader, line, c + 1, field);
     if (column->texts++ == 0) {
         column->text = *field;
         column->line = line;
@@ -278,7 +279,8 @@ static ad_status read_labels(struct parser *parser, nf__reader reader)
 
 /* ---- The whole ----------------------------------------------------------------------------------------------- */
 
-static ad_status read_table(struct parser *parser)
+/* *rows: where the first row is. */
+static ad_status read_table(struct parser *parser, nf__reader *rows)
 {
     nf__reader *reader = &parser->reader;
     nf_table *table = parser->table;
@@ -297,34 +299,86 @@ static ad_status read_table(struct parser *parser)
     if (!status && begin.comment) status = use_comment(parser, begin.comment);
     if (!status) status = look_at_first_line(parser, &below, &names);
     if (!status) status = take_first_line(parser, names);
-    if (!status) status = read_labels(parser, names ? below : begin);
-    if (status) return status;
-    double *fitting = ad_realloc(table->values, table->rows, table->columns * sizeof(double));
-    if (fitting) table->values = fitting;
-    return AD_OK;
+    *rows = names ? below : begin;
+    return status;
+}
+
+/* Fill parser->table but for the labels. */
+static ad_status parse(struct parser *parser, char delimiter, nf__reader *rows)
+{
+    nf__reader *reader = &parser->reader;
+    parser->table->dtype = AD_F64;
+    if (delimiter == ',') reader->delimiter = nf__find_delimiter(reader);
+    if (reader->delimiter != delimiter) reader->decimal = 0;
+    return read_table(parser, rows);
+}
+
+static struct parser parser_of(const char *path, char delimiter, const nf_read_options *options, char *data,
+                               size_t bytes, locale_t c_locale, nf_table *table, ad_error *error)
+{
+    return (struct parser){.reader = {.path = path,
+                                      .delimiter = delimiter,
+                                      .decimal = '.',
+                                      .at = data,
+                                      .end = data + bytes,
+                                      .line = 1,
+                                      .c_locale = c_locale,
+                                      .error = error},
+                           .options = options,
+                           .table = table};
+}
+
+static ad_status no_locale(const char *path, ad_error *error)
+{
+    return nf__reader_no_memory(&(nf__reader){.path = path, .error = error});
 }
 
 ad_status nf__csv_parse(const char *path, char delimiter, const nf_read_options *options, char *data, size_t bytes,
                         nf_table *table, ad_error *error)
 {
-    struct parser parser = {.reader = {.path = path,
-                                       .delimiter = delimiter,
-                                       .decimal = '.',
-                                       .at = data,
-                                       .end = data + bytes,
-                                       .line = 1,
-                                       .error = error},
-                            .options = options,
-                            .table = table};
-    nf__reader *reader = &parser.reader;
-    table->dtype = AD_F64;
-    reader->c_locale = newlocale(LC_ALL_MASK, "C", NULL);
-    if (!reader->c_locale) return nf__reader_no_memory(reader);
-    if (delimiter == ',') reader->delimiter = nf__find_delimiter(reader);
-    if (reader->delimiter != delimiter) reader->decimal = 0;
-    ad_status status = read_table(&parser);
+    locale_t c_locale = newlocale(LC_ALL_MASK, "C", NULL);
+    if (!c_locale) return no_locale(path, error);
+    struct parser parser = parser_of(path, delimiter, options, data, bytes, c_locale, table, error);
+    nf__reader rows;
+    ad_status status = parse(&parser, delimiter, &rows);
+    if (!status) status = read_labels(&parser, rows);
+    double *fitting = status ? NULL : ad_realloc(table->values, table->rows, table->columns * sizeof(double));
+    if (fitting) table->values = fitting;
     ad_free(parser.first);
     ad_free(parser.columns);
-    freelocale(reader->c_locale);
+    freelocale(c_locale);
     return status;
+}
+
+/* A mistake that is in the last row may be none, where it is cut off. */
+ad_status nf__csv_look(const char *path, char delimiter, const nf_read_options *options, char *data, size_t bytes,
+                       nf__csv_form *form, bool *cut_off, ad_error *error)
+{
+    nf_table *table = &form->table;
+    form->c_locale = newlocale(LC_ALL_MASK, "C", NULL);
+    if (!form->c_locale) return no_locale(path, error);
+    struct parser parser = parser_of(path, delimiter, options, data, bytes, form->c_locale, table, error);
+    ad_status status = parse(&parser, delimiter, &form->rows);
+    *cut_off = parser.reader.in_quotes;
+    form->is_text = status ? NULL : ad_alloc(table->columns, sizeof *form->is_text);
+    if (!status && !form->is_text) status = nf__reader_no_memory(&parser.reader);
+    for (size_t c = 0; c < table->columns && !status; c++) {
+        form->is_text[c] = parser.columns[c].texts > 0;
+        if (form->is_text[c]) status = tell_mixed(&parser, c);
+    }
+    form->rows.decimal = parser.reader.decimal;
+    form->line = parser.line;
+    ad_free(table->values);
+    table->values = NULL;
+    ad_free(parser.first);
+    ad_free(parser.columns);
+    return status;
+}
+
+void nf__csv_form_free(nf__csv_form *form)
+{
+    nf_table_free(&form->table);
+    ad_free(form->is_text);
+    if (form->c_locale) freelocale(form->c_locale);
+    *form = (nf__csv_form){0};
 }

@@ -1,5 +1,5 @@
 /* Tables as delimited text. */
-#include "files/fields.h"
+#include "files/decimal.h"
 #include "files/table.h"
 
 #include <math.h>
@@ -34,19 +34,11 @@ static void write_text(const struct writer *writer, const char *text, bool quote
     nf_file_write(file, "\"", 1);
 }
 
-/* With the fewest digits from which reading and a rounding to dtype give the same number. Needs the C locale. */
+/* Needs the C locale. */
 static void write_number(const struct writer *writer, double value, ad_dtype dtype)
 {
-    char text[32], *stop;
-    int length = 0;
-    int digits = dtype == AD_F32 ? 6 : 15, enough = dtype == AD_F32 ? 9 : 17;
-    if (dtype == AD_F32) value = (double)(float)value;
-    for (; digits <= enough; digits++) {
-        length = snprintf(text, sizeof text, "%.*g", digits, value);
-        double back = nf__parse_number(text, &stop, '.', writer->c_locale);
-        if ((dtype == AD_F32 ? (double)(float)back : back) == value) break;
-    }
-    nf_file_write(writer->file, text, (size_t)length);
+    char text[NF__NUMBER_ROOM];
+    nf_file_write(writer->file, text, nf__format_number(value, dtype, text));
 }
 
 /* Nothing, but two quotes where a line would be blank, or a field between blanks not be seen. */
@@ -71,7 +63,7 @@ static void write_names(const struct writer *writer, const nf_table *table)
     nf_file_write(writer->file, "\n", 1);
 }
 
-static void write_row(const struct writer *writer, const nf_table *table, const double *row)
+static void write_row(const struct writer *writer, const nf_table *table, const double *row, ad_dtype dtype)
 {
     for (size_t c = 0; c < table->columns; c++) {
         char **labels = table->labels ? table->labels[c] : NULL;
@@ -82,20 +74,44 @@ static void write_row(const struct writer *writer, const nf_table *table, const 
             const char *text = labels[(size_t)row[c]];
             write_text(writer, text, needs_quotes(writer, text));
         } else {
-            write_number(writer, row[c], table->dtype);
+            write_number(writer, row[c], dtype);
         }
     }
     nf_file_write(writer->file, "\n", 1);
 }
 
-ad_status nf__csv_write(nf_file *file, char delimiter, const nf_table *table, ad_error *error)
+/* The locale is this thread's between the two. */
+static ad_status begin(struct writer *writer, locale_t *old, ad_error *error)
 {
-    struct writer writer = {file, delimiter, newlocale(LC_ALL_MASK, "C", NULL)};
-    if (!writer.c_locale) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for the C locale");
-    locale_t old = uselocale(writer.c_locale);
-    if (table->names) write_names(&writer, table);
-    for (size_t r = 0; r < table->rows; r++) write_row(&writer, table, table->values + r * table->columns);
+    writer->c_locale = newlocale(LC_ALL_MASK, "C", NULL);
+    if (!writer->c_locale) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for the C locale");
+    *old = uselocale(writer->c_locale);
+    return AD_OK;
+}
+
+static void end(struct writer *writer, locale_t old)
+{
     uselocale(old);
-    freelocale(writer.c_locale);
+    freelocale(writer->c_locale);
+}
+
+ad_status nf__csv_write_names(nf_file *file, char delimiter, const nf_table *table, ad_error *error)
+{
+    struct writer writer = {file, delimiter, (locale_t)0};
+    locale_t old = (locale_t)0;
+    if (!table->names) return AD_OK;
+    if (begin(&writer, &old, error)) return AD_ERROR_MEMORY;
+    write_names(&writer, table);
+    end(&writer, old);
+    return AD_OK;
+}
+
+ad_status nf__csv_write_rows(nf_file *file, char delimiter, const nf_table *rows, ad_dtype dtype, ad_error *error)
+{
+    struct writer writer = {file, delimiter, (locale_t)0};
+    locale_t old = (locale_t)0;
+    if (begin(&writer, &old, error)) return AD_ERROR_MEMORY;
+    for (size_t r = 0; r < rows->rows; r++) write_row(&writer, rows, rows->values + r * rows->columns, dtype);
+    end(&writer, old);
     return AD_OK;
 }

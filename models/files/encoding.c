@@ -3,7 +3,6 @@
 
 #include <weir/memory.h>
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -62,7 +61,7 @@ static const char *skip_ascii(const char *at, const char *end)
     return at;
 }
 
-static size_t count_foreign(const char *text, size_t bytes)
+size_t nf__count_foreign(const char *text, size_t bytes)
 {
     size_t foreign = 0;
     for (const char *at = text, *end = text + bytes; (at = skip_ascii(at, end)) < end;) {
@@ -73,7 +72,7 @@ static size_t count_foreign(const char *text, size_t bytes)
     return foreign;
 }
 
-static size_t from_windows_1252(const char *text, size_t bytes, char *to)
+size_t nf__from_windows_1252(const char *text, size_t bytes, char *to)
 {
     size_t filled = 0;
     for (const char *at = text, *end = text + bytes; at < end;) {
@@ -118,6 +117,12 @@ static bool is_utf16(const char *text, size_t bytes, struct units *units)
     return little || big;
 }
 
+bool nf__text_is_utf16(const char *text, size_t bytes)
+{
+    struct units units;
+    return is_utf16(text, bytes, &units);
+}
+
 /* False where a surrogate has no other half: *stopped is there. */
 static bool from_utf16(const struct units *units, char *to, size_t *filled, size_t *stopped)
 {
@@ -155,7 +160,7 @@ ad_status nf__text_to_utf8(const char *path, char **text, size_t *bytes, ad_erro
     struct units units;
     bool utf16 = is_utf16(*text, *bytes, &units);
     if (strncmp(*text, "\xef\xbb\xbf", 3) == 0) memmove(*text, *text + 3, (*bytes -= 3) + 1);
-    size_t foreign = utf16 ? 0 : count_foreign(*text, *bytes);
+    size_t foreign = utf16 ? 0 : nf__count_foreign(*text, *bytes);
     if (!utf16 && foreign == 0) return AD_OK;
     /* A unit of UTF-16 becomes three bytes or fewer, and so does a byte of Windows-1252: more, perhaps, than a size_t
      * of 32 bits can tell. */
@@ -166,7 +171,7 @@ ad_status nf__text_to_utf8(const char *path, char **text, size_t *bytes, ad_erro
     if (utf16)
         status = convert_utf16(path, &units, *bytes, utf8, &filled, error);
     else
-        filled = from_windows_1252(*text, *bytes, utf8);
+        filled = nf__from_windows_1252(*text, *bytes, utf8);
     if (status) {
         ad_free(utf8);
         return status;

@@ -1,47 +1,11 @@
 /* Fields of delimited text: RFC 4180, and fields between blanks. */
 #include "files/fields.h"
+#include "files/decimal.h"
 #include "files/excerpt.h"
 
 #include <weir/memory.h>
 
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
-
-/* ---- Numbers -------------------------------------------------------------------------------------------------- */
-
-/* With a decimal comma: strtod() is shown a point in its place. */
-static double parse_with_comma(char *text, char **stop, locale_t c_locale)
-{
-    char *mark = text + strspn(text, "+-0123456789");
-    char was = *mark;
-    if (was == '.') { /* this file's numbers have commas */
-        *stop = text;
-        return 0;
-    }
-    if (was == ',') *mark = '.';
-    double value = strtod_l(text, stop, c_locale);
-    *mark = was;
-    return value;
-}
-
-/* Decimals of 15 digits or fewer, and the power of ten that divides them, are exact, so that the quotient is correctly
- * rounded. */
-double nf__parse_number(char *text, char **stop, char decimal, locale_t c_locale)
-{
-    static const double powers[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
-    char *at = text + (*text == '-' || *text == '+');
-    uint64_t whole = 0;
-    size_t digits = 0, fraction = 0;
-    for (; *at >= '0' && *at <= '9'; at++, digits++) whole = 10 * whole + (uint64_t)(*at - '0');
-    if (*at == decimal)
-        for (at++; *at >= '0' && *at <= '9'; at++, digits++, fraction++) whole = 10 * whole + (uint64_t)(*at - '0');
-    bool plain = digits >= 1 && digits <= 15 && (*at | 0x20) != 'e' && (*at | 0x20) != 'x';
-    if (!plain) return decimal == '.' ? strtod_l(text, stop, c_locale) : parse_with_comma(text, stop, c_locale);
-    *stop = at;
-    double value = (double)whole / powers[fraction];
-    return *text == '-' ? -value : value;
-}
 
 /* ---- Fields -------------------------------------------------------------------------------------------------- */
 
@@ -79,9 +43,11 @@ static ad_status skip_quoted(nf__reader *reader, size_t column, nf__field *field
     char *at = reader->at + 1;
     field->text = at;
     for (;; at++) {
-        if (at == reader->end)
+        if (at == reader->end) {
+            reader->in_quotes = true;
             return ad_error_set(reader->error, AD_ERROR_FORMAT, "%s:%zu:%zu: this field's quote is never closed",
                                 reader->path, line, column);
+        }
         if (*at == '"' && *++at != '"') break;
         if (*at == '\n') reader->line++;
     }

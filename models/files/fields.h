@@ -15,6 +15,7 @@ typedef struct {
     char *at, *end;   /* *end can be read, and is no digit */
     size_t line;      /* in which `at` is, from 1 */
     char *comment;    /* behind the # of the last line that has one; NULL: none yet */
+    bool in_quotes;   /* the text ended in a field whose quote isn't closed: that is what went wrong */
     locale_t c_locale;
     ad_error *error;
 } nf__reader;
@@ -39,9 +40,6 @@ size_t nf__field_copy(const nf__field *field, char *to);
 /* Names and labels can't have a NUL: AD_ERROR_FORMAT if there is one. */
 ad_status nf__field_check_text(const nf__reader *reader, size_t line, size_t column, const nf__field *field);
 bool nf__field_is(const nf__field *field, const char *text);
-
-/* strtod() in the C locale, but faster for plain decimals; `decimal` stands for its point. */
-double nf__parse_number(char *text, char **stop, char decimal, locale_t c_locale);
 
 ad_status nf__reader_no_memory(const nf__reader *reader);
 

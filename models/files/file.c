@@ -1,5 +1,6 @@
 /* Whole files: read into memory, or written and put in their place when complete. */
 #include "files/place.h"
+#include "files/table.h"
 
 #include <weir/file.h>
 #include <weir/memory.h>
@@ -210,6 +211,34 @@ void nf_file_write(nf_file *file, const void *data, size_t bytes)
     file->filled += bytes;
 }
 
+void nf_file_write_at(nf_file *file, uint64_t offset, const void *data, size_t bytes)
+{
+    const char *at = data;
+    if (!file || bytes == 0 || file->failure) return;
+    flush(file);
+    if (!data || file->direct || file->written) file->failure = data ? ESPIPE : EFAULT;
+    while (bytes > 0 && !file->failure) {
+        ssize_t written = pwrite(file->fd, at, bytes, (off_t)offset);
+        if (written < 0 && errno == EINTR) continue;
+        if (written <= 0) file->failure = written < 0 ? errno : EIO;
+        if (written <= 0) return;
+        at += written;
+        offset += (uint64_t)written;
+        bytes -= (size_t)written;
+    }
+}
+
+ad_status nf__file_check(const nf_file *file, ad_error *error)
+{
+    if (!file->failure) return AD_OK;
+    return ad_error_set(error, AD_ERROR_IO, "cannot write '%s': %s", file->path, strerror(file->failure));
+}
+
+bool nf__file_is_direct(const nf_file *file)
+{
+    return file->direct;
+}
+
 static bool is_compared(const nf_file *file)
 {
     struct stat about;
@@ -240,8 +269,8 @@ ad_status nf_file_commit(nf_file *file, ad_error *error)
     if (file->failure && taken)
         status = ad_error_set(error, AD_ERROR_IO, "'%s' is written, but may not outlive a power cut: its directory: %s",
                               file->path, strerror(file->failure));
-    else if (file->failure)
-        status = ad_error_set(error, AD_ERROR_IO, "cannot write '%s': %s", file->path, strerror(file->failure));
+    else
+        status = nf__file_check(file, error);
     ad_free(file);
     return status;
 }

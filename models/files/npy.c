@@ -4,39 +4,50 @@
 #include <weir/data.h>
 #include <weir/file.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #define MAGIC "\x93NUMPY"
 
-static void write_little_endian(nf_file *file, uint64_t value, size_t size)
+void nf__npy_header(const nf_table *table, char header[NF__NPY_HEADER])
 {
-    unsigned char bytes[8];
-    for (size_t i = 0; i < size; i++) bytes[i] = (unsigned char)(value >> 8 * i);
-    nf_file_write(file, bytes, size);
+    enum { BEFORE = 10 }; /* elements begin at a multiple of 64 */
+    memset(header, ' ', NF__NPY_HEADER);
+    memcpy(header, MAGIC "\1\0", 8);
+    header[8] = NF__NPY_HEADER - BEFORE;
+    header[9] = 0;
+    int length = snprintf(header + BEFORE, NF__NPY_HEADER - BEFORE,
+                          "{'descr': '<f%zu', 'fortran_order': False, 'shape': (%zu, %zu), }",
+                          ad_dtype_size(table->dtype), table->rows, table->columns);
+    header[BEFORE + length] = ' ';
+    header[NF__NPY_HEADER - 1] = '\n';
 }
 
-void nf__npy_write(nf_file *file, const nf_table *table)
+/* In the order of the file: little-endian. */
+static void put_float(double value, unsigned char *to)
 {
-    enum { BEFORE = 10, WHOLE = 128 }; /* elements begin at a multiple of 64 */
-    char header[WHOLE - BEFORE + 1];
-    int length = snprintf(header, sizeof header, "{'descr': '<f%zu', 'fortran_order': False, 'shape': (%zu, %zu), }",
-                          ad_dtype_size(table->dtype), table->rows, table->columns);
-    memset(header + length, ' ', sizeof header - (size_t)length);
-    header[WHOLE - BEFORE - 1] = '\n';
-    nf_file_write(file, MAGIC "\1\0", 8);
-    write_little_endian(file, WHOLE - BEFORE, 2);
-    nf_file_write(file, header, WHOLE - BEFORE);
+    float single = (float)value;
+    uint32_t bits;
+    memcpy(&bits, &single, sizeof bits);
+    for (size_t i = 0; i < sizeof bits; i++) to[i] = (unsigned char)(bits >> 8 * i);
+}
 
-    for (size_t i = 0; i < table->rows * table->columns; i++) {
-        if (table->dtype == AD_F32) {
-            float value = (float)table->values[i];
-            uint32_t bits;
-            memcpy(&bits, &value, sizeof bits);
-            write_little_endian(file, bits, sizeof bits);
-        } else {
-            uint64_t bits;
-            memcpy(&bits, &table->values[i], sizeof bits);
-            write_little_endian(file, bits, sizeof bits);
-        }
+static void put_double(double value, unsigned char *to)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    for (size_t i = 0; i < sizeof bits; i++) to[i] = (unsigned char)(bits >> 8 * i);
+}
+
+void nf__npy_write_rows(nf_file *file, const nf_table *rows, ad_dtype dtype)
+{
+    enum { BLOCK = 4096 };
+    unsigned char bytes[BLOCK * sizeof(double)];
+    const size_t size = ad_dtype_size(dtype), all = rows->rows * rows->columns;
+    for (size_t first = 0; first < all; first += BLOCK) {
+        const size_t count = all - first < BLOCK ? all - first : BLOCK;
+        for (size_t i = 0; dtype == AD_F32 && i < count; i++) put_float(rows->values[first + i], bytes + i * size);
+        for (size_t i = 0; dtype == AD_F64 && i < count; i++) put_double(rows->values[first + i], bytes + i * size);
+        nf_file_write(file, bytes, count * size);
     }
 }

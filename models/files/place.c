@@ -224,6 +224,15 @@ int nf__place_take(nf__place *place, int fd, bool *taken)
     return sync_directory(place);
 }
 
+int nf__place_clear(const char *path)
+{
+    nf__place place;
+    const int failure = follow_links(path, place.target);
+    if (failure) return failure;
+    remove_rests(&place);
+    return unlink(place.target) == 0 || errno == ENOENT ? 0 : errno;
+}
+
 void nf__place_leave(nf__place *place)
 {
     if (place->temporary[0]) unlink(place->temporary);

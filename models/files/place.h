@@ -27,6 +27,8 @@ ad_status nf__place_open(nf__place *place, const char *path, const struct stat *
 int nf__place_sync(int fd);
 /* Put the new file, which is complete, in its place. *taken: is it there, whatever the result? Returns 0 or errno. */
 int nf__place_take(nf__place *place, int fd, bool *taken);
+/* Remove what is at a place, if anything is, and what was left beside it. Returns 0 or errno. */
+int nf__place_clear(const char *path);
 /* Remove the temporary name, if there is one. */
 void nf__place_leave(nf__place *place);
 

@@ -21,9 +21,10 @@ typedef struct {
     const char *key, *value;
 } nf__metadata;
 
-/* Write a file, whole or not at all. Names, keys and values are UTF-8; names and keys are unique. */
+/* Write a file, whole or not at all. Names, keys and values are UTF-8; names and keys are unique. It is read back and
+ * compared, where that is wanted. */
 ad_status nf__safetensors_write(const char *path, const nf__safetensor *tensors, size_t tensor_count,
-                                const nf__metadata *metadata, size_t metadata_count, ad_error *error);
+                                const nf__metadata *metadata, size_t metadata_count, bool compared, ad_error *error);
 
 typedef struct nf__safetensors nf__safetensors;
 

@@ -92,7 +92,7 @@ static void write_content(nf_file *file, const char *header, size_t bytes, const
 }
 
 ad_status nf__safetensors_write(const char *path, const nf__safetensor *tensors, size_t tensor_count,
-                                const nf__metadata *metadata, size_t metadata_count, ad_error *error)
+                                const nf__metadata *metadata, size_t metadata_count, bool compared, ad_error *error)
 {
     char *header;
     size_t bytes;
@@ -104,8 +104,10 @@ ad_status nf__safetensors_write(const char *path, const nf__safetensor *tensors,
     if (!status) status = nf_file_create(path, &file, error);
     if (!status) {
         write_content(file, header, bytes, tensors, tensor_count);
-        nf_file_read_back(file);
-        write_content(file, header, bytes, tensors, tensor_count);
+        if (compared) {
+            nf_file_read_back(file);
+            write_content(file, header, bytes, tensors, tensor_count);
+        }
         status = nf_file_commit(file, error);
     }
     ad_free(header);

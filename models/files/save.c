@@ -122,7 +122,7 @@ ad_status nf_save(const nf_flow *flow, const char *record, const char *path, ad_
         size_t filled = 6;
         if (record) metadata[filled++] = (nf__metadata){"training", record};
         if (plugins) metadata[filled++] = (nf__metadata){"plugins", plugins};
-        status = nf__safetensors_write(path, list.tensor, count, metadata, filled, error);
+        status = nf__safetensors_write(path, list.tensor, count, metadata, filled, true, error);
     } else {
         status = ad_error_set(error, AD_ERROR_MEMORY, "%s: out of memory to save a flow", path);
     }

@@ -14,15 +14,9 @@
 #include <string.h>
 #include <strings.h>
 
-struct format {
-    const char *extension;
-    char delimiter; /* 0: .npy */
-};
+static const nf__table_format formats[] = {{".npy", 0}, {".csv", ','}, {".tsv", '\t'}, {".txt", ' '}, {"", ','}};
 
-static const struct format formats[] = {{".npy", 0}, {".csv", ','}, {".tsv", '\t'}, {".txt", ' '}, {"", ','}};
-
-/* NULL for an extension that is none of these. */
-static const struct format *format_of(const char *path, ad_error *error)
+const nf__table_format *nf__table_format_of(const char *path, ad_error *error)
 {
     const char *slash = strrchr(path, '/');
     const char *dot = strrchr(slash ? slash : path, '.');
@@ -37,7 +31,7 @@ static const struct format *format_of(const char *path, ad_error *error)
 ad_status nf_table_check_path(const char *path, ad_error *error)
 {
     if (!path) return ad_error_set(error, AD_ERROR_ARGUMENT, "write: path is NULL");
-    return format_of(path, error) ? AD_OK : AD_ERROR_ARGUMENT;
+    return nf__table_format_of(path, error) ? AD_OK : AD_ERROR_ARGUMENT;
 }
 
 ad_status nf_table_read(const char *path, nf_table *table, ad_error *error)
@@ -53,7 +47,7 @@ ad_status nf_table_read_with(const char *path, const nf_read_options *options, n
     if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "read: %s is NULL", missing);
     static const nf_read_options defaults = {0};
     if (!options) options = &defaults;
-    const struct format *format = format_of(path, error);
+    const nf__table_format *format = nf__table_format_of(path, error);
     if (!format) return AD_ERROR_ARGUMENT;
     char *data;
     size_t bytes;
@@ -74,8 +68,7 @@ ad_status nf_table_read_with(const char *path, const nf_read_options *options, n
     return status;
 }
 
-/* Is each value an index of its column's labels, or NaN? */
-static ad_status check_labels(const char *path, const nf_table *table, ad_error *error)
+ad_status nf__table_check_labels(const char *path, const nf_table *table, ad_error *error)
 {
     for (size_t c = 0; table->labels && c < table->columns; c++) {
         size_t count = 0;
@@ -97,16 +90,14 @@ ad_status nf_table_write(const char *path, const nf_table *table, ad_error *erro
     AD_DEFAULT_ENVIRONMENT;
     const char *missing = !path ? "path" : !table ? "table" : NULL;
     if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "write: %s is NULL", missing);
-    const struct format *format = format_of(path, error);
+    const nf__table_format *format = nf__table_format_of(path, error);
     if (!format) return AD_ERROR_ARGUMENT;
     nf_file *file;
-    ad_status status = check_labels(path, table, error);
+    ad_status status = nf__table_check_labels(path, table, error);
     if (!status) status = nf_file_create(path, &file, error);
     if (status) return status;
-    if (format->delimiter)
-        status = nf__csv_write(file, format->delimiter, table, error);
-    else
-        nf__npy_write(file, table);
+    status = nf__table_begin(file, format, table, error);
+    if (!status) status = nf__table_write_rows(file, format, table, table->dtype, error);
     if (!status) return nf_file_commit(file, error);
     nf_file_abort(file);
     return status;

@@ -1,6 +1,5 @@
 /* Many chains of NUTS: the gradient of all is one run of a plan. */
-#include "nuts/nuts_chain.h"
-#include "ranks/ranks.h"
+#include "nuts/nuts_state.h"
 #include "training/clock.h"
 
 #include <weir/environment.h>
@@ -72,7 +71,7 @@ enum { LEAST_ROWS = 16 }; /* a tile with fewer takes as long */
 typedef struct {
     ad_plan *plan;
     nf__nuts_chain **chain; /* the first `active` are not done, and have the rows of their index */
-    size_t count, active, gradients;
+    size_t count, active;
     double *q, *gradient, *log_density; /* (count, dim), (count, dim), (count) */
     ad_status status;
     ad_error error;
@@ -88,7 +87,7 @@ typedef struct {
     group *group;
     size_t groups;
     nf_nuts_result *result;
-    double begun;
+    nf__nuts_work work; /* as checkpoints see it */
 } sampler;
 
 static size_t chains_here(const sampler *s)
@@ -180,7 +179,6 @@ static void leave_out(sampler *s, group *g, size_t row)
 static ad_status step(sampler *s, group *g, ad_error *error)
 {
     ad_status status = ad_plan_run(g->plan, &(ad_run){.rows = g->active}, error);
-    g->gradients += g->active;
     for (size_t i = 0; !status && i < g->active; i++) {
         bool drawn, starts = g->chain[i]->phase == NF_CHAIN_STARTS;
         status = nf__nuts_chain_advance(g->chain[i], g->log_density[i], &drawn, error);
@@ -191,6 +189,17 @@ static ad_status step(sampler *s, group *g, ad_error *error)
     }
     for (size_t i = g->active; !status && i-- > 0;)
         if (g->chain[i]->phase == NF_CHAIN_DONE) leave_out(s, g, i);
+    return status;
+}
+
+/* Where a checkpoint has chains, with these. */
+static ad_status go_on(sampler *s, ad_error *error)
+{
+    bool resumed;
+    ad_status status = nf__nuts_enter(&s->work, &resumed, error);
+    for (size_t i = 0; i < s->groups && !status && resumed; i++)
+        for (size_t row = s->group[i].active; row-- > 0;)
+            if (s->group[i].chain[row]->phase == NF_CHAIN_DONE) leave_out(s, &s->group[i], row);
     return status;
 }
 
@@ -229,12 +238,10 @@ typedef struct {
 static reached reached_here(const sampler *s)
 {
     reached r = {0};
-    for (size_t i = 0; i < s->groups; i++) {
-        r.active += s->group[i].active;
-        r.gradients += s->group[i].gradients;
-    }
+    for (size_t i = 0; i < s->groups; i++) r.active += s->group[i].active;
     for (size_t c = 0; c < chains_here(s); c++) {
         const nf__nuts_chain *chain = &s->chain[c];
+        r.gradients += chain->gradients;
         r.draws += chain->iteration;
         r.tuning += chain->iteration < s->o.tune;
         r.divergent += chain->divergent;
@@ -250,7 +257,8 @@ static ad_status progress_of(const sampler *s, nf_nuts_progress *p, size_t *acti
     if (!each) return out_of_memory(s, error);
     each[nf__rank(s->o.pool)] = reached_here(s);
     const ad_status status = nf__gather(s->o.pool, each, ranks, sizeof *each, error);
-    *p = (nf_nuts_progress){.all_draws = s->o.chains * (s->o.tune + s->o.draws), .seconds = nf__clock() - s->begun};
+    *p =
+        (nf_nuts_progress){.all_draws = s->o.chains * (s->o.tune + s->o.draws), .seconds = nf__clock() - s->work.began};
     *active = 0;
     for (size_t r = 0; r < ranks && !status; r++) {
         *active += each[r].active;
@@ -289,6 +297,7 @@ static ad_status run_chains(sampler *s, ad_error *error)
         if (active == 0) return AD_OK;
         status = nf__agree(s->o.pool, &stop, NULL, error);
         s->result->stopped = stop;
+        if (!status) status = nf__nuts_write(&s->work, stop, error);
         if (status || stop) return status;
     }
 }
@@ -408,19 +417,22 @@ ad_status nf_nuts(const nf_target *target, const nf_nuts_options *options, nf_nu
                  .o = options ? *options : (nf_nuts_options){0},
                  .dim = nf_target_dim(target),
                  .result = result,
-                 .begun = nf__clock()};
+                 .work.began = nf__clock()};
     ad_status status = resolve(&s.o, target, error);
     s.share = nf__share_of(s.o.pool, s.o.chains);
     if (!status) status = allocate(&s, error);
     /* A rank without chains hasn't planned anything that could fail. */
     if (!status) status = nf__agree_on_failure(s.o.pool, start(&s, error), error);
+    s.work = (nf__nuts_work){target, &s.o, s.share, s.chain, result, s.work.began, NULL, 0};
+    if (!status) status = nf__agree_on_failure(s.o.pool, go_on(&s, error), error);
     if (!status) status = run_chains(&s, error);
+    nf__nuts_leave(&s.work);
     if (!status) status = close_up(&s, error);
     if (!status) {
         tell(&s);
         status = constrain(&s, error);
     }
-    result->seconds = nf__clock() - s.begun;
+    result->seconds = nf__clock() - s.work.began;
     release(&s);
     if (status) nf_nuts_free(result);
     return status;

@@ -36,13 +36,14 @@ bool nf__nuts_chain_new(nf__nuts_chain *c, const nf_nuts_options *options, size_
     c->windows = nf__windows_of(options->tune);
     bool complete = nf__metric_new(&c->metric, dim, options->dense);
     complete = nf__tree_new(&c->tree, dim, options->max_depth) && complete;
-    c->vectors = ad_alloc_aligned(ad_shape_size(AD_SHAPE(4 * STATES + 1, dim)), sizeof(double));
+    c->vectors = ad_alloc_aligned(ad_shape_size(AD_SHAPE(4 * STATES + 3, dim)), sizeof(double));
     if (!complete || !c->vectors) return false;
     double *next = c->vectors;
     nf_state *states[STATES] = {&c->now, &c->draw, &c->choice, &c->end[0], &c->end[1]};
     for (int i = 0; i < STATES; i++, next += 4 * dim)
         *states[i] = (nf_state){next, next + dim, next + 2 * dim, next + 3 * dim, 0};
     c->p_sum = next;
+    c->origin = (nf__nuts_origin){.phase = NF_CHAIN_STARTS, .q = next + dim, .gradient = next + 2 * dim};
     if (options->start) nf__metric_set(&c->metric, options->start->normal[0].factor, options->start->dense);
     return true;
 }
@@ -137,9 +138,21 @@ static void begin_subtree(nf__nuts_chain *c)
     begin_step(c, signed_step(c));
 }
 
+/* In this phase, at the draw. */
+static void keep_origin(nf__nuts_chain *c, nf__nuts_chain_phase phase)
+{
+    nf__nuts_origin *o = &c->origin;
+    copy(c, o->q, c->draw.q);
+    copy(c, o->gradient, c->draw.gradient);
+    o->log_density = c->draw.log_density;
+    o->step_size = c->step_size;
+    o->gradients = c->gradients;
+    c->phase = o->phase = phase;
+}
+
 static void begin_draw(nf__nuts_chain *c)
 {
-    c->phase = NF_CHAIN_TRAVELS;
+    keep_origin(c, NF_CHAIN_TRAVELS);
     c->attempt = 0;
     launch(c, MOMENTUM);
     copy_state(c, &c->end[0], &c->now);
@@ -198,7 +211,7 @@ static bool travel(nf__nuts_chain *c)
 /* A first step size, as in Stan: double or halve it, until the acceptance of one step crosses 0.8. */
 static void begin_search(nf__nuts_chain *c)
 {
-    c->phase = NF_CHAIN_SEARCHES;
+    keep_origin(c, NF_CHAIN_SEARCHES);
     c->attempt = 0;
     c->search = 0;
     launch(c, SEARCH);
@@ -266,7 +279,7 @@ static ad_status end_draw(nf__nuts_chain *c, ad_error *error)
     if (draw < c->options->tune) return adapt(c, draw, error);
     c->divergent += c->diverges;
     if (c->iteration == c->options->tune + c->options->draws)
-        c->phase = NF_CHAIN_DONE;
+        keep_origin(c, NF_CHAIN_DONE);
     else
         begin_draw(c);
     return AD_OK;
@@ -306,9 +319,24 @@ static ad_status start(nf__nuts_chain *c, ad_error *error)
     return AD_OK;
 }
 
+void nf__nuts_chain_go_on(nf__nuts_chain *c)
+{
+    const nf__nuts_origin *o = &c->origin;
+    if (o->phase == NF_CHAIN_STARTS) return;
+    copy(c, c->draw.q, o->q);
+    copy(c, c->draw.gradient, o->gradient);
+    c->draw.log_density = o->log_density;
+    c->step_size = o->step_size;
+    c->gradients = o->gradients;
+    c->phase = o->phase;
+    if (o->phase == NF_CHAIN_SEARCHES) begin_search(c);
+    if (o->phase == NF_CHAIN_TRAVELS) begin_draw(c);
+}
+
 ad_status nf__nuts_chain_advance(nf__nuts_chain *c, double log_density, bool *drawn, ad_error *error)
 {
     c->now.log_density = log_density;
+    c->gradients++;
     *drawn = false;
     switch (c->phase) {
     case NF_CHAIN_STARTS:

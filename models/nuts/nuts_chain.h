@@ -16,6 +16,13 @@ typedef struct {
 
 typedef enum { NF_CHAIN_STARTS, NF_CHAIN_SEARCHES, NF_CHAIN_TRAVELS, NF_CHAIN_DONE } nf__nuts_chain_phase;
 
+/* Where the draw, or the search, that is under way began: it can begin there again. */
+typedef struct {
+    nf__nuts_chain_phase phase;
+    double *q, *gradient, log_density, step_size;
+    size_t gradients; /* computed by then */
+} nf__nuts_origin;
+
 typedef struct {
     const nf_nuts_options *options;
     size_t dim;
@@ -46,6 +53,8 @@ typedef struct {
 
     nf_nuts_draw outcome; /* of the draw that was done last */
     size_t divergent;     /* such draws after the warm-up */
+    size_t gradients;     /* computed */
+    nf__nuts_origin origin;
     double *vectors;
 } nf__nuts_chain;
 
@@ -56,6 +65,8 @@ void nf__nuts_chain_free(nf__nuts_chain *chain);
 void nf__nuts_chain_bind(nf__nuts_chain *chain, double *q, double *gradient);
 /* Write the first position. */
 void nf__nuts_chain_start(nf__nuts_chain *chain);
+/* Begin again at its origin, where it has been put there. */
+void nf__nuts_chain_go_on(nf__nuts_chain *chain);
 /* Go on, with the gradient and the log-density at the position asked for, until the next is needed. *drawn: a draw is
  * done, and is in chain->draw and chain->outcome. */
 ad_status nf__nuts_chain_advance(nf__nuts_chain *chain, double log_density, bool *drawn, ad_error *error);

@@ -1,4 +1,6 @@
 /* Callbacks of training loops: convergence of the parameters, and tracking of anything. */
+#include "training/loop.h"
+
 #include <weir/callbacks.h>
 
 #include <math.h>
@@ -57,6 +59,22 @@ void nf_convergence_free(nf_convergence *convergence)
     if (!convergence) return;
     ad_free(convergence->previous);
     convergence->previous = NULL;
+}
+
+static void list_convergence(nf_convergence *c, size_t number, size_t count, nf__state *state)
+{
+    char name[64];
+    snprintf(name, sizeof name, "convergence.%zu", number);
+    static const nf__field difference[] = {NF__FIELD(nf_convergence, difference, NF__NUMBER)};
+    const size_t kept = nf__state_size(state, name, c->previous ? count : 0);
+    nf__state_number(state, "tolerance", c->tolerance);
+    if (nf__state_restores(state) && kept > 0 && !c->previous) {
+        c->previous = ad_alloc(count, sizeof *c->previous);
+        if (!c->previous) nf__state_fail(state, AD_ERROR_MEMORY, "out of memory to watch the parameters");
+    }
+    nf__state_array(state, name, AD_F64, c->previous, kept > 0 ? count : 0);
+    snprintf(name, sizeof name, "difference.%zu", number);
+    nf__state_structs(state, name, difference, 1, c, sizeof *c, 1);
 }
 
 /* ---- Tracking ------------------------------------------------------------------------------------------------ */
@@ -157,4 +175,33 @@ ad_status nf_find_parameter(const nf_flow *flow, const char *name, size_t *first
     if (first) *first = s.at;
     if (width) *width = s.width;
     return AD_OK;
+}
+
+/* ---- Checkpoints ----------------------------------------------------------------------------------------------- */
+
+static void list_tracker(nf_tracker *t, size_t number, nf__state *state)
+{
+    char name[64], of_values[64];
+    snprintf(name, sizeof name, "tracked iterations.%zu", number);
+    snprintf(of_values, sizeof of_values, "tracked.%zu", number);
+    static const nf__field iteration[] = {{0, NF__COUNT}};
+    const size_t records = nf__state_size(state, name, t->records);
+    const size_t values = nf__state_size(state, of_values, t->records * t->width);
+    if (nf__state_restores(state)) {
+        t->width = records ? values / records : t->width;
+        while (t->room < records && grow(t)) t->records = t->room;
+        if (t->room < records) nf__state_fail(state, AD_ERROR_MEMORY, "out of memory for what was tracked");
+        t->records = records;
+    }
+    nf__state_structs(state, name, iteration, 1, t->iteration, sizeof *t->iteration, records);
+    nf__state_array(state, of_values, AD_F64, t->values, values);
+}
+
+void nf__callbacks_list(nf_callback *const *callbacks, size_t count, nf__state *state)
+{
+    for (size_t i = 0; callbacks && callbacks[i]; i++) {
+        nf_callback *one = callbacks[i];
+        if (one->call == nf_stop_when_converged) list_convergence((nf_convergence *)one, i, count, state);
+        if (one->call == nf_track) list_tracker((nf_tracker *)one, i, state);
+    }
 }

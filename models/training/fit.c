@@ -80,24 +80,29 @@ static ad_status start(nf__training *t, ad_error *error)
     if (status == AD_OK) status = resolve(t, error);
     if (status == AD_OK) status = nf__take_data(t, error);
     if (status == AD_OK) status = nf__check_matching(t, error);
-    if (status == AD_OK) status = nf__fit_bijectors(t, error);
-    if (status == AD_OK) status = nf__pairs_open(t, error);
     if (status != AD_OK) return status;
     t->update = ad_alloc_aligned(nf__parameter_bytes(t->flow), 1);
     t->average = t->o.ema > 0 ? ad_alloc_aligned(nf__trained_bytes(t->flow), 1) : NULL;
     if (!t->update || (t->o.ema > 0 && !t->average))
         return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to train %zu parameters", count);
-    status = nf__compile(t, error);
-    t->batches = batches_of(t);
-    if (status == AD_OK && t->stream) status = nf__stream_begin(t, error);
-    if (status != AD_OK) return status;
-    if (t->average) memcpy(t->average, nf_flow_parameters(t->flow), nf__trained_bytes(t->flow));
+    bool resumed;
     t->report->train_rows = t->n_train;
     t->report->val_rows = t->n_val;
+    status = nf__checkpoint_enter(t->o.checkpoint, "fit", nf__list_fit, t, &resumed, error);
+    if (status == AD_OK && resumed)
+        nf_flow_pull(t->flow);
+    else if (status == AD_OK)
+        status = nf__fit_bijectors(t, error);
+    if (status == AD_OK) status = nf__pairs_open(t, error);
+    if (status == AD_OK) status = nf__compile(t, error);
+    t->batches = batches_of(t);
+    if (status == AD_OK && t->stream) status = nf__stream_begin(t, error);
+    if (status == AD_OK) status = nf__pair_validation(t, error);
+    if (status != AD_OK || resumed) return status;
+    if (t->average) memcpy(t->average, nf_flow_parameters(t->flow), nf__trained_bytes(t->flow));
     t->adapted = (nf__adapted){1, INFINITY, 0};
     nf__keep_best(t, INFINITY);
     status = nf__redraw(t, error);
-    if (status == AD_OK) status = nf__pair_validation(t, error);
     return status == AD_OK ? nf__look_at_rows(t, error) : status;
 }
 
@@ -129,6 +134,9 @@ ad_status nf_fit(nf_flow *flow, const double *x, size_t rows, const nf_fit_optio
     ad_status status = start(&t, error);
     if (status == AD_OK) status = run(&t, error);
     nf__pairs_close(t.pairs);
+    nf__checkpoint_leave(t.o.checkpoint, &t);
+    nf__state_free(&t.trials.initial);
+    nf__state_free(&t.trials.best);
     ad_plan_free(t.statistics_plan);
     ad_plan_free(t.score_plan);
     ad_plan_free(t.val_plan);

@@ -2,6 +2,7 @@
 #ifndef WEIR_MODELS_TRAINING_FIT_H
 #define WEIR_MODELS_TRAINING_FIT_H
 
+#include "checkpoint/work.h"
 #include "training/loop.h"
 #include "training/order.h"
 
@@ -18,6 +19,19 @@ typedef struct {
     size_t since; /* the epoch of the best, or of the last other scale */
 } nf__adapted;
 
+/* The epoch under way: steps done, the rows that they had, and the sum of their losses. */
+typedef struct {
+    size_t steps, rows;
+    double loss;
+} nf__epoch;
+
+/* Several starts, of which one is under way, or the choice is made; what each began from, and the best so far. */
+typedef struct {
+    size_t start;
+    bool under_way, over;
+    double best_score, best_spent;
+    nf__state initial, best;
+} nf__trials;
 /* Lists of rows: those that train, those that validate, and the former as the epoch at hand shuffles them. */
 typedef enum { NF__TRAINING, NF__VALIDATION, NF__EPOCH } nf__list;
 
@@ -58,9 +72,13 @@ typedef struct {
     double closing, reporting; /* how long the end takes, of an epoch and of all */
     bool time_over;
     nf__adapted adapted;
+    nf__epoch epoch;
+    nf__trials trials;
+    uint64_t data_hash; /* once it was asked for */
 } nf__training;
 
 /* Streams of random numbers; an epoch's shuffle uses NF__SHUFFLE_STREAM + epoch. */
+#define NF__SAMPLE_STREAM (UINT64_C(1) << 35)
 enum { NF__SPLIT_STREAM = 0, NF__SHUFFLE_STREAM = 1 };
 
 /* The data in the flow's dtype, and which rows are for what. */
@@ -100,6 +118,11 @@ void nf__keep_best(nf__training *t, double nll);
 /* Train until so many epochs are done, or the outcome is decided; patience counts on the way to the last one only.
  * Where it fails, the report tells what came of it. */
 ad_status nf__train_until(nf__training *t, size_t epochs, bool *stop, ad_error *error);
+
+/* What a training goes on from, for nf__state_fill() and nf__state_restore() of a start; and, with settings, clocks and
+ * the starts, for a checkpoint. `training` is an nf__training. */
+void nf__list_training(void *training, nf__state *state);
+void nf__list_fit(void *training, nf__state *state);
 
 /* Train from options.starts different initial weights for a while, and leave the training where the best of them is. */
 ad_status nf__choose_start(nf__training *t, bool *stop, ad_error *error);

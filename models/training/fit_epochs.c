@@ -92,20 +92,24 @@ static ad_status check_epoch(nf__training *t, ad_error *error)
 
 enum { SHUFFLED_AT_ONCE = 2048 };
 
-/* The order of the rows of this epoch, from part * SHUFFLED_AT_ONCE on. */
+/* The order of the rows of this epoch, from part * SHUFFLED_AT_ONCE of this rank's share on. */
 static void shuffle_part(void *context, size_t part, int worker)
 {
     (void)worker;
     nf__training *t = context;
-    const size_t begin = part * SHUFFLED_AT_ONCE, end = begin + SHUFFLED_AT_ONCE;
-    for (size_t i = begin; i < end && i < t->n_train; i++)
+    const nf__share share = nf__share_of(t->o.pool, t->n_train);
+    const size_t begin = share.first + part * SHUFFLED_AT_ONCE, end = begin + SHUFFLED_AT_ONCE;
+    for (size_t i = begin; i < end && i < share.end; i++)
         t->order[i] = t->train[ad_random_permutation(t->o.seed, NF__SHUFFLE_STREAM + t->now.epoch, t->n_train, i)];
 }
 
 /* Rows that are read as they are needed have no list. */
-static void shuffle(nf__training *t)
+static ad_status shuffle(nf__training *t, ad_error *error)
 {
-    if (!t->stream) ad_pool_run(t->o.pool, (t->n_train + SHUFFLED_AT_ONCE - 1) / SHUFFLED_AT_ONCE, shuffle_part, t);
+    if (t->stream) return AD_OK;
+    const nf__share share = nf__share_of(t->o.pool, t->n_train);
+    ad_pool_run(t->o.pool, (share.end - share.first + SHUFFLED_AT_ONCE - 1) / SHUFFLED_AT_ONCE, shuffle_part, t);
+    return nf__gather(t->o.pool, t->order, t->n_train, sizeof *t->order, error);
 }
 
 /* How much of the time is over, when the loop last asked, as a part of what it is to be with the end of the epoch and
@@ -126,12 +130,12 @@ static ad_status run_epoch(nf__training *t, bool *stop, ad_error *error)
 {
     size_t steps = t->batches.many + t->batches.others;
     size_t planned = t->o.epochs > SIZE_MAX / steps ? SIZE_MAX : steps * t->o.epochs;
-    size_t seen = 0;
-    double sum = 0, part;
+    nf__epoch *epoch = &t->epoch;
+    double part;
     ad_status status = nf__agree(t->o.pool, NULL, &t->loop.now, error);
     part = part_of_time(t);
-    shuffle(t);
-    for (size_t s = 0; s < steps && !status && !*stop && !(t->time_over && s > 0); s++) {
+    if (!status) status = shuffle(t, error);
+    for (size_t s = epoch->steps; s < steps && !status && !*stop && !(t->time_over && s > 0); s++) {
         const size_t rows = nf__batch_rows(&t->batches, s);
         ad_run run = {.rows = rows, .seed = t->o.seed, .step = t->now.step, .pool = t->o.pool};
         nf__show(t, NF__EPOCH, nf__batch_begin(&t->batches, s), &run);
@@ -146,14 +150,15 @@ static ad_status run_epoch(nf__training *t, bool *stop, ad_error *error)
         if (status == AD_ERROR_NUMERIC) return diverged_in(t, &run, loss, error);
         if (status != AD_OK) return status;
         apply_updates(t);
-        sum += loss * (double)rows;
         t->now.step++;
-        seen += rows;
+        *epoch = (nf__epoch){s + 1, epoch->rows + rows, epoch->loss + loss * (double)rows};
         status = nf__loop_ask(&t->loop, t->now.step, loss, stop, error);
         part = part_of_time(t);
+        if (status == AD_OK) nf__loop_checkpoint(&t->loop, t->o.checkpoint, *stop);
     }
-    t->now.rows += seen;
-    t->now.train_nll = sum / (double)seen;
+    t->now.rows += epoch->rows;
+    t->now.train_nll = epoch->loss / (double)epoch->rows;
+    *epoch = (nf__epoch){0};
     return status;
 }
 

@@ -106,9 +106,16 @@ ad_status nf__loop_ask(nf__loop *loop, size_t iteration, double loss, bool *stop
                              .gradient = loop->gradient,
                              .count = nf_flow_trained_elements(loop->flow),
                              .dtype = nf_flow_dtype(loop->flow)};
-    if (!nf_call_back(loop->callbacks, &at)) *stop = true;
+    loop->called_off = !nf_call_back(loop->callbacks, &at);
+    if (loop->called_off) *stop = true;
     if (!*stop && loop->interrupted) *stop = loop->interrupted(loop->context);
     return nf__agree(loop->pool, stop, &loop->now, error);
+}
+
+void nf__loop_checkpoint(const nf__loop *loop, nf_checkpoint *checkpoint, bool stop)
+{
+    if (loop->called_off) return;
+    if (stop || nf__checkpoint_is_due(checkpoint)) nf__checkpoint_write(checkpoint, loop->pool);
 }
 
 void nf__loop_explain(const nf__loop *loop, double loss,
@@ -121,6 +128,15 @@ void nf__loop_explain(const nf__loop *loop, double loss,
     run(context, &again, &cause);
     snprintf(how, 800, "loss %g, gradient norm %g%s%.700s", loss, loop->norm, *cause.message ? "; " : "",
              cause.message);
+}
+
+void nf__loop_list(nf__loop *loop, nf__state *state)
+{
+    const ad_dtype dtype = nf_flow_dtype(loop->flow);
+    const size_t count = nf_flow_trained_elements(loop->flow) + nf_flow_fixed_elements(loop->flow);
+    nf__state_array(state, "parameters", dtype, nf_flow_parameters(loop->flow), count);
+    nf__state_array(state, "best", dtype, loop->best, count);
+    nf__optimizer_list(loop->optimizer, state);
 }
 
 void nf__loop_keep(nf__loop *loop, const void *parameters)

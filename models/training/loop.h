@@ -3,6 +3,7 @@
 #ifndef WEIR_MODELS_TRAINING_LOOP_H
 #define WEIR_MODELS_TRAINING_LOOP_H
 
+#include "checkpoint/work.h"
 #include "ranks/ranks.h"
 #include "training/optimizer.h"
 
@@ -29,6 +30,7 @@ typedef struct {
     double opened, now; /* by rank 0's: when it was opened, and when it last asked who wants to stop */
     /* Of the last step. */
     double learning_rate, norm;
+    bool called_off; /* a callback wanted to stop, which is an end as any other */
 } nf__loop;
 
 size_t nf__trained_bytes(const nf_flow *flow);   /* of the trained parameters */
@@ -58,11 +60,20 @@ ad_status nf__loop_step(nf__loop *loop, void *average, double part, ad_error *er
  */
 ad_status nf__loop_ask(nf__loop *loop, size_t iteration, double loss, bool *stop, ad_error *error);
 
+/* After that: write where it stands, if it is time to, or it is stopped, but for a callback's stop: from there it would
+ * go on further. */
+void nf__loop_checkpoint(const nf__loop *loop, nf_checkpoint *checkpoint, bool stop);
+
 /* How the last step failed, for a message: its loss, the norm of its gradient, and what made the first NaN when it runs
  * again, which `run` does. */
 void nf__loop_explain(const nf__loop *loop, double loss,
                       ad_status (*run)(void *context, const ad_run *step, ad_error *error), void *context,
                       const ad_run *step, char how[static 800]);
+
+/* Of callbacks that are Weir's: what they remember of `count` parameters. */
+void nf__callbacks_list(nf_callback *const *callbacks, size_t count, nf__state *state);
+/* Parameters, the best, and the optimiser. */
+void nf__loop_list(nf__loop *loop, nf__state *state);
 
 void nf__loop_keep(nf__loop *loop, const void *parameters); /* as the best */
 void nf__loop_restore(const nf__loop *loop);                /* the best into the flow */

@@ -173,6 +173,25 @@ void nf_optimizer_restore(nf_optimizer *optimizer, const void *state)
     memcpy(&optimizer->steps, (const char *)state + optimizer->state_bytes, sizeof optimizer->steps);
 }
 
+void nf__optimizer_list(nf_optimizer *optimizer, nf__state *state)
+{
+    static const nf__field steps[] = {NF__FIELD(nf_optimizer, steps, NF__COUNT)};
+    nf__state_array(state, "moments", optimizer->dtype, optimizer->state,
+                    optimizer->state_bytes / ad_dtype_size(optimizer->dtype));
+    nf__state_structs(state, "optimizer", steps, 1, optimizer, sizeof *optimizer, 1);
+}
+
+void nf__optimizer_settings(const nf_optimizer *optimizer, nf__state *state)
+{
+    const nf_optimizer_options *o = &optimizer->o;
+    nf__state_setting(state, "optimizer", "%s", optimizer->type->name);
+    for (size_t i = 0; optimizer->type->argument && optimizer->type->argument[i].name; i++)
+        nf__state_number(state, optimizer->type->argument[i].name, optimizer->argument[i]);
+    nf__state_number(state, "learning rate", o->learning_rate);
+    nf__state_number(state, "weight decay", o->weight_decay);
+    nf__state_number(state, "clip", o->clip);
+}
+
 /* ---- Steps --------------------------------------------------------------------------------------------------- */
 
 typedef struct {

@@ -2,6 +2,8 @@
 #ifndef WEIR_MODELS_TRAINING_OPTIMIZER_H
 #define WEIR_MODELS_TRAINING_OPTIMIZER_H
 
+#include "checkpoint/state.h"
+
 #include <weir/optimizer.h>
 
 /* The built-in optimisers, as optimizers.c is compiled for an instruction set and a dtype: of type[i].update only the
@@ -32,6 +34,11 @@ typedef struct {
 /* `resume`, where it is not NULL and fits, or a new one. defaults may be NULL. NULL on failure. */
 nf_optimizer *nf__optimizer_take(nf_optimizer *resume, const nf_optimizer_options *options,
                                  const nf__optimizer_defaults *defaults, size_t count, ad_dtype dtype, ad_error *error);
+
+/* What it remembers. */
+void nf__optimizer_list(nf_optimizer *optimizer, nf__state *state);
+/* Its name with its arguments, and its options. */
+void nf__optimizer_settings(const nf_optimizer *optimizer, nf__state *state);
 
 /* A step, and what is done beside it while the parameters are at hand. */
 typedef struct {

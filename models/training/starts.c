@@ -6,81 +6,27 @@
 #include <math.h>
 #include <string.h>
 
-/* All that training goes on from. */
-typedef struct {
-    void *parameters, *moments, *best, *average;
-    nf_progress now, *history;
-    double spent;
-    size_t history_room;
-    double best_nll;
-    size_t best_epoch;
-} snapshot;
-
-static bool open_snapshot(const nf__training *t, snapshot *s)
-{
-    size_t bytes = nf__parameter_bytes(t->flow);
-    *s = (snapshot){.parameters = ad_alloc(bytes, 1),
-                    .moments = ad_alloc(nf_optimizer_state_size(t->loop.optimizer), 1),
-                    .best = ad_alloc(bytes, 1),
-                    .average = ad_alloc(t->average ? nf__trained_bytes(t->flow) : 0, 1)};
-    return s->parameters && s->moments && s->best && s->average;
-}
-
-static void close_snapshot(snapshot *s)
-{
-    ad_free(s->history);
-    ad_free(s->average);
-    ad_free(s->best);
-    ad_free(s->moments);
-    ad_free(s->parameters);
-}
-
-/* Copy between the training and the snapshot, either way. */
-static void copy(nf__training *t, snapshot *s, bool back)
-{
-    const struct {
-        void *training, *kept;
-        size_t bytes;
-    } part[] = {
-        {nf_flow_parameters(t->flow), s->parameters, nf__parameter_bytes(t->flow)},
-        {t->loop.best, s->best, nf__parameter_bytes(t->flow)},
-        {t->average, s->average, t->average ? nf__trained_bytes(t->flow) : 0},
-        {&t->now, &s->now, sizeof s->now},
-        {&t->report->best_nll, &s->best_nll, sizeof s->best_nll},
-        {&t->report->best_epoch, &s->best_epoch, sizeof s->best_epoch},
-    };
-    const size_t rows = t->now.rows; /* all starts count */
-    for (size_t i = 0; i < sizeof part / sizeof *part; i++)
-        if (part[i].bytes > 0)
-            memcpy(back ? part[i].training : part[i].kept, back ? part[i].kept : part[i].training, part[i].bytes);
-    if (back)
-        nf_optimizer_restore(t->loop.optimizer, s->moments);
-    else
-        nf_optimizer_save(t->loop.optimizer, s->moments);
-    t->now.rows = rows;
-}
-
-static void exchange_history(nf__training *t, snapshot *s)
-{
-    nf_progress *history = t->report->history;
-    size_t room = t->history_room;
-    t->report->history = s->history;
-    t->history_room = s->history_room;
-    s->history = history;
-    s->history_room = room;
-}
-
 /* The time for one start; 0: no limit. */
 static double slice(const nf__training *t)
 {
     return t->o.seconds * fmin(0.1, 0.5 / (double)t->o.starts);
 }
 
+/* All starts count for the rows that were seen. */
+static ad_status put_back(nf__training *t, nf__state *state, ad_error *error)
+{
+    const size_t rows = t->now.rows;
+    ad_status status = nf__state_restore(state, nf__list_training, t, error);
+    t->now.rows = rows;
+    return status;
+}
+
 /* The first start is from the flow's own weights. */
-static ad_status begin(nf__training *t, snapshot *initial, size_t start, ad_error *error)
+static ad_status begin(nf__training *t, size_t start, ad_error *error)
 {
     const double seconds = t->o.seconds, others = (double)(t->o.starts - 1) * slice(t);
-    copy(t, initial, true);
+    if (put_back(t, &t->trials.initial, error) != AD_OK) return error->status;
+    t->trials.start = start;
     t->now.start = start + 1;
     ad_status status = nf__agree(t->o.pool, NULL, &t->began, error);
     if (start == 0) t->before = t->began - t->loop.opened;
@@ -107,36 +53,57 @@ static double score(const nf__training *t)
     return sum / (double)(t->now.epoch - first);
 }
 
+/* A start that was the best so far. */
+static ad_status keep(nf__training *t, double its_score, ad_error *error)
+{
+    t->trials.best_score = its_score;
+    t->trials.best_spent = t->loop.now - t->began;
+    return nf__state_fill(&t->trials.best, NF__STATE_COPIES, nf__list_training, t, error);
+}
+
+/* To the best, which is trained on. */
+static ad_status choose(nf__training *t, bool stopped, ad_error *error)
+{
+    ad_status status = put_back(t, &t->trials.best, error);
+    if (!stopped) t->report->outcome = NF_FINISHED;
+    t->began = t->loop.now - t->trials.best_spent;
+    if (t->o.seconds > 0) t->seconds = t->until = t->o.seconds - (t->began - t->loop.opened);
+    t->time_over = false;
+    return status;
+}
+
+static ad_status try_starts(nf__training *t, bool *stop, ad_error *error)
+{
+    nf__trials *trials = &t->trials;
+    const size_t epochs = t->now.start_epochs;
+    ad_status status = AD_OK;
+    for (size_t start = trials->start; start < t->o.starts && !*stop; start++) {
+        if (!trials->under_way) status = begin(t, start, error);
+        trials->under_way = true;
+        if (status == AD_OK) status = nf__train_until(t, epochs, stop, error);
+        trials->under_way = false;
+        const bool complete = status == AD_OK && (t->now.epoch == epochs || t->time_over);
+        if (complete && score(t) < trials->best_score) status = keep(t, score(t), error);
+        if (status != AD_OK && status != AD_ERROR_NUMERIC) break;
+    }
+    return status;
+}
+
 ad_status nf__choose_start(nf__training *t, bool *stop, ad_error *error)
 {
-    if (t->o.starts == 1) return AD_OK;
-    const size_t epochs = t->now.start_epochs;
-    snapshot initial, best;
-    bool room = open_snapshot(t, &initial);
-    room &= open_snapshot(t, &best);
-    ad_status status = room ? AD_OK : ad_error_set(error, AD_ERROR_MEMORY, "out of memory for several starts");
-    double best_score = INFINITY;
-    if (room) copy(t, &initial, false);
-    for (size_t start = 0; start < t->o.starts && !*stop && (status == AD_OK || status == AD_ERROR_NUMERIC); start++) {
-        status = begin(t, &initial, start, error);
-        if (status == AD_OK) status = nf__train_until(t, epochs, stop, error);
-        bool complete = status == AD_OK && (t->now.epoch == epochs || t->time_over);
-        if (!complete || !(score(t) < best_score)) continue;
-        best_score = score(t);
-        copy(t, &best, false);
-        best.spent = t->loop.now - t->began;
-        exchange_history(t, &best);
+    nf__trials *trials = &t->trials;
+    if (t->o.starts == 1 || trials->over) return AD_OK;
+    ad_status status = AD_OK;
+    if (!trials->under_way) {
+        trials->best_score = INFINITY;
+        status = nf__state_fill(&trials->initial, NF__STATE_COPIES, nf__list_training, t, error);
     }
-    if (best_score < INFINITY) { /* a start that diverged doesn't matter then */
-        copy(t, &best, true);
-        exchange_history(t, &best);
-        if (status == AD_ERROR_NUMERIC) status = AD_OK;
-        if (!*stop) t->report->outcome = NF_FINISHED;
-        t->began = t->loop.now - best.spent;
-        if (t->o.seconds > 0) t->seconds = t->until = t->o.seconds - (t->began - t->loop.opened);
-        t->time_over = false;
-    }
-    close_snapshot(&best);
-    close_snapshot(&initial);
+    if (status == AD_OK) status = try_starts(t, stop, error);
+    /* A start that diverged doesn't matter then. */
+    if (trials->best_score < INFINITY && (status == AD_OK || status == AD_ERROR_NUMERIC))
+        status = choose(t, *stop, error);
+    trials->over = true;
+    nf__state_free(&trials->initial);
+    nf__state_free(&trials->best);
     return status;
 }

@@ -10,6 +10,7 @@
 typedef struct {
     nf__stream *stream;
     bool context;
+    ad_dtype dtype;
 } part;
 
 struct nf__stream {
@@ -19,8 +20,8 @@ struct nf__stream {
     const double *val_x, *val_context; /* of their own, or NULL */
     nf__order order;
     nf__windows *windows;
-    part part[2];
-    ad_source source[2];
+    part part[3]; /* x, the context, and x in float64, for its moments */
+    ad_source source[3];
     nf__list list; /* which is being read, from this place on */
     size_t first;
 };
@@ -106,7 +107,7 @@ static ad_status read_list(const part *of, size_t place, size_t rows, void *to, 
     double *context = s->context ? x + rows * s->dim : NULL;
     if (!of->context) announce(s, place);
     const ad_status status = nf__stream_read(s, s->list, place, rows, x, context, error);
-    if (!status) transpose(s->dtype, of->context ? context : x, of->context ? s->context : s->dim, rows, to, stride);
+    if (!status) transpose(of->dtype, of->context ? context : x, of->context ? s->context : s->dim, rows, to, stride);
     ad_free(x);
     return status;
 }
@@ -153,8 +154,8 @@ ad_status nf__stream_open(nf__training *t, ad_error *error)
                       .dtype = nf_flow_dtype(t->flow),
                       .val_x = o->val_x,
                       .val_context = o->val_context};
-    for (int i = 0; i < 2; i++) {
-        s->part[i] = (part){s, i};
+    for (int i = 0; i < 3; i++) {
+        s->part[i] = (part){s, i == 1, i == 2 ? AD_F64 : s->dtype};
         s->source[i] = (ad_source){&s->part[i], read_tile};
     }
     s->order = nf__order_of(s->from.rows, s->dim + s->context, o->val_x ? 0 : o->val_fraction, o->seed);
@@ -190,6 +191,11 @@ const ad_source *nf__stream_source(const nf__stream *s, bool context)
     return s && (!context || s->context) ? &s->source[context] : NULL;
 }
 
+const ad_source *nf__stream_exact_source(const nf__stream *s)
+{
+    return &s->source[2];
+}
+
 void nf__stream_show(nf__training *t, nf__list list, size_t first)
 {
     nf__stream *s = t->stream;
@@ -210,26 +216,4 @@ size_t nf__stream_row(const nf__stream *s, nf__list list, size_t place)
 ad_status nf__stream_check(const nf__stream *s, ad_error *error)
 {
     return s->from.check ? s->from.check(s->from.data, error) : AD_OK;
-}
-
-/* Rows from all over the data: all of them, where these are few. */
-ad_status nf__stream_fit_bijectors(nf__training *t, ad_error *error)
-{
-    enum { MOST_ROWS = 1 << 16, FEWEST_ROWS = 1 << 12, MOST_NUMBERS = 1 << 22 };
-    const nf__stream *s = t->stream;
-    const size_t numbers = s->dim + s->context, fit = MOST_NUMBERS / numbers;
-    size_t rows = fit > MOST_ROWS ? MOST_ROWS : fit < FEWEST_ROWS ? FEWEST_ROWS : fit;
-    if (rows > t->n_train) rows = t->n_train;
-    double *x = ad_alloc(rows, numbers * sizeof *x), *context = x && s->context ? x + rows * s->dim : NULL;
-    if (!x) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a sample of %zu rows", rows);
-    ad_status status = AD_OK;
-    for (size_t i = 0; i < rows && !status; i++) {
-        const size_t place = (size_t)((double)i / (double)rows * (double)t->n_train);
-        status = nf__stream_read(s, NF__TRAINING, place, 1, x + i * s->dim, context ? context + i * s->context : NULL,
-                                 error);
-    }
-    if (!status && s->dtype == AD_F32) status = nf__check_rounding(t, x, context, rows, error);
-    if (!status) status = nf_flow_fit_data(t->flow, x, context, rows, error);
-    ad_free(x);
-    return status;
 }

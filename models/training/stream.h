@@ -12,6 +12,8 @@ void nf__stream_free(nf__stream *stream);
 
 /* What plans in the flow's dtype read: rows of x, or of the context. NULL of NULL. */
 const ad_source *nf__stream_source(const nf__stream *stream, bool context);
+/* Rows of x for plans in float64. */
+const ad_source *nf__stream_exact_source(const nf__stream *stream);
 /* From here on they read these rows, see nf__show(). */
 void nf__stream_show(nf__training *t, nf__list list, size_t first);
 size_t nf__stream_row(const nf__stream *stream, nf__list list, size_t place);

@@ -55,71 +55,88 @@ const char *nf_infer_formula(const nf_start *start, char *buffer)
 enum { RATES = 5, ELBO_RATES = 3, MOST_ROUNDS = 6, MOST_DIVERGED = 4, SCORE_DRAWS = 5000 };
 static const double first_rate = 0.002, fall = 0.4;
 
-/* The best parameters so far, by the ELBO of SCORE_DRAWS draws. */
-typedef struct {
-    void *parameters;
-    size_t bytes;
-    double elbo;
-} best_fit;
-
 /* The flow's score by so many draws; by few once it is interrupted, which *stopped tells. */
-static ad_status evaluate(const nf_inference *fit, const nf_target *target, const nf_infer_options *o, size_t draws,
-                          uint64_t seed, nf_vi_score *score, bool *stopped, ad_error *error)
+static ad_status evaluate(nf__rounds *r, size_t draws, uint64_t seed, nf_vi_score *score, bool *stopped,
+                          ad_error *error)
 {
+    const nf_infer_options *o = r->o;
     const nf__vi_stop stop = {o->interrupted, o->context}, none = {NULL};
+    nf_flow *flow = r->fit->flow;
     *score = (nf_vi_score){0};
-    ad_status status = *stopped ? AD_OK : nf__vi_evaluate(fit->flow, target, draws, seed, score, stop, o->pool, error);
+    ad_status status = *stopped ? AD_OK : nf__vi_evaluate(flow, r->target, draws, seed, score, stop, o->pool, error);
     if (status || score->draws > 0) return status;
+    if (!*stopped) nf__checkpoint_write(o->checkpoint, o->pool);
     *stopped = true;
-    return nf__vi_evaluate(fit->flow, target, nf__vi_few(draws, o->mc), seed, score, none, o->pool, error);
+    return nf__vi_evaluate(flow, r->target, nf__vi_few(draws, o->mc), seed, score, none, o->pool, error);
 }
 
-static ad_status keep_better(const nf_inference *fit, const nf_target *target, const nf_infer_options *o,
-                             best_fit *best, nf_vi_score *now, bool *stopped, ad_error *error)
+static ad_status keep_better(nf__rounds *r, nf_vi_score *now, bool *stopped, ad_error *error)
 {
-    ad_status status = evaluate(fit, target, o, SCORE_DRAWS, o->seed + 1, now, stopped, error);
-    if (status || !(now->elbo > best->elbo)) return status;
-    best->elbo = now->elbo;
-    memcpy(best->parameters, nf_flow_parameters(fit->flow), best->bytes);
+    ad_status status = evaluate(r, SCORE_DRAWS, r->o->seed + 1, now, stopped, error);
+    if (status || !(now->elbo > r->best.elbo)) return status;
+    r->best.elbo = now->elbo;
+    memcpy(r->best.parameters, nf_flow_parameters(r->fit->flow), r->best.bytes);
     return AD_OK;
 }
 
-static void restore(nf_inference *fit, const best_fit *best)
+static void restore(const nf__rounds *r)
 {
-    memcpy(nf_flow_parameters(fit->flow), best->parameters, best->bytes);
-    nf_flow_pull(fit->flow);
+    memcpy(nf_flow_parameters(r->fit->flow), r->best.parameters, r->best.bytes);
+    nf_flow_pull(r->fit->flow);
 }
 
-/* All learning rates, from the first on. Draws with good weights have the target's own mass in their average: where the
- * flow is near, `forward` makes the tails agree, of which the ELBO feels little. Far from it, its weights are those of
- * a few draws. */
-static ad_status run_round(nf_inference *fit, const nf_target *target, const nf_infer_options *o, double deadline,
-                           best_fit *best, bool *stopped, ad_error *error)
+/* One learning rate. Draws with good weights have the target's own mass in their average: where the flow is near,
+ * `forward` makes the tails agree, of which the ELBO feels little. Far from it, its weights are those of a few draws.
+ */
+static ad_status descend(nf__rounds *r, bool *stopped, ad_error *error)
 {
     const double near = 0.2;
-    double rate = first_rate / (fit->rounds ? 2 : 1);
-    int diverged = 0;
-    nf_vi_score now;
-    ad_status status = keep_better(fit, target, o, best, &now, stopped, error);
-    for (int i = 0; i < RATES && !status && !*stopped && !fit->out_of_time; i++, rate *= fall) {
-        const bool forward = i >= ELBO_RATES && now.khat < 0.7 && now.log_z - now.elbo < near;
-        const nf__stage stage = {.learning_rate = rate,
-                                 .mc = o->mc << (fit->rounds < 4 ? fit->rounds : 4),
-                                 .least = i == 0 ? 1500 : 600,
-                                 .objective = forward ? "forward" : "elbo",
-                                 .offset = forward ? -now.log_z : 0,
-                                 .deadline = deadline,
-                                 .seed = o->seed + fit->report.iterations};
-        status = nf__infer_descend(fit, target, o, &stage, stopped, error);
-        /* The best parameters are kept, and a smaller rate follows. */
-        if (status == AD_ERROR_NUMERIC && ++diverged < MOST_DIVERGED) status = AD_OK;
-        if (!status) status = keep_better(fit, target, o, best, &now, stopped, error);
+    const size_t rounds = r->fit->rounds;
+    const bool forward = r->stage >= ELBO_RATES && r->now.khat < 0.7 && r->now.log_z - r->now.elbo < near;
+    const nf__stage stage = {.learning_rate = r->rate,
+                             .mc = r->o->mc << (rounds < 4 ? rounds : 4),
+                             .least = r->stage == 0 ? 1500 : 600,
+                             .objective = forward ? "forward" : "elbo",
+                             .offset = forward ? -r->now.log_z : 0,
+                             .deadline = r->begun + r->o->budget,
+                             .seed = r->o->seed + r->fit->report.iterations};
+    ad_status status = nf__infer_descend(r->fit, r->target, r->o, &stage, stopped, error);
+    /* The best parameters are kept, and a smaller rate follows. */
+    return status == AD_ERROR_NUMERIC && ++r->diverged < MOST_DIVERGED ? AD_OK : status;
+}
+
+static ad_status begin_round(nf__rounds *r, bool *stopped, ad_error *error)
+{
+    r->before = r->best.elbo;
+    r->rate = first_rate / (r->fit->rounds ? 2 : 1);
+    r->stage = r->diverged = 0;
+    r->descended = false;
+    ad_status status = keep_better(r, &r->now, stopped, error);
+    r->place = NF__ROUND_DESCENDS;
+    return status;
+}
+
+/* All learning rates, from the first on. */
+static ad_status run_round(nf__rounds *r, bool *stopped, ad_error *error)
+{
+    nf_inference *fit = r->fit;
+    ad_status status = r->place == NF__ROUND_BEGINS ? begin_round(r, stopped, error) : AD_OK;
+    while (r->stage < RATES && !status && !*stopped && (r->descended || !fit->out_of_time)) {
+        if (!r->descended) status = descend(r, stopped, error);
+        r->descended = true;
+        nf_vi_score now;
+        if (!status) status = keep_better(r, &now, stopped, error);
+        if (!status) r->now = now;
+        r->descended = false;
+        r->stage++;
+        r->rate *= fall;
     }
     /* What `forward` costs the ELBO is little; what an accident has cost is much, and more than the noise of few draws.
      */
-    const double little = 0.02 + (*stopped ? 4 * now.elbo_stderr : 0);
-    if (!(now.elbo > best->elbo - little)) restore(fit, best);
+    const double little = 0.02 + (*stopped ? 4 * r->now.elbo_stderr : 0);
+    if (!(r->now.elbo > r->best.elbo - little)) restore(r);
     fit->rounds++;
+    r->place = NF__ROUND_ENDS;
     return status;
 }
 
@@ -150,37 +167,49 @@ static void forget_modes(nf_inference *fit)
     fit->held = 0;
 }
 
+/* What a round has come to, and whether that is enough. */
+static ad_status end_round(nf__rounds *r, bool *good, bool *stopped, ad_error *error)
+{
+    nf_inference *fit = r->fit;
+    const nf_infer_options *o = r->o;
+    double now;
+    ad_status status = nf__agree(o->pool, NULL, &now, error);
+    if (status) return status;
+    fit->report.seconds = now - r->begun;
+    if (!*stopped)
+        status = nf_infer_modes(fit->flow, r->target, &fit->start, o->seed, fit->mode, &fit->held, o->pool, error);
+    else
+        forget_modes(fit);
+    if (!status) status = evaluate(r, o->draws, o->seed, &fit->report.score, stopped, error);
+    fit->report.average_loss = -fit->report.score.elbo;
+    *good = !status && is_good(fit, r->target);
+    return status;
+}
+
 /* A round that has brought little is followed by one that begins anew; the best of them by the ELBO is kept. */
-static ad_status iterate(nf_inference *fit, const nf_target *target, const nf_infer_options *o, double begun,
-                         ad_error *error)
+static ad_status iterate(nf__rounds *r, ad_error *error)
 {
     const double little = 0.05, late = 0.7; /* another start takes its time */
+    nf_inference *fit = r->fit;
+    const nf_infer_options *o = r->o;
     bool stopped = false, good = false;
-    best_fit best = {.bytes = nf__parameter_bytes(fit->flow), .elbo = -INFINITY};
-    best.parameters = ad_alloc_aligned(best.bytes, 1);
-    ad_status status =
-        best.parameters ? AD_OK : ad_error_set(error, AD_ERROR_MEMORY, "out of memory for the best parameters");
-    while (!status && !good && !stopped && !fit->out_of_time && fit->rounds < MOST_ROUNDS) {
-        const double before = best.elbo;
-        double now = begun;
-        status = run_round(fit, target, o, begun + o->budget, &best, &stopped, error);
-        if (!status) status = nf__agree(o->pool, NULL, &now, error);
-        fit->report.seconds = now - begun;
-        if (!status && !stopped)
-            status = nf_infer_modes(fit->flow, target, &fit->start, o->seed, fit->mode, &fit->held, o->pool, error);
+    double now = r->begun;
+    ad_status status = AD_OK;
+    while (!status && !good && !stopped &&
+           (r->place != NF__ROUND_BEGINS || (!fit->out_of_time && fit->rounds < MOST_ROUNDS))) {
+        if (r->place != NF__ROUND_ENDS) status = run_round(r, &stopped, error);
+        if (!status)
+            status = end_round(r, &good, &stopped, error);
         else
             forget_modes(fit);
-        if (!status) status = evaluate(fit, target, o, o->draws, o->seed, &fit->report.score, &stopped, error);
-        fit->report.average_loss = -fit->report.score.elbo;
-        good = !status && is_good(fit, target);
-        const bool stuck = fit->held < fit->start.modes || best.elbo - before < little;
+        const bool stuck = fit->held < fit->start.modes || r->best.elbo - r->before < little;
         if (!status) status = nf__agree(o->pool, NULL, &now, error);
-        const bool in_time = now - begun < late * o->budget;
+        const bool in_time = now - r->begun < late * o->budget;
         if (!status && !good && !stopped && in_time && stuck && fit->rounds < MOST_ROUNDS)
-            status = begin_again(fit, target, o, error);
-        if (status && isfinite(best.elbo)) restore(fit, &best);
+            status = begin_again(fit, r->target, o, error);
+        r->place = NF__ROUND_BEGINS;
+        if (status && isfinite(r->best.elbo)) restore(r);
     }
-    ad_free_aligned(best.parameters);
     if (good) fit->out_of_time = false;
     fit->report.outcome = stopped ? NF_STOPPED_BY_CALLER : good ? NF_STOPPED_EARLY : NF_FINISHED;
     return status;
@@ -208,8 +237,23 @@ ad_status nf_infer(const nf_target *target, const nf_infer_options *options, nf_
     if (!inference->flow) return error->status;
     inference->mode = ad_alloc(inference->start.modes, sizeof *inference->mode);
     if (!inference->mode) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for modes");
-    status = nf__infer_begin(inference->flow, target, &inference->start, &o, error);
-    return status ? status : iterate(inference, target, &o, begun, error);
+    /* Searches that were interrupted found another start than there would be. */
+    bool stopped = nf__vi_stops((nf__vi_stop){o.interrupted, o.context});
+    double now = begun;
+    status = nf__agree(o.pool, &stopped, &now, error);
+    if (stopped) o.checkpoint = NULL;
+    nf__rounds r = {.target = target, .o = &o, .fit = inference, .begun = begun, .clock = now};
+    r.best = (nf__best_fit){.bytes = nf__parameter_bytes(inference->flow), .elbo = -INFINITY};
+    bool resumed;
+    if (status) return status;
+    r.best.parameters = ad_alloc_aligned(r.best.bytes, 1);
+    status = r.best.parameters ? nf__checkpoint_enter(o.checkpoint, "infer", nf__list_rounds, &r, &resumed, error)
+                               : ad_error_set(error, AD_ERROR_MEMORY, "out of memory for the best parameters");
+    if (!status && !resumed) status = nf__infer_begin(inference->flow, target, &inference->start, &o, error);
+    if (!status) status = iterate(&r, error);
+    nf__checkpoint_leave(o.checkpoint, &r);
+    ad_free_aligned(r.best.parameters);
+    return status;
 }
 
 void nf_inference_free(nf_inference *inference)

@@ -84,6 +84,24 @@ static bool watch(nf_callback *self, const nf_iteration *at)
     return !d->plateau && !d->late && !d->failed;
 }
 
+static const nf__field descent_fields[] = {
+    NF__FIELD(descent, iterations, NF__COUNT),  NF__FIELD(descent, blocks, NF__COUNT),
+    NF__FIELD(descent, sum, NF__NUMBER),        NF__FIELD(descent, squares, NF__NUMBER),
+    NF__FIELD(descent, point.loss, NF__NUMBER), NF__FIELD(descent, point.gradient_norm, NF__NUMBER),
+};
+
+/* For checkpoints. */
+static void list(void *context, nf__state *state)
+{
+    descent *d = context;
+    nf__state_array(state, "average", AD_F64, d->average, nf_flow_trained_elements(d->fit->flow));
+    nf__state_array(state, "mean", AD_F64, d->mean, MOST_BLOCKS);
+    nf__state_array(state, "variance", AD_F64, d->variance, MOST_BLOCKS);
+    nf__state_structs(state, "descent", descent_fields, sizeof descent_fields / sizeof *descent_fields, d, sizeof *d,
+                      1);
+    if (d->blocks > MOST_BLOCKS) nf__state_fail(state, AD_ERROR_FORMAT, "it has too many blocks");
+}
+
 static void take_average(nf_flow *flow, const descent *d)
 {
     for (size_t i = 0; i < nf_flow_trained_elements(flow); i++)
@@ -107,8 +125,12 @@ ad_status nf__infer_descend(nf_inference *fit, const nf_target *target, const nf
                               .progress = o->progress,
                               .interrupted = o->interrupted,
                               .context = o->context,
+                              .checkpoint = o->checkpoint,
                               .callbacks = (nf_callback *[]){&d->callback, NULL}};
-    ad_status status = nf_vi(fit->flow, target, &vi, NULL, error);
+    bool resumed;
+    ad_status status = nf__checkpoint_enter(o->checkpoint, "descent", list, d, &resumed, error);
+    if (!status) status = nf_vi(fit->flow, target, &vi, NULL, error);
+    nf__checkpoint_leave(o->checkpoint, d);
     /* Only rank 0 has looked at the clock. */
     if (!status || status == AD_ERROR_NUMERIC) {
         const ad_status agreed = nf__agree(o->pool, &d->late, NULL, status ? NULL : error);

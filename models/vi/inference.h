@@ -2,6 +2,8 @@
 #ifndef WEIR_MODELS_VI_INFERENCE_H
 #define WEIR_MODELS_VI_INFERENCE_H
 
+#include "checkpoint/state.h"
+
 #include <weir/vi.h>
 
 /* That flow and target fit each other. */
@@ -9,6 +11,9 @@ ad_status nf__vi_check_sizes(const nf_flow *flow, const nf_target *target, ad_er
 /* The same, that the target's log-densities at draws of the flow are numbers, and that its
  * gradient is that of its value. */
 ad_status nf__vi_check(nf_flow *flow, const nf_target *target, uint64_t seed, ad_error *error);
+
+/* These points, as "history". */
+void nf__point_list(nf_vi_point *point, size_t points, nf__state *state);
 
 /* When to stop: `interrupted` is NULL where nothing does. */
 typedef struct {

@@ -1,10 +1,12 @@
 /* Variational inference: the loop. */
+#include "checkpoint/work.h"
 #include "training/clock.h"
 #include "vi/inference.h"
 #include "vi/objective.h"
 
 #include <weir/environment.h>
 
+#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
@@ -20,10 +22,11 @@ typedef struct {
     double *recent; /* [WINDOW], the losses of the last iterations, at iteration % WINDOW */
     void *before;   /* parameters before the point to come: its mean loss speaks for them, and not for what follows */
     double best_loss, best_beta;
-    nf_vi_point point; /* sums, of the point to come */
-    size_t in_point;
+    nf_vi_point point;     /* sums, of the point to come */
+    size_t in_point, room; /* iterations in it; points in the history at most */
     nf_vi_progress now;
     double told;
+    double spent; /* seconds, in a checkpoint */
     nf_vi_report *report;
 } inference;
 
@@ -78,6 +81,62 @@ static void jitter(const inference *v)
     nf_flow_push(v->flow);
 }
 
+/* ---- What it goes on from -------------------------------------------------------------------------------------- */
+
+static void list_settings(const inference *v, nf__state *state)
+{
+    const nf_vi_options *o = &v->o;
+    nf__flow_settings(v->flow, state);
+    nf__target_settings(v->objective.target, state);
+    nf__state_setting(state, "objective", "%s", v->objective.what.type->name);
+    for (size_t i = 0; v->objective.what.type->argument && v->objective.what.type->argument[i].name; i++)
+        nf__state_number(state, v->objective.what.type->argument[i].name, v->objective.what.argument[i]);
+    nf__state_setting(state, "number of iterations", "%zu", o->iters);
+    nf__state_setting(state, "draws a step", "%zu", o->mc);
+    nf__state_setting(state, "draws in a group", "%zu", o->importance);
+    nf__state_number(state, "beta", o->beta);
+    nf__state_number(state, "beta at first", o->beta_start);
+    nf__state_setting(state, "iterations of annealing", "%zu", o->anneal);
+    nf__state_number(state, "jitter", o->jitter);
+    nf__optimizer_settings(v->loop.optimizer, state);
+    nf__state_setting(state, "schedule", "%s", o->schedule);
+    nf__state_setting(state, "warmup", "%zu", o->warmup);
+    nf__state_setting(state, "draws for the scores", "%zu", o->draws);
+    nf__state_setting(state, "seed", "%" PRIu64, o->seed);
+}
+
+static const nf__field inference_fields[] = {
+    NF__FIELD(inference, best_loss, NF__NUMBER),  NF__FIELD(inference, best_beta, NF__NUMBER),
+    NF__FIELD(inference, point.loss, NF__NUMBER), NF__FIELD(inference, point.gradient_norm, NF__NUMBER),
+    NF__FIELD(inference, in_point, NF__COUNT),    NF__FIELD(inference, now.iteration, NF__COUNT),
+    NF__FIELD(inference, now.loss, NF__NUMBER),   NF__FIELD(inference, now.learning_rate, NF__NUMBER),
+    NF__FIELD(inference, spent, NF__NUMBER),
+};
+#define FIELDS(table) table, sizeof table / sizeof *table
+
+static void list(void *context, nf__state *state)
+{
+    inference *v = context;
+    const size_t count = nf_flow_trained_elements(v->flow) + nf_flow_fixed_elements(v->flow);
+    const double now = nf__clock();
+    v->spent = now - v->loop.started;
+    list_settings(v, state);
+    nf__loop_list(&v->loop, state);
+    nf__state_array(state, "before", nf_flow_dtype(v->flow), v->before, count);
+    nf__state_array(state, "recent", AD_F64, v->recent, WINDOW);
+    const size_t points = nf__state_size(state, "history", v->report->n_history);
+    if (points > v->room)
+        nf__state_fail(state, AD_ERROR_FORMAT, "its history is too long");
+    else
+        v->report->n_history = points;
+    nf__point_list(v->report->history, points, state);
+    nf__callbacks_list(v->o.callbacks, nf_flow_trained_elements(v->flow), state);
+    nf__state_structs(state, "inference", FIELDS(inference_fields), v, sizeof *v, 1);
+    v->loop.started = now - v->spent;
+}
+
+/* ---- The start -------------------------------------------------------------------------------------------------- */
+
 static ad_status start(inference *v, const nf_target *target, ad_error *error)
 {
     nf_objective objective;
@@ -107,14 +166,16 @@ static ad_status start(inference *v, const nf_target *target, ad_error *error)
     size_t interval = (v->o.iters + POINTS - 1) / POINTS;
     v->recent = ad_alloc(WINDOW, sizeof *v->recent);
     v->before = ad_alloc_aligned(nf__parameter_bytes(v->flow), 1);
-    v->report->history = ad_alloc(v->o.iters / interval + 1, sizeof *v->report->history);
+    v->room = v->o.iters / interval + 1;
+    v->report->history = ad_alloc(v->room, sizeof *v->report->history);
     if (!v->recent || !v->before || !v->report->history)
         return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for variational inference");
     memcpy(v->before, nf_flow_parameters(v->flow), nf__parameter_bytes(v->flow));
     nf__loop_keep(&v->loop, v->before);
     v->best_loss = INFINITY;
     v->now.iterations = v->o.iters;
-    return AD_OK;
+    bool resumed;
+    return nf__checkpoint_enter(v->o.checkpoint, "vi", list, v, &resumed, error);
 }
 
 /* ---- The loop ------------------------------------------------------------------------------------------------- */
@@ -235,7 +296,11 @@ static ad_status iterate(inference *v, ad_error *error)
         if (status != AD_OK) break;
         status = ask(v, &stop, error);
         if (status != AD_OK) break;
-        if (v->in_point == interval || stop || v->now.iteration == v->o.iters) status = add_point(v, error);
+        if (v->in_point == interval || v->now.iteration == v->o.iters) status = add_point(v, error);
+        if (status != AD_OK) break;
+        /* Before a point is cut short, which would else be longer. */
+        nf__loop_checkpoint(&v->loop, v->o.checkpoint, stop);
+        if (stop && v->in_point > 0) status = add_point(v, error);
     }
     if (status == AD_OK && stop && v->now.iteration < v->o.iters) v->report->outcome = NF_STOPPED_BY_CALLER;
     if (v->report->outcome == NF_DIVERGED) nf__loop_restore(&v->loop);
@@ -269,6 +334,7 @@ ad_status nf_vi(nf_flow *flow, const nf_target *target, const nf_vi_options *opt
     bool started = status == AD_OK;
     if (started) status = iterate(&v, error);
     v.report->seconds = nf__clock() - v.loop.started;
+    nf__checkpoint_leave(v.o.checkpoint, &v);
     nf__vi_objective_close(&v.objective);
     nf__loop_close(&v.loop);
     if (started && report) {

@@ -253,6 +253,9 @@ static void call_flows(void)
     CASE(nf_flow_fixed_elements) QUIET(nf_flow_fixed_elements(HARMLESS(flow, flow)));
     CASE(nf_flow_push) QUIET(nf_flow_push(HARMLESS(flow, flow)));
     CASE(nf_flow_pull) QUIET(nf_flow_pull(HARMLESS(flow, flow)));
+    CASE(nf_flow_fit_sample)
+    status(nf_flow_fit_sample(NEEDED(flow, flow), NEEDED(x, rows), OPTIONAL(context, rows), ROWS, NEEDED(mean, rows),
+                              NEEDED(sd, rows), ERROR));
     CASE(nf_flow_fit_data)
     status(nf_flow_fit_data(NEEDED(flow, flow), NEEDED(x, rows), OPTIONAL(context, rows), ROWS, ERROR));
     CASE(nf_flow_begin_training)
@@ -280,6 +283,9 @@ static void call_flows(void)
     CASE(nf_sample)
     status(nf_sample(NEEDED(flow, conditional), NEEDED(context, rows), ROWS, 1, OPTIONAL(x, out),
                      OPTIONAL(log_prob, log_prob), OPTIONAL(pool, (ad_pool *)NULL), ERROR));
+    CASE(nf_sample_part)
+    status(nf_sample_part(NEEDED(flow, conditional), NEEDED(context, rows), 7, ROWS, 1, OPTIONAL(x, out),
+                          OPTIONAL(log_prob, log_prob), OPTIONAL(pool, (ad_pool *)NULL), ERROR));
     CASE(nf_transform)
     status(nf_transform(NEEDED(flow, conditional), true, NEEDED(in, rows), NEEDED(context, rows), ROWS,
                         OPTIONAL(out, out), OPTIONAL(log_det, log_prob), OPTIONAL(pool, (ad_pool *)NULL), ERROR));

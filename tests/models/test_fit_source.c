@@ -1,5 +1,8 @@
 /* Fits to rows that are read when they are needed. */
+#include "models/rank_tools.h"
 #include "models/training_tools.h"
+
+#include <weir/features.h>
 
 #include <stdatomic.h>
 #include <unistd.h>
@@ -136,6 +139,71 @@ START_TEST(validation_rows_of_their_own)
 }
 END_TEST
 
+/* ---- Ranks --------------------------------------------------------------------------------------------------- */
+
+enum { RANK_ROWS = 1 << 16, RANK_BATCH = 8192 };
+
+static atomic_size_t read_on[MOST_RANKS];
+
+static ad_status make_rows(void *data, size_t epoch, size_t first, size_t rows, double *x, double *context,
+                           ad_error *why)
+{
+    (void)context, (void)why;
+    if (epoch > 0) atomic_fetch_add((atomic_size_t *)data, rows);
+    for (size_t i = 0; i < rows * DIM; i++) x[i] = ad_random_normal(1, 0, first * DIM + i);
+    return AD_OK;
+}
+
+static ad_status fit_on_rank(const void *what, ad_pool *pool, int rank, int ranks, outcome *o)
+{
+    (void)ranks;
+    atomic_store(&read_on[rank], 0);
+    const nf_rows source = {.rows = RANK_ROWS, .data = &read_on[rank], .read = make_rows};
+    const nf_fit_options options = {.epochs = 1, .batch = RANK_BATCH, .source = &source, .pool = pool};
+    nf_flow *flow = nf_flow_parse(what, DIM, 0, AD_F32, 1, &o->error);
+    const ad_status status = flow ? nf_fit(flow, NULL, 0, &options, NULL, &o->error) : o->error.status;
+    if (flow) note_flow(o, flow);
+    nf_flow_free(flow);
+    return status;
+}
+
+/* Each reads about its share. */
+START_TEST(ranks_read_their_own_rows)
+{
+    assert_ranks_succeed(fit_on_rank, "maf(8)-standardize", false);
+    size_t all = 0;
+    for (int rank = 0; rank < MOST_RANKS; rank++) {
+        ck_assert_uint_gt(read_on[rank], 0);
+        ck_assert_uint_lt(read_on[rank], RANK_ROWS / 2);
+        all += read_on[rank];
+    }
+    ck_assert_uint_ge(all, RANK_ROWS * 9 / 10);
+}
+END_TEST
+
+/* The moments are those of all training rows, where what has a fit sees a sample. */
+START_TEST(moments_are_of_all_rows)
+{
+    enum { LARGE = 100000 };
+    static atomic_size_t unwanted;
+    const nf_rows source = {.rows = LARGE, .data = &unwanted, .read = make_rows};
+    const nf_fit_options o = {.epochs = 1, .batch = 50000, .val_fraction = -1, .source = &source};
+    nf_flow *flow = flow_of("affine-standardize", false, AD_F64);
+    ASSERT_OK(nf_fit(flow, NULL, 0, &o, NULL, &error));
+    double *all = ad_alloc(LARGE, DIM * sizeof *all);
+    ASSERT_OK(make_rows(&unwanted, 0, 0, LARGE, all, NULL, &error));
+    const nf_bijector *chain = nf_flow_bijector(flow), *last = chain->child[chain->n_child - 1];
+    for (size_t c = 0; c < DIM; c++) {
+        double mean, sd;
+        ck_assert(nf_column_moments(all, LARGE, DIM, c, &mean, &sd));
+        ck_assert_double_eq_tol(nf_parameter_value(last, "mean")[c], mean, 1e-13);
+        ck_assert_double_eq_tol(nf_parameter_value(last, "scale")[c], 2 * sd, 1e-13);
+    }
+    ad_free(all);
+    nf_flow_free(flow);
+}
+END_TEST
+
 START_TEST(what_goes_wrong_is_told)
 {
     static const struct {
@@ -198,6 +266,8 @@ Suite *fit_source_suite(void)
     tcase_add_loop_test(source, source_is_as_arrays, 0, 5);
     tcase_add_test(source, blocks_are_as_good_as_rows);
     tcase_add_test(source, validation_rows_of_their_own);
+    tcase_add_test(source, ranks_read_their_own_rows);
+    tcase_add_test(source, moments_are_of_all_rows);
     tcase_add_loop_test(source, what_goes_wrong_is_told, 0, 5);
     tcase_add_test(source, options_that_contradict);
     suite_add_tcase(suite, source);

@@ -1,5 +1,6 @@
 /* Public functions of models, with NULL for each pointer that they take. Calls that take their time are short ones. */
-#include "null_cases.h"
+#include "models/null_checkpoints.h"
+#include "models/null_streams.h"
 #include "scratch.h"
 
 #include <weir/models.h>
@@ -195,7 +196,7 @@ static void call_tables(void)
 
 static void call_columns(void)
 {
-    char text[512], *written;
+    char text[NF_COLUMNS_TEXT], *written;
     const char *const names[] = {"a", "b"};
     nf_table decoded = {0};
     CASE(nf_columns_learn)
@@ -213,6 +214,8 @@ static void call_columns(void)
     status(nf_columns_check(NEEDED(columns, columns), NEEDED(table, &table), OPTIONAL(what, "t.csv"), ERROR));
     CASE(nf_columns_outside)
     QUIET(nf_columns_outside(HARMLESS(columns, columns), HARMLESS(table, &table), OPTIONAL(text, text)));
+    CASE(nf_columns_impossible)
+    QUIET(nf_columns_impossible(HARMLESS(columns, columns), HARMLESS(table, &table), OPTIONAL(text, text)));
     CASE(nf_columns_encode_part)
     status(nf_columns_encode_part(NEEDED(columns, columns), NEEDED(part, &table), 7, 1, 0, NEEDED(features, numbers),
                                   ERROR));
@@ -253,6 +256,12 @@ static void call_files(void)
             ASSERT_FAILS(nf_file_commit(file, &error), AD_ERROR_IO, "Bad address");
         else
             nf_file_abort(file);
+    }
+    CASE(nf_file_write_at)
+    {
+        ASSERT_OK(nf_file_create(there.text, &file, &error));
+        QUIET(nf_file_write_at(HARMLESS(file, file), 0, HARMLESS(data, "abc"), 3));
+        nf_file_abort(file);
     }
     CASE(nf_file_read_back)
     {
@@ -414,9 +423,11 @@ static void call(void)
     call_optimizers();
     call_training();
     call_tables();
+    call_streams(&table);
     call_npy();
     call_columns();
     call_files();
+    call_checkpoints(flow, target);
     call_targets();
     call_inference();
     call_checks();

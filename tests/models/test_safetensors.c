@@ -18,7 +18,7 @@ static const nf__metadata metadata[] = {{"formula", "(maf(64,64)-flip)*3"}, {"no
 
 static ad_status write_example(const char *path)
 {
-    return nf__safetensors_write(path, tensors, COUNT(tensors), metadata, COUNT(metadata), &error);
+    return nf__safetensors_write(path, tensors, COUNT(tensors), metadata, COUNT(metadata), true, &error);
 }
 
 static void assert_example(const nf__safetensors *file)
@@ -61,7 +61,7 @@ END_TEST
 START_TEST(empty)
 {
     file_path path = scratch_path("a.safetensors");
-    ck_assert_int_eq(nf__safetensors_write(path.text, NULL, 0, NULL, 0, &error), AD_OK);
+    ck_assert_int_eq(nf__safetensors_write(path.text, NULL, 0, NULL, 0, true, &error), AD_OK);
     nf__safetensors *file = nf__safetensors_read(path.text, &error);
     ck_assert_msg(file != NULL, "%s", error.message);
     size_t count;
@@ -102,19 +102,19 @@ START_TEST(writer_refuses)
 {
     file_path path = scratch_path("a.safetensors");
     nf__safetensor twice[] = {tensors[0], tensors[0]};
-    ck_assert_int_eq(nf__safetensors_write(path.text, twice, 2, NULL, 0, &error), AD_ERROR_ARGUMENT);
+    ck_assert_int_eq(nf__safetensors_write(path.text, twice, 2, NULL, 0, true, &error), AD_ERROR_ARGUMENT);
     ck_assert_ptr_nonnull(strstr(error.message, "'net/weight' is there twice"));
     nf__metadata keys[] = {{"a", "1"}, {"a", "2"}};
-    ck_assert_int_eq(nf__safetensors_write(path.text, NULL, 0, keys, 2, &error), AD_ERROR_ARGUMENT);
+    ck_assert_int_eq(nf__safetensors_write(path.text, NULL, 0, keys, 2, true, &error), AD_ERROR_ARGUMENT);
     nf__safetensor reserved = {"__metadata__", AD_F32, {0}, weight};
-    ck_assert_int_eq(nf__safetensors_write(path.text, &reserved, 1, NULL, 0, &error), AD_ERROR_ARGUMENT);
+    ck_assert_int_eq(nf__safetensors_write(path.text, &reserved, 1, NULL, 0, true, &error), AD_ERROR_ARGUMENT);
     nf__metadata latin1 = {"a", "\xfc"};
-    ck_assert_int_eq(nf__safetensors_write(path.text, NULL, 0, &latin1, 1, &error), AD_ERROR_ARGUMENT);
+    ck_assert_int_eq(nf__safetensors_write(path.text, NULL, 0, &latin1, 1, true, &error), AD_ERROR_ARGUMENT);
     ck_assert_ptr_nonnull(strstr(error.message, "UTF-8"));
     nf__safetensor huge = {"a", AD_F64, {2, {SIZE_MAX / 2 + 1, SIZE_MAX / 2 + 1}}, bias};
-    ck_assert_int_eq(nf__safetensors_write(path.text, &huge, 1, NULL, 0, &error), AD_ERROR_ARGUMENT);
+    ck_assert_int_eq(nf__safetensors_write(path.text, &huge, 1, NULL, 0, true, &error), AD_ERROR_ARGUMENT);
     ck_assert_int_eq(scratch_files(false), 0);
-    ck_assert_int_eq(nf__safetensors_write(scratch_path("none/a").text, tensors, 1, NULL, 0, NULL), AD_ERROR_IO);
+    ck_assert_int_eq(nf__safetensors_write(scratch_path("none/a").text, tensors, 1, NULL, 0, true, NULL), AD_ERROR_IO);
 }
 END_TEST
 

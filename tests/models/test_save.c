@@ -231,7 +231,7 @@ static ad_status load_forgery(const forgery *f)
     for (size_t i = 0; i < COUNT(given); i++)
         if (given[i].value) metadata[n_metadata++] = given[i];
     file_path path = scratch_path("forged.safetensors");
-    ASSERT_OK(nf__safetensors_write(path.text, tensors, count, metadata, n_metadata, &error));
+    ASSERT_OK(nf__safetensors_write(path.text, tensors, count, metadata, n_metadata, true, &error));
     error = (ad_error){AD_OK, ""};
     nf_flow *flow = nf_load(path.text, NULL, &error);
     ck_assert_int_eq(flow == NULL, error.status != AD_OK);

@@ -79,6 +79,7 @@ START_TEST(interrupt_keeps_weights)
     ck_assert_double_ge(number_in(training, "best_epoch"), 1);
     ck_assert_double_lt(number_in(training, "epochs"), 1000000);
     json_decref(info);
+    ck_assert_int_eq(unlink(scratch_path("m.safetensors.checkpoint").text), 0);
     ck_assert_int_eq(scratch_files(false), 2);
 }
 END_TEST
@@ -188,6 +189,7 @@ START_TEST(signals_keep_weights)
         ck_assert_int_eq(WEXITSTATUS(state), 128 + signals[i]);
         assert_contains(line, "are in 'm.safetensors'");
         SUCCEED("info", "m.safetensors");
+        ck_assert_int_eq(unlink(scratch_path("m.safetensors.checkpoint").text), 0);
         ck_assert_int_eq(scratch_files(false), 2);
     }
 }

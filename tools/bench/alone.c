@@ -8,49 +8,57 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-/* Calls of one function, what this rank sends in them, and to how many others. */
+/* A call: what this rank sends, and in how many messages; or what a gather has it receive. */
 typedef struct {
-    size_t calls, bytes, messages;
-} traffic;
+    const char *function;
+    size_t bytes, messages;
+} call;
+
+/* Those of the step under way, and of the step so far that had the fewest: some have what an epoch's end needs too. */
+enum { MOST_CALLS = 256 };
 
 typedef struct {
-    traffic exchange, gather, broadcast;
-} counted;
+    trials *steps_per_second;
+    double began, trial_began; /* in seconds of computing, which other programs don't change */
+    size_t steps;              /* of the trial so far */
+    call made[MOST_CALLS], fewest[MOST_CALLS];
+    size_t calls, least;
+} training;
 
-static counted *of(const ad_communicator *c)
+static void add(const ad_communicator *c, const char *function, size_t bytes, size_t messages)
 {
-    return c->data;
+    training *t = c->data;
+    if (t->calls < MOST_CALLS) t->made[t->calls++] = (call){function, bytes, messages};
 }
 
 static ad_status exchange(const ad_communicator *c, const void *send, const size_t *send_bytes, void *receive,
                           const size_t *receive_bytes, ad_error *error)
 {
     (void)send, (void)receive, (void)receive_bytes, (void)error;
-    traffic *t = &of(c)->exchange;
-    t->calls++;
+    size_t bytes = 0, messages = 0;
     for (int r = 0; r < c->rank; r++) {
-        t->bytes += send_bytes[r];
-        t->messages += send_bytes[r] > 0;
+        bytes += send_bytes[r];
+        messages += send_bytes[r] > 0;
     }
+    add(c, "exchange", bytes, messages);
     return AD_OK;
 }
 
-/* What a rank sends here are all parts but one, on their way to others. */
 static ad_status gather(const ad_communicator *c, void *all, const size_t *bytes, ad_error *error)
 {
     (void)all, (void)error;
-    traffic *t = &of(c)->gather;
-    t->calls++;
-    for (int r = 0; r < c->rank; r++) t->bytes += bytes[r];
+    size_t received = 0;
+    for (int r = 0; r < c->rank; r++) received += bytes[r];
+    add(c, "gather", received, 0);
     return AD_OK;
 }
 
 static ad_status broadcast(const ad_communicator *c, void *data, size_t bytes, int root, ad_error *error)
 {
     (void)data, (void)root, (void)error;
-    of(c)->broadcast.calls++;
-    of(c)->broadcast.bytes += bytes;
+    add(c, "broadcast", bytes, 0);
     return AD_OK;
 }
 
@@ -66,25 +74,30 @@ static void end(const ad_communicator *c, int exit_status)
     exit(exit_status);
 }
 
-/* Counts what steps send from the end of the first on, which is warm-up. */
-typedef struct {
-    trials_timer timer;
-    counted now, first;
-    size_t steps;
-} training;
+static double computed(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
 
+/* The first step is warm-up. */
 static bool step_done(void *context)
 {
     training *t = context;
-    if (t->steps++ == 0) t->first = t->now;
-    return trials_step_done(&t->timer);
-}
-
-static void print(const char *name, const traffic *now, const traffic *first, size_t steps)
-{
-    printf(", \"%s\": {\"calls\": %.4g, \"bytes\": %.6g, \"messages\": %.4g}", name,
-           (double)(now->calls - first->calls) / (double)steps, (double)(now->bytes - first->bytes) / (double)steps,
-           (double)(now->messages - first->messages) / (double)steps);
+    const double at = computed();
+    if (t->began == 0) t->began = t->trial_began = at;
+    if (at > t->began && (t->least == 0 || t->calls < t->least)) {
+        memcpy(t->fewest, t->made, sizeof t->made);
+        t->least = t->calls;
+    }
+    t->steps += at > t->began;
+    t->calls = 0;
+    if (at < t->trial_began + TRIAL_SECONDS) return false;
+    trials_add(t->steps_per_second, (double)t->steps / (at - t->trial_began));
+    t->steps = 0;
+    t->trial_began = at;
+    return at > t->began + CASE_SECONDS / 2;
 }
 
 enum { BATCHES = 4, DIFFERENT_ROWS = 4096 };
@@ -100,10 +113,9 @@ static double *repeated_data(size_t rows, size_t dim)
 
 ad_status measure_alone(nf_flow *flow, size_t batch, int ranks, ad_error *error)
 {
-    training t = {.steps = 0};
     trials rate = {0};
-    t.timer.steps_per_second = &rate;
-    const ad_communicator c = {"nobody", ranks - 1, ranks, 1, &t.now, exchange, gather, broadcast, barrier, end};
+    training t = {.steps_per_second = &rate};
+    const ad_communicator c = {"nobody", ranks - 1, ranks, 1, &t, exchange, gather, broadcast, barrier, end};
     double *x = repeated_data(BATCHES * batch, nf_flow_dim(flow));
     if (!x) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %d batches of %zu rows", BATCHES, batch);
     ad_pool *pool = ad_pool_new(1, error);
@@ -121,10 +133,10 @@ ad_status measure_alone(nf_flow *flow, size_t batch, int ranks, ad_error *error)
     if (!status) {
         putchar('{');
         trials_print(&rate, "steps_per_second");
-        print("exchange", &t.now.exchange, &t.first.exchange, t.steps - 1);
-        print("gather", &t.now.gather, &t.first.gather, t.steps - 1);
-        print("broadcast", &t.now.broadcast, &t.first.broadcast, t.steps - 1);
-        printf(", \"parameters\": %zu}\n", nf_flow_trained_elements(flow));
+        for (size_t i = 0; i < t.least; i++)
+            printf("%s[\"%s\", %zu, %zu]", i ? ", " : ", \"calls\": [", t.fewest[i].function, t.fewest[i].bytes,
+                   t.fewest[i].messages);
+        printf("%s, \"parameters\": %zu}\n", t.least ? "]" : ", \"calls\": []", nf_flow_trained_elements(flow));
     }
     ad_pool_free(pool);
     ad_free(x);

@@ -9,6 +9,8 @@ jit over many steps), of whichever the python3 at hand, or $PYTHON, can import.
   memory    peak memory of training, at a small and a large batch
   compile   recording, gradient, plan and first step of long chains
   width     how training steps would fill more cores than there are, by a model of jobs timed in one thread
+  ranks     training on two ranks of this machine with its MPI, and what the model of the next table says of them
+  scaling   how training would go on up to 1,024 ranks of a cluster, by a model of one rank and of a network: ranks.py
 
 All in float32. Programs take turns, each bound to as many cores as it has threads; a figure is the median of all
 trials, with half of the distance between its quartiles. The peak is of multiply-adds in registers, measured between
@@ -25,6 +27,7 @@ import subprocess
 import sys
 
 import formulas
+import ranks
 
 THREADS = [1, 2]
 HERE = pathlib.Path(__file__).parent
@@ -239,6 +242,10 @@ TABLES = {
         + [("work on 16", lambda c: number(c["work_16"])), ("span", lambda c: number(c["span_16"]))],
     ),
 }
+
+SCALING = ranks.columns(number, plain)
+TABLES["ranks"] = (ranks.here, SCALING["ranks"])
+TABLES["scaling"] = (ranks.scaling, SCALING["scaling"])
 
 
 def print_row(texts, columns, to):

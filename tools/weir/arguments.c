@@ -113,18 +113,19 @@ static bool parse_number(const char *text, double *number)
 static bool parse_seconds(const char *text, double *seconds)
 {
     static const struct {
-        char unit;
+        const char *name;
         double seconds;
-    } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}};
+    } units[] = {{"ms", 0.001}, {"s", 1}, {"m", 60}, {"h", 3600}};
     char number[32];
     size_t length = strlen(text);
     double unit = 1;
-    for (size_t i = 0; i < sizeof units / sizeof *units && length > 0; i++)
-        if (text[length - 1] == units[i].unit) {
-            unit = units[i].seconds;
-            length--;
-            break;
-        }
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        const size_t ending = strlen(units[i].name);
+        if (length <= ending || strcmp(text + length - ending, units[i].name) != 0) continue;
+        unit = units[i].seconds;
+        length -= ending;
+        break;
+    }
     if (length >= sizeof number) return false;
     snprintf(number, sizeof number, "%.*s", (int)length, text);
     bool valid = parse_number(number, seconds);
@@ -244,6 +245,8 @@ static ad_status check_complete(const struct arguments *arguments, ad_error *err
     const struct command *command = arguments->command;
     const struct option *option;
     char name[64];
+    for (size_t i = 0; (option = command_option(command, i)); i++)
+        if (option->completes && arguments->values[i].given) return AD_OK;
     for (size_t i = 0; i < MOST_POSITIONALS && command->positionals[i].name; i++)
         if (!arguments->positionals[i])
             return ad_error_set(error, AD_ERROR_ARGUMENT, "%s is missing; see 'weir %s --help'",
@@ -270,7 +273,7 @@ static void set_defaults(struct arguments *arguments)
 ad_status arguments_parse(struct arguments *arguments, const struct command *command, int count, char **words,
                           ad_error *error)
 {
-    *arguments = (struct arguments){.command = command};
+    *arguments = (struct arguments){.command = command, .count = count, .words = words};
     set_defaults(arguments);
     bool only_positionals = false;
     for (int w = 0; w < count; w++) {

@@ -67,6 +67,7 @@ static nf_flow *search(const struct arguments *arguments, struct rows *rows, nf_
         .progress = on_progress,
         .interrupted = interrupt_noted,
         .context = &watched,
+        .checkpoint = data->checkpoint,
     };
     if (data->validation) {
         options.val_x = rows->val_x;

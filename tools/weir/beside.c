@@ -29,19 +29,21 @@ static char *name_of(const nf_table *table, size_t c)
     return table->names ? table->names[c] : none;
 }
 
-static void fill(const nf_table *from, size_t first, const size_t *place, nf_table *to)
+/* first: the column of place that is the first of these. row: of them, the one that is first, and the others follow in
+ * turn. */
+static void fill(const nf_table *from, size_t first, size_t row, const size_t *place, nf_table *to)
 {
     for (size_t c = 0; c < from->columns; c++) {
         size_t at = place[first + c];
         if (to->names) to->names[at] = name_of(from, c);
         to->labels[at] = from->labels ? from->labels[c] : NULL;
         for (size_t r = 0; r < to->rows; r++)
-            to->values[r * to->columns + at] = from->values[r % from->rows * from->columns + c];
+            to->values[r * to->columns + at] = from->values[(row + r) % from->rows * from->columns + c];
     }
 }
 
-ad_status put_beside(const nf_table *samples, const struct context *context, const struct model *model, nf_table *both,
-                     ad_error *error)
+ad_status put_beside(const nf_table *samples, size_t first, const struct context *context, const struct model *model,
+                     nf_table *both, ad_error *error)
 {
     size_t columns = samples->columns + context->table.columns;
     *both = (nf_table){.rows = samples->rows, .columns = columns, .dtype = AD_F64, .missing = true};
@@ -53,9 +55,9 @@ ad_status put_beside(const nf_table *samples, const struct context *context, con
     ad_status status = memory ? find_places(samples, context, model, place, error)
                               : ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu columns", columns);
     if (!status) {
-        fill(samples, 0, place, both);
+        fill(samples, 0, 0, place, both);
         if (samples->dtype == AD_F32) write_briefly(both->values, both->rows * both->columns);
-        fill(&context->table, samples->columns, place, both);
+        fill(&context->table, samples->columns, first, place, both);
     }
     ad_free(place);
     if (status) nf_table_free(both);

@@ -15,7 +15,7 @@ struct watched {
 static bool on_progress(void *context, const nf_nuts_progress *p)
 {
     struct watched *watched = context;
-    double fraction = (double)p->draws / (double)p->all_draws, seconds = meter_seconds(&watched->meter);
+    double fraction = (double)p->draws / (double)p->all_draws, seconds = p->seconds;
     if (!meter_is_due(&watched->meter, fraction)) return true;
     char text[256], rate[32], left[32];
     snprintf(text, sizeof text, "%s%s  %s gradients/s  %zu divergent  %s left", watched->label,

@@ -137,7 +137,11 @@ ad_status columns_match(const nf_table *table, const char *path, const char *mod
 
 ad_status columns_select(const nf_table *from, const size_t *order, size_t count, nf_table *to, ad_error *error)
 {
-    *to = (nf_table){.rows = from->rows, .columns = count, .dtype = from->dtype, .missing = from->missing};
+    *to = (nf_table){.rows = from->rows,
+                     .columns = count,
+                     .dtype = from->dtype,
+                     .missing = from->missing,
+                     .first_row = from->first_row};
     to->values = ad_alloc(from->rows, count * sizeof *to->values);
     if (from->names) to->names = ad_alloc(count, sizeof *to->names);
     if (from->labels) to->labels = ad_alloc(count, sizeof *to->labels);

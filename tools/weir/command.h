@@ -29,6 +29,7 @@ struct option {
     bool required;
     double low, high;          /* of counts and numbers, inclusive; high 0: no limit */
     bool above_low;            /* low itself is excluded */
+    bool completes;            /* with it nothing else is required: a file has the rest */
     const char *choices;       /* "float32|float64" */
     const struct known *known; /* of a text: what it names; NULL: anything */
     const char *help;
@@ -86,10 +87,15 @@ struct option_value {
     bool given; /* by the user */
 };
 
+struct resumed;
+
 struct arguments {
     const struct command *command;
+    int count; /* of the words behind the command's name */
+    char **words;
     const char *positionals[MOST_POSITIONALS];
     struct option_value values[MOST_OPTIONS];
+    struct resumed *resumed; /* what goes on, and whose words these are; NULL: nothing */
 };
 
 /* Read the words behind the command's name. Stops at --help. */

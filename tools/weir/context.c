@@ -182,20 +182,24 @@ static ad_status read_rows(const char *path, const struct model *model, struct c
 
 /* ---- Both ------------------------------------------------------------------------------------------------------- */
 
-/* The rows of the table as the flow takes them, in turn. */
+/* The rows of the table as the flow takes them; and, in turn, so many. */
 static ad_status encode(const struct model *model, size_t rows, struct context *context, ad_error *error)
 {
     const nf_table *table = &context->table;
     size_t size = nf_flow_context_size(model->flow);
-    double *once = ad_alloc(table->rows, size * sizeof *once);
-    context->values = ad_alloc(rows, size * sizeof *context->values);
-    ad_status status = once && context->values
-                           ? nf_columns_encode(model->conditions, table, 0, 0, once, NULL, error)
-                           : ad_error_set(error, AD_ERROR_MEMORY, "no memory for the context of %zu rows", rows);
-    for (size_t r = 0; r < rows && !status; r++)
-        memcpy(context->values + r * size, once + r % table->rows * size, size * sizeof *once);
-    ad_free(once);
+    context->once = ad_alloc(table->rows, size * sizeof *context->once);
+    if (rows > 0) context->values = ad_alloc(rows, size * sizeof *context->values);
+    if (!context->once || (rows > 0 && !context->values))
+        return ad_error_set(error, AD_ERROR_MEMORY, "no memory for the context of %zu rows", rows);
+    ad_status status = nf_columns_encode(model->conditions, table, 0, 0, context->once, NULL, error);
+    if (!status) context_rows(context, size, 0, rows, context->values);
     return status;
+}
+
+void context_rows(const struct context *context, size_t size, size_t first, size_t rows, double *values)
+{
+    for (size_t r = 0; r < rows && context->once; r++)
+        memcpy(values + r * size, context->once + (first + r) % context->table.rows * size, size * sizeof *values);
 }
 
 ad_status context_read(const char *text, const struct model *model, bool may_be_file, size_t rows,
@@ -223,6 +227,7 @@ ad_status context_read(const char *text, const struct model *model, bool may_be_
 
 void context_free(struct context *context)
 {
+    ad_free(context->once);
     ad_free(context->values);
     nf_table_free(&context->table);
     nf_table_free(&context->file);

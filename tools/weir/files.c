@@ -51,10 +51,26 @@ nf_flow *load_model(const char *path, json_t **record, ad_error *error)
     return NULL;
 }
 
+/* What changes no bit of a model, as its time and threads, is told, but not kept: the same data and options make the
+ * same file. */
+static void remove_circumstances(json_t *record)
+{
+    const char *name;
+    json_t *member;
+    size_t i;
+    static const char *const circumstances[] = {"seconds", "threads", "checkpoint"};
+    for (i = 0; i < sizeof circumstances / sizeof *circumstances; i++) json_object_del(record, circumstances[i]);
+    json_object_foreach(record, name, member) remove_circumstances(member);
+    json_array_foreach(record, i, member) remove_circumstances(member);
+}
+
 ad_status save_model(const nf_flow *flow, json_t *record, const char *path, ad_error *error)
 {
     plugins_note(record);
-    char *text = json_dumps(record, JSON_COMPACT | JSON_REAL_PRECISION(15));
+    json_t *kept = json_deep_copy(record);
+    remove_circumstances(kept);
+    char *text = kept ? json_dumps(kept, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
+    json_decref(kept);
     if (!text) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for the training record of '%s'", path);
     ad_status status = nf_save(flow, text, path, error);
     free(text);
@@ -83,10 +99,7 @@ json_t *record_of_work(const nf_flow *flow, nf_record record, const json_t *opti
     return json_pack("{s:o*}", "target", target ? report_text(target->text ? target->text : target->name) : NULL);
 }
 
-enum { MOST_FILES = MOST_POSITIONALS + MOST_OPTIONS };
-
-/* Those that the command line names in this role. */
-static size_t files_of(const struct arguments *arguments, enum file_role role, const char *files[MOST_FILES])
+size_t files_of(const struct arguments *arguments, enum file_role role, const char *files[MOST_FILES])
 {
     const struct command *command = arguments->command;
     const struct option *option;

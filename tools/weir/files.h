@@ -26,6 +26,10 @@ json_t *make_record(const nf_flow *flow, nf_record record, const json_t *options
 json_t *record_of_work(const nf_flow *flow, nf_record record, const json_t *options, ad_status *status,
                        ad_error *error);
 
+/* Files that the command line names in this role. */
+enum { MOST_FILES = MOST_POSITIONALS + MOST_OPTIONS };
+size_t files_of(const struct arguments *arguments, enum file_role role, const char *files[MOST_FILES]);
+
 /* Is each output that the command line names another file than each input, which the plug-ins are too? AD_ERROR_IO
  * where the system doesn't tell. */
 ad_status check_files(const struct arguments *arguments, ad_error *error);

@@ -139,7 +139,7 @@ nf_target *target_on_record(const nf_flow *flow, const json_t *record)
     return NULL;
 }
 
-ad_status draw_samples(nf_flow *flow, const double *context, json_t *record, size_t rows, uint64_t seed,
+ad_status draw_samples(nf_flow *flow, const double *context, json_t *record, size_t first, size_t rows, uint64_t seed,
                        nf_table *table, ad_pool *pool, ad_error *error)
 {
     nf_target *target = target_on_record(flow, record);
@@ -147,7 +147,7 @@ ad_status draw_samples(nf_flow *flow, const double *context, json_t *record, siz
     *table = (nf_table){.rows = rows, .columns = dim, .dtype = nf_flow_dtype(flow)};
     double *z = ad_alloc(rows, dim * sizeof *z);
     ad_status status = z ? AD_OK : ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu samples", rows);
-    if (!status) status = nf_sample(flow, context, rows, seed, z, NULL, pool, error);
+    if (!status) status = nf_sample_part(flow, context, first, rows, seed, z, NULL, pool, error);
     if (!status && target) {
         table->columns = nf_target_size(target);
         table->values = ad_alloc(rows, table->columns * sizeof *table->values);

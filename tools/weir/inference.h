@@ -31,7 +31,7 @@ char **element_names(const nf_target *target);
 
 /* Draw from the flow of a model file into table->values, to be freed; those of a fit to a target come on the scale of
  * its sites, whose names become the record's columns. */
-ad_status draw_samples(nf_flow *flow, const double *context, json_t *record, size_t rows, uint64_t seed,
+ad_status draw_samples(nf_flow *flow, const double *context, json_t *record, size_t first, size_t rows, uint64_t seed,
                        nf_table *table, ad_pool *pool, ad_error *error);
 
 #endif

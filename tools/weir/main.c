@@ -1,4 +1,5 @@
 /* The weir command: finds the command that is asked for, runs it, prints what it tells. */
+#include "checkpoints.h"
 #include "command.h"
 #include "files.h"
 #include "interrupt.h"
@@ -128,6 +129,7 @@ static int run_command(const struct command *command, int count, char **words)
         return ranks_end(command->name, NULL, finish(0));
     }
     json_t *result = json_object();
+    if (!status) status = resume_arguments(&arguments, &error);
     if (!status) status = check_files(&arguments, &error);
     FILE *to = status ? stdout : report_stream(&arguments);
     if (!status) status = command->run(&arguments, result, &error);
@@ -141,6 +143,7 @@ static int run_command(const struct command *command, int count, char **words)
         }
     }
     json_decref(result);
+    resume_free(&arguments);
     return ranks_end(command->name, status ? error.message : NULL, finish(exit_status(status)));
 }
 

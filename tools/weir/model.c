@@ -161,39 +161,33 @@ ad_status model_decode(const struct model *model, double *x, size_t rows, nf_tab
     return nf_target_values(model->target, x, rows, table->values, pool, error);
 }
 
-ad_status model_sample(const struct model *model, const double *context, size_t rows, uint64_t seed, nf_table *table,
-                       ad_pool *pool, ad_error *error)
+ad_status model_sample(const struct model *model, const double *context, size_t first, size_t rows, uint64_t seed,
+                       nf_table *table, ad_pool *pool, ad_error *error)
 {
     if (json_object_get(model->record, "target")) {
-        ad_status status = draw_samples(model->flow, context, model->record, rows, seed, table, pool, error);
+        ad_status status = draw_samples(model->flow, context, model->record, first, rows, seed, table, pool, error);
         if (!status) table->names = feature_names(model->record, table->columns);
         return status;
     }
     *table = (nf_table){0};
     double *features = ad_alloc(rows, nf_flow_dim(model->flow) * sizeof *features);
     if (!features) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu samples", rows);
-    ad_status status = nf_sample(model->flow, context, rows, seed, features, NULL, pool, error);
+    ad_status status = nf_sample_part(model->flow, context, first, rows, seed, features, NULL, pool, error);
     if (!status) status = model_decode(model, features, rows, table, pool, error);
     ad_free(features);
     return status;
 }
 
-ad_status model_score(const struct model *model, const nf_table *features, const double *context, double *log_prob,
-                      double *nll, double *standard_error, ad_pool *pool, ad_error *error)
+ad_status model_log_prob(const struct model *model, const nf_table *features, const double *context, double *log_prob,
+                         ad_pool *pool, ad_error *error)
 {
-    double sum = 0, squares = 0, rows = (double)features->rows;
     ad_status status = model->target ? nf_vi_log_prob(model->flow, model->target, features->values, features->rows,
                                                       log_prob, pool, error)
                                      : nf_columns_log_prob(model->features, model->flow, context, features, 0,
                                                            score_noise, log_prob, pool, error);
-    for (size_t r = 0; r < features->rows && !status; r++) {
-        if (isnan(log_prob[r]))
-            status = ad_error_set(error, AD_ERROR_NUMERIC, "the log-density of row %zu is NaN", r + 1);
-        sum += log_prob[r];
-    }
     for (size_t r = 0; r < features->rows && !status; r++)
-        squares += (log_prob[r] - sum / rows) * (log_prob[r] - sum / rows);
-    *nll = -sum / rows;
-    *standard_error = rows > 1 ? sqrt(squares / (rows - 1) / rows) : NAN;
+        if (isnan(log_prob[r]))
+            status =
+                ad_error_set(error, AD_ERROR_NUMERIC, "the log-density of row %zu is NaN", features->first_row + r + 1);
     return status;
 }

@@ -37,9 +37,9 @@ void write_briefly(double *values, size_t count);
 
 /* Draw from the flow, or, where it isn't the model's own (its first steps), from that one: a table of the model's
  * columns; on the scale of its sites where the model is of a target; or of plain features. context: of each row, as the
- * flow takes it. For nf_table_free(). */
-ad_status model_sample(const struct model *model, const double *context, size_t rows, uint64_t seed, nf_table *table,
-                       ad_pool *pool, ad_error *error);
+ * flow takes it. Of a larger sample, rows from number `first` on. For nf_table_free(). */
+ad_status model_sample(const struct model *model, const double *context, size_t first, size_t rows, uint64_t seed,
+                       nf_table *table, ad_pool *pool, ad_error *error);
 
 /* Rows of a table of the model's features to what the flow takes, and back, to a table for nf_table_free(); x becomes
  * brief. */
@@ -48,9 +48,9 @@ ad_status model_encode(const struct model *model, const nf_table *table, uint64_
 ad_status model_decode(const struct model *model, double *x, size_t rows, nf_table *table, ad_pool *pool,
                        ad_error *error);
 
-/* log p of each row of a table of the model's features into log_prob, in nats; its mean, negative, and the standard
- * error of that. A NaN is AD_ERROR_NUMERIC, and the message tells its row. */
-ad_status model_score(const struct model *model, const nf_table *features, const double *context, double *log_prob,
-                      double *nll, double *standard_error, ad_pool *pool, ad_error *error);
+/* log p of each row of a table of the model's features into log_prob, in nats. A NaN is AD_ERROR_NUMERIC, and the
+ * message tells its row. */
+ad_status model_log_prob(const struct model *model, const nf_table *features, const double *context, double *log_prob,
+                         ad_pool *pool, ad_error *error);
 
 #endif

@@ -61,23 +61,40 @@ static double percentile(const json_t *quantiles, double log_prob)
     return 100;
 }
 
-json_t *outliers_lowest(const double *log_prob, size_t rows, size_t count, const json_t *quantiles)
+ad_status outliers_begin(struct outliers *outliers, size_t most, ad_error *error)
+{
+    *outliers = (struct outliers){.most = most, .found = ad_alloc(most, sizeof *outliers->found)};
+    return outliers->found ? AD_OK : ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu outliers", most);
+}
+
+void outliers_end(struct outliers *outliers)
+{
+    ad_free(outliers->found);
+    *outliers = (struct outliers){0};
+}
+
+void outliers_see(struct outliers *outliers, const double *log_prob, size_t first, size_t rows)
+{
+    struct outlier *found = outliers->found;
+    for (size_t r = 0; r < rows && outliers->most > 0; r++) {
+        const bool full = outliers->count == outliers->most;
+        double value = sortable(log_prob[r]);
+        if (full && value >= sortable(found[outliers->count - 1].log_prob)) continue;
+        size_t at = full ? outliers->count - 1 : outliers->count++;
+        for (; at > 0 && sortable(found[at - 1].log_prob) > value; at--) found[at] = found[at - 1];
+        found[at] = (struct outlier){first + r, log_prob[r]};
+    }
+}
+
+json_t *outliers_lowest(const struct outliers *outliers, const json_t *quantiles)
 {
     json_t *lowest = json_array();
-    if (count > rows) count = rows;
-    size_t *found = count > 0 ? malloc(count * sizeof *found) : NULL, filled = 0;
-    for (size_t r = 0; r < rows && found; r++) {
-        double value = sortable(log_prob[r]);
-        if (filled == count && value >= sortable(log_prob[found[count - 1]])) continue;
-        size_t at = filled < count ? filled++ : count - 1;
-        for (; at > 0 && sortable(log_prob[found[at - 1]]) > value; at--) found[at] = found[at - 1];
-        found[at] = r;
+    for (size_t i = 0; i < outliers->count; i++) {
+        const struct outlier *outlier = &outliers->found[i];
+        json_array_append_new(lowest, json_pack("{s:I, s:o, s:o}", "row", (json_int_t)outlier->row + 1, "log_prob",
+                                                report_number(outlier->log_prob), "percentile",
+                                                report_number(percentile(quantiles, outlier->log_prob))));
     }
-    for (size_t i = 0; i < filled; i++)
-        json_array_append_new(lowest, json_pack("{s:I, s:o, s:o}", "row", (json_int_t)found[i] + 1, "log_prob",
-                                                report_number(log_prob[found[i]]), "percentile",
-                                                report_number(percentile(quantiles, log_prob[found[i]]))));
-    free(found);
     return lowest;
 }
 

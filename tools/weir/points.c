@@ -193,22 +193,11 @@ ad_status points_check(const nf_table *table, const size_t *place, const nf_colu
             char text[128] = "";
             if (table->labels && table->labels[c] && !isnan(value))
                 snprintf(text, sizeof text, ": '%.100s'", table->labels[c][(size_t)value]);
-            return ad_error_set(error, AD_ERROR_FORMAT, "%s: row %zu, column %zu%s%.100s%s%s%s", path, r + 1,
-                                place[c] + 1, *name ? " ('" : "", name, *name ? "')" : "", text, fault);
+            return ad_error_set(error, AD_ERROR_FORMAT, "%s: row %zu, column %zu%s%.100s%s%s%s", path,
+                                table->first_row + r + 1, place[c] + 1, *name ? " ('" : "", name, *name ? "')" : "",
+                                text, fault);
         }
     return AD_OK;
-}
-
-/* Values that contradict what their columns are are not mistakes: they have density 0. */
-static void warn_of_contradictions(const struct model *model, const struct points *points, const char *path)
-{
-    ad_error found;
-    char outside[512];
-    if (nf_columns_check(model->features, &points->features, path, &found) == AD_ERROR_FORMAT)
-        warn("density 0: %s", found.message);
-    size_t rows = nf_columns_outside(model->conditions, &points->conditions, outside);
-    if (rows > 0)
-        warn("%s: %zu row%s with a context beyond those of the training; %s", path, rows, plural(rows), outside);
 }
 
 static ad_status encode_conditions(const struct model *model, struct points *points, ad_error *error)
@@ -219,18 +208,73 @@ static ad_status encode_conditions(const struct model *model, struct points *poi
     return nf_columns_encode(model->conditions, &points->conditions, 0, 0, points->context, NULL, error);
 }
 
-static ad_status take(const char *path, const struct model *model, const struct places *places, struct points *points,
-                      ad_error *error)
+/* Put what was found behind what is known. */
+static void add_oddities(struct oddities *to, const struct oddities *found)
+{
+    const size_t rows = to->rows + found->rows;
+    if (found->rows > 0 && (to->rows == 0 || found->part < to->part)) *to = *found;
+    to->rows = rows;
+}
+
+/* Values that contradict what their columns are are not mistakes: they have density 0. */
+static void look_for_oddities(struct points_reader *reader, const struct points *points)
+{
+    struct oddities found = {.part = points->features.first_row};
+    found.rows = nf_columns_impossible(reader->model->features, &points->features, found.first);
+    add_oddities(&reader->impossible, &found);
+    found.rows = nf_columns_outside(reader->model->conditions, &points->conditions, found.first);
+    add_oddities(&reader->outside, &found);
+}
+
+void points_warn(const struct points_reader *reader)
+{
+    const struct oddities *impossible = &reader->impossible, *outside = &reader->outside;
+    char more[64] = "";
+    if (impossible->rows > 1) snprintf(more, sizeof more, "; so it is with a value in %zu rows", impossible->rows);
+    if (impossible->rows > 0) warn("density 0: %s: %s%s", reader->path, impossible->first, more);
+    if (outside->rows > 0)
+        warn("%s: %zu row%s with a context beyond those of the training; %s", reader->path, outside->rows,
+             plural(outside->rows), outside->first);
+}
+
+ad_status points_gather(struct points_reader *reader, const ad_communicator *ranks, ad_error *error)
+{
+    if (!ranks) return AD_OK;
+    const size_t size = (size_t)ranks->size, rank = (size_t)ranks->rank;
+    struct oddities(*all)[2] = ad_alloc(size, sizeof *all);
+    size_t *bytes = ad_alloc(size, sizeof *bytes);
+    ad_status status = all && bytes ? AD_OK : ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu ranks", size);
+    for (size_t r = 0; !status && r < size; r++) bytes[r] = sizeof *all;
+    if (!status) {
+        all[rank][0] = reader->impossible;
+        all[rank][1] = reader->outside;
+        status = ranks->gather(ranks, all, bytes, error);
+    }
+    for (size_t r = 0; !status && r < size; r++) {
+        if (r == rank) continue;
+        add_oddities(&reader->impossible, &all[r][0]);
+        add_oddities(&reader->outside, &all[r][1]);
+    }
+    ad_free(bytes);
+    ad_free(all);
+    return status;
+}
+
+/* From the file's columns. */
+static ad_status take(const char *path, const struct model *model, const struct places *places, const nf_table *file,
+                      struct points *points, ad_error *error)
 {
     size_t features = nf_columns_count(model->features), size = nf_columns_count(model->conditions);
-    ad_status status = columns_select(&points->file, places->features, features, &points->features, error);
+    ad_status status = columns_select(file, places->features, features, &points->features, error);
     if (!status) status = points_check(&points->features, places->features, model->features, path, error);
     if (status || size == 0) return status;
-    status = columns_select(&points->file, places->conditions, size, &points->conditions, error);
+    status = columns_select(file, places->conditions, size, &points->conditions, error);
     if (!status) status = points_check(&points->conditions, places->conditions, model->conditions, path, error);
     if (!status) status = encode_conditions(model, points, error);
     return status;
 }
+
+/* ---- All at once ----------------------------------------------------------------------------------------------- */
 
 ad_status points_read(const char *path, const char *columns, nf_header header, const struct model *model,
                       struct points *points, ad_error *error)
@@ -238,15 +282,17 @@ ad_status points_read(const char *path, const char *columns, nf_header header, c
     *points = (struct points){0};
     ad_status status = read_table(path, header, &points->file, error);
     if (status) return status;
+    struct points_reader seen = {.path = path, .model = model};
     struct places places;
     status = places_begin(&places, model, &points->file, error);
     if (!status) {
         status = find(path, columns, model, &points->file, &places, error);
-        if (!status) status = take(path, model, &places, points, error);
+        if (!status) status = take(path, model, &places, &points->file, points, error);
         places_free(&places);
     }
     if (!status) table_warn(&points->file);
-    if (!status) warn_of_contradictions(model, points, path);
+    if (!status) look_for_oddities(&seen, points);
+    if (!status) points_warn(&seen);
     if (status) points_free(points);
     return status;
 }
@@ -258,4 +304,52 @@ void points_free(struct points *points)
     nf_table_free(&points->conditions);
     nf_table_free(&points->file);
     *points = (struct points){0};
+}
+
+/* ---- A part at a time ------------------------------------------------------------------------------------------ */
+
+ad_status points_open(const char *path, const char *columns, nf_header header, const struct model *model,
+                      struct points_reader *reader, ad_error *error)
+{
+    const nf_read_options options = {.header = header, .labels = true, .missing = true};
+    *reader = (struct points_reader){.path = path, .model = model};
+    reader->file = nf_table_open(path, &options, error);
+    if (!reader->file) return error->status;
+    const nf_table *head = nf_table_reader_head(reader->file);
+    reader->places = ad_alloc(1, sizeof *reader->places);
+    ad_status status = reader->places ? places_begin(reader->places, model, head, error)
+                                      : ad_error_set(error, AD_ERROR_MEMORY, "no memory for the columns of '%s'", path);
+    if (!status) status = find(path, columns, model, head, reader->places, error);
+    if (status) points_close(reader);
+    return status;
+}
+
+ad_status points_next(struct points_reader *reader, size_t most, ad_error *error)
+{
+    const nf_table *file;
+    points_free(&reader->part);
+    ad_status status = nf_table_next(reader->file, most, &file, error);
+    if (status || file->rows == 0) return status;
+    status = take(reader->path, reader->model, reader->places, file, &reader->part, error);
+    if (status) return status;
+    if (!reader->told) table_warn(nf_table_reader_head(reader->file));
+    reader->told = true;
+    look_for_oddities(reader, &reader->part);
+    return AD_OK;
+}
+
+bool points_again(struct points_reader *reader)
+{
+    if (!nf_table_again(reader->file)) return false;
+    reader->impossible = reader->outside = (struct oddities){0};
+    return true;
+}
+
+void points_close(struct points_reader *reader)
+{
+    points_free(&reader->part);
+    if (reader->places) places_free(reader->places);
+    ad_free(reader->places);
+    nf_table_close(reader->file);
+    *reader = (struct points_reader){0};
 }

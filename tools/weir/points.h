@@ -4,6 +4,8 @@
 
 #include "model.h"
 
+#include <weir/communicator.h>
+
 struct points {
     nf_table features;   /* the columns that the model has, in its order; NaN for those that are dropped */
     nf_table conditions; /* and those of its context; none where it has none */
@@ -18,6 +20,33 @@ struct points {
 ad_status points_read(const char *path, const char *columns, nf_header header, const struct model *model,
                       struct points *points, ad_error *error);
 void points_free(struct points *points);
+
+/* The same of a file of any length, a part at a time. */
+struct points_reader {
+    const char *path;
+    const struct model *model;
+    nf_table_reader *file;
+    struct places *places; /* of the model's columns in the file */
+    struct points part;
+    bool told; /* the file's remarks */
+    /* What warnings will tell of: rows that have density 0, and contexts that training hadn't. */
+    struct oddities {
+        size_t rows, part; /* how many there are, and the first row of the part in which the first of them is */
+        char first[NF_COLUMNS_TEXT];
+    } impossible, outside;
+};
+
+ad_status points_open(const char *path, const char *columns, nf_header header, const struct model *model,
+                      struct points_reader *reader, ad_error *error);
+/* The next rows, as nf_table_next() has them, in reader->part until the next call. */
+ad_status points_next(struct points_reader *reader, size_t most, ad_error *error);
+/* From the first row on, once more, as nf_table_again(). */
+bool points_again(struct points_reader *reader);
+/* What ranks that read different rows have found, to all. */
+ad_status points_gather(struct points_reader *reader, const ad_communicator *ranks, ad_error *error);
+/* Warn of what was found in all the rows that were read. */
+void points_warn(const struct points_reader *reader);
+void points_close(struct points_reader *reader);
 
 /* The columns of `table` that a model's are, by their names or position as above: order[i] for column i of `columns`,
  * SIZE_MAX for one that is dropped. For a file of contexts alone. */

@@ -28,7 +28,7 @@ static double fraction_done(const struct progress *p)
 /* "start 2/4  epoch 12/100  1.1M rows/s  0:07 left  train 0.412  val 0.431" */
 static void describe(const struct progress *p, char *text, size_t size)
 {
-    double seconds = meter_seconds(&p->meter), fraction = fraction_done(p);
+    double seconds = p->earlier + meter_seconds(&p->meter), fraction = fraction_done(p);
     size_t steps = p->step > p->last.step ? p->step - p->last.step : 0;
     double rows = (double)p->last.rows + (double)(steps * p->step_rows);
     char rate[32], left[32], start[64] = "";
@@ -60,6 +60,7 @@ void progress_step(struct progress *p)
 void progress_epoch(struct progress *p, const nf_progress *done)
 {
     p->last = *done;
+    p->earlier = fmax(0, done->seconds - meter_seconds(&p->meter));
     p->step = done->step;
     p->epoch_steps = done->step / done->epoch;
     show(p);

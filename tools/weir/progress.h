@@ -12,6 +12,7 @@ struct progress {
     size_t step_rows;   /* in one step */
     size_t step;        /* done so far; those beyond last.step belong to the current epoch */
     nf_progress last;   /* the epoch that is over */
+    double earlier;     /* seconds that it took before it was interrupted, and went on from a checkpoint */
 };
 
 /* A training of so many epochs on so many rows is about to begin. */

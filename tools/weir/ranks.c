@@ -4,6 +4,7 @@
 #include "identity.h"
 #include "interrupt.h"
 #include "launcher.h"
+#include "parts.h"
 #include "plugin_place.h"
 
 #include <weir/plugin.h>
@@ -167,12 +168,7 @@ ad_status ranks_start(int count, char **words, bool together, bool *ends, ad_err
 
 ad_status ranks_agree(ad_status status, ad_error *error)
 {
-    if (!ranks) return status;
-    ad_error first = {AD_OK, ""};
-    if (ranks->rank == 0 && status) first = *error;
-    if (ranks->broadcast(ranks, &first, sizeof first, 0, error)) return error->status;
-    if (first.status) *error = first;
-    return first.status;
+    return parts_agree(ranks, status, error);
 }
 
 /* What each rank says, of this one `own`, to all: the greatest of it, and the first rank that didn't say 0, or

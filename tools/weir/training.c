@@ -223,6 +223,7 @@ static ad_status fit_flow(const struct arguments *arguments, nf_flow *flow, stru
         .redraw = rows->plain || data->streamed ? NULL : on_redraw,
         .source = data->streamed,
         .objective = (nf_fit_objective)option_choice(arguments, "objective"),
+        .checkpoint = data->checkpoint,
     };
     if (data->validation) {
         options.val_x = rows->val_x;

@@ -107,7 +107,7 @@ static ad_status show(const struct work *w, size_t number, nf_flow *flow, const 
     char picture[PATH_MAX];
     nf_table samples = {0};
     snprintf(picture, sizeof picture, "%s/nfvi-%zu-%s.png", w->directory, number, target->name);
-    ad_status status = draw_samples(flow, NULL, record, 20000, w->seed, &samples, w->pool, error);
+    ad_status status = draw_samples(flow, NULL, record, 0, 20000, w->seed, &samples, w->pool, error);
     struct picture shown = {flow, record, NULL, &samples, w->pool};
     if (!status) status = target_picture_draw(&shown, target, picture, error);
     if (!status) {

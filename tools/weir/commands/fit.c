@@ -1,5 +1,6 @@
 /* weir fit: train a flow on the rows of a file. */
 #include "automatic.h"
+#include "checkpoints.h"
 #include "describe.h"
 #include "interrupt.h"
 #include "report.h"
@@ -199,6 +200,7 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     bool is_automatic;
     if (fit_is_automatic(arguments, &is_automatic, error) || check_output(output, error)) return error->status;
     ad_status status = read_input(arguments, is_automatic, &input, error);
+    if (!status) status = checkpoint_open(arguments, &input.data.checkpoint, error);
     interrupt_catch();
     if (!status) table_warn(&input.file);
     if (!status)
@@ -215,6 +217,7 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
         describe_columns(result, input.roles.features, input.roles.given);
         if (*trained.kept) json_object_set_new(result, "output", report_text(trained.kept));
     }
+    status = checkpoint_close(arguments, input.data.checkpoint, status, error);
     interrupt_release();
     trained_free(&trained);
     input_free(&input);
@@ -240,7 +243,7 @@ const struct command fit_command = {
     .positionals = {{"DATA", NULL,
                      "table, a row for each event: .npy, .csv, .tsv or .txt; empty cells, NA and ? are missing",
                      INPUT_FILE}},
-    .groups = {options, training_options},
+    .groups = {options, training_options, checkpoint_options},
     .together = true,
     .run = run,
     .print = print,

@@ -1,5 +1,6 @@
 /* weir nuts: draw from a target by the No-U-Turn Sampler. */
 #include "chains.h"
+#include "checkpoints.h"
 #include "command.h"
 #include "files.h"
 #include "inference.h"
@@ -82,7 +83,7 @@ static ad_status find_start(const struct arguments *arguments, const nf_target *
 }
 
 static ad_status sample(const struct arguments *arguments, const nf_target *target, const nf_flow *flow, ad_pool *pool,
-                        nf_start *start, nf_nuts_result *draws, ad_error *error)
+                        nf_checkpoint *checkpoint, nf_start *start, nf_nuts_result *draws, ad_error *error)
 {
     if (find_start(arguments, target, pool, start, error)) return error->status;
     const nf_nuts_options o = {
@@ -96,6 +97,8 @@ static ad_status sample(const struct arguments *arguments, const nf_target *targ
         .seed = option_count(arguments, "seed"),
         .pool = pool,
         .start = start->count > 0 ? start : NULL,
+        /* Searches that were interrupted found another start than there would be. */
+        .checkpoint = interrupt_signal() ? NULL : checkpoint,
     };
     return draw_chains(target, &o, "", draws, error);
 }
@@ -183,13 +186,16 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     ad_pool *pool = model && !flow ? NULL : ranks_pool(arguments, error);
     nf_nuts_result draws = {0};
     nf_start start = {0};
+    nf_checkpoint *checkpoint = NULL;
+    ad_status status = pool ? checkpoint_open(arguments, &checkpoint, error) : error->status;
     interrupt_catch();
-    ad_status status = pool ? sample(arguments, target, flow, pool, &start, &draws, error) : error->status;
+    if (!status) status = sample(arguments, target, flow, pool, checkpoint, &start, &draws, error);
     if (!status) describe(arguments, &draws, result);
     if (!status && draws.stopped)
         status = ad_error_set(error, AD_ERROR_INTERRUPTED, "interrupted after %zu of %zu draws of each chain",
                               draws.draws, option_count(arguments, "draws"));
     if (output && draws.draws > 0) status = keep_draws(output, target, &draws, status, result, error);
+    status = checkpoint_close(arguments, checkpoint, status, error);
     if (start.count > 0) {
         json_object_set_new(result, "searches", json_integer((json_int_t)start.searches));
         json_object_set_new(result, "modes", json_integer((json_int_t)start.modes));
@@ -334,7 +340,7 @@ const struct command nuts_command = {
     .summary = "Draw from a target by the No-U-Turn Sampler.",
     .example = "weir nuts eight_schools --chains 8 --tune 1000 --draws 3000 -o trace.npy",
     .positionals = {{"TARGET", NULL, "an unnormalised density: pot1, or funnel(dim=5); see 'weir help targets'"}},
-    .groups = {options},
+    .groups = {options, checkpoint_options},
     .together = true,
     .run = run,
     .print = print,

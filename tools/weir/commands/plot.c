@@ -160,7 +160,7 @@ static ad_status draw(const struct arguments *arguments, const struct model *mod
     nf_target *target;
     nf_table samples = {0}, data = {0};
     if (find_target(arguments, picture, &target, error)) return error->status;
-    ad_status status = model_sample(model, context->values, option_count(arguments, "rows"),
+    ad_status status = model_sample(model, context->values, 0, option_count(arguments, "rows"),
                                     option_count(arguments, "seed"), &samples, picture->pool, error);
     if (!status && points) status = keep(&points->features, model->features, &data, error);
     picture->samples = &samples;

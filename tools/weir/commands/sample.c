@@ -1,6 +1,7 @@
 /* weir sample: draw from a trained flow. */
 #include "beside.h"
 #include "context.h"
+#include "parts.h"
 #include "ranks.h"
 #include "report.h"
 
@@ -81,22 +82,81 @@ static bool writes_context(const struct arguments *arguments, const struct model
     return model->conditions && (choice == YES || (choice == AUTO && of_course));
 }
 
-/* Names and numbers as the training data had them, or the target. */
-static ad_status draw(const struct arguments *arguments, const struct model *model, const struct context *context,
-                      bool beside, size_t *columns, ad_error *error)
+/* What is drawn, and where it goes. */
+struct drawing {
+    const struct arguments *arguments;
+    const struct model *model;
+    const struct context *context;
+    bool beside;
+    ad_pool *pool;
+    nf_table_writer *writer; /* the first rank's, from the first rows on */
+    size_t columns;
+};
+
+/* Rows from number `first` on, with names and numbers as the training data had them, or the target. */
+static ad_status draw_part(const struct drawing *drawing, size_t first, size_t rows, nf_table *part, ad_error *error)
 {
-    ad_pool *pool = ranks_pool(arguments, error);
-    if (!pool) return error->status;
-    nf_table samples = {0}, both = {0};
-    ad_status status = model_sample(model, context->values, option_count(arguments, "rows"),
-                                    option_count(arguments, "seed"), &samples, pool, error);
-    if (!status && beside) status = put_beside(&samples, context, model, &both, error);
-    const nf_table *all = beside ? &both : &samples;
-    if (!status) status = nf_table_write(option_text(arguments, "output"), all, error);
-    *columns = all->columns;
-    nf_table_free(&both);
+    const struct model *model = drawing->model;
+    const size_t size = nf_flow_context_size(model->flow);
+    nf_table samples = {0};
+    double *context = size > 0 ? ad_alloc(rows, size * sizeof *context) : NULL;
+    if (size > 0 && !context)
+        return ad_error_set(error, AD_ERROR_MEMORY, "no memory for the context of %zu rows", rows);
+    context_rows(drawing->context, size, first, rows, context);
+    ad_status status = model_sample(model, context, first, rows, option_count(drawing->arguments, "seed"), &samples,
+                                    drawing->pool, error);
+    ad_free(context);
+    if (!status && !drawing->beside) {
+        *part = samples;
+        return AD_OK;
+    }
+    if (!status) status = put_beside(&samples, first, drawing->context, model, part, error);
     nf_table_free(&samples);
-    ad_pool_free(pool);
+    return status;
+}
+
+static ad_status write_part(void *context, const nf_table *part, ad_error *error)
+{
+    struct drawing *drawing = context;
+    if (!drawing->writer) {
+        nf_table head = *part;
+        head.rows = option_count(drawing->arguments, "rows");
+        drawing->writer = nf_table_create(option_text(drawing->arguments, "output"), &head, error);
+    }
+    return drawing->writer ? nf_table_append(drawing->writer, part, error) : error->status;
+}
+
+static ad_status draw_all(struct drawing *drawing, ad_error *error)
+{
+    const size_t rows = option_count(drawing->arguments, "rows");
+    const struct model *model = drawing->model;
+    struct parts parts =
+        parts_begin(parts_ranks(drawing->pool), rows, nf_flow_dim(model->flow) + nf_flow_context_size(model->flow));
+    ad_status status = AD_OK;
+    bool more = true;
+    while (!status && more) {
+        const size_t first = parts_first(&parts), rest = first < rows ? rows - first : 0;
+        nf_table part = {0};
+        if (rest > 0) status = draw_part(drawing, first, rest < parts.rows ? rest : parts.rows, &part, error);
+        status = parts_next(&parts, status, &part, write_part, drawing, &more, error);
+        if (drawing->columns == 0) drawing->columns = part.columns;
+        nf_table_free(&part);
+    }
+    parts_end(&parts);
+    if (!status && drawing->writer) {
+        status = nf_table_commit(drawing->writer, error);
+        drawing->writer = NULL;
+    }
+    nf_table_abort(drawing->writer);
+    return parts_agree(parts.ranks, status, error);
+}
+
+static ad_status draw(struct drawing *drawing, ad_error *error)
+{
+    drawing->pool = ranks_pool(drawing->arguments, error);
+    if (!drawing->pool) return error->status;
+    ad_status status = draw_all(drawing, error);
+    ad_pool_free(drawing->pool);
     return status;
 }
 
@@ -105,24 +165,22 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     const char *path = arguments->positionals[0], *output = option_text(arguments, "output");
     struct model model, part = {0};
     if (model_open(path, &model, error)) return error->status;
-    size_t columns = 0;
-    bool beside = writes_context(arguments, &model);
     struct context context = {0};
+    struct drawing drawing = {
+        .arguments = arguments, .model = &part, .context = &context, .beside = writes_context(arguments, &model)};
     ad_status status = check_table(output, error);
     if (!status) status = cut(arguments, &model, &part, error);
     if (!status) status = columns_check_output(part.features, output, error);
-    if (!status && beside) status = columns_check_output(model.conditions, output, error);
-    if (!status)
-        status = context_read(option_text(arguments, "context"), &model, true, option_count(arguments, "rows"),
-                              &context, error);
-    if (!status) status = draw(arguments, &part, &context, beside, &columns, error);
+    if (!status && drawing.beside) status = columns_check_output(model.conditions, output, error);
+    if (!status) status = context_read(option_text(arguments, "context"), &model, true, 0, &context, error);
+    if (!status) status = draw(&drawing, error);
     context_free(&context);
     cut_free(&part, &model);
     if (!status) {
         json_object_set_new(result, "model", report_text(path));
         json_object_set_new(result, "output", report_text(output));
         json_object_set_new(result, "rows", json_integer((json_int_t)option_count(arguments, "rows")));
-        json_object_set_new(result, "columns", json_integer((json_int_t)columns));
+        json_object_set_new(result, "columns", json_integer((json_int_t)drawing.columns));
         json_object_set_new(result, "seed", json_integer((json_int_t)option_count(arguments, "seed")));
     }
     model_close(&model);
@@ -141,6 +199,7 @@ const struct command sample_command = {
     .example = "weir sample moons.safetensors -n 10000 --seed 2 -o samples.npy",
     .positionals = {{"MODEL", NULL, "a trained flow, as 'weir fit' saves it", INPUT_FILE}},
     .groups = {options},
+    .together = true,
     .run = run,
     .print = print,
 };

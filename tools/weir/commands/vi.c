@@ -1,4 +1,5 @@
 /* weir vi: fit a flow to a target by variational inference. */
+#include "checkpoints.h"
 #include "duration.h"
 #include "files.h"
 #include "inference.h"
@@ -213,8 +214,9 @@ static ad_status fit(const struct arguments *arguments, const nf_target *target,
         .callback.call = nf_stop_when_converged, .tolerance = option_number(arguments, "tolerance"), .absolute = true};
     nf_callback *callbacks[] = {&convergence.callback, NULL};
     if (convergence.tolerance > 0) o.callbacks = callbacks;
+    ad_status status = checkpoint_open(arguments, &o.checkpoint, error);
     interrupt_catch();
-    ad_status status = infer(flow, target, &o, "", &report, error);
+    if (!status) status = infer(flow, target, &o, "", &report, error);
     if (convergence.converged) report.outcome = NF_STOPPED_EARLY;
     if (convergence.status) status = ad_error_set(error, convergence.status, "no memory to watch the parameters");
     nf_convergence_free(&convergence);
@@ -224,6 +226,7 @@ static ad_status fit(const struct arguments *arguments, const nf_target *target,
         status = finish(arguments, target, flow, &report, (struct alone){false}, modes, pool, status, result, error);
     else
         json_decref(modes);
+    status = checkpoint_close(arguments, o.checkpoint, status, error);
     interrupt_release();
     ad_free(report.history);
     ad_pool_free(pool);
@@ -236,7 +239,7 @@ static ad_status fit_alone(const struct arguments *arguments, const nf_target *t
 {
     ad_pool *pool = ranks_pool(arguments, error);
     if (!pool) return error->status;
-    const nf_infer_options o = {
+    nf_infer_options o = {
         .formula = option_named(arguments, "flow") ? option_text(arguments, "flow") : NULL,
         .budget = budget,
         .draws = option_count(arguments, "draws"),
@@ -244,14 +247,16 @@ static ad_status fit_alone(const struct arguments *arguments, const nf_target *t
         .seed = option_count(arguments, "seed"),
         .pool = pool,
     };
-    nf_inference fitted;
+    nf_inference fitted = {0};
+    ad_status status = checkpoint_open(arguments, &o.checkpoint, error);
     interrupt_catch();
-    ad_status status = infer_alone(target, &o, &fitted, error);
+    if (!status) status = infer_alone(target, &o, &fitted, error);
     if (fitted.flow && (!status || fitted.report.iterations > 0)) {
         json_t *modes = fitted.mode ? modes_json(target, &fitted.start, fitted.mode, fitted.held) : NULL;
         status = finish(arguments, target, fitted.flow, &fitted.report, (struct alone){true, fitted.out_of_time}, modes,
                         pool, status, result, error);
     }
+    status = checkpoint_close(arguments, o.checkpoint, status, error);
     interrupt_release();
     nf_inference_free(&fitted);
     ad_pool_free(pool);
@@ -317,7 +322,7 @@ const struct command vi_command = {
         "is chosen or searched for: the options have the defaults below.\n",
     .example = "weir vi eight_schools -o schools.safetensors",
     .positionals = {{"TARGET", NULL, "an unnormalised density: pot1, or funnel(dim=5); see 'weir help targets'"}},
-    .groups = {options},
+    .groups = {options, checkpoint_options},
     .together = true,
     .run = run,
     .print = print,
