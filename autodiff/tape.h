@@ -216,6 +216,31 @@ typedef enum {
 ad_var ad_root(ad_var x, const ad_var *captured, int n_captured, ad_root_kind kind, const size_t *order,
                ad_var (*f)(void *context, ad_tape *inner, ad_var z, const ad_var *captured), void *context);
 
+/* ---- Differential equations ------------------------------------------------------------------------------------- */
+/* Zero means the default; new members go at the end. */
+typedef struct {
+    double rtol, atol; /* of each step's error, relative to the size of z and absolute: the root of the mean over z's
+                        * elements of (error / (atol + rtol |z|))² is at most 1. rtol 0: 1e-5 in float32, 1e-12 in
+                        * float64; it is at least 1e-6 and 1e-14. atol 0: as rtol */
+    size_t max_steps;  /* 1000: steps tried, of a row; one that would need more becomes NaN */
+} ad_ode_options;
+
+/* z(t1) of dz/dt = f(t, z) from z(t0) = z0, row by row, for z0 (D), and t0 and t1 (), each shared or per-row, t1 before
+ * t0 too. By an explicit Runge-Kutta method of Dormand & Prince, of order 5(4), or 8(5,3) where rtol is below 1e-7,
+ * in steps that each row chooses for itself: its bits depend on that row alone. A row whose f stops being finite, or
+ * changes too fast for max_steps (stiff equations), becomes NaN.
+ *
+ * f is recorded and captures as ad_root() says. The gradient, with respect to z0, t0, t1 and what is captured, goes
+ * back through the steps: it is that of the discrete solution, exact to rounding for the steps that were taken, as
+ * parts of t1 - t0. The other way, solving the adjoint equation backwards, has an error of its own that only a smaller
+ * tolerance bounds, and needs the trajectory backwards, which is not stable where rows come together. Of each step z
+ * is kept, so memory is D + 2 numbers for each step of each row of a tile, which grows as it is needed; where there is
+ * none, the gradient is NaN. The steps are found twice, once for the value and once for the gradient. There are no
+ * second derivatives: asking for them is an error of the tape. captured may be NULL where n_captured is 0; options (the
+ * defaults) and context may be. */
+ad_var ad_ode(ad_var z0, ad_var t0, ad_var t1, const ad_var *captured, int n_captured, const ad_ode_options *options,
+              ad_var (*f)(void *context, ad_tape *inner, ad_var t, ad_var z, const ad_var *captured), void *context);
+
 /* ---- Gradients -------------------------------------------------------------------------------------------------- */
 /* d y / d wrt[i] into gradient[i], as nodes on the same tape, of wrt[i]'s shape and kind. y has shape (). A per-row y
  * stands for its sum over rows, so the gradient with respect to a per-row value is each row's own. Gradients can be

@@ -123,6 +123,10 @@ typedef struct nf_bijector_type {
      * where there is no context. */
     size_t (*embedded)(const nf_bijector *self);
     ad_var (*embed)(const nf_scope *at);
+    /* Of a continuous flow: dz/dt of z at t, (dim), from t = 0, where the base is, to t = 1, and in *divergence
+     * Σ ∂velocity_i/∂z_i, (), which may be left alone, as log_det above: it then takes dim sweeps over the tape. It is
+     * what nf_integrate() solves, and what flow matching trains. NULL: it isn't one. */
+    ad_var (*velocity)(const nf_scope *at, ad_var t, ad_var z, ad_var *divergence);
 } nf_bijector_type;
 
 /* An instance. Read it; change it through the functions below only. */

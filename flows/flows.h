@@ -19,6 +19,7 @@
 
 #include <weir/autodiff.h>
 #include <weir/bijector.h>
+#include <weir/continuous.h>
 #include <weir/features.h>
 #include <weir/flow.h>
 #include <weir/networks.h>

@@ -24,6 +24,20 @@ typedef struct {
     size_t best_epoch;
 } nf_progress;
 
+/* What is minimised. */
+typedef enum {
+    NF_LIKELIHOOD,
+    /* Of a flow with one continuous step: the mean of |velocity(t, z_t) - (z_1 - z_0)|² / dim over rows, with z_1 a row
+     * as it is behind that step, z_0 a draw of the base as it is before it, t uniform on (0, 1) and
+     * z_t = (1 - t) z_0 + t z_1 (Lipman et al. 2023). It solves no differential equation, so a step costs a hundredth
+     * of one by likelihood. What else the flow has must have nothing to train. Losses are this one in the place of -log
+     * p, on validation rows with the same draws each time; report.val tells of log p. */
+    NF_FLOW_MATCHING,
+    /* The same with the draws of a batch paired to its rows so that Σ |z_1 - z_0|² is least (Tong et al. 2024): paths
+     * that cross less, and are straighter. */
+    NF_OT_FLOW_MATCHING,
+} nf_fit_objective;
+
 /* How the training rows of an epoch are shuffled. NF_SHUFFLE_ROWS: all orders are alike. NF_SHUFFLE_BLOCKS: rows are in
  * blocks of those that follow one another, as many as 128 KiB hold in float64, or a 64th of them if they are fewer. An
  * epoch takes the blocks in random order, and 512 at a time are in memory, whose rows are shuffled; each batch has an
@@ -93,6 +107,7 @@ typedef struct {
     const nf_rows *source;
     /* Written between steps; one that was read is gone on from, to the same bits. NULL: none. */
     nf_checkpoint *checkpoint;
+    nf_fit_objective objective; /* likelihood */
 } nf_fit_options;
 
 typedef enum { NF_FINISHED, NF_STOPPED_EARLY, NF_STOPPED_BY_CALLER, NF_DIVERGED } nf_outcome;
@@ -100,10 +115,11 @@ typedef enum { NF_FINISHED, NF_STOPPED_EARLY, NF_STOPPED_BY_CALLER, NF_DIVERGED 
 /* The log-densities of some rows. A row whose log p is far below the others' (the median less 30 + D nats, which of a
  * normal distribution no row of a billion is) costs a score more than all that a better flow could gain. */
 typedef struct {
-    double median;    /* of log p, or of a sample of 10,000 of them */
-    double worst;     /* the smallest log p; NaN where there are no rows */
-    size_t worst_row; /* whose it is, counted from 1, in x or, where they are of their own, in val_x */
-    size_t far;       /* how many rows are far below */
+    double median;               /* of log p, or of a sample of 10,000 of them */
+    double worst;                /* the smallest log p; NaN where there are no rows */
+    size_t worst_row;            /* whose it is, counted from 1, in x or, where they are of their own, in val_x */
+    size_t far;                  /* how many rows are far below */
+    double mean, standard_error; /* of log p, by weight; of the mean NaN where there is one row */
 } nf_row_scores;
 
 /* How a fit went. */

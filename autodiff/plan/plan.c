@@ -81,15 +81,25 @@ static bool place_shared(const ad__compiler *c)
     return true;
 }
 
+/* Solving for a row takes so long that few rows are worth a thread, whatever the size of the tile's own buffer. */
+static bool solves(const ad__compiler *c)
+{
+    static const ad__op_id long_ones[] = {AD_OP_ode, AD_OP_ode_rows, AD_OP_ode_shared};
+    for (size_t id = 0; id < c->count; id++)
+        for (size_t i = 0; i < sizeof long_ones / sizeof *long_ones && c->needed[id]; i++)
+            if (c->node[id].op == ad__builtin(long_ones[i])) return true;
+    return false;
+}
+
 /* The largest tile whose buffer takes at most half the L2 cache: the other half is for weights and the stack. Half a
  * tile is worth a thread if it is so many numbers. */
-static void choose_tile(ad_plan *plan, size_t features)
+static void choose_tile(ad_plan *plan, size_t features, bool solving)
 {
-    enum { SMALLEST = 128, LARGEST = 256, WORTH_A_THREAD = 32768 };
+    enum { SMALLEST = 128, LARGEST = 256, SOLVING = 64, WORTH_A_THREAD = 32768 };
     size_t bytes = ad_dtype_size(plan->dtype) * features, rows = LARGEST;
     while (rows > SMALLEST && rows * bytes > ad__l2_bytes() / 2) rows /= 2;
-    plan->tile_rows = rows;
-    plan->halves = rows / 2 * features >= WORTH_A_THREAD;
+    plan->tile_rows = solving ? SOLVING : rows;
+    plan->halves = solving || rows / 2 * features >= WORTH_A_THREAD;
 }
 
 static void find_step_code(const ad_plan *plan, ad__run_step *step, size_t count)
@@ -129,7 +139,7 @@ static bool compile(ad__compiler *c, const ad_plan_options *options)
         if (height.used > plan->used_features) plan->used_features = height.used;
     }
     plan->tile_rows = options->tile_rows;
-    if (!plan->tile_rows) choose_tile(plan, plan->used_features);
+    if (!plan->tile_rows) choose_tile(plan, plan->used_features, solves(c));
     for (int s = 0; s <= last; s++)
         if (!ad__add_stage(c, s, &plan->stage[s])) return false;
     find_code(c);

@@ -31,7 +31,7 @@
     X(mul_sum)                                                                          /* sum.c */
 
 /* X(name): recorded by a function of its own, in tape/record.c; leaves in tape.c, products in matmul.c, roots in
- * root_program.c. */
+ * root_program.c, differential equations in ode_program.c. */
 #define AD_OTHER_OPS(X)                                                                                                \
     X(tanh_slope)                                                                       /* transcendental.c */         \
     X(log_ndtr)                                                                         /* error_function.c */         \
@@ -47,7 +47,8 @@
     X(matmul) X(matmul_rows)                                                            /* matmul.c */                 \
     X(solve_triangular)                                                                 /* triangular.c */             \
     X(solve) X(log_abs_det)                                                             /* lu.c */                     \
-    X(root_elementwise) X(root_triangular) X(root_general)                              /* root.c */
+    X(root_elementwise) X(root_triangular) X(root_general)                              /* root.c */                   \
+    X(ode) X(ode_rows) X(ode_shared)                                                    /* ode.c */
 
 /* clang-format on */
 

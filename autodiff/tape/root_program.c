@@ -1,8 +1,8 @@
 /* Recording a root, and its gradient: f goes on a tape of its own, which the op runs. */
 #include "tape/builtin.h"
+#include "tape/inner.h"
 #include "tape/record.h"
 #include "tape/root_program.h"
-#include "tape/simplify.h"
 
 #include <weir/memory.h>
 
@@ -14,7 +14,7 @@ static void destroy(void *data)
 {
     ad__root_program *program = data;
     ad_tape_free(program->tape);
-    ad_free(program->captured);
+    ad_free(program->input);
     ad_free(program);
 }
 
@@ -24,111 +24,39 @@ static ad_var fail_memory(ad_tape *tape)
     return (ad_var){tape, -1};
 }
 
-static ad_var stand_in(ad_tape *inner, ad_var value)
-{
-    return (ad_is_per_row(value) ? ad_input : ad_param)(inner, ad_name_of(value), ad_shape_of(value));
-}
-
 static ad__root_program *program_new(ad_var x, const ad_var *captured, int n_captured, ad_root_kind kind)
 {
     ad__root_program *program = ad_alloc(1, sizeof *program);
     if (!program) return NULL;
     program->tape = ad_tape_new();
-    program->captured = ad_alloc((size_t)n_captured, sizeof *program->captured);
-    if (!program->tape || !program->captured) {
+    program->input = ad_alloc((size_t)n_captured + 1, sizeof *program->input);
+    if (!program->tape || !program->input) {
         destroy(program);
         return NULL;
     }
     program->x = ad_input(program->tape, "x", ad_shape_of(x));
-    program->z = ad_input(program->tape, "z", ad_shape_of(x));
+    program->z = program->input[0] = ad_input(program->tape, "z", ad_shape_of(x));
+    program->captured = program->input + 1;
     program->kind = kind;
     program->n_captured = n_captured;
-    for (int i = 0; i < n_captured; i++) program->captured[i] = stand_in(program->tape, captured[i]);
+    for (int i = 0; i < n_captured; i++) program->input[1 + i] = ad__stand_in(program->tape, captured[i]);
     return program;
-}
-
-/* Rows are solved in groups that change from step to step: an op that sums them, counts them or draws noise for them
- * has no meaning there. */
-static void check_ops(const ad__root_program *program)
-{
-    const ad_tape *tape = program->tape;
-    bool *needed = ad_alloc(tape->count, sizeof *needed);
-    if (!needed) {
-        ad_tape_fail(program->tape, AD_ERROR_MEMORY, "out of memory for an inner program of %zu nodes", tape->count);
-        return;
-    }
-    needed[program->result[0].id] = true;
-    ad__mark_needed(tape->node, tape->count, needed);
-    for (size_t id = 0; id < tape->count && tape->error.status == AD_OK; id++) {
-        const ad_op *op = tape->node[id].op;
-        bool noise = op->flags & AD_OP_PER_ROW && tape->node[id].n_in == 0;
-        if (needed[id] && (noise || op->flags & AD_OP_SUMS_ROWS || op == ad__builtin(AD_OP_row_count)))
-            ad_tape_fail(
-                program->tape, AD_ERROR_ARGUMENT,
-                "f may not use '%s', which sees more than its own row: record it outside and capture its value",
-                op->name);
-    }
-    ad_free(needed);
 }
 
 static void record(ad__root_program *program,
                    ad_var (*f)(void *context, ad_tape *inner, ad_var z, const ad_var *captured), void *context)
 {
-    char expected[128], got[128];
     ad_tape *tape = program->tape;
-    const ad_shape shape = ad_shape_of(program->z);
     ad_var y = f(context, tape, program->z, program->captured);
-    if (tape->error.status != AD_OK) return;
-    if (!ad_is_valid(y) || y.tape != tape || !ad_shape_equal(ad_shape_of(y), shape)) {
-        ad_tape_fail(tape, AD_ERROR_ARGUMENT, "f must give a value of the inner tape, of shape %s; got %s",
-                     ad_shape_text(shape, expected),
-                     ad_is_valid(y) && y.tape == tape ? ad_shape_text(ad_shape_of(y), got) : "none");
-        return;
-    }
+    if (!ad__check_inner_result(y, tape, ad_shape_of(program->z))) return;
     program->image = y = ad_to_rows(y);
     program->result[program->n_result++] = ad_sub(y, program->x);
-    if (tape->error.status == AD_OK) check_ops(program);
+    if (!ad_tape_error(tape)) ad__check_inner_ops(program->result[0]);
     if (program->kind == AD_ROOT_GENERAL)
         program->result[program->n_result++] = ad_solve(ad_jacobian(y, program->z), program->result[0]);
 }
 
 /* ---- Gradients -------------------------------------------------------------------------------------------------- */
-
-/* How many nodes of the inner tape f(z) and what stands in for outer values are among: f may give z itself, which comes
- * before what it captures. */
-static size_t count_nodes(const ad__root_program *program)
-{
-    size_t last = (size_t)program->image.id;
-    for (int i = 0; i < program->n_captured; i++)
-        if ((size_t)program->captured[i].id > last) last = (size_t)program->captured[i].id;
-    return last + 1;
-}
-
-/* f(z) on the tape of the root, node by node; there is room for each of count_nodes() in outer and needed, and in `in`
- * for the arguments of any. */
-static ad_var replay(const ad__root_program *program, const ad_call *call, ad_var z, ad_var *outer, bool *needed,
-                     ad_var *in)
-{
-    const ad_tape *inner = program->tape;
-    const size_t last = (size_t)program->image.id;
-    needed[last] = true;
-    ad__mark_needed(inner->node, last + 1, needed);
-    for (size_t id = 0; id <= last; id++) outer[id] = (ad_var){call->tape, -1};
-    outer[program->z.id] = z;
-    for (int i = 0; i < program->n_captured; i++) outer[program->captured[i].id] = call->in[1 + i];
-    for (size_t id = 0; id <= last; id++) {
-        const ad__node *node = &inner->node[id];
-        if (!needed[id] || ad_is_valid(outer[id])) continue;
-        if (node->op == ad__builtin(AD_OP_constant)) {
-            outer[id] = ad_constant(call->tape, node->shape, node->attribute);
-            continue;
-        }
-        for (int j = 0; j < node->n_in; j++) in[j] = outer[node->in[j]];
-        outer[id] =
-            ad_apply_object(node->op, in, node->n_in, node->attribute, node->n_attribute, node->object, call->tape);
-    }
-    return outer[last];
-}
 
 /* J⁻ᵀ g */
 static ad_var pull_back(const ad__root_program *program, ad_var y, ad_var z, ad_var g)
@@ -140,16 +68,16 @@ static ad_var pull_back(const ad__root_program *program, ad_var y, ad_var z, ad_
 void ad__root_vjp(const ad_call *call, ad_var z, ad_var g, ad_var *gradient)
 {
     const ad__root_program *program = ad_object_data(call->object);
-    const size_t nodes = count_nodes(program);
-    size_t widest = 1;
-    for (size_t id = 0; id < nodes; id++)
-        if ((size_t)program->tape->node[id].n_in > widest) widest = (size_t)program->tape->node[id].n_in;
-    ad_var *outer = ad_alloc(nodes, sizeof *outer), *in = ad_alloc(widest, sizeof *in);
-    bool *needed = ad_alloc(nodes, sizeof *needed);
-    ad_var y = outer && in && needed ? replay(program, call, z, outer, needed, in) : fail_memory(call->tape);
-    ad_free(needed);
-    ad_free(in);
-    ad_free(outer);
+    const int n = program->n_captured;
+    ad_var *given = ad_alloc((size_t)n + 1, sizeof *given), y = {call->tape, -1};
+    if (given) {
+        given[0] = z;
+        if (n > 0) memcpy(given + 1, call->in + 1, (size_t)n * sizeof *given);
+        y = ad__replay(program->image, program->input, n + 1, call->tape, given);
+    } else {
+        fail_memory(call->tape);
+    }
+    ad_free(given);
     if (!ad_is_valid(y)) return;
     gradient[0] = pull_back(program, y, z, g);
     ad__grad_held(y, ad_neg(gradient[0]), z, call->in + 1, program->n_captured, gradient + 1);

@@ -9,7 +9,8 @@ typedef struct {
     ad_tape *tape;
     ad_var x, z; /* inputs */
     int n_captured;
-    ad_var *captured; /* inputs and parameters, in place of the outer tape's values */
+    ad_var *input;          /* z, and behind it: */
+    const ad_var *captured; /* inputs and parameters, in place of the outer tape's values */
     ad_root_kind kind;
     ad_var image;     /* f(z) */
     int n_result;     /* 1, or 2 of the general kind */

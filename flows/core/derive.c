@@ -5,6 +5,8 @@
  * determinant is the product of its diagonal (elementwise, coupling and autoregressive maps, in any order). */
 #include "core/derive.h"
 
+#include "core/capture.h"
+
 #include <weir/bijector.h>
 
 #include <string.h>
@@ -122,53 +124,33 @@ ad_var nf__derive_log_det(ad_var out, ad_var in)
 
 /* ---- The inverse ---------------------------------------------------------------------------------------------- */
 
-/* What the map uses beside its argument: every parameter below, and the context vector. */
+/* What is captured, for the map. */
 typedef struct {
-    const nf_scope *at;
+    nf__capture values;
     nf__map *map;
-    ad_var *outer; /* captured */
-    int count;
 } capture;
-
-static bool open_capture(capture *c)
-{
-    size_t n = nf__parameters_below(c->at->self);
-    c->outer = ad_alloc(n + 1, sizeof *c->outer);
-    for (size_t i = 0; c->outer && i < n; i++)
-        if (ad_is_valid(c->at->parameter[i].var)) c->outer[c->count++] = c->at->parameter[i].var;
-    if (c->outer && ad_is_valid(c->at->context)) c->outer[c->count++] = c->at->context;
-    return c->outer;
-}
-
-/* The next captured value's stand-in, for one that is valid. */
-static ad_var stand_in(void *next, ad_var outer)
-{
-    const ad_var **captured = next;
-    return ad_is_valid(outer) ? *(*captured)++ : outer;
-}
 
 static ad_var inner_map(void *context, ad_tape *inner, ad_var u, const ad_var *captured)
 {
     const capture *c = context;
-    nf_scope *at = nf__scope_like(c->at, inner, stand_in, &captured);
+    const nf_scope *at = nf__inner_scope(&c->values, inner, captured);
     ad_var log_det = {inner, -1};
-    if (!at) return log_det;
-    if (ad_is_valid(c->at->context)) nf_set_context(at, *captured);
-    return nf__call_map(at, c->map, u, &log_det);
+    return at ? nf__call_map(at, c->map, u, &log_det) : log_det;
 }
 
 /* The structure of the map, from a recording that is thrown away. */
 static bool structure_of(capture *c, structure *s)
 {
-    ad_tape *tape = c->at->tape, *scratch = ad_tape_new();
-    ad_var *captured = ad_tape_alloc(scratch, (size_t)c->count, sizeof *captured);
+    ad_tape *tape = c->values.at->tape, *scratch = ad_tape_new();
+    ad_var *captured = ad_tape_alloc(scratch, (size_t)c->values.count, sizeof *captured);
     bool good = captured;
     *s = (structure){0};
     if (good) {
-        for (int i = 0; i < c->count; i++)
-            captured[i] =
-                (ad_is_per_row(c->outer[i]) ? ad_input : ad_param)(scratch, "captured", ad_shape_of(c->outer[i]));
-        ad_var u = ad_input(scratch, "u", AD_SHAPE(c->at->self->dim));
+        for (int i = 0; i < c->values.count; i++) {
+            const ad_var outer = c->values.outer[i];
+            captured[i] = (ad_is_per_row(outer) ? ad_input : ad_param)(scratch, "captured", ad_shape_of(outer));
+        }
+        ad_var u = ad_input(scratch, "u", AD_SHAPE(c->values.at->self->dim));
         good = find_structure(inner_map(c, scratch, u, captured), u, s);
         const ad_error *error = ad_tape_error(scratch);
         if (error) ad_tape_fail(tape, error->status, "%s", error->message);
@@ -186,19 +168,19 @@ ad_var nf__derive_inverse(const nf_scope *at, nf__map *map, ad_var v, ad_var *lo
                                         [AD_ROOT_GENERAL] = "inverse by Newton's method on the whole event"};
     ad_tape *tape = v.tape;
     ad_var u = {tape, -1};
-    capture c = {.at = at, .map = map};
+    capture c = {.values = {.at = at}, .map = map};
     structure s = {0};
-    if (!open_capture(&c))
+    if (!nf__open_capture(&c.values))
         ad_tape_fail(tape, AD_ERROR_MEMORY, "out of memory for a numerical inverse");
     else if (structure_of(&c, &s)) {
         ad_tape_enter(tape, scope[s.kind]);
-        u = ad_root(v, c.outer, c.count, s.kind, s.order, inner_map, &c);
+        u = ad_root(v, c.values.outer, c.values.count, s.kind, s.order, inner_map, &c);
         ad_tape_leave(tape);
         ad_var image = nf__call_map(at, map, u, log_det);
         if (!ad_is_valid(*log_det)) *log_det = nf__derive_log_det(image, u);
         *log_det = ad_neg(*log_det);
     }
     free_structure(&s);
-    ad_free(c.outer);
+    ad_free(c.values.outer);
     return u;
 }

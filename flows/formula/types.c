@@ -8,13 +8,14 @@
 #define BIJECTORS(X)                                                                                                   \
     X(loc) X(scale) X(permute) X(flip) X(standardize) X(maf) X(actnorm) X(batchnorm) X(iaf) X(realnvp) X(rqs)          \
     X(rqsar) X(hh) X(planar) X(radial) X(lu) X(leaky) X(tanh) X(sigmoid) X(softplus) X(exp) X(affine) X(sylvester)     \
-    X(coupling) X(autoregressive) X(whiten) X(marginal) X(qr) X(svd) X(orthogonal) X(gaussianize) X(bnaf) X(residual) X(embed)
+    X(coupling) X(autoregressive) X(whiten) X(marginal) X(qr) X(svd) X(orthogonal) X(gaussianize) X(bnaf) X(residual) X(embed) X(cnf)
 /* clang-format on */
 
 #define DISTRIBUTIONS(X)                                                                                               \
     X(normal)                                                                                                          \
-    X(diagonal_normal) X(uniform) X(student) X(mixture) X(gaussian_mixture) X(laplace) X(logistic)                     \
-        X(generalized_normal) X(multivariate_normal) X(resampled) X(vonmises) X(uniform_circle)
+    X(diagonal_normal)                                                                                                 \
+    X(uniform) X(student) X(mixture) X(gaussian_mixture) X(laplace) X(logistic) X(generalized_normal)                  \
+        X(multivariate_normal) X(resampled) X(vonmises) X(uniform_circle)
 
 enum { MOST = 256 };
 

@@ -1,6 +1,7 @@
 /* Training by maximum likelihood. */
 #include "training/clock.h"
 #include "training/fit.h"
+#include "training/matching.h"
 #include "training/stream.h"
 
 #include <weir/environment.h>
@@ -78,6 +79,7 @@ static ad_status start(nf__training *t, ad_error *error)
     ad_status status = nf__loop_open(&t->loop, &t->o.optimizer, &adam_here, t->o.schedule, error);
     if (status == AD_OK) status = resolve(t, error);
     if (status == AD_OK) status = nf__take_data(t, error);
+    if (status == AD_OK) status = nf__check_matching(t, error);
     if (status != AD_OK) return status;
     t->update = ad_alloc_aligned(nf__parameter_bytes(t->flow), 1);
     t->average = t->o.ema > 0 ? ad_alloc_aligned(nf__trained_bytes(t->flow), 1) : NULL;
@@ -91,9 +93,11 @@ static ad_status start(nf__training *t, ad_error *error)
         nf_flow_pull(t->flow);
     else if (status == AD_OK)
         status = nf__fit_bijectors(t, error);
+    if (status == AD_OK) status = nf__pairs_open(t, error);
     if (status == AD_OK) status = nf__compile(t, error);
     t->batches = batches_of(t);
     if (status == AD_OK && t->stream) status = nf__stream_begin(t, error);
+    if (status == AD_OK) status = nf__pair_validation(t, error);
     if (status != AD_OK || resumed) return status;
     if (t->average) memcpy(t->average, nf_flow_parameters(t->flow), nf__trained_bytes(t->flow));
     t->adapted = (nf__adapted){1, INFINITY, 0};
@@ -129,6 +133,7 @@ ad_status nf_fit(nf_flow *flow, const double *x, size_t rows, const nf_fit_optio
     *t.report = (nf_fit_report){.outcome = NF_FINISHED};
     ad_status status = start(&t, error);
     if (status == AD_OK) status = run(&t, error);
+    nf__pairs_close(t.pairs);
     nf__checkpoint_leave(t.o.checkpoint, &t);
     nf__state_free(&t.trials.initial);
     nf__state_free(&t.trials.best);

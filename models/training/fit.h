@@ -50,6 +50,7 @@ typedef struct {
     size_t n_train, n_val;
     nf__stream *stream; /* in the place of all these: rows are read when they are needed; NULL: they are in memory */
     nf__batches batches;
+    struct nf__pairs *pairs; /* of flow matching, in matching.h; NULL: there are none */
     double *redrawn; /* room for rows that are made anew, of each thread */
     /* A step; the loss alone; log p of each row; and what evaluation needs of the training rows, NULL for nothing. */
     ad_plan *step_plan, *val_plan, *score_plan, *statistics_plan;

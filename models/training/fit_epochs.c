@@ -1,6 +1,7 @@
 /* The epochs of a fit: steps, what comes after the last of them, and when to stop. */
 #include "training/clock.h"
 #include "training/fit.h"
+#include "training/matching.h"
 #include "training/stream.h"
 
 #include <math.h>
@@ -138,7 +139,8 @@ static ad_status run_epoch(nf__training *t, bool *stop, ad_error *error)
         const size_t rows = nf__batch_rows(&t->batches, s);
         ad_run run = {.rows = rows, .seed = t->o.seed, .step = t->now.step, .pool = t->o.pool};
         nf__show(t, NF__EPOCH, nf__batch_begin(&t->batches, s), &run);
-        status = ad_plan_run(t->step_plan, &run, error);
+        status = nf__pair(t, &run, error);
+        if (status == AD_OK) status = ad_plan_run(t->step_plan, &run, error);
         if (status != AD_OK) return status;
         const double loss = ad_element(nf_flow_dtype(t->flow), &t->step_loss, 0);
         if (t->now.step == 0) t->first_nll = fmax(t->first_nll, fabs(loss));

@@ -1,25 +1,34 @@
 /* What a fit runs: the mean negative log-likelihood of rows, with its gradient and without. */
 #include "training/fit.h"
+#include "training/matching.h"
 #include "training/stream.h"
 
 /* The mean negative log-likelihood, on a tape of its own with the rows bound to it. */
 typedef struct {
     ad_tape *tape;
     nf_flow_scope flow;
-    ad_var x, weight, log_prob, loss;
+    ad_var x, weight, paired;
+    ad_var log_prob; /* of a row; in flow matching, minus its loss */
+    ad_var loss;
 } recording;
 
-/* What is recorded: the loss as it is evaluated, a step's, and that of all training rows as one batch. */
-typedef enum { EVALUATION, STEP, STATISTICS } form;
+/* What is recorded: the loss as it is evaluated, a step's, that of all training rows as one batch, and log p in any
+ * case. */
+typedef enum { EVALUATION, STEP, STATISTICS, SCORES } form;
 
 static recording record_loss(const nf__training *t, form as)
 {
     recording r = {.tape = ad_tape_new()};
+    r.paired = (ad_var){r.tape, -1};
     r.x = ad_input(r.tape, "x", AD_SHAPE(t->dim));
     r.flow = nf_flow_bind(t->flow, r.tape);
     nf_scope *const parts[] = {r.flow.base, r.flow.bijector}; /* a base may be a mixture of flows */
-    for (int i = 0; i < 2 && as != EVALUATION; i++) (as == STEP ? nf_set_training : nf_set_statistics)(parts[i]);
-    r.log_prob = ad_to_rows(nf_flow_record_log_prob(&r.flow, r.x));
+    for (int i = 0; i < 2 && (as == STEP || as == STATISTICS); i++)
+        (as == STEP ? nf_set_training : nf_set_statistics)(parts[i]);
+    if (t->o.objective != NF_LIKELIHOOD && (as == EVALUATION || as == STEP))
+        r.log_prob = ad_neg(nf__record_matching(t, &r.flow, r.x, &r.paired));
+    else
+        r.log_prob = ad_to_rows(nf_flow_record_log_prob(&r.flow, r.x));
     r.weight = t->weight ? ad_input(r.tape, "weight", AD_SCALAR) : (ad_var){r.tape, -1};
     const ad_var weighted = t->weight ? ad_mul(r.weight, r.log_prob) : r.log_prob;
     r.loss = ad_neg(ad_div(ad_sum_rows(weighted), ad_row_count(r.tape)));
@@ -36,6 +45,7 @@ static ad_plan *finish(const nf__training *t, recording *r, ad_plan *plan)
         if (t->stream) ad_plan_set_source(plan, r->x, nf__stream_source(t->stream, false));
         if (t->stream) ad_plan_set_source(plan, context, nf__stream_source(t->stream, true));
         if (t->weight) ad_plan_set_input(plan, r->weight, t->weight);
+        if (t->pairs) ad_plan_set_input(plan, r->paired, t->pairs->paired);
     }
     ad_tape_free(r->tape);
     return plan;
@@ -110,7 +120,7 @@ static ad_plan *val_plan(nf__training *t, ad_error *error)
 
 static ad_plan *score_plan(nf__training *t, ad_error *error)
 {
-    recording r = record_loss(t, EVALUATION);
+    recording r = record_loss(t, SCORES);
     return plan_of(t, &r, r.log_prob, NULL, error);
 }
 

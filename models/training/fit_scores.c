@@ -118,16 +118,35 @@ static double median_of(const double *values, size_t count)
     return median;
 }
 
+static void find_mean(const nf__training *t, nf__list list, const double *log_prob, size_t rows, nf_row_scores *s)
+{
+    const uint32_t *row = list == NF__VALIDATION ? t->val : t->train;
+    const ad_dtype dtype = nf_flow_dtype(t->flow);
+    double sum = 0, all = 0, squares = 0;
+    for (size_t i = 0; i < rows; i++) {
+        const double w = t->weight ? ad_element(dtype, t->weight, row[i]) : 1;
+        sum += w * log_prob[i];
+        all += w;
+    }
+    s->mean = sum / all;
+    for (size_t i = 0; i < rows; i++) {
+        const double w = t->weight ? ad_element(dtype, t->weight, row[i]) : 1, off = w * (log_prob[i] - s->mean);
+        squares += off * off;
+    }
+    if (rows > 1) s->standard_error = sqrt(squares * (double)rows / (double)(rows - 1)) / all;
+}
+
 static nf_row_scores score(nf__training *t, nf__list list, size_t all)
 {
     ad_error unwanted;
-    nf_row_scores s = {NAN, NAN, 0, 0};
+    nf_row_scores s = {NAN, NAN, 0, 0, NAN, NAN};
     const size_t rows = looked_at(t, all);
     void *taken = rows ? log_probs(t, list, rows, &unwanted) : NULL;
     double *log_prob = taken ? ad_alloc(rows, sizeof *log_prob) : NULL;
     if (log_prob) {
         ad_to_double(nf_flow_dtype(t->flow), taken, log_prob, rows);
         s.median = median_of(log_prob, rows);
+        find_mean(t, list, log_prob, rows, &s);
         const double low = s.median - 30 - (double)t->dim;
         for (size_t i = 0; i < rows; i++) {
             s.far += log_prob[i] < low;

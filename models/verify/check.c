@@ -25,6 +25,13 @@ bool nf__check_worse(nf_check_result *result, double error)
     return true;
 }
 
+bool nf__check_is_solved(const nf_bijector *bijector)
+{
+    bool solved = bijector->type->velocity;
+    for (size_t i = 0; i < bijector->n_child && !solved; i++) solved = nf__check_is_solved(bijector->child[i]);
+    return solved;
+}
+
 void nf__check_at(nf_check_result *result, const char *name, const double *event, size_t dim)
 {
     size_t room = sizeof result->at, at = (size_t)snprintf(result->at, room, "%s = (", name);

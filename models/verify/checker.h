@@ -29,6 +29,9 @@ typedef struct {
 nf_check_result *nf__check_result_add(nf__checker *c, const char *property, double bound);
 /* Is this error the worst so far? Then the caller says where it was. NaN is the worst of all. */
 bool nf__check_worse(nf_check_result *result, double error);
+/* Is a part of it the solution of a differential equation? Its values are good to the solver's tolerance alone, and
+ * where parameters are extreme there may be none: the equation is stiff. */
+bool nf__check_is_solved(const nf_bijector *bijector);
 /* "z = (1, 2)" into result->at. */
 void nf__check_at(nf_check_result *result, const char *name, const double *event, size_t dim);
 ad_status nf__check_out_of_memory(nf__checker *c);

@@ -69,6 +69,12 @@ static ad_var twice(void *context, ad_tape *inner, ad_var z, const ad_var *captu
     return ad_mul_scalar(z, 2);
 }
 
+static ad_var growth(void *context, ad_tape *inner, ad_var t, ad_var z, const ad_var *captured)
+{
+    (void)context, (void)inner, (void)t, (void)captured;
+    return z;
+}
+
 static void call_base(void)
 {
     static const size_t end[] = {2}, begin[] = {0};
@@ -141,6 +147,9 @@ static void call_tape(void)
     CASE(ad_root)
     recorded(ad_root(x, NEEDED(captured, &w), 1, AD_ROOT_TRIANGULAR, OPTIONAL(order, ((size_t[]){0, 1})),
                      NEEDED(f, twice), OPTIONAL(context, in)));
+    CASE(ad_ode)
+    recorded(ad_ode(x, ad_scalar(tape, 0), ad_scalar(tape, 1), NEEDED(captured, &w), 1,
+                    OPTIONAL(options, &(ad_ode_options){0}), NEEDED(f, growth), OPTIONAL(context, in)));
     CASE(ad_grad)
     {
         ad_var gradient = {tape, -1};

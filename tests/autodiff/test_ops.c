@@ -4,10 +4,10 @@
 
 #include <float.h>
 
-/* These have no arguments to test by: see the tests that name them, and of roots test_root.c. */
+/* These have no arguments to test by: see the tests that name them, of roots test_root.c, of solutions test_ode.c. */
 static const char *const leaves[] = {"input",       "param",   "constant",         "row_count",
                                      "normal",      "uniform", "root_elementwise", "root_triangular",
-                                     "root_general"};
+                                     "root_general", "ode",    "ode_rows",        "ode_shared"};
 
 static bool is_leaf(const ad_op *op)
 {

@@ -1,11 +1,12 @@
 /* Bijectors against numbers that others computed: each line of golden/bijectors_*.csv is a formula, D, the count of its
- * trained numbers, those, z, x and log|det dx/dz|, as the script beside it tells. */
+ * trained numbers, those, z, x and log|det dx/dz|, as the script beside it tells. In formulas ; is a comma. And of
+ * cnf_gradients.csv x, log p(x), and its gradient with respect to x and to the numbers. */
 #include "flows/flow_tools.h"
 #include "scratch.h"
 
 #include <math.h>
 
-static const char *const files[] = {"bijectors_linear.csv"};
+static const char *const files[] = {"bijectors_linear.csv", "bijectors_cnf.csv"};
 
 /* One line being read, from left to right. */
 typedef struct {
@@ -21,6 +22,14 @@ static char *next_field(reader *r)
     r->at = end + (*end != '\0');
     *end = '\0';
     return field;
+}
+
+static char *next_formula(reader *r)
+{
+    char *formula = next_field(r);
+    for (char *c = formula; *c; c++)
+        if (*c == ';') *c = ',';
+    return formula;
 }
 
 static double next_number(reader *r)
@@ -59,7 +68,7 @@ static void assert_near(const reader *r, const char *formula, size_t dim, const 
 
 static void check_line(reader *r)
 {
-    char *formula = next_field(r);
+    char *formula = next_formula(r);
     size_t dim = (size_t)next_number(r), count = (size_t)next_number(r);
     double *rho = next_numbers(r, count), *z = next_numbers(r, dim), *x = next_numbers(r, dim), *rest = rho;
     double log_det = next_number(r), got_log_det, *got = malloc(dim * sizeof *got);
@@ -83,21 +92,68 @@ static void check_line(reader *r)
     free(got);
 }
 
-START_TEST(agrees)
+/* log p(x) and all of its gradient, of one x. */
+static void check_gradient_line(reader *r)
 {
-    FILE *file = fopen(golden_path(files[_i]).text, "r");
+    char *formula = next_formula(r);
+    size_t dim = (size_t)next_number(r), count = (size_t)next_number(r);
+    double *rho = next_numbers(r, count), *x = next_numbers(r, dim), *rest = rho, log_prob = next_number(r), got;
+    double *expected = next_numbers(r, dim + count), *gradient = malloc((dim + count) * sizeof *gradient);
+    nf_bijector *bijector = parsed(formula, dim, 1);
+    nf_each_parameter(bijector, take_values, &rest);
+    nf_flow *flow = nf_flow_new(NULL, bijector, AD_F64, &error);
+    ad_tape *tape = ad_tape_new();
+    const nf_flow_scope at = nf_flow_bind(flow, tape);
+    ad_var in = ad_input(tape, "x", AD_SHAPE(dim)), wrt[16] = {in}, out[17];
+    const size_t n = nf_flow_trained_parameters(flow);
+    for (size_t i = 0; i < n; i++) wrt[i + 1] = nf_flow_bound_parameter(&at, i).var;
+    out[0] = ad_to_rows(nf_flow_record_log_prob(&at, in));
+    ad_grad(ad_sum_rows(out[0]), wrt, (int)n + 1, out + 1);
+    ad_plan *plan = ad_plan_new(out, (int)n + 2, &(ad_plan_options){.dtype = AD_F64}, &error);
+    ck_assert_msg(plan != NULL, "%s", error.message);
+    nf_flow_bind_plan(&at, plan);
+    ad_plan_set_input(plan, in, x);
+    ad_plan_set_output(plan, 0, &got);
+    double *to = gradient;
+    for (size_t i = 0; i <= n; to += ad_shape_size(ad_shape_of(wrt[i++]))) ad_plan_set_output(plan, (int)i + 1, to);
+    ASSERT_OK(ad_plan_run(plan, &(ad_run){.rows = 1}, &error));
+    assert_near(r, formula, dim, "log p", &got, &log_prob, 1);
+    assert_near(r, formula, dim, "its gradient", gradient, expected, dim + count);
+    ad_plan_free(plan);
+    ad_tape_free(tape);
+    nf_flow_free(flow);
+    free(rho);
+    free(x);
+    free(expected);
+    free(gradient);
+}
+
+static void check_file(const char *name, void (*check)(reader *r))
+{
+    FILE *file = fopen(golden_path(name).text, "r");
     ck_assert_ptr_nonnull(file);
     char *line = NULL;
     size_t room = 0;
-    reader r = {.file = files[_i]};
+    reader r = {.file = name};
     while (getline(&line, &room, file) > 0) {
         r.at = line;
         r.line++;
-        check_line(&r);
+        check(&r);
     }
     ck_assert_uint_gt(r.line, 0);
     free(line);
     fclose(file);
+}
+
+START_TEST(agrees)
+{
+    check_file(files[_i], check_line);
+}
+END_TEST
+
+START_TEST(gradients_agree)
+{
+    check_file("cnf_gradients.csv", check_gradient_line);
 }
 END_TEST
 
@@ -107,6 +163,7 @@ Suite *golden_suite(void)
     TCase *all = tcase_create("all");
     tcase_set_timeout(all, 60);
     tcase_add_loop_test(all, agrees, 0, COUNT(files));
+    tcase_add_test(all, gradients_agree);
     suite_add_tcase(suite, all);
     return suite;
 }

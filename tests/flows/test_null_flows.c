@@ -194,6 +194,14 @@ static void call_bijectors(void)
     CASE(nf_stop_gradient) MADE(kept, nf_stop_gradient(HARMLESS(at, at)));
     CASE(nf_forward) recorded(nf_forward(HARMLESS(at, at), v, OPTIONAL(log_det, &log_det)));
     CASE(nf_inverse) recorded(nf_inverse(HARMLESS(at, at), v, OPTIONAL(log_det, &log_det)));
+    CASE(nf_integrate)
+    {
+        nf_bijector *flowing = parsed("cnf(4)", DIM, 1);
+        recorded(nf_integrate(HARMLESS(at, &nf_bind(flowing, tape)->child[0]), false, v,
+                              OPTIONAL(options, &(nf_integrate_options){.estimates = true}),
+                              OPTIONAL(log_det, &log_det)));
+        nf_bijector_free(flowing);
+    }
     CASE(nf_bind_plan) QUIET(nf_bind_plan(HARMLESS(at, at), HARMLESS(plan, plan)));
     CASE(nf_bijector_fit)
     status(nf_bijector_fit(NEEDED(bijector, bijector), NEEDED(x, rows), OPTIONAL(context, rows), ROWS, ERROR));

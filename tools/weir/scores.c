@@ -87,16 +87,17 @@ void scores_tell_quantiles(json_t *record, const struct rows *rows, const nf_flo
     ad_free(number);
 }
 
-void scores_tell(json_t *record, const struct rows *rows, const nf_flow *flow, ad_pool *pool)
+void scores_tell(json_t *record, const struct rows *rows, bool by_likelihood, const nf_flow *flow, ad_pool *pool)
 {
-    if (!rows->plain) {
+    if (!by_likelihood) json_object_del(record, "train_nll");
+    if (!rows->plain && by_likelihood) {
         json_t *history = json_object_get(record, "history");
         double train = rows_offset(rows, true), val = rows_offset(rows, false);
         shift(json_object_get(history, "train_nll"), train);
         shift(json_object_get(history, "val_nll"), val);
         shift_member(record, "train_nll", train);
         shift_member(record, "val_nll", val);
-        if (!ranks_interrupt()) score_validation(record, rows, flow, pool);
     }
+    if (!rows->plain && !ranks_interrupt()) score_validation(record, rows, flow, pool);
     scores_tell_quantiles(record, rows, flow, pool);
 }
