@@ -245,7 +245,7 @@ START_TEST(mistakes)
         {"coupling(transformer=3)", "'transformer' has no such choice, got '3'"},
         {"maf(transformer=affine)", "maf has no argument 'transformer'"},
         {"affine-tanh-rational_quadratic", "a transformer: coupling(transformer=…)"},
-        {"residual", "a network: couplings take it"},
+        {"mlp", "a network: couplings take it"},
         {"silu", "an activation: bijectors with a network take it"},
         {"maf(activation=tan)", "valid here: tanh|relu|elu|silu|gelu|sin"},
     };
