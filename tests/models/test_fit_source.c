@@ -2,6 +2,8 @@
 #include "models/rank_tools.h"
 #include "models/training_tools.h"
 
+#include "training/order.h"
+
 #include <weir/features.h>
 
 #include <stdatomic.h>
@@ -232,6 +234,45 @@ START_TEST(what_goes_wrong_is_told)
 }
 END_TEST
 
+/* Values of which one is far off. */
+static ad_status read_normals(void *data, size_t epoch, size_t first, size_t rows, double *x, double *context,
+                              ad_error *why)
+{
+    const size_t far = *(const size_t *)data;
+    (void)epoch;
+    (void)context;
+    (void)why;
+    for (size_t r = 0; r < rows; r++) x[r] = first + r == far ? 1e5 : (double)((first + r) * 37 % 101) / 50 - 1;
+    return AD_OK;
+}
+
+/* It is behind those that are looked at before the first step, and the fit goes on; but not to anywhere. */
+START_TEST(far_rows_are_no_divergence)
+{
+    enum { LOOKED_AT = 1 << 20, ALL = LOOKED_AT + (1 << 16), SEED = 7 };
+    const bool validated = _i & 1, astray = _i & 2;
+    const nf__order order = nf__order_of(ALL, 1, validated ? 0.01 : 0, SEED);
+    size_t far;
+    nf__order_run(&order, false, order.n_train - 1, 1, &far);
+    const nf_rows source = {.rows = ALL, .data = &far, .read = read_normals};
+    const nf_fit_options options = {.source = &source,
+                                    .epochs = 1,
+                                    .batch = 1 << 15,
+                                    .seed = SEED,
+                                    .val_fraction = validated ? 0.01 : -1,
+                                    .optimizer.clip = astray ? -1 : 1,
+                                    .optimizer.learning_rate = astray ? 1e6 : 1e-3};
+    nf_flow *flow = nf_flow_parse("scale-loc", 1, 0, AD_F64, 1, &error);
+    ck_assert_uint_gt(order.n_train, LOOKED_AT);
+    const ad_status status = nf_fit(flow, NULL, 0, &options, NULL, &error);
+    if (astray)
+        ck_assert_int_eq(status, AD_ERROR_NUMERIC);
+    else
+        ck_assert_msg(status == AD_OK, "%s", error.message);
+    nf_flow_free(flow);
+}
+END_TEST
+
 START_TEST(options_that_contradict)
 {
     struct table table = {.lost = SIZE_MAX};
@@ -269,6 +310,7 @@ Suite *fit_source_suite(void)
     tcase_add_test(source, ranks_read_their_own_rows);
     tcase_add_test(source, moments_are_of_all_rows);
     tcase_add_loop_test(source, what_goes_wrong_is_told, 0, 5);
+    tcase_add_loop_test(source, far_rows_are_no_divergence, 0, 4);
     tcase_add_test(source, options_that_contradict);
     suite_add_tcase(suite, source);
     return suite;
