@@ -102,8 +102,8 @@ typedef struct {
      * number: standardize and actnorm, if they end the flow, are set from the moments of all training rows; what else
      * has a fit sees a sample of them, drawn evenly, of 65,536 or as many as have 4 million numbers but 4,096 at least,
      * by which it is also told that float32 blurs a column; a million training rows, and as many for validation, are
-     * scored one by one for the report, and to tell rows of density 0 before the first step. The validation loss is of
-     * all. It must outlive the call. NULL: x. */
+     * scored one by one for the report (16,384 after a stop), and to tell rows of density 0 before the first step. The
+     * validation loss is of all. It must outlive the call. NULL: x. */
     const nf_rows *source;
     /* Written between steps; one that was read is gone on from, to the same bits. NULL: none. */
     nf_checkpoint *checkpoint;

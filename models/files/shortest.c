@@ -2,6 +2,7 @@
 #include "files/decimal.h"
 #include "files/powers_of_five.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -21,6 +22,12 @@ static int enough(ad_dtype dtype)
     return dtype == AD_F32 ? 9 : MOST_DIGITS;
 }
 
+/* Is it 0 or subnormal? Neighbours are so far from each other there that fewer digits may be enough. */
+static bool is_tiny(double value, ad_dtype dtype)
+{
+    return fabs(value) < (dtype == AD_F32 ? (double)FLT_MIN : DBL_MIN);
+}
+
 static bool is_back(double back, double value, ad_dtype dtype)
 {
     return (dtype == AD_F32 ? (double)(float)back : back) == value;
@@ -31,7 +38,7 @@ static bool is_back(double back, double value, ad_dtype dtype)
 static size_t print_number(double value, ad_dtype dtype, char text[NF__NUMBER_ROOM])
 {
     int length = 0;
-    for (int digits = fewest(dtype); digits <= enough(dtype); digits++) {
+    for (int digits = is_tiny(value, dtype) ? 1 : fewest(dtype); digits <= enough(dtype); digits++) {
         length = snprintf(text, NF__NUMBER_ROOM, "%.*g", digits, value);
         if (is_back(strtod(text, NULL), value, dtype)) break;
     }
@@ -116,7 +123,7 @@ static int find_fewest(double value, ad_dtype dtype, uint64_t *rounded, int *exp
 {
     struct scaled scaled;
     double back;
-    if (!scale(value, &scaled)) return 0;
+    if (is_tiny(value, dtype) || !scale(value, &scaled)) return 0;
     for (int digits = fewest(dtype);; digits++) {
         if (!round_scaled(&scaled, digits, rounded)) return 0;
         *exponent = scaled.exponent;

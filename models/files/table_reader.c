@@ -152,8 +152,10 @@ static ad_status next_counted(nf_table_reader *reader, size_t most, ad_error *er
     nf_table *part = &reader->part;
     const size_t rest = reader->head.rows - reader->done;
     part->rows = rest < most ? rest : most;
-    if (part->rows == 0) return reader->npy ? nf_npy_check(reader->npy, error) : AD_OK;
-    if (reader->npy) return nf_npy_read(reader->npy, reader->done, part->rows, part->values, error);
+    if (reader->npy) {
+        const ad_status status = nf_npy_read(reader->npy, reader->done, part->rows, part->values, error);
+        return status ? status : nf_npy_check(reader->npy, error);
+    }
     memcpy(part->values, reader->whole.values + reader->done * part->columns,
            part->rows * part->columns * sizeof *part->values);
     return AD_OK;

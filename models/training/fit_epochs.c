@@ -52,6 +52,24 @@ static bool lost(double loss, double first)
     return !(loss < 1000 * (1 + fabs(first)));
 }
 
+/* A row far from all others that nobody has seen before, of those that are read when they are needed, is no sign of
+ * weights that have gone astray: their batch was as unlikely under the best ones, and that is no longer unheard of. */
+static ad_status expect_far_rows(nf__training *t, size_t batch, double loss, ad_error *error)
+{
+    if (!t->stream || !isfinite(loss) || !lost(loss, t->first_nll)) return AD_OK;
+    void *weights = ad_alloc_aligned(nf__parameter_bytes(t->flow), 1);
+    double best;
+    if (!weights) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to look at a batch again");
+    memcpy(weights, nf_flow_parameters(t->flow), nf__parameter_bytes(t->flow));
+    nf__loop_restore(&t->loop);
+    const ad_status status = nf__loss_of(t, NF__EPOCH, nf__batch_begin(&t->batches, batch),
+                                         nf__batch_rows(&t->batches, batch), &best, error);
+    memcpy(nf_flow_parameters(t->flow), weights, nf__parameter_bytes(t->flow));
+    ad_free_aligned(weights);
+    if (!status && isfinite(best)) t->first_nll = fmax(t->first_nll, fabs(best));
+    return status;
+}
+
 /* A validation loss that was huge from the beginning, for one row, is as good as another to choose by. */
 static bool may_be_best(const nf__training *t, double nll)
 {
@@ -85,6 +103,7 @@ static ad_status check_epoch(nf__training *t, ad_error *error)
     }
     ad_status status =
         nf__loss_of(t, NF__EPOCH, nf__batch_begin(&t->batches, last), nf__batch_rows(&t->batches, last), &loss, error);
+    if (status == AD_OK) status = expect_far_rows(t, last, loss, error);
     if (status != AD_OK || !lost(loss, t->first_nll)) return status;
     snprintf(how, sizeof how, "loss %g after it", loss);
     return diverged(t, t->now.step, how, error);
@@ -144,6 +163,8 @@ static ad_status run_epoch(nf__training *t, bool *stop, ad_error *error)
         if (status != AD_OK) return status;
         const double loss = ad_element(nf_flow_dtype(t->flow), &t->step_loss, 0);
         if (t->now.step == 0) t->first_nll = fmax(t->first_nll, fabs(loss));
+        status = expect_far_rows(t, s, loss, error);
+        if (status != AD_OK) return status;
         t->now.learning_rate = nf__loop_rate(&t->loop, t->now.step, planned, part, t->adapted.scale);
         status = lost(loss, t->first_nll) ? AD_ERROR_NUMERIC
                                           : nf__loop_step(&t->loop, t->average, nf__average_part(t), error);

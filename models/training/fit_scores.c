@@ -6,11 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How many rows of a list are looked at one by one: all, but of those that are read as they are needed. */
+/* How many rows of a list are looked at one by one: all, but of those that are read as they are needed. Who has stopped
+ * the fit waits for it. */
 static size_t looked_at(const nf__training *t, size_t rows)
 {
-    enum { MOST_STREAMED = 1 << 20 };
-    return t->stream && rows > MOST_STREAMED ? MOST_STREAMED : rows;
+    enum { MOST_STREAMED = 1 << 20, MOST_IN_HASTE = 1 << 14 };
+    const size_t most = t->report->outcome == NF_STOPPED_BY_CALLER ? MOST_IN_HASTE : MOST_STREAMED;
+    return t->stream && rows > most ? most : rows;
 }
 
 /* log p of the first of a list, in the flow's dtype; NULL with *error on failure. */

@@ -174,7 +174,8 @@ static void assert_formatted(double value, ad_dtype dtype)
 {
     char text[NF__NUMBER_ROOM], expected[NF__NUMBER_ROOM] = "";
     if (dtype == AD_F32) value = (double)(float)value;
-    for (int digits = dtype == AD_F32 ? 6 : 15; digits <= (dtype == AD_F32 ? 9 : 17); digits++) {
+    const bool subnormal = fabs(value) < (dtype == AD_F32 ? (double)FLT_MIN : DBL_MIN);
+    for (int digits = subnormal ? 1 : dtype == AD_F32 ? 6 : 15; digits <= (dtype == AD_F32 ? 9 : 17); digits++) {
         snprintf(expected, sizeof expected, "%.*g", digits, value);
         double back = strtod(expected, NULL);
         if ((dtype == AD_F32 ? (double)(float)back : back) == value) break;

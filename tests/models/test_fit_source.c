@@ -2,8 +2,11 @@
 #include "models/rank_tools.h"
 #include "models/training_tools.h"
 
+#include "training/order.h"
+
 #include <weir/features.h>
 
+#include <math.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
@@ -232,6 +235,83 @@ START_TEST(what_goes_wrong_is_told)
 }
 END_TEST
 
+/* Values of which one is far off. */
+static ad_status read_normals(void *data, size_t epoch, size_t first, size_t rows, double *x, double *context,
+                              ad_error *why)
+{
+    const size_t far = *(const size_t *)data;
+    (void)epoch;
+    (void)context;
+    (void)why;
+    for (size_t r = 0; r < rows; r++) x[r] = first + r == far ? 1e5 : (double)((first + r) * 37 % 101) / 50 - 1;
+    return AD_OK;
+}
+
+/* It is behind those that are looked at before the first step, and the fit goes on; but not to anywhere. */
+START_TEST(far_rows_are_no_divergence)
+{
+    enum { LOOKED_AT = 1 << 20, ALL = LOOKED_AT + (1 << 16), SEED = 7 };
+    const bool validated = _i & 1, astray = _i & 2;
+    const nf__order order = nf__order_of(ALL, 1, validated ? 0.01 : 0, SEED);
+    size_t far;
+    nf__order_run(&order, false, order.n_train - 1, 1, &far);
+    const nf_rows source = {.rows = ALL, .data = &far, .read = read_normals};
+    const nf_fit_options options = {.source = &source,
+                                    .epochs = 1,
+                                    .batch = 1 << 15,
+                                    .seed = SEED,
+                                    .val_fraction = validated ? 0.01 : -1,
+                                    .optimizer.clip = astray ? -1 : 1,
+                                    .optimizer.learning_rate = astray ? 1e6 : 1e-3};
+    nf_flow *flow = nf_flow_parse("scale-loc", 1, 0, AD_F64, 1, &error);
+    ck_assert_uint_gt(order.n_train, LOOKED_AT);
+    const ad_status status = nf_fit(flow, NULL, 0, &options, NULL, &error);
+    if (astray)
+        ck_assert_int_eq(status, AD_ERROR_NUMERIC);
+    else
+        ck_assert_msg(status == AD_OK, "%s", error.message);
+    nf_flow_free(flow);
+}
+END_TEST
+
+struct counted {
+    size_t far;               /* as read_normals() has it */
+    atomic_size_t rows, then; /* that were read in all, and when the fit was interrupted */
+};
+
+static ad_status read_counted(void *data, size_t epoch, size_t first, size_t rows, double *x, double *context,
+                              ad_error *why)
+{
+    atomic_fetch_add(&((struct counted *)data)->rows, rows);
+    return read_normals(data, epoch, first, rows, x, context, why);
+}
+
+static bool interrupt(void *context)
+{
+    struct counted *counted = context;
+    atomic_store(&counted->then, counted->rows);
+    return true;
+}
+
+/* Not even for the scores of many rows. */
+START_TEST(an_interrupt_does_not_wait)
+{
+    enum { ALL = 1 << 18 };
+    struct counted counted = {.far = SIZE_MAX};
+    const nf_rows source = {.rows = ALL, .data = &counted, .read = read_counted};
+    const nf_fit_options options = {
+        .source = &source, .interrupted = interrupt, .context = &counted, .batch = 1024, .val_fraction = 0.5};
+    nf_fit_report report;
+    nf_flow *flow = nf_flow_parse("scale-loc", 1, 0, AD_F64, 1, &error);
+    ck_assert_msg(nf_fit(flow, NULL, 0, &options, &report, &error) == AD_OK, "%s", error.message);
+    ck_assert_int_eq(report.outcome, NF_STOPPED_BY_CALLER);
+    ck_assert(isfinite(report.train.worst) && isfinite(report.val.worst));
+    ck_assert_uint_lt(counted.rows - counted.then, ALL / 4);
+    ad_free(report.history);
+    nf_flow_free(flow);
+}
+END_TEST
+
 START_TEST(options_that_contradict)
 {
     struct table table = {.lost = SIZE_MAX};
@@ -269,6 +349,8 @@ Suite *fit_source_suite(void)
     tcase_add_test(source, ranks_read_their_own_rows);
     tcase_add_test(source, moments_are_of_all_rows);
     tcase_add_loop_test(source, what_goes_wrong_is_told, 0, 5);
+    tcase_add_loop_test(source, far_rows_are_no_divergence, 0, 4);
+    tcase_add_test(source, an_interrupt_does_not_wait);
     tcase_add_test(source, options_that_contradict);
     suite_add_tcase(suite, source);
     return suite;

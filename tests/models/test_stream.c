@@ -3,8 +3,10 @@
 
 #include <weir/stream.h>
 
+#include <fcntl.h>
 #include <math.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 static const nf_read_options usual = {.labels = true, .missing = true};
 
@@ -86,6 +88,23 @@ static const struct {
                   "e,y\n\x80,1\n\xe9,2\n"},
     {"tabs.tsv", "a\tb\n1\t\n\t2\n"},
 };
+
+/* Also behind the last row, where nobody reads on. */
+START_TEST(npy_that_changes_on_the_way)
+{
+    double values[10] = {1, 2};
+    const nf_table table = {.rows = 10, .columns = 1, .values = values, .dtype = AD_F64}, *part;
+    const file_path path = scratch_path("t.npy");
+    const struct timespec other[2] = {{1, 0}, {1, 0}};
+    ck_assert_int_eq(nf_table_write(path.text, &table, &error), AD_OK);
+    nf_table_reader *reader = open_table(path.text);
+    ck_assert_int_eq(nf_table_next(reader, 6, &part, &error), AD_OK);
+    ck_assert_int_eq(utimensat(AT_FDCWD, path.text, other, 0), 0);
+    ck_assert_int_eq(nf_table_next(reader, 6, &part, &error), AD_ERROR_IO);
+    ck_assert_ptr_nonnull(strstr(error.message, "changed by another program"));
+    nf_table_close(reader);
+}
+END_TEST
 
 START_TEST(small_texts)
 {
@@ -389,6 +408,7 @@ Suite *stream_suite(void)
     tcase_add_checked_fixture(stream, scratch_begin, scratch_end);
     tcase_set_timeout(stream, 120);
     tcase_add_loop_test(stream, small_texts, 0, COUNT(small));
+    tcase_add_test(stream, npy_that_changes_on_the_way);
     tcase_add_test(stream, utf16);
     tcase_add_test(stream, arrays);
     tcase_add_loop_test(stream, long_texts, 0, 2);

@@ -62,14 +62,30 @@ START_TEST(what_is_odd_in_a_large_file)
     write_table("t.npy", INFINITY);
     refuse(WORDS("fit", "t.npy", "--flow", "maf", "--shuffle", "blocks", "-o", "m.st"), 1,
            "row 1235, column 2 is infinite");
+    ck_assert_ptr_null(strstr(complaint, "of a sample"));
     write_table("t.npy", NAN); /* is missing there */
     SUCCEED("fit", "t.npy", "--flow", "maf(8)", "--epochs", "1", "--shuffle", "blocks", "-o", "m.st");
     refuse(WORDS("fit", "t.npy", "--weights", "3", "--flow", "maf", "--shuffle", "blocks", "-o", "n.st"), 2,
            "rows with --weights must be in memory");
     write_text("t.csv", "1,2\n3,4\n");
-    refuse(WORDS("fit", "t.csv", "--flow", "maf", "--shuffle", "blocks", "-o", "n.st"), 1, "is not a .npy file");
+    refuse(WORDS("fit", "t.csv", "--flow", "maf", "--shuffle", "blocks", "-o", "n.st"), 1,
+           "--shuffle blocks reads a whole .npy file, as 'weir data convert' writes it");
     refuse(WORDS("fit", "none.npy", "--flow", "maf", "--shuffle", "blocks", "-o", "n.st"), 1, "No such file");
     ck_assert(!exists("n.st"));
+}
+END_TEST
+
+/* Of rows that may not be in the sample by which columns are known. */
+START_TEST(what_is_odd_in_more_rows)
+{
+    enum { MANY = 70000, ODD = 69998 };
+    static double values[MANY];
+    const nf_table table = {.rows = MANY, .columns = 1, .values = values, .dtype = AD_F64};
+    for (size_t r = 0; r < MANY; r++) values[r] = ad_random_normal(1, 1, r);
+    values[ODD] = INFINITY;
+    ck_assert_int_eq(nf_table_write(scratch_path("t.npy").text, &table, NULL), AD_OK);
+    refuse(WORDS("fit", "t.npy", "--flow", "maf", "--shuffle", "blocks", "-o", "m.st"), 1,
+           "row 69999, column 1 is infinite; mend it, or remove the row\n");
 }
 END_TEST
 
@@ -105,6 +121,7 @@ Suite *large_files_suite(void)
     Suite *suite = command_suite("large_files", &tests);
     tcase_add_loop_test(tests, large_files_are_fitted, 0, 4);
     tcase_add_test(tests, what_is_odd_in_a_large_file);
+    tcase_add_test(tests, what_is_odd_in_more_rows);
     tcase_add_test(tests, a_file_that_shrinks);
     tcase_add_test(tests, without_settings);
     return suite;

@@ -263,6 +263,20 @@ START_TEST(warnings_count_all_rows)
 }
 END_TEST
 
+/* Of which no standard error is known. */
+START_TEST(one_row)
+{
+    make_model();
+    SUCCEED("sample", "moons.safetensors", "-n", "1", "-o", "one.csv");
+    SUCCEED("logprob", "moons.safetensors", "one.csv");
+    assert_contains(output, "of the only row of one.csv");
+    ck_assert_ptr_null(strstr(output, "nan"));
+    json_t *score = SUCCEED_JSON("logprob", "moons.safetensors", "one.csv");
+    ck_assert(json_is_null(member(score, "nll_stderr")));
+    json_decref(score);
+}
+END_TEST
+
 /* ---- Ends ------------------------------------------------------------------------------------------------------ */
 
 /* Address space for the command, but not for so many rows at once, and a disk that is full halfway. */
@@ -307,6 +321,7 @@ Suite *streams_suite(void)
     tcase_add_test(tests, samples_in_parts);
     tcase_add_test(tests, mixed_columns_in_parts);
     tcase_add_test(tests, warnings_count_all_rows);
+    tcase_add_test(tests, one_row);
     tcase_add_test(tests, memory_is_constant);
     tcase_add_test(tests, a_full_disk_leaves_nothing);
     tcase_add_test(tests, an_interrupt_leaves_nothing);

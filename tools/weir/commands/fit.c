@@ -129,7 +129,9 @@ static ad_status take_sample(const struct arguments *arguments, const nf_npy *np
         warn("%s is large: this is fitted to %zu of its %zu rows, drawn at random; --flow FORMULA --epochs N fits to "
              "all of them",
              path, sample->rows, nf_npy_rows(npy));
-    if (!status && !instead) status = survey_extremes(npy, path, pool, sample, error);
+    if (!status && !instead && sample->rows < nf_npy_rows(npy))
+        status = survey_extremes(npy, path, pool, sample, error);
+    if (!status) status = nf_npy_check(npy, error);
     ad_pool_free(pool);
     return status;
 }
@@ -144,7 +146,13 @@ static ad_status read_file(const struct arguments *arguments, struct input *inpu
     if (is_streamed(arguments, &streamed, error)) return error->status;
     if (!streamed) return read_table(path, (nf_header)option_choice(arguments, "header"), &input->file, error);
     *npy = nf_npy_open(path, error);
-    return *npy ? take_sample(arguments, *npy, is_automatic, &input->file, error) : error->status;
+    if (*npy) return take_sample(arguments, *npy, is_automatic, &input->file, error);
+    const bool is_wanted = option_choice(arguments, "shuffle") == SHUFFLE_BLOCKS;
+    if (!is_wanted || error->status != AD_ERROR_FORMAT) return error->status;
+    const ad_error why = *error;
+    return ad_error_set(error, why.status,
+                        "%.900s (--shuffle blocks reads a whole .npy file, as 'weir data convert' writes it)",
+                        why.message);
 }
 
 static ad_status read_input(const struct arguments *arguments, bool is_automatic, struct input *input, ad_error *error)
@@ -155,10 +163,12 @@ static ad_status read_input(const struct arguments *arguments, bool is_automatic
     nf_npy *npy;
     *input = (struct input){0};
     ad_status status = read_file(arguments, input, is_automatic, &npy, error);
-    if (!status) status = roles_find(&input->file, path, &text, &input->roles, error);
-    if (status && npy && input->file.rows > 0) {
-        const ad_error why = *error;
-        ad_error_set(error, status, "%.900s (rows are those of a sample of %zu)", why.message, input->file.rows);
+    if (!status) {
+        status = roles_find(&input->file, path, &text, &input->roles, error);
+        if (status && npy && input->file.rows != nf_npy_rows(npy)) {
+            const ad_error why = *error;
+            ad_error_set(error, status, "%.900s (rows are those of a sample of %zu)", why.message, input->file.rows);
+        }
     }
     if (status || is_automatic)
         nf_npy_close(npy);

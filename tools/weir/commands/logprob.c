@@ -187,6 +187,8 @@ static void print(const json_t *result, FILE *to)
                 json_object_get(result, "target")
                     ? "; points are on the scale of the target's sites, as 'weir sample' writes them"
                     : "");
+    else if (isnan(report_number_of(result, "nll_stderr")))
+        fprintf(to, "NLL %.4f nats, of the only row of %s\n", report_number_of(result, "nll"), data);
     else
         fprintf(to, "NLL %.4f ± %.4f nats per row, mean over %lld rows of %s\n", report_number_of(result, "nll"),
                 report_number_of(result, "nll_stderr"), report_count_of(result, "rows"), data);
