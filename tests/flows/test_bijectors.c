@@ -37,14 +37,21 @@ static size_t n_formulas(void)
     return n_types() + COUNT(chains);
 }
 
-/* By its name alone; of many features bnaf is small, for its inverse goes through all of its network for each of them.
- */
+/* By its name alone; but what takes long for each value, such as roots through all of a network, is small, and smaller
+ * for many features. */
 static const char *formula_number(size_t i, size_t dim)
 {
+    static const struct {
+        const char *name, *few, *many;
+    } small[] = {{"bnaf", "bnaf", "bnaf(1)"},
+                 {"cnf", "cnf(6,6)", "cnf(3)"},
+                 {"gaussianize", "gaussianize", "gaussianize(2)"},
+                 {"residual", "residual", "residual(4)"}};
     if (i >= n_types()) return chains[i - n_types()];
     const char *name = nf_bijector_types()[i]->name;
-    if (dim > 8 && strcmp(name, "bnaf") == 0) return "bnaf(2)";
-    return strcmp(name, "cnf") == 0 ? "cnf(6,6)" : name; /* each value of which takes hundreds of evaluations */
+    for (size_t k = 0; k < COUNT(small); k++)
+        if (strcmp(name, small[k].name) == 0) return dim > 8 ? small[k].many : small[k].few;
+    return name;
 }
 
 /* ---- What holds for all -------------------------------------------------------------------------------------- */

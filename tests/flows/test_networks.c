@@ -91,7 +91,7 @@ static const place places[] = {
 /* ---- What every one must keep --------------------------------------------------------------------------------------
  */
 
-static const size_t dims[] = {1, 2, 3, 5};
+static const size_t dims[] = {1, 2, 5};
 enum { MOST_NAMES = 24 }; /* of a kind */
 
 /* The verifier holds the values against each other in both directions, the log-det against the Jacobian, and gradients

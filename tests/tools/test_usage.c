@@ -55,7 +55,7 @@ START_TEST(help_of_formulas)
         char name[32];
         if (line[3] == ' ' || strncmp(line + 3, "weir", 4) == 0) continue;
         ck_assert_int_eq(sscanf(line + 3, "%31[a-z_]", name), 1);
-        SUCCEED("check", name, "--dim", "2");
+        SUCCEED("check", strcmp(name, "cnf") == 0 ? "cnf(6,6)" : name, "--dim", "2"); /* which takes long by itself */
     }
 }
 END_TEST
