@@ -131,6 +131,11 @@ differences() {
     only_on 1 'cd elsewhere' differs
     expect "other data" 1 3 ./differs "$weir" fit moons.csv --flow loc -o m.safetensors
     says "other data" 1 "rank 1 .* in the file 'moons.csv'"
+    echo one >m.safetensors.checkpoint
+    echo two >elsewhere/m.safetensors.checkpoint
+    expect "another checkpoint" 1 3 ./differs "$weir" fit --resume m.safetensors
+    says "another checkpoint" 1 "rank 1 .* in the file 'm.safetensors.checkpoint'"
+    rm m.safetensors.checkpoint
 }
 
 # A plug-in that one rank doesn't find is its own mistake; the others are at work when it is told.
@@ -148,27 +153,6 @@ faults() {
     "$weir" info m.safetensors >said || state=$?
     report "a rank that is killed leaves no model" $state
     report "a rank that is killed leaves something" "$(find . -name '.m.*' | wc -l)"
-}
-
-# A rank is killed as soon as there is a checkpoint; fewer ranks go on from that.
-resumes() {
-    mkdir one-piece pieces
-    words="fit ../moons.npy --flow maf(64,64) --epochs 150 -o m.safetensors"
-    only_on 1 '(while [ ! -e m.safetensors.checkpoint ]; do :; done; kill -KILL $$) &' differs
-    # shellcheck disable=SC2086
-    (cd one-piece && "$weir" $words >said)
-    cd pieces
-    # shellcheck disable=SC2086
-    expect "a rank that is killed behind a checkpoint" 1 3 ../differs "$weir" $words --checkpoint 0.001s
-    report "what is left is another number of files" $(($(find . -name '*m.*' | wc -l) != 1))
-    expect "a resumed fit" 0 2 "$weir" fit --resume m.safetensors
-    report "a resumed fit leaves something" $(($(find . -name '*m.*' | wc -l) != 1))
-    cd ..
-    timeless one-piece/m.safetensors >one
-    timeless pieces/m.safetensors >other
-    state=0
-    cmp one other || state=1
-    report "a resumed fit differs" $state
 }
 
 # signals RANK COMMAND …: what comes to one of them is the others' too.
@@ -233,7 +217,6 @@ for mpi in openmpi mpich; do
         mistakes
         differences
         faults
-        resumes
         signals 1 fit moons.csv --flow 'maf(64,64)' --epochs 1000000 --schedule constant
         signals 2 vi 'gaussian(dim=3)' --flow 'iaf(8)' --iters 100000000
         resumes
