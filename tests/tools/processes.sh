@@ -135,7 +135,7 @@ differences() {
     echo two >elsewhere/m.safetensors.checkpoint
     expect "another checkpoint" 1 3 ./differs "$weir" fit --resume m.safetensors
     says "another checkpoint" 1 "rank 1 .* in the file 'm.safetensors.checkpoint'"
-    rm m.safetensors.checkpoint
+    rm m.safetensors.checkpoint elsewhere/m.safetensors.checkpoint
 }
 
 # A plug-in that one rank doesn't find is its own mistake; the others are at work when it is told.
@@ -165,6 +165,7 @@ signals() {
     state=0
     "$weir" info m.safetensors >said || state=$?
     report "$1, interrupted, leaves no model" $state
+    rm -f m.safetensors.checkpoint
 }
 
 # Some that were killed are gone on with by as many as there happen to be.
