@@ -91,20 +91,24 @@ static ad_status check_epoch(nf__training *t, ad_error *error)
 
 enum { SHUFFLED_AT_ONCE = 2048 };
 
-/* The order of the rows of this epoch, from part * SHUFFLED_AT_ONCE on. */
+/* The order of the rows of this epoch, from part * SHUFFLED_AT_ONCE of this rank's share on. */
 static void shuffle_part(void *context, size_t part, int worker)
 {
     (void)worker;
     nf__training *t = context;
-    const size_t begin = part * SHUFFLED_AT_ONCE, end = begin + SHUFFLED_AT_ONCE;
-    for (size_t i = begin; i < end && i < t->n_train; i++)
+    const nf__share share = nf__share_of(t->o.pool, t->n_train);
+    const size_t begin = share.first + part * SHUFFLED_AT_ONCE, end = begin + SHUFFLED_AT_ONCE;
+    for (size_t i = begin; i < end && i < share.end; i++)
         t->order[i] = t->train[ad_random_permutation(t->o.seed, NF__SHUFFLE_STREAM + t->now.epoch, t->n_train, i)];
 }
 
 /* Rows that are read as they are needed have no list. */
-static void shuffle(nf__training *t)
+static ad_status shuffle(nf__training *t, ad_error *error)
 {
-    if (!t->stream) ad_pool_run(t->o.pool, (t->n_train + SHUFFLED_AT_ONCE - 1) / SHUFFLED_AT_ONCE, shuffle_part, t);
+    if (t->stream) return AD_OK;
+    const nf__share share = nf__share_of(t->o.pool, t->n_train);
+    ad_pool_run(t->o.pool, (share.end - share.first + SHUFFLED_AT_ONCE - 1) / SHUFFLED_AT_ONCE, shuffle_part, t);
+    return nf__gather(t->o.pool, t->order, t->n_train, sizeof *t->order, error);
 }
 
 /* How much of the time is over, when the loop last asked, as a part of what it is to be with the end of the epoch and
@@ -129,7 +133,7 @@ static ad_status run_epoch(nf__training *t, bool *stop, ad_error *error)
     double part;
     ad_status status = nf__agree(t->o.pool, NULL, &t->loop.now, error);
     part = part_of_time(t);
-    shuffle(t);
+    if (!status) status = shuffle(t, error);
     for (size_t s = epoch->steps; s < steps && !status && !*stop && !(t->time_over && s > 0); s++) {
         const size_t rows = nf__batch_rows(&t->batches, s);
         ad_run run = {.rows = rows, .seed = t->o.seed, .step = t->now.step, .pool = t->o.pool};

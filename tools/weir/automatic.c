@@ -260,8 +260,7 @@ void print_automatic(const json_t *result, FILE *to)
         print_members(result, to);
     fprintf(to, "data        %s: %lld rows\n", data, report_count_of(result, "rows"));
     const size_t tried = json_array_size(json_object_get(result, "candidates"));
-    fprintf(to, "search      %zu candidate%s, %s%s\n", tried, tried == 1 ? "" : "s",
-            report_seconds(report_number_of(result, "seconds"), seconds),
+    fprintf(to, "search      %zu candidate%s%s%s\n", tried, tried == 1 ? "" : "s", report_spent(result, ", ", seconds),
             json_is_true(json_object_get(result, "out_of_time")) ? ": out of time, a longer --budget tries more" : "");
     print_scores(result, to);
     print_worst(result, to);

@@ -51,10 +51,26 @@ nf_flow *load_model(const char *path, json_t **record, ad_error *error)
     return NULL;
 }
 
+/* What changes no bit of a model, as its time and threads, is told, but not kept: the same data and options make the
+ * same file. */
+static void remove_circumstances(json_t *record)
+{
+    const char *name;
+    json_t *member;
+    size_t i;
+    static const char *const circumstances[] = {"seconds", "threads", "checkpoint"};
+    for (i = 0; i < sizeof circumstances / sizeof *circumstances; i++) json_object_del(record, circumstances[i]);
+    json_object_foreach(record, name, member) remove_circumstances(member);
+    json_array_foreach(record, i, member) remove_circumstances(member);
+}
+
 ad_status save_model(const nf_flow *flow, json_t *record, const char *path, ad_error *error)
 {
     plugins_note(record);
-    char *text = json_dumps(record, JSON_COMPACT | JSON_REAL_PRECISION(15));
+    json_t *kept = json_deep_copy(record);
+    remove_circumstances(kept);
+    char *text = kept ? json_dumps(kept, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
+    json_decref(kept);
     if (!text) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for the training record of '%s'", path);
     ad_status status = nf_save(flow, text, path, error);
     free(text);

@@ -219,9 +219,11 @@ void print_inference(const json_t *result, FILE *to)
     double spent = report_number_of(result, "seconds"), exact = report_number_of(result, "exact_log_z");
     if (json_object_get(result, "formula")) fprintf(to, "flow        %s\n", report_text_of(result, "formula"));
     fprintf(to, "target      %s\n", report_text_of(result, "target"));
-    fprintf(to, "inference   %s after %lld iterations; %s, %s iterations/s\n", report_text_of(result, "outcome"),
-            report_count_of(result, "iterations"), report_seconds(spent, seconds),
-            report_rate((double)report_count_of(result, "iterations") / spent, rate));
+    fprintf(to, "inference   %s after %lld iterations%s", report_text_of(result, "outcome"),
+            report_count_of(result, "iterations"), report_spent(result, "; ", seconds));
+    if (!isnan(spent))
+        fprintf(to, ", %s iterations/s", report_rate((double)report_count_of(result, "iterations") / spent, rate));
+    fprintf(to, "\n");
     fprintf(to, "loss        %.4f nats", report_number_of(result, "average_loss"));
     if (report_count_of(result, "averaged") > 0)
         fprintf(to, ", mean of the last %lld", report_count_of(result, "averaged"));

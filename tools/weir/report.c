@@ -118,3 +118,11 @@ const char *report_seconds(double seconds, char buffer[static 32])
     snprintf(buffer, 32, "%.3g s", seconds);
     return buffer;
 }
+
+const char *report_spent(const json_t *object, const char *separator, char buffer[static 32])
+{
+    char text[32];
+    const double seconds = report_number_of(object, "seconds");
+    snprintf(buffer, 32, "%s%s", isnan(seconds) ? "" : separator, isnan(seconds) ? "" : report_seconds(seconds, text));
+    return buffer;
+}

@@ -23,9 +23,11 @@ long long report_count_of(const json_t *object, const char *name);
 const char *report_text_of(const json_t *object, const char *name);
 double report_number_of(const json_t *object, const char *name);
 
-/* "1.23M"; "1:05"; "4.31 s", or "1:05" from a minute on. All return buffer. */
+/* "1.23M"; "1:05"; "4.31 s", or "1:05" from a minute on. These return buffer. */
 const char *report_rate(double number, char buffer[static 32]);
 const char *report_duration(double seconds, char buffer[static 32]);
 const char *report_seconds(double seconds, char buffer[static 32]);
+/* "; 4.31 s" of the member "seconds", behind `separator`; "" where there is none, as in what a model keeps. */
+const char *report_spent(const json_t *object, const char *separator, char buffer[static 32]);
 
 #endif

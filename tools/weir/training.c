@@ -356,9 +356,8 @@ void print_training(const json_t *result, FILE *to)
         fprintf(to, "            '-standardize' was appended; --no-standardize leaves it out\n");
     const char *data = report_text_of(result, "data");
     fprintf(to, "data        %s%s%lld rows\n", data, *data ? ": " : "", report_count_of(result, "rows"));
-    fprintf(to, "training    %s after %lld epochs, %lld steps; %s", report_text_of(result, "outcome"),
-            report_count_of(result, "epochs"), report_count_of(result, "steps"),
-            report_seconds(report_number_of(result, "seconds"), seconds));
+    fprintf(to, "training    %s after %lld epochs, %lld steps%s", report_text_of(result, "outcome"),
+            report_count_of(result, "epochs"), report_count_of(result, "steps"), report_spent(result, "; ", seconds));
     if (!isnan(report_number_of(result, "rows_per_second")))
         fprintf(to, ", %s rows/s", report_rate(report_number_of(result, "rows_per_second"), rate));
     fprintf(to, "\n");
