@@ -254,8 +254,7 @@ static ad_status join_sums(ad__execution *e)
     return status;
 }
 
-/* ---- What is stored of each row -----------------------------------------------------------------------------------
- */
+/* ---- What is stored of each row ---------------------------------------------------------------------------------- */
 
 static ad_status join_rows(ad__execution *e)
 {

@@ -124,6 +124,11 @@ differences() {
     only_on 1 'cd elsewhere' differs
     expect "other data" 1 3 ./differs "$weir" fit moons.csv --flow loc -o m.safetensors
     says "other data" 1 "rank 1 .* in the file 'moons.csv'"
+    echo one >m.safetensors.checkpoint
+    echo two >elsewhere/m.safetensors.checkpoint
+    expect "another checkpoint" 1 3 ./differs "$weir" fit --resume m.safetensors
+    says "another checkpoint" 1 "rank 1 .* in the file 'm.safetensors.checkpoint'"
+    rm m.safetensors.checkpoint elsewhere/m.safetensors.checkpoint
 }
 
 # A plug-in that one rank doesn't find is its own mistake; the others are at work when it is told.
@@ -172,6 +177,7 @@ signals() {
     state=0
     "$weir" info m.safetensors >said || state=$?
     report "$1, interrupted, leaves no model" $state
+    rm -f m.safetensors.checkpoint
 }
 
 talk() {

@@ -85,7 +85,8 @@ START_TEST(asked_for)
 {
     SUCCEED("data", "moons", "-n", "200", "-o", "moons.npy");
     ck_assert_int_eq(RUN("--mpi=missing", FIT), 1);
-    assert_contains(complaint, "plug-in for MPI is not there");
+    assert_contains(complaint, "--mpi is given, and");
+    assert_contains(complaint, "plug-in for MPI is not there by the name 'missing'");
     ck_assert_int_eq(RUN("--mpi=./moons.npy", FIT), 1);
     assert_contains(complaint, "moons.npy");
     ck_assert_int_eq(RUN("--mpi=" WEIR_PLUGIN_DIR "/cubic.so", FIT), 1);

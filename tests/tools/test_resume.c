@@ -104,6 +104,26 @@ START_TEST(there_is_none_without_a_file)
 }
 END_TEST
 
+/* It would be taken for one, and removed. */
+START_TEST(no_output_is_called_a_checkpoint)
+{
+    SUCCEED("data", "moons", "-n", "300", "-o", "moons.npy");
+    ck_assert_int_eq(RUN("fit", "moons.npy", "--flow", "loc", "--epochs", "1", "-o", "m.checkpoint"), 2);
+    assert_contains(complaint, "output 'm.checkpoint': checkpoints are called so");
+    ck_assert_int_eq(RUN("vi", "banana", "--iters", "10", "--checkpoint", "0", "-o", "m.checkpoint"), 2);
+    ck_assert_int_eq(scratch_files(false), 1);
+}
+END_TEST
+
+START_TEST(an_earlier_one_that_stays_is_told)
+{
+    interrupt_a_fit();
+    SUCCEED("fit", "moons.npy", "--flow", "loc", "--epochs", "1", "-o", "m.safetensors", "--checkpoint", "0");
+    assert_contains(complaint, "this begins anew, and leaves it there");
+    ck_assert(exists("m.safetensors.checkpoint"));
+}
+END_TEST
+
 Suite *resume_suite(void);
 
 Suite *resume_suite(void)
@@ -114,5 +134,7 @@ Suite *resume_suite(void)
     tcase_add_test(tests, a_finished_fit_has_none);
     tcase_add_test(tests, an_interrupted_fit_says_how_to_go_on);
     tcase_add_test(tests, there_is_none_without_a_file);
+    tcase_add_test(tests, no_output_is_called_a_checkpoint);
+    tcase_add_test(tests, an_earlier_one_that_stays_is_told);
     return suite;
 }

@@ -2,6 +2,7 @@
 #include "checkpoints.h"
 #include "fingerprint.h"
 #include "files.h"
+#include "identity.h"
 #include "ranks.h"
 #include "report.h"
 
@@ -59,12 +60,17 @@ static bool is_free(const char *name)
 
 /* ---- Paths ----------------------------------------------------------------------------------------------------- */
 
+static bool is_named_so(const char *file)
+{
+    const size_t length = strlen(file), ending = sizeof suffix - 1;
+    return length >= ending && strcmp(file + length - ending, suffix) == 0;
+}
+
 /* "m.safetensors", or "m.safetensors.checkpoint", to both. */
 static bool name_both(const char *given, char path[static PATH_MAX], char output[static PATH_MAX])
 {
     size_t length = strlen(given);
-    const size_t ending = sizeof suffix - 1;
-    if (length > ending && strcmp(given + length - ending, suffix) == 0) length -= ending;
+    if (is_named_so(given)) length -= sizeof suffix - 1;
     snprintf(output, PATH_MAX, "%.*s", (int)length, given);
     return snprintf(path, PATH_MAX, "%.*s%s", (int)length, given, suffix) < PATH_MAX;
 }
@@ -220,10 +226,12 @@ ad_status resume_arguments(struct arguments *arguments, ad_error *error)
     if (!r) return ad_error_set(error, AD_ERROR_MEMORY, "no memory to resume");
     if (!name_both(given->text, r->path, r->output))
         return ad_error_set(error, AD_ERROR_ARGUMENT, "option --resume: the name is too long");
-    if (access(r->path, F_OK) != 0) return tell_missing(r, error);
+    const char *path = r->path;
+    if (ranks_communicator() && identity_check_files(ranks_communicator(), &path, 1, error)) return error->status;
+    if (access(path, F_OK) != 0) return tell_missing(r, error);
     const struct option_value *every = value_of(arguments, "checkpoint");
     const double seconds = !every->given ? 0 : every->number > 0 ? every->number : -1;
-    r->checkpoint = nf_checkpoint_read(r->path, &(nf_checkpoint_options){.seconds = seconds}, error);
+    r->checkpoint = nf_checkpoint_read(path, &(nf_checkpoint_options){.seconds = seconds}, error);
     if (!r->checkpoint) return error->status;
     json_t *note = json_loads(nf_checkpoint_note(r->checkpoint), 0, NULL);
     ad_status status = note ? begin_again(arguments, r, note, error)
@@ -244,16 +252,16 @@ void resume_free(struct arguments *arguments)
 
 /* ---- Around the work ------------------------------------------------------------------------------------------- */
 
+/* Less than 0 seconds: there are to be none. */
 static ad_status make_checkpoint(const struct arguments *arguments, double seconds, nf_checkpoint **checkpoint,
                                  ad_error *error)
 {
     char path[PATH_MAX], output[PATH_MAX];
     if (!name_both(option_text(arguments, "output"), path, output)) return AD_OK;
     if (access(path, F_OK) == 0)
-        warn(
-            "'%s' is of work that was interrupted, and 'weir %s --resume' goes on with it; this begins anew, and takes "
-            "its place",
-            path, arguments->command->name);
+        warn("'%s' is of work that was interrupted, and 'weir %s --resume' goes on with it; this begins anew, and %s",
+             path, arguments->command->name, seconds < 0 ? "leaves it there" : "takes its place");
+    if (seconds < 0) return AD_OK;
     char *note = make_note(arguments);
     *checkpoint = note ? nf_checkpoint_new(path, &(nf_checkpoint_options){seconds, note}, error) : NULL;
     free(note);
@@ -264,7 +272,8 @@ static ad_status make_checkpoint(const struct arguments *arguments, double secon
 ad_status checkpoint_open(const struct arguments *arguments, nf_checkpoint **checkpoint, ad_error *error)
 {
     const bool given = option_named(arguments, "checkpoint");
-    const double seconds = given ? option_seconds(arguments, "checkpoint") : 0;
+    const char *file = option_text(arguments, "output");
+    double seconds = given ? option_seconds(arguments, "checkpoint") : 0;
     *checkpoint = NULL;
     if (arguments->resumed) {
         arguments->resumed->taken = true;
@@ -272,9 +281,14 @@ ad_status checkpoint_open(const struct arguments *arguments, nf_checkpoint **che
         if (*nf_checkpoint_doubt(*checkpoint)) warn("%s", nf_checkpoint_doubt(*checkpoint));
         return AD_OK;
     }
-    if (given && seconds == 0) return AD_OK;
-    if (is_file(option_text(arguments, "output"))) return make_checkpoint(arguments, seconds, checkpoint, error);
-    if (!given) return AD_OK;
+    if (given && seconds == 0) seconds = -1;
+    if (file && is_named_so(file))
+        return ad_error_set(error, AD_ERROR_ARGUMENT,
+                            "output '%.300s': checkpoints are called so, and are removed when work is done; give "
+                            "another name",
+                            file);
+    if (is_file(file)) return make_checkpoint(arguments, seconds, checkpoint, error);
+    if (!given || seconds < 0) return AD_OK;
     return ad_error_set(error, AD_ERROR_ARGUMENT,
                         "--checkpoint: it is written beside the output, and there is none: give a file as -o");
 }

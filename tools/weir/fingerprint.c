@@ -9,32 +9,41 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* FNV-1a of samples at fixed places, the first and the last bytes among them. */
-static uint64_t hash_of(int fd, uint64_t bytes)
+uint64_t fingerprint_bytes(uint64_t state, const void *bytes, size_t count)
+{
+    const unsigned char *byte = bytes;
+    for (size_t i = 0; i < count; i++) state = (state ^ byte[i]) * UINT64_C(0x100000001b3);
+    return state;
+}
+
+bool fingerprint_file(int fd, uint64_t size, uint64_t *state)
 {
     enum { SAMPLES = 64, SAMPLE = 1 << 14 };
-    static unsigned char sample[SAMPLE];
-    uint64_t state = 0xcbf29ce484222325;
-    const uint64_t last = bytes > SAMPLE ? bytes - SAMPLE : 0;
+    unsigned char sample[SAMPLE];
+    const uint64_t last = size > SAMPLE ? size - SAMPLE : 0;
     for (uint64_t i = 0; i < SAMPLES; i++) {
-        const ssize_t got =
-            pread(fd, sample, SAMPLE, (off_t)(last / (SAMPLES - 1) * i + last % (SAMPLES - 1) * i / (SAMPLES - 1)));
-        for (ssize_t k = 0; k < got; k++) state = (state ^ sample[k]) * 0x100000001b3;
+        const uint64_t at = last / (SAMPLES - 1) * i + last % (SAMPLES - 1) * i / (SAMPLES - 1);
+        const ssize_t got = pread(fd, sample, SAMPLE, (off_t)at);
+        if (got < 0) return false;
+        *state = fingerprint_bytes(*state, sample, (size_t)got);
         if (last == 0) break;
     }
-    return state;
+    return true;
 }
 
 /* NULL of what is no ordinary file, or can't be read: who reads it will tell. */
 static json_t *fingerprint(const char *path)
 {
     struct stat about;
-    if (stat(path, &about) != 0 || !S_ISREG(about.st_mode)) return NULL;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    uint64_t hash = FINGERPRINT_OF_NOTHING;
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) return NULL;
-    char digits[17];
-    snprintf(digits, sizeof digits, "%016" PRIx64, hash_of(fd, (uint64_t)about.st_size));
+    const bool known =
+        fstat(fd, &about) == 0 && S_ISREG(about.st_mode) && fingerprint_file(fd, (uint64_t)about.st_size, &hash);
     close(fd);
+    if (!known) return NULL;
+    char digits[17];
+    snprintf(digits, sizeof digits, "%016" PRIx64, hash);
     return json_pack("{s:I, s:s}", "bytes", (json_int_t)about.st_size, "hash", digits);
 }
 

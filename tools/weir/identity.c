@@ -1,5 +1,6 @@
 /* Are ranks alike? */
 #include "identity.h"
+#include "fingerprint.h"
 
 #include <weir/memory.h>
 #include <weir/op.h>
@@ -31,22 +32,12 @@ const char *identity_host(char buffer[static 64])
 
 /* ---- Comparing ------------------------------------------------------------------------------------------------- */
 
-/* FNV-1a. */
-static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t count)
-{
-    const unsigned char *byte = bytes;
-    for (size_t i = 0; i < count; i++) hash = (hash ^ byte[i]) * UINT64_C(0x100000001b3);
-    return hash;
-}
-
-static const uint64_t first_hash = UINT64_C(0xcbf29ce484222325);
-
 static void tell(struct fact *fact, const char *text)
 {
     size_t length = strlen(text);
     snprintf(fact->text, sizeof fact->text, "%.*s%s", length < sizeof fact->text ? (int)length : 120, text,
              length < sizeof fact->text ? "" : "…");
-    fact->hash = hash_bytes(fact->hash, text, length);
+    fact->hash = fingerprint_bytes(fact->hash, text, length);
 }
 
 /* `what` is the thing, `advice` what makes ranks alike. */
@@ -127,7 +118,7 @@ static void tell_texts(struct fact *fact, char **texts, size_t count)
     for (size_t i = 0; joined && i < count; i++) at += sprintf(at, "%s%s", i ? " " : "", texts[i]);
     if (joined) tell(fact, joined);
     /* Where one word ends and the next begins counts too. */
-    for (size_t i = 0; i < count; i++) fact->hash = hash_bytes(fact->hash, texts[i], strlen(texts[i]) + 1);
+    for (size_t i = 0; i < count; i++) fact->hash = fingerprint_bytes(fact->hash, texts[i], strlen(texts[i]) + 1);
     ad_free(joined);
 }
 
@@ -161,11 +152,11 @@ ad_status identity_check(const ad_communicator *ranks, int count, char **words, 
 {
     ad_status status = AD_OK;
     for (size_t i = 0; !status && i < sizeof facts / sizeof *facts; i++) {
-        struct fact own = {.hash = first_hash};
+        struct fact own = {.hash = FINGERPRINT_OF_NOTHING};
         facts[i].tell(&own);
         status = compare(ranks, &own, facts[i].what, facts[i].advice, error);
     }
-    struct fact line = {.hash = first_hash}, variables = {.hash = first_hash};
+    struct fact line = {.hash = FINGERPRINT_OF_NOTHING}, variables = {.hash = FINGERPRINT_OF_NOTHING};
     tell_texts(&line, words, (size_t)count);
     if (!status)
         status = compare(ranks, &line, "its command line",
@@ -177,34 +168,18 @@ ad_status identity_check(const ad_communicator *ranks, int count, char **words, 
 
 /* ---- Files ----------------------------------------------------------------------------------------------------- */
 
-/* The beginning, the end, and places between, evenly spread. */
-static bool hash_samples(int fd, uint64_t size, uint64_t *hash)
-{
-    enum { SAMPLES = 64, BYTES = 4096 };
-    char sample[BYTES];
-    const uint64_t last = size > BYTES ? size - BYTES : 0;
-    for (uint64_t i = 0; i < SAMPLES; i++) {
-        const uint64_t at = last / (SAMPLES - 1) * i + (i == SAMPLES - 1 ? last % (SAMPLES - 1) : 0);
-        const ssize_t got = pread(fd, sample, BYTES, (off_t)at);
-        if (got < 0) return false;
-        *hash = hash_bytes(*hash, sample, (size_t)got);
-        if (last == 0) break;
-    }
-    return true;
-}
-
 /* A path may be none, but values: then it is nothing on all ranks. */
 static void tell_file(struct fact *fact, const char *path)
 {
     char text[160];
     struct stat about;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    uint64_t hash = first_hash;
+    uint64_t hash = FINGERPRINT_OF_NOTHING;
     if (fd < 0 || fstat(fd, &about))
         snprintf(text, sizeof text, "%s", strerror(errno));
     else if (!S_ISREG(about.st_mode))
         snprintf(text, sizeof text, "no regular file");
-    else if (!hash_samples(fd, (uint64_t)about.st_size, &hash))
+    else if (!fingerprint_file(fd, (uint64_t)about.st_size, &hash))
         snprintf(text, sizeof text, "unreadable: %s", strerror(errno));
     else
         snprintf(text, sizeof text, "%jd bytes, samples %08" PRIx32, (intmax_t)about.st_size, (uint32_t)hash);
@@ -230,7 +205,7 @@ ad_status identity_check_files(const ad_communicator *ranks, const char *const *
     ad_status status = AD_OK;
     for (size_t i = 0; !status && i < count; i++) {
         char what[400];
-        struct fact own = {.hash = first_hash};
+        struct fact own = {.hash = FINGERPRINT_OF_NOTHING};
         status = refuse_streams(ranks, files[i], error);
         if (status) break;
         tell_file(&own, files[i]);

@@ -71,10 +71,12 @@ static ad_status load(const struct launch *launch, const struct wish *wish, ad_e
     size_t before = 0;
     if (!plugin_place_find(wish->file, launch->mpi, path))
         return ad_error_set(error, AD_ERROR_IO,
-                            "%s started this as one of several processes, and Weir's plug-in for MPI is not there: "
-                            "install Weir where MPI is, or say where the plug-in is (weir --mpi=FILE …, or the "
-                            "variable WEIR_MPI); for runs that have nothing to do with each other: weir --no-mpi …",
-                            launch->launcher ? launch->launcher : "--mpi: a launcher");
+                            "%s%s, and Weir's plug-in for MPI is not there%s%.200s%s: install Weir where MPI is, or "
+                            "say where the plug-in is (weir --mpi=FILE …, or the variable WEIR_MPI); for runs that "
+                            "have nothing to do with each other: weir --no-mpi …",
+                            launch->launcher ? launch->launcher : "--mpi is given",
+                            launch->launcher ? " started this as one of several processes" : "",
+                            wish->file ? " by the name '" : "", wish->file ? wish->file : "", wish->file ? "'" : "");
     while (nf_communicator_types()[before]) before++;
     if (nf_plugin_load(path, error)) return error->status;
     type = nf_communicator_types()[before];

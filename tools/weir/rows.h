@@ -14,7 +14,7 @@ struct training_data {
     const double *weights;           /* of the rows; NULL: all alike */
     const struct points *validation; /* rows of their own to validate with; NULL: a part of the table */
     const double *validation_weights;
-    const nf_rows *streamed; /* all the rows, of which the table is a sample; NULL: it has them all */
+    const nf_rows *streamed;   /* all the rows, of which the table is a sample; NULL: it has them all */
     nf_checkpoint *checkpoint; /* of the training; NULL: none */
 };
 
