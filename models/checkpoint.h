@@ -34,6 +34,10 @@ typedef struct {
     double seconds;
     const char *note; /* text that goes with it, UTF-8, such as how the work was asked for; copied. NULL: none, or that
                        * of the file that is read */
+    /* Called when the file can't be written, with the reason, but not again until it could be in between: the work goes
+     * on. NULL: nobody is told at once. */
+    void (*failed)(void *context, const char *reason);
+    void *context;
 } nf_checkpoint_options;
 
 /* For work that begins: nothing is written yet, and what is in the file isn't looked at. NULL on failure. options and

@@ -36,6 +36,8 @@ struct nf_checkpoint {
     size_t reached; /* parts that have gone on from the file: those behind them are new */
     size_t written;
     ad_error failure;
+    void (*failed)(void *context, const char *reason); /* or NULL */
+    void *context;
     char doubt[512];
 };
 
@@ -87,6 +89,8 @@ static nf_checkpoint *make(const char *path, const nf_checkpoint_options *option
         c->path = ad_strdup(path);
         c->note = ad_strdup(note);
         c->seconds = options ? options->seconds : 0;
+        c->failed = options ? options->failed : NULL;
+        c->context = options ? options->context : NULL;
         set_due(c, 0);
     }
     if (c && c->path && c->note) return c;
@@ -316,10 +320,12 @@ void nf__checkpoint_write(nf_checkpoint *c, const ad_pool *pool)
     const double began = nf__clock();
     if (!communicator || communicator->rank == 0) {
         content all = {0};
+        const bool failed_before = c->failure.status != AD_OK;
         c->failure.status = AD_OK;
         ad_status status = gather(c, &all, &c->failure);
         if (!status) status = write_content(c, &all, &c->failure);
         if (!status) c->written++;
+        if (status && !failed_before && c->failed) c->failed(c->context, c->failure.message);
         for (size_t d = 0; d < c->depth; d++) nf__state_free(&all.state[d]);
         ad_free(all.tensor);
         ad_free(all.name);

@@ -134,8 +134,8 @@ static const char *const everything[] = {
     "rqsar(7,6,activation=elu)-flip-rqsar(5,bins=3,tail=2)",
     "coupling(7,transformer=linear_spline)-flip-autoregressive(5,transformer=cubic_spline(bins=3,tail=2))",
     "coupling(7,transformer=quadratic_spline)-flip-coupling(6,transformer=bounded_rational_quadratic(bins=4))",
-    "coupling(7,transformer=circular_rational_quadratic)-flip-autoregressive(6,transformer=circular_rational_"
-    "quadratic)",
+    "coupling(7,transformer=circular_rational_quadratic)-flip-coupling(6,transformer=circular_rational_quadratic)",
+    "autoregressive(6,transformer=circular_rational_quadratic)",
     "autoregressive(7,transformer=bernstein)-flip-coupling(6,transformer=sum_of_squares(degree=3))",
     "coupling(7,transformer=deep_sigmoidal)-flip-autoregressive(6,transformer=logistic_mixture)",
     "coupling(7,transformer=umnn(units=5))-flip-coupling(6,transformer=additive)",

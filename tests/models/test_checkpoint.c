@@ -331,10 +331,17 @@ END_TEST
 
 /* ---- Files ----------------------------------------------------------------------------------------------------- */
 
+static void count_failure(void *count, const char *reason)
+{
+    ++*(int *)count;
+    ck_assert_msg(strstr(reason, "none/c") != NULL, "%s", reason);
+}
+
 START_TEST(a_failure_ends_nothing)
 {
-    nf_checkpoint *checkpoint =
-        nf_checkpoint_new(scratch_path("none/c").text, &(nf_checkpoint_options){1e-9, NULL}, &error);
+    int told = 0;
+    nf_checkpoint *checkpoint = nf_checkpoint_new(scratch_path("none/c").text,
+                                                  &(nf_checkpoint_options){1e-9, NULL, count_failure, &told}, &error);
     nf_flow *flow[2];
     for (int i = 0; i < 2; i++) {
         flow[i] = new_flow("maf(4)", 2, AD_F32);
@@ -343,6 +350,7 @@ START_TEST(a_failure_ends_nothing)
     }
     ck_assert_mem_eq(nf_flow_parameters(flow[0]), nf_flow_parameters(flow[1]), parameter_bytes(flow[0]));
     ck_assert_uint_eq(nf_checkpoint_written(checkpoint), 0);
+    ck_assert_int_eq(told, 1); /* of many in a row */
     ck_assert_msg(strstr(nf_checkpoint_failure(checkpoint), "none/c") != NULL, "%s", nf_checkpoint_failure(checkpoint));
     nf_checkpoint_free(checkpoint);
     for (int i = 0; i < 2; i++) nf_flow_free(flow[i]);

@@ -3,6 +3,7 @@
 #include "fingerprint.h"
 #include "files.h"
 #include "identity.h"
+#include "meter.h"
 #include "ranks.h"
 #include "report.h"
 
@@ -218,6 +219,15 @@ static ad_status begin_again(struct arguments *arguments, struct resumed *r, con
     return status;
 }
 
+/* At once: there may be days to mend it in. */
+static void tell_failure(void *unused, const char *reason)
+{
+    (void)unused;
+    if (meter_would_wait()) return;
+    if (isatty(STDERR_FILENO)) fputc('\n', stderr); /* below the bar */
+    warn("no checkpoint can be written, and the work goes on: %s", reason);
+}
+
 ad_status resume_arguments(struct arguments *arguments, ad_error *error)
 {
     const struct option_value *given = value_of(arguments, "resume");
@@ -231,7 +241,8 @@ ad_status resume_arguments(struct arguments *arguments, ad_error *error)
     if (access(path, F_OK) != 0) return tell_missing(r, error);
     const struct option_value *every = value_of(arguments, "checkpoint");
     const double seconds = !every->given ? 0 : every->number > 0 ? every->number : -1;
-    r->checkpoint = nf_checkpoint_read(path, &(nf_checkpoint_options){.seconds = seconds}, error);
+    r->checkpoint =
+        nf_checkpoint_read(path, &(nf_checkpoint_options){.seconds = seconds, .failed = tell_failure}, error);
     if (!r->checkpoint) return error->status;
     json_t *note = json_loads(nf_checkpoint_note(r->checkpoint), 0, NULL);
     ad_status status = note ? begin_again(arguments, r, note, error)
@@ -263,7 +274,7 @@ static ad_status make_checkpoint(const struct arguments *arguments, double secon
              path, arguments->command->name, seconds < 0 ? "leaves it there" : "takes its place");
     if (seconds < 0) return AD_OK;
     char *note = make_note(arguments);
-    *checkpoint = note ? nf_checkpoint_new(path, &(nf_checkpoint_options){seconds, note}, error) : NULL;
+    *checkpoint = note ? nf_checkpoint_new(path, &(nf_checkpoint_options){seconds, note, tell_failure}, error) : NULL;
     free(note);
     if (!note) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for a checkpoint");
     return *checkpoint ? AD_OK : error->status;
@@ -300,7 +311,6 @@ ad_status checkpoint_close(const struct arguments *arguments, nf_checkpoint *che
     const bool has_file = arguments->resumed || nf_checkpoint_written(checkpoint) > 0;
     ad_error left = {0};
     char reason[sizeof error->message];
-    if (*nf_checkpoint_failure(checkpoint)) warn("no checkpoint was written: %s", nf_checkpoint_failure(checkpoint));
     /* What has diverged would diverge again. */
     if (ranks_is_first() && (!status || (status == AD_ERROR_NUMERIC && has_file)))
         nf_checkpoint_remove(checkpoint, &left);

@@ -45,9 +45,7 @@ static size_t terminal_columns(void)
     return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
-/* Nobody is to wait for a terminal that was stopped, or for the reader of a pipe that is full: the work goes on, and
- * can be saved. */
-static bool would_wait(void)
+bool meter_would_wait(void)
 {
     struct pollfd it = {.fd = STDERR_FILENO, .events = POLLOUT};
     return poll(&it, 1, 0) == 0;
@@ -76,7 +74,7 @@ static void draw_bar(double fraction, const char *text)
 void meter_show(struct meter *meter, double fraction, const char *text)
 {
     meter->shown = now();
-    if (would_wait()) return;
+    if (meter_would_wait()) return;
     if (meter->terminal) {
         draw_bar(fraction, text);
     } else {
@@ -88,7 +86,7 @@ void meter_show(struct meter *meter, double fraction, const char *text)
 
 void meter_end(struct meter *meter)
 {
-    if (would_wait()) return;
+    if (meter_would_wait()) return;
     if (meter->terminal) fprintf(stderr, "\r\033[K");
     fflush(stderr);
 }
