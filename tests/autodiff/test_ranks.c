@@ -93,9 +93,9 @@ START_TEST(bits_are_those_of_one_rank)
     static const size_t hidden[] = {3, 200, 2000};
     static const int sizes[] = {1, 2, 3, 4, 5, 8};
     for (size_t i = 0; i < COUNT(rows) * COUNT(hidden); i++) {
-        problem p = problem_new(rows[i % COUNT(rows)], i);
         const size_t width = hidden[i / COUNT(rows)];
         if (width * rows[i % COUNT(rows)] > 2000000) continue;
+        problem p = problem_new(rows[i % COUNT(rows)], i);
         ad_var y[OUTPUTS];
         record(&p, width, y);
         p.run.seed = 5;
