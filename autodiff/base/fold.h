@@ -4,16 +4,8 @@
 
 #include <stddef.h>
 
-/* The upper half is added to the lower one, until one is left; n is a power of two. x is overwritten. */
-static inline double ad__fold(double *x, size_t n)
-{
-    for (size_t half = n / 2; half > 0; half /= 2)
-        for (size_t i = 0; i < half; i++) x[i] += x[i + half];
-    return x[0];
-}
-
-/* The same of 4, 8 or 16 numbers, two by two in registers. */
-static inline double ad__fold_in_registers(const double *x, size_t n)
+/* Of 4, 8 or 16 numbers, the upper half is added to the lower one, until one is left: two by two, in registers. */
+static inline double ad__fold(const double *x, size_t n)
 {
     typedef double two __attribute__((vector_size(16), aligned(8), may_alias));
     const two *v = (const two *)x;

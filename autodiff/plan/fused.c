@@ -51,7 +51,7 @@ void ad__run_loop(const ad_plan *plan, const ad__fused_loop *loop, const ad__ins
         for (size_t i = 0; i < loop->n_sum; i++) {
             const ad__row_sum *sum = &loop->sum[i];
             double *to = (double *)ad__accumulator_at(plan, &first[sum->instruction], accumulator) + sum->at + turn;
-            const double total = ad__fold_in_registers(sums + i * length, length);
+            const double total = ad__fold(sums + i * length, length);
             *to = tile->accumulate ? *to + total : total;
         }
         if (turn + 1 < loop->turns) next_turn(loop, bytes, size, pointer);

@@ -1,7 +1,6 @@
 /* Passes: tiles of rows, as jobs for threads, and what ranks have to tell each other of them. */
 #include "plan/execution.h"
 #include "plan/ranks.h"
-#include "plan/tree.h"
 
 typedef ad__execution execution;
 
@@ -33,18 +32,6 @@ static void run_piece(void *context, size_t i, int worker)
     const size_t at = i * e->cut.piece_rows, rest = e->rows - at;
     ad__run_rows(e, e->first_row + at, rest < e->cut.piece_rows ? rest : e->cut.piece_rows, 0, false, NULL,
                  &e->plan->worker[worker]);
-}
-
-/* By nodes where there are sums; else rows may be dealt out evenly. */
-size_t ad__first_row_of_rank(const execution *e, int rank)
-{
-    const size_t rows = e->run->rows;
-    const int size = e->communicator ? e->communicator->size : 1;
-    if (e->stage->n_sum == 0) return rank == size ? rows : rows * (size_t)rank / (size_t)size;
-    ad__lanes lanes = e->lanes;
-    ad__lanes_of_rank(&lanes, rank, size);
-    const size_t first = ad__lane_begin(&lanes, ad__tree_lane(lanes.count, lanes.at, lanes.first)) * lanes.tile_rows;
-    return first < rows ? first : rows;
 }
 
 static void run_rows_of_rank(execution *e)

@@ -22,6 +22,18 @@ typedef struct {
 
 /* ---- What is whose ---------------------------------------------------------------------------------------------- */
 
+/* By nodes where there are sums; else rows may be dealt out evenly. */
+size_t ad__first_row_of_rank(const ad__execution *e, int rank)
+{
+    const size_t rows = e->run->rows;
+    const int size = e->communicator ? e->communicator->size : 1;
+    if (e->stage->n_sum == 0) return rank == size ? rows : rows * (size_t)rank / (size_t)size;
+    ad__lanes lanes = e->lanes;
+    ad__lanes_of_rank(&lanes, rank, size);
+    const size_t first = ad__lane_begin(&lanes, ad__tree_lane(lanes.count, lanes.at, lanes.first)) * lanes.tile_rows;
+    return first < rows ? first : rows;
+}
+
 static size_t in_lines(size_t bytes)
 {
     return (bytes + 63) & ~(size_t)63;
