@@ -201,11 +201,10 @@ size_t nf_columns_outside(const nf_columns *columns, const nf_table *table, char
 ad_status nf_columns_encode(const nf_columns *columns, const nf_table *table, uint64_t seed, uint64_t draw,
                             double *features, double *log_weight, ad_error *error);
 
-/* The same of rows that are part of a larger table, where the first of them has the number `first`, from 0: noise is
- * that of a row's number, whichever rows come with it, and messages tell it. A value that contradicts its column is
- * AD_ERROR_FORMAT. */
-ad_status nf_columns_encode_part(const nf_columns *columns, const nf_table *part, size_t first, uint64_t seed,
-                                 uint64_t draw, double *features, ad_error *error);
+/* The same of rows that are part of a larger table, from its first_row on: noise is that of a row's number, whichever
+ * rows come with it, and messages tell it. A value that contradicts its column is AD_ERROR_FORMAT. */
+ad_status nf_columns_encode_part(const nf_columns *columns, const nf_table *part, uint64_t seed, uint64_t draw,
+                                 double *features, ad_error *error);
 
 /* The table that such features are of: samples. It has names and labels where the columns have, and lacks those that
  * are dropped; for nf_table_free(). Each value is inside its column's support, and encoding it gives a finite

@@ -206,15 +206,14 @@ static ad_status encode_possible(const nf__values *values, size_t row, uint64_t 
     return AD_OK;
 }
 
-ad_status nf_columns_encode_part(const nf_columns *columns, const nf_table *part, size_t first, uint64_t seed,
-                                 uint64_t draw, double *features, ad_error *error)
+ad_status nf_columns_encode_part(const nf_columns *columns, const nf_table *part, uint64_t seed, uint64_t draw,
+                                 double *features, ad_error *error)
 {
     AD_DEFAULT_ENVIRONMENT;
     const char *missing = !columns ? "columns" : !part ? "part" : !features ? "features" : NULL;
     if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "columns: %s is NULL", missing);
     nf__values values;
     ad_status status = nf__values_open(columns, part, &values, error);
-    values.first = first;
     for (size_t r = 0; !status && r < part->rows; r++)
         status = encode_possible(&values, r, seed, draw, features + r * columns->features, error);
     nf__values_close(&values);

@@ -217,8 +217,8 @@ static void call_columns(void)
     CASE(nf_columns_impossible)
     QUIET(nf_columns_impossible(HARMLESS(columns, columns), HARMLESS(table, &table), OPTIONAL(text, text)));
     CASE(nf_columns_encode_part)
-    status(nf_columns_encode_part(NEEDED(columns, columns), NEEDED(part, &table), 7, 1, 0, NEEDED(features, numbers),
-                                  ERROR));
+    status(
+        nf_columns_encode_part(NEEDED(columns, columns), NEEDED(part, &table), 1, 0, NEEDED(features, numbers), ERROR));
     CASE(nf_columns_encode)
     status(nf_columns_encode(NEEDED(columns, columns), NEEDED(table, &table), 1, 0, NEEDED(features, numbers),
                              OPTIONAL(log_weight, numbers + 20), ERROR));

@@ -15,15 +15,15 @@ static void select_columns(const double *file, size_t columns, size_t rows, cons
 }
 
 /* As features; of plain columns the values are that. */
-static ad_status encode(const struct stream *s, const nf_columns *columns, nf_table part, size_t first, size_t epoch,
+static ad_status encode(const struct stream *s, const nf_columns *columns, const nf_table *part, size_t epoch,
                         double *to, ad_error *error)
 {
     ad_error why;
     if (!columns || (s->plain && columns == s->roles->features)) {
-        memcpy(to, part.values, part.rows * part.columns * sizeof *to);
+        memcpy(to, part->values, part->rows * part->columns * sizeof *to);
         return AD_OK;
     }
-    if (!nf_columns_encode_part(columns, &part, first, s->seed, epoch, to, &why)) return AD_OK;
+    if (!nf_columns_encode_part(columns, part, s->seed, epoch, to, &why)) return AD_OK;
     return ad_error_set(error, why.status, "%s: %.900s; say with --columns what it is, if this is right", s->path,
                         why.message);
 }
@@ -47,10 +47,11 @@ static ad_status read_rows(void *data, size_t epoch, size_t first, size_t rows, 
     for (int i = 0; i < 2 && !status; i++) {
         if (!part[i].to) continue;
         nf_table selected = *part[i].like;
+        selected.first_row = first;
         selected.rows = rows;
         selected.values = some;
         select_columns(file, columns, rows, part[i].place, selected.columns, some);
-        status = encode(s, part[i].columns, selected, first, epoch, part[i].to, error);
+        status = encode(s, part[i].columns, &selected, epoch, part[i].to, error);
     }
     ad_free(file);
     return status;
