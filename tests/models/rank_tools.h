@@ -109,4 +109,21 @@ static inline bool stops_now(void *context)
     return s->here && ++s->asked >= s->after;
 }
 
+/* Of the last rank: asked after each step, and told how far the work is; 0: it never wants to stop. What a test needs
+ * beside it comes behind. */
+typedef struct {
+    stopper steps, told;
+} asked;
+
+static inline bool interrupted(void *context)
+{
+    return stops_now(&((asked *)context)->steps);
+}
+
+static inline asked asked_on_last(int rank, int ranks, size_t interrupted_after, size_t refused_after)
+{
+    const bool last = rank == ranks - 1;
+    return (asked){{last && interrupted_after, interrupted_after, 0}, {last && refused_after, refused_after, 0}};
+}
+
 #endif

@@ -30,24 +30,19 @@ static fit_data *data_new(void)
 }
 
 typedef struct {
-    stopper steps, epochs;
+    asked last;
     const fit_data *data;
-} asked;
-
-static bool interrupted(void *context)
-{
-    return stops_now(&((asked *)context)->steps);
-}
+} fit_context;
 
 static bool goes_on(void *context, const nf_progress *now)
 {
     (void)now;
-    return !stops_now(&((asked *)context)->epochs);
+    return !stops_now(&((asked *)context)->told);
 }
 
 static void redraw(void *context, size_t epoch, const uint32_t *row, size_t rows, double *x)
 {
-    const asked *a = context;
+    const fit_context *a = context;
     for (size_t i = 0; i < rows * DIM; i++)
         x[i] = a->data->x[row[i / DIM] * DIM + i % DIM] + 0.1 * ad_random_normal(epoch, row[i / DIM], i % DIM);
 }
@@ -79,9 +74,7 @@ static ad_status fit(const void *what, ad_pool *pool, int rank, int ranks, outco
 {
     const fit_case *c = what;
     fit_data *d = data_new();
-    asked a = {.steps = {rank == ranks - 1 && c->interrupted, c->interrupted, 0},
-               .epochs = {rank == ranks - 1 && c->refused, c->refused, 0},
-               .data = d};
+    fit_context a = {asked_on_last(rank, ranks, c->interrupted, c->refused), d};
     nf_convergence converged = {.callback = {nf_stop_when_converged, 5}, .tolerance = c->tolerance};
     nf_fit_report report = {0};
     nf_fit_options f = c->o;

@@ -9,15 +9,6 @@ typedef struct {
     size_t interrupted, refused; /* on the last rank: when it is asked so often; 0: never */
 } vi_case;
 
-typedef struct {
-    stopper steps, told;
-} asked;
-
-static bool interrupted(void *context)
-{
-    return stops_now(&((asked *)context)->steps);
-}
-
 static bool vi_goes_on(void *context, const nf_vi_progress *now)
 {
     (void)now;
@@ -28,12 +19,6 @@ static bool nuts_goes_on(void *context, const nf_nuts_progress *now)
 {
     (void)now;
     return !stops_now(&((asked *)context)->told);
-}
-
-static asked asked_on_last(int rank, int ranks, size_t interrupted_after, size_t refused_after)
-{
-    const bool last = rank == ranks - 1;
-    return (asked){{last && interrupted_after, interrupted_after, 0}, {last && refused_after, refused_after, 0}};
 }
 
 static void note_score(outcome *o, const nf_vi_score *s)
