@@ -1,10 +1,10 @@
 #include "alone.h"
+#include "training.h"
 #include "trials.h"
 
 #include <weir/communicator.h>
 #include <weir/training.h>
 
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,16 +120,7 @@ ad_status measure_alone(nf_flow *flow, size_t batch, int ranks, ad_error *error)
     if (!x) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %d batches of %zu rows", BATCHES, batch);
     ad_pool *pool = ad_pool_new(1, error);
     ad_status status = pool ? ad_pool_set_communicator(pool, &c, error) : error->status;
-    if (!status)
-        status = nf_fit(flow, x, BATCHES * batch,
-                        &(nf_fit_options){.epochs = INT_MAX,
-                                          .batch = batch,
-                                          .optimizer.learning_rate = 1e-4,
-                                          .val_fraction = -1,
-                                          .pool = pool,
-                                          .interrupted = step_done,
-                                          .context = &t},
-                        NULL, error);
+    if (!status) status = train_until(flow, x, BATCHES * batch, batch, pool, step_done, &t, error);
     if (!status) {
         putchar('{');
         trials_print(&rate, "steps_per_second");

@@ -17,21 +17,14 @@
 #include "peak.h"
 #include "planar.h"
 #include "sample.h"
+#include "training.h"
 #include "trials.h"
 #include "width.h"
 
-#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-
-static double *random_data(size_t rows, size_t dim)
-{
-    double *x = ad_alloc(rows, dim * sizeof *x);
-    for (size_t i = 0; x && i < rows * dim; i++) x[i] = ad_random_normal(1, 0, i);
-    return x;
-}
 
 /* Steps are timed where the fit asks after each whether to go on: all that a step needs counts, and of what comes after
  * an epoch as much as its length leaves. The peak is measured between the trials. */
@@ -67,16 +60,7 @@ static ad_status train(nf_flow *flow, size_t batch, int threads, ad_error *error
     if (!x) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %d batches of %zu rows", BATCHES, batch);
     ad_pool *pool = ad_pool_new(threads, error);
     ad_status status = pool ? AD_OK : AD_ERROR_MEMORY;
-    if (pool)
-        status = nf_fit(flow, x, BATCHES * batch,
-                        &(nf_fit_options){.epochs = INT_MAX,
-                                          .batch = batch,
-                                          .optimizer.learning_rate = 1e-4,
-                                          .val_fraction = -1,
-                                          .pool = pool,
-                                          .interrupted = step_done,
-                                          .context = &t},
-                        NULL, error);
+    if (pool) status = train_until(flow, x, BATCHES * batch, batch, pool, step_done, &t, error);
     if (status == AD_OK || status == AD_ERROR_INTERRUPTED) {
         status = AD_OK;
         putchar('{');

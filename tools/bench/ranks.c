@@ -4,12 +4,12 @@
  *     weir-bench-ranks PLUGIN train FORMULA DIM BATCH THREADS    speed of nf_fit() on all ranks
  *
  * Rank 0 prints a JSON object. */
+#include "training.h"
 #include "trials.h"
 
 #include <weir/communicator_type.h>
 #include <weir/models.h>
 
-#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,24 +85,14 @@ static ad_status talk(const ad_communicator *c, ad_error *error)
 static ad_status train(const ad_communicator *c, char **words, ad_error *error)
 {
     enum { BATCHES = 4 };
-    const size_t dim = strtoul(words[1], NULL, 10), batch = strtoul(words[2], NULL, 10), count = BATCHES * batch * dim;
+    const size_t dim = strtoul(words[1], NULL, 10), batch = strtoul(words[2], NULL, 10);
     trials rate = {0};
     trials_timer timer = {.steps_per_second = &rate};
     nf_flow *flow = nf_flow_parse(words[0], dim, 0, AD_F32, 1, error);
-    double *x = flow ? ad_alloc(count, sizeof *x) : NULL;
+    double *x = flow ? random_data(BATCHES * batch, dim) : NULL;
     ad_pool *pool = x ? ad_pool_new((int)strtol(words[3], NULL, 10), error) : NULL;
     ad_status status = pool ? ad_pool_set_communicator(pool, c, error) : flow && !x ? AD_ERROR_MEMORY : error->status;
-    for (size_t i = 0; x && i < count; i++) x[i] = ad_random_normal(1, 0, i);
-    if (!status)
-        status = nf_fit(flow, x, BATCHES * batch,
-                        &(nf_fit_options){.epochs = INT_MAX,
-                                          .batch = batch,
-                                          .optimizer.learning_rate = 1e-4,
-                                          .val_fraction = -1,
-                                          .pool = pool,
-                                          .interrupted = trials_step_done,
-                                          .context = &timer},
-                        NULL, error);
+    if (!status) status = train_until(flow, x, BATCHES * batch, batch, pool, trials_step_done, &timer, error);
     if (!status && c->rank == 0) {
         printf("{\"ranks\": %d, ", c->size);
         trials_print(&rate, "steps_per_second");

@@ -1,11 +1,11 @@
 #include "width.h"
 #include "base/observed.h"
 #include "planar.h"
+#include "training.h"
 #include "trials.h"
 
 #include <weir/training.h>
 
-#include <limits.h>
 #include <math.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -185,15 +185,7 @@ static ad_status make_steps(const subject *s, ad_pool *pool, recorder *r, ad_err
     r->last = now();
     r->until = r->last + CASE_SECONDS / 10;
     if (!s->flow) return planar_steps(s->layers, s->batch, pool, step_done, r, error);
-    ad_status status = nf_fit(s->flow, s->x, BATCHES * s->batch,
-                              &(nf_fit_options){.epochs = INT_MAX,
-                                                .batch = s->batch,
-                                                .optimizer.learning_rate = 1e-4,
-                                                .val_fraction = -1,
-                                                .pool = pool,
-                                                .interrupted = step_done,
-                                                .context = r},
-                              NULL, error);
+    ad_status status = train_until(s->flow, s->x, BATCHES * s->batch, s->batch, pool, step_done, r, error);
     return status == AD_ERROR_INTERRUPTED ? AD_OK : status;
 }
 
@@ -246,10 +238,8 @@ static ad_status measure_all(const subject *s, ad_error *error)
 
 ad_status measure_width(nf_flow *flow, size_t batch, ad_error *error)
 {
-    const size_t count = BATCHES * batch * nf_flow_dim(flow);
-    double *x = ad_alloc(count, sizeof *x);
+    double *x = random_data(BATCHES * batch, nf_flow_dim(flow));
     if (!x) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %d batches of %zu rows", BATCHES, batch);
-    for (size_t i = 0; i < count; i++) x[i] = ad_random_normal(1, 0, i);
     ad_status status = measure_all(&(subject){.flow = flow, .x = x, .batch = batch}, error);
     ad_free(x);
     return status;

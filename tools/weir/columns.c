@@ -5,6 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool columns_text_is_number(const char *text)
+{
+    char *end;
+    strtod(text, &end);
+    return end != text && *end == '\0';
+}
+
 static char **names_of(const json_t *array, size_t count)
 {
     if (count == 0 || json_array_size(array) != count) return NULL;

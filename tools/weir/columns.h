@@ -12,6 +12,9 @@
 char **feature_names(const json_t *record, size_t count);
 char **context_names(const json_t *record, size_t count);
 
+/* Is all of a text, a label say, a number? */
+bool columns_text_is_number(const char *text);
+
 /* Which columns of a table a text lists: "age,dose" or "3,4", names (which may have commas of their own) or numbers
  * from 1. order: those that it lists; taken[c]: is c one of them, or was it before? That is a mistake, and so is a
  * column that there isn't: AD_ERROR_ARGUMENT, about this option. path is for the message. */

@@ -1,6 +1,7 @@
 /* Are ranks alike? */
 #include "identity.h"
 #include "fingerprint.h"
+#include "gather.h"
 
 #include <weir/memory.h>
 #include <weir/op.h>
@@ -46,21 +47,17 @@ static ad_status compare(const ad_communicator *ranks, const struct fact *own, c
 {
     const size_t size = (size_t)ranks->size;
     struct fact *all = ad_alloc(size, sizeof *all);
-    size_t *bytes = ad_alloc(size, sizeof *bytes);
-    ad_status status =
-        all && bytes ? AD_OK : ad_error_set(error, AD_ERROR_MEMORY, "no memory to compare %d ranks", ranks->size);
-    for (size_t r = 0; !status && r < size; r++) bytes[r] = sizeof *all;
+    ad_status status = all ? AD_OK : ad_error_set(error, AD_ERROR_MEMORY, "no memory to compare %d ranks", ranks->size);
     if (!status) {
         all[ranks->rank] = *own;
         identity_host(all[ranks->rank].host);
-        status = ranks->gather(ranks, all, bytes, error);
+        status = gather_from_all(ranks, all, sizeof *all, error);
     }
     for (size_t r = 1; !status && r < size; r++)
         if (all[r].hash != all[0].hash || strcmp(all[r].text, all[0].text) != 0)
             status = ad_error_set(
                 error, AD_ERROR_IO, "rank %zu (%s) differs from rank 0 (%s) in %s: '%s', not '%s'%s%s", r, all[r].host,
                 all[0].host, what, all[r].text, all[0].text, advice ? "; " : "", advice ? advice : "");
-    ad_free(bytes);
     ad_free(all);
     return status;
 }

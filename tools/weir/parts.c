@@ -1,5 +1,6 @@
 /* Long tables, made a part at a time. */
 #include "parts.h"
+#include "gather.h"
 #include "report.h"
 
 #include <math.h>
@@ -123,14 +124,6 @@ static ad_status exchange(const struct parts *parts, const struct told *told, co
     return status;
 }
 
-/* Tell all what each has. */
-static ad_status gather(const struct parts *parts, struct told own, struct told *told, size_t *bytes, ad_error *error)
-{
-    for (size_t r = 0; r < parts->size; r++) bytes[r] = sizeof *told;
-    told[parts->rank] = own;
-    return parts->ranks->gather(parts->ranks, told, bytes, error);
-}
-
 static ad_status next_of_ranks(struct parts *parts, ad_status status, const nf_table *part,
                                ad_status (*take)(void *context, const nf_table *part, ad_error *error), void *context,
                                size_t *rows, bool *more, ad_error *error)
@@ -142,8 +135,8 @@ static ad_status next_of_ranks(struct parts *parts, ad_status status, const nf_t
         ad_free(send);
         return ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu ranks", parts->size);
     }
-    const struct told own = {.status = status, .missing = part->missing, .rows = status ? 0 : part->rows};
-    status = gather(parts, own, told, send, error);
+    told[parts->rank] = (struct told){.status = status, .missing = part->missing, .rows = status ? 0 : part->rows};
+    status = gather_from_all(parts->ranks, told, sizeof *told, error);
     if (!status) status = first_failure(parts, told, error);
     *more = true;
     for (size_t r = 0; r < parts->size && !status; r++) {

@@ -1,6 +1,7 @@
 /* Rows of a file that a model is asked about. */
 #include "points.h"
 #include "columns.h"
+#include "gather.h"
 #include "report.h"
 
 #include <math.h>
@@ -164,13 +165,6 @@ ad_status points_find(const nf_table *table, const char *path, const char *model
 
 /* ---- What is in them ------------------------------------------------------------------------------------------- */
 
-static bool is_number(const char *text)
-{
-    char *end;
-    strtod(text, &end);
-    return end != text && *end == '\0';
-}
-
 /* What is wrong with a value that no row of the training could have had; NULL: nothing. */
 static const char *fault_of(const nf_table *table, size_t c, double value, const nf_column *column)
 {
@@ -178,7 +172,7 @@ static const char *fault_of(const nf_table *table, size_t c, double value, const
     if (isnan(value)) return column->missing > 0 ? NULL : " is missing, or NaN, which none was in the training";
     if (isinf(value)) return " is infinite; mend or remove the row";
     bool text = table->labels && table->labels[c] && !column->labels;
-    return text && !is_number(table->labels[c][(size_t)value]) ? " is not a number" : NULL;
+    return text && !columns_text_is_number(table->labels[c][(size_t)value]) ? " is not a number" : NULL;
 }
 
 ad_status points_check(const nf_table *table, const size_t *place, const nf_columns *columns, const char *path,
@@ -242,20 +236,17 @@ ad_status points_gather(struct points_reader *reader, const ad_communicator *ran
     if (!ranks) return AD_OK;
     const size_t size = (size_t)ranks->size, rank = (size_t)ranks->rank;
     struct oddities(*all)[2] = ad_alloc(size, sizeof *all);
-    size_t *bytes = ad_alloc(size, sizeof *bytes);
-    ad_status status = all && bytes ? AD_OK : ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu ranks", size);
-    for (size_t r = 0; !status && r < size; r++) bytes[r] = sizeof *all;
+    ad_status status = all ? AD_OK : ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu ranks", size);
     if (!status) {
         all[rank][0] = reader->impossible;
         all[rank][1] = reader->outside;
-        status = ranks->gather(ranks, all, bytes, error);
+        status = gather_from_all(ranks, all, sizeof *all, error);
     }
     for (size_t r = 0; !status && r < size; r++) {
         if (r == rank) continue;
         add_oddities(&reader->impossible, &all[r][0]);
         add_oddities(&reader->outside, &all[r][1]);
     }
-    ad_free(bytes);
     ad_free(all);
     return status;
 }

@@ -1,6 +1,7 @@
 /* Processes that a launcher started to run one command together. */
 #include "ranks.h"
 #include "front.h"
+#include "gather.h"
 #include "identity.h"
 #include "interrupt.h"
 #include "launcher.h"
@@ -120,15 +121,12 @@ static ad_status count_sharing(ad_error *error)
 {
     const size_t size = (size_t)ranks->size;
     struct place *all = ad_alloc(size, sizeof *all);
-    size_t *bytes = ad_alloc(size, sizeof *bytes);
-    ad_status status =
-        all && bytes ? AD_OK : ad_error_set(error, AD_ERROR_MEMORY, "no memory for %d ranks", ranks->size);
-    for (size_t r = 0; !status && r < size; r++) bytes[r] = sizeof *all;
+    ad_status status = all ? AD_OK : ad_error_set(error, AD_ERROR_MEMORY, "no memory for %d ranks", ranks->size);
     if (!status) {
         struct place *own = &all[ranks->rank];
         identity_host(own->host);
         sched_getaffinity(0, sizeof own->cores, &own->cores);
-        status = ranks->gather(ranks, all, bytes, error);
+        status = gather_from_all(ranks, all, sizeof *all, error);
         sharing = 0;
         for (size_t r = 0; !status && r < size; r++) {
             cpu_set_t both;
@@ -138,7 +136,6 @@ static ad_status count_sharing(ad_error *error)
         if (sharing > ranks->local_size) sharing = ranks->local_size;
         if (sharing < 1) sharing = 1;
     }
-    ad_free(bytes);
     ad_free(all);
     return status;
 }
@@ -177,14 +174,11 @@ ad_status ranks_agree(ad_status status, ad_error *error)
  * their number. */
 static ad_status ask_all(int own, int *greatest, int *first)
 {
-    const size_t size = (size_t)ranks->size;
-    size_t *bytes = ad_alloc(size, sizeof *bytes);
-    int *all = ad_alloc(size, sizeof *all);
-    ad_status status = bytes && all ? AD_OK : AD_ERROR_MEMORY;
-    for (size_t r = 0; !status && r < size; r++) bytes[r] = sizeof *all;
+    int *all = ad_alloc((size_t)ranks->size, sizeof *all);
+    ad_status status = all ? AD_OK : AD_ERROR_MEMORY;
     if (!status) {
         all[ranks->rank] = own;
-        status = ranks->gather(ranks, all, bytes, NULL);
+        status = gather_from_all(ranks, all, sizeof *all, NULL);
     }
     *greatest = 0;
     *first = ranks->size;
@@ -193,7 +187,6 @@ static ad_status ask_all(int own, int *greatest, int *first)
         if (all[r]) *first = r;
     }
     ad_free(all);
-    ad_free(bytes);
     return status;
 }
 

@@ -68,13 +68,6 @@ static ad_status find_columns(const struct roles_text *text, struct finding *fin
 
 /* ---- Text among numbers ---------------------------------------------------------------------------------------- */
 
-static bool is_number(const char *text)
-{
-    char *end;
-    strtod(text, &end);
-    return end != text && *end == '\0';
-}
-
 /* The first row with this label. */
 static size_t row_of(const nf_table *file, size_t column, size_t label)
 {
@@ -90,7 +83,7 @@ static ad_status check_labels(const struct finding *finding, const char *kinds, 
     for (size_t c = 0; file->labels && c < file->columns; c++) {
         size_t numbers = 0, labels = 0, odd = 0;
         for (; file->labels[c] && file->labels[c][labels]; labels++) {
-            if (is_number(file->labels[c][labels]))
+            if (columns_text_is_number(file->labels[c][labels]))
                 numbers++;
             else
                 odd = labels;
