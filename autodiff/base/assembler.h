@@ -59,11 +59,14 @@ typedef enum {
     AD_VECTOR_BROADCAST,
     AD_VECTOR_STORE_ONE,    /* the first number of `to` */
     AD_VECTOR_SHIFT_LEFT,   /* of 32-bit integers; `to` is the second operand */
+    AD_VECTOR_SHIFT_RIGHT,  /* the same; the sign comes in */
     AD_VECTOR_ADD_INTEGERS, /* of 32 bits */
-    AD_VECTOR_WIDEN,        /* half a vector of float32 to doubles */
-    AD_VECTOR_NARROW,       /* doubles to half a vector of float32 */
-    AD_VECTOR_EXTRACT,      /* half of `to` into the location */
-    AD_VECTOR_INSERT,       /* b as half of a */
+    AD_VECTOR_SUB_INTEGERS,
+    AD_VECTOR_FROM_INTEGERS, /* as float32 */
+    AD_VECTOR_WIDEN,         /* half a vector of float32 to doubles */
+    AD_VECTOR_NARROW,        /* doubles to half a vector of float32 */
+    AD_VECTOR_EXTRACT,       /* half of `to` into the location */
+    AD_VECTOR_INSERT,        /* b as half of a */
     AD_VECTOR_ADD_DOUBLES,
     AD_VECTOR_LOAD_DOUBLES,
     AD_VECTOR_STORE_DOUBLES,

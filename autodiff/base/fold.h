@@ -18,4 +18,13 @@ static inline double ad__fold(const double *x, size_t n)
     return sum[0] + sum[1];
 }
 
+/* The same of 8 or 16 float32, which are float64 from the last four on. */
+static inline double ad__fold_floats(const float *x, size_t n)
+{
+    typedef float four __attribute__((vector_size(16), aligned(4), may_alias));
+    const four *v = (const four *)x;
+    const four sum = n == 16 ? (v[0] + v[2]) + (v[1] + v[3]) : v[0] + v[1];
+    return ((double)sum[0] + (double)sum[2]) + ((double)sum[1] + (double)sum[3]);
+}
+
 #endif

@@ -56,6 +56,11 @@ typedef double real;
     {                                                                                                                  \
         .element = name##_element                                                                                      \
     }
+#define AD_FUSED_BY_FUNCTION(name)                                                                                     \
+    .fusing[AD_DTYPE] = &(const ad__fusing)                                                                            \
+    {                                                                                                                  \
+        .element = name##_element, .is_function = true                                                                 \
+    }
 /* The same of other ops; `accepts` may be NULL. */
 #define AD_FUSED_CALL(name) static void name##_fused(const ad__fused_call *call)
 #define AD_FUSED_BY_CALL(name, accept)                                                                                 \

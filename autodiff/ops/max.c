@@ -1,6 +1,6 @@
 /* The maximum along an axis of features, and logsumexp, which needs it. */
 #include "ops/axis.h"
-#include "ops/vector_math.h"
+#include "ops/vector_elements.h"
 
 enum { CHUNK = 64 }; /* numbers of a run reduced at a time */
 
@@ -118,7 +118,7 @@ AD_FUSED_CALL(logsumexp)
             ad__element_sum_add(list, &sum, ad__element_call(list, (ad__function *)AD_SLEEF(exp, u10), x));
         }
         const ad__element total = ad__element_sum_total(list, &sum);
-        call->out[i] = ad__element_add(list, shift, ad__element_call(list, (ad__function *)AD_SLEEF(log, u10), total));
+        call->out[i] = ad__element_add(list, shift, element_of_log(list, total));
     }
 }
 

@@ -3,6 +3,7 @@
 #include "base/fold.h"
 #include "ops/axis.h"
 #include "ops/vector_math.h"
+#include "tape/record.h"
 
 /* ---- sum ----------------------------------------------------------------------------------------------------- */
 
@@ -341,22 +342,31 @@ static bool sum_rows_shape(const ad_call *call, ad_shape *result)
 
 /* The sum of n numbers: as many sums as a vector has numbers, which are then folded up. It is the order in which a
  * fused loop adds up rows. */
-static double sum_by_vectors(const real *x, size_t n)
-{
-    enum { LENGTH = AD_LANES > 1 ? AD_LANES : 8 };
-    double sum[LENGTH] = {0};
-    size_t i = 0;
-    for (; i + LENGTH <= n; i += LENGTH) AD_SIMD for (size_t l = 0; l < LENGTH; l++) sum[l] += (double)x[i + l];
-    for (size_t l = 0; i + l < n; l++) sum[l] += (double)x[i + l];
-    return ad__fold(sum, LENGTH);
-}
+enum { LENGTH = AD_LANES > 1 ? AD_LANES : 8 };
+#define AD_SUM_BY_VECTORS(name, number, fold)                                                                          \
+    static double name(const real *x, size_t n)                                                                        \
+    {                                                                                                                  \
+        number sum[LENGTH] = {0};                                                                                      \
+        size_t i = 0;                                                                                                  \
+        for (; i + LENGTH <= n; i += LENGTH) AD_SIMD for (size_t l = 0; l < LENGTH; l++) sum[l] += (number)x[i + l];   \
+        for (size_t l = 0; i + l < n; l++) sum[l] += (number)x[i + l];                                                 \
+        return fold(sum, LENGTH);                                                                                      \
+    }
+AD_SUM_BY_VECTORS(sum_in_f64, double, ad__fold)
+#if AD_REAL_BITS == 32
+AD_SUM_BY_VECTORS(sum_in_dtype, real, ad__fold_floats)
+#else
+#define sum_in_dtype sum_in_f64
+#endif
 
 static void sum_rows_evaluate(const ad_tile *tile)
 {
     const real *in = real_in(tile, 0);
     double *out = tile->out.data;
+    double (*const sum_of_tile)(const real *, size_t) =
+        ad__sums_in_dtype(tile->n_attribute) ? sum_in_dtype : sum_in_f64;
     for (size_t feature = 0; feature < tile->out.size; feature++) {
-        double sum = sum_by_vectors(in + feature * tile->rows, tile->valid);
+        const double sum = sum_of_tile(in + feature * tile->rows, tile->valid);
         out[feature] = tile->accumulate ? out[feature] + sum : sum;
     }
 }
@@ -375,5 +385,5 @@ AD_DEFINE_OP(sum_rows) = {
     .evaluate[AD_DTYPE] = sum_rows_evaluate,
     .vjp = sum_rows_vjp,
     AD_SAMPLES({.n_in = 1, .in = {{AD_DIMS(5), -2, 2}}}, {.n_in = 1, .in = {{AD_DIMS(2, 3), -2, 2}}},
-               {.n_in = 1, .in = {{AD_NO_DIMS, -2, 2}}}),
+               {.n_in = 1, .in = {{AD_NO_DIMS, -2, 2}}}, {.n_in = 1, .in = {{AD_DIMS(2, 3), -2, 2}}, AD_ATTRIBUTES(1)}),
 };

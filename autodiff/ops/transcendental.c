@@ -1,6 +1,6 @@
 /* exp, log, tanh and what is made of them, element by element. */
 #include "ops/elementwise.h"
-#include "ops/vector_math.h"
+#include "ops/vector_elements.h"
 #include "tape/record.h"
 
 /* Define the loop of an op that is one vector function. */
@@ -35,7 +35,7 @@ AD_DEFINE_OP(exp) = {
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
     .loop[AD_DTYPE] = exp_loop,
-    AD_FUSED_BY_ELEMENT(exp),
+    AD_FUSED_BY_FUNCTION(exp),
     .vjp = exp_vjp,
     AD_TWO_SAMPLES(-2, 2),
 };
@@ -51,7 +51,7 @@ static void log_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
 AD_ELEMENT(log)
 {
     (void)attribute;
-    return ad__element_call(list, (ad__function *)AD_SLEEF(log, u10), in[0]);
+    return element_of_log(list, in[0]);
 }
 
 AD_DEFINE_OP(log) = {
@@ -59,7 +59,7 @@ AD_DEFINE_OP(log) = {
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
     .loop[AD_DTYPE] = log_loop,
-    AD_FUSED_BY_ELEMENT(log),
+    AD_FUSED_BY_FUNCTION(log),
     .vjp = log_vjp,
     AD_TWO_SAMPLES(0.5, 2),
 };
@@ -92,7 +92,7 @@ AD_ELEMENT(log1p)
     (void)attribute;
     const ad__element large = ad__element_constant(list, (double)(AD_REAL_BITS == 32 ? (real)1e37 : (real)1e306));
     const ad__element one_more = ad__element_call(list, (ad__function *)AD_SLEEF(log1p, u10), in[0]);
-    const ad__element alone = ad__element_call(list, (ad__function *)AD_SLEEF(log, u10), in[0]);
+    const ad__element alone = element_of_log(list, in[0]);
     return ad__element_choose(list, AD_GREATER, in[0], large, alone, one_more);
 }
 
@@ -101,7 +101,7 @@ AD_DEFINE_OP(log1p) = {
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
     .loop[AD_DTYPE] = log1p_loop,
-    AD_FUSED_BY_ELEMENT(log1p),
+    AD_FUSED_BY_FUNCTION(log1p),
     .vjp = log1p_vjp,
     AD_TWO_SAMPLES(-0.5, 2),
 };
@@ -125,7 +125,7 @@ AD_DEFINE_OP(expm1) = {
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
     .loop[AD_DTYPE] = expm1_loop,
-    AD_FUSED_BY_ELEMENT(expm1),
+    AD_FUSED_BY_FUNCTION(expm1),
     .vjp = expm1_vjp,
     AD_TWO_SAMPLES(-2, 2),
 };
@@ -138,50 +138,18 @@ static void tanh_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
     gradient[0] = ad__tanh_slope(g, y);
 }
 
-#if AD_REAL_BITS == 64
-
 AD_ELEMENT(tanh)
 {
     (void)attribute;
-    return ad__element_call(list, (ad__function *)AD_SLEEF(tanh, u35), in[0]);
+    return element_of_tanh(list, in[0]);
 }
-
-#else
-
-static ad__element fma_by(ad__elements *list, ad__element a, double b, double c)
-{
-    return ad__element_fma(list, a, ad__element_constant(list, b), ad__element_constant(list, c));
-}
-
-/* As tanh_of(). */
-AD_ELEMENT(tanh)
-{
-    (void)attribute;
-    static const double coefficient[] = {0x1.1227f0p-7, 0x1.555486p-5, 0x1.5554b0p-3, 0.5};
-    const ad__element most = ad__element_constant(list, 18.04), round = ad__element_constant(list, 0x1.8p23);
-    const ad__element one = ad__element_constant(list, 1), two = ad__element_constant(list, 2);
-    const ad__element twice = ad__element_mul(list, two, ad__element_abs(list, in[0]));
-    const ad__element y = ad__element_choose(list, AD_GREATER, twice, most, most, twice);
-    const ad__element shifted = ad__element_fma(list, y, ad__element_constant(list, 0x1.715476p0), round);
-    const ad__element n = ad__element_sub(list, shifted, round);
-    const ad__element high = ad__element_fma(list, n, ad__element_constant(list, -0x1.62ep-1), y);
-    const ad__element r = ad__element_fma(list, n, ad__element_constant(list, -0x1.0bfbe8p-15), high);
-    ad__element q = fma_by(list, r, 0x1.6d98f8p-10, coefficient[0]);
-    for (int i = 1; i < 4; i++) q = ad__element_fma(list, q, r, ad__element_constant(list, coefficient[i]));
-    const ad__element p = ad__element_fma(list, ad__element_mul(list, r, r), q, r);
-    const ad__element power = ad__element_power_of_two(list, shifted);
-    const ad__element e = ad__element_fma(list, power, p, ad__element_sub(list, power, one));
-    return ad__element_copysign(list, ad__element_div(list, e, ad__element_add(list, e, two)), in[0]);
-}
-
-#endif
 
 AD_DEFINE_OP(tanh) = {
     .name = "tanh",
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
     .loop[AD_DTYPE] = tanh_loop,
-    AD_FUSED_BY_ELEMENT(tanh),
+    AD_FUSED_BY_FUNCTION(tanh),
     .vjp = tanh_vjp,
     AD_TWO_SAMPLES(-2, 2),
 };
@@ -232,7 +200,7 @@ AD_DEFINE_OP(sin) = {
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
     .loop[AD_DTYPE] = sin_loop,
-    AD_FUSED_BY_ELEMENT(sin),
+    AD_FUSED_BY_FUNCTION(sin),
     .vjp = sin_vjp,
     AD_TWO_SAMPLES(-4, 4),
 };
@@ -256,7 +224,7 @@ AD_DEFINE_OP(cos) = {
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
     .loop[AD_DTYPE] = cos_loop,
-    AD_FUSED_BY_ELEMENT(cos),
+    AD_FUSED_BY_FUNCTION(cos),
     .vjp = cos_vjp,
     AD_TWO_SAMPLES(-4, 4),
 };
@@ -306,7 +274,7 @@ AD_DEFINE_OP(sigmoid) = {
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
     .loop[AD_DTYPE] = sigmoid_loop,
-    AD_FUSED_BY_ELEMENT(sigmoid),
+    AD_FUSED_BY_FUNCTION(sigmoid),
     .vjp = sigmoid_vjp,
     AD_TWO_SAMPLES(-4, 4),
 };
@@ -345,7 +313,7 @@ AD_DEFINE_OP(softplus) = {
     .n_in = 1,
     .flags = AD_OP_ELEMENTWISE,
     .loop[AD_DTYPE] = softplus_loop,
-    AD_FUSED_BY_ELEMENT(softplus),
+    AD_FUSED_BY_FUNCTION(softplus),
     .vjp = softplus_vjp,
     AD_TWO_SAMPLES(-4, 4),
 };

@@ -73,7 +73,6 @@ enum { AD_LANES = sizeof(sleef_vector) / sizeof(real) };
     }
 
 AD_VECTOR_FUNCTION(exp, AD_SLEEF, u10)
-AD_VECTOR_FUNCTION(log, AD_SLEEF, u10)
 AD_VECTOR_FUNCTION(log1p, AD_SLEEF, u10)
 AD_VECTOR_FUNCTION(expm1, AD_SLEEF, u10)
 AD_VECTOR_FUNCTION(sin, AD_SLEEF_EACH, u10)
@@ -83,6 +82,7 @@ AD_VECTOR_FUNCTION(erfc, AD_SLEEF, u15)
 AD_VECTOR_FUNCTION(lgamma, AD_SLEEF, u10)
 
 #if AD_REAL_BITS == 64
+AD_VECTOR_FUNCTION(log, AD_SLEEF, u10)
 AD_VECTOR_FUNCTION(tanh, AD_SLEEF, u35)
 #else
 
@@ -122,6 +122,38 @@ static inline float tanh_of(float x)
 static inline void vector_tanh(size_t n, const real *x, real *y)
 {
     AD_SIMD for (size_t i = 0; i < n; i++) y[i] = tanh_of(x[i]);
+}
+
+/* x = 2ᵏ (1 + f) with 3/4 <= 1 + f < 3/2, and log x = k log 2 + f - f²/2 + f³ p(f) with a minimax polynomial p
+ * (relative error of the log 5e-9), its coefficients from the highest one on, down to that of f². Off by .98 ulp at
+ * most, tried on every float. */
+static const float log_coefficient[] = {-0x1.7140b6p-5f, 0x1.ac90bap-4f,  -0x1.0d8a8ep-3f,
+                                        0x1.28847cp-3f,  -0x1.54efdcp-3f, 0x1.9969b0p-3f,
+                                        -0x1.000040p-2f, 0x1.5555a4p-2f,  -0.5f};
+enum { LOG_COEFFICIENTS = sizeof log_coefficient / sizeof *log_coefficient };
+
+static inline float log_of(float x)
+{
+    const bool is_tiny = x < 0x1p-126f;
+    const float y = is_tiny ? x * 0x1p23f : x;
+    uint32_t bits;
+    float m;
+    memcpy(&bits, &y, sizeof bits);
+    const uint32_t from_3_4 = bits - 0x3f400000u; /* the bits of 3/4 */
+    const float k = (float)((int32_t)from_3_4 >> 23) - (is_tiny ? 23.0f : 0.0f);
+    bits -= from_3_4 & 0xff800000u;
+    memcpy(&m, &bits, sizeof m);
+    const float f = m - 1;
+    float q = log_coefficient[0];
+    for (int i = 1; i < LOG_COEFFICIENTS; i++) q = multiply_add(q, f, log_coefficient[i]);
+    const float rest = multiply_add(f * f, q, k * -0x1.bd0106p-13f);
+    const float log_x = multiply_add(k, 0x1.63p-1f, f + rest);
+    return x > 0 ? x < INFINITY ? log_x : x : x == 0 ? -INFINITY : NAN;
+}
+
+static inline void vector_log(size_t n, const real *x, real *y)
+{
+    AD_SIMD for (size_t i = 0; i < n; i++) y[i] = log_of(x[i]);
 }
 
 #endif

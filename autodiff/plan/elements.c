@@ -3,6 +3,8 @@
 
 #include <weir/memory.h>
 
+#include <math.h>
+
 #include <string.h>
 
 ad__element ad__element_append(ad__elements *list, ad__element_operation operation)
@@ -140,6 +142,15 @@ ad__element ad__element_call(ad__elements *list, ad__function *f, ad__element a)
 ad__element ad__element_power_of_two(ad__elements *list, ad__element a)
 {
     return binary(list, AD_ELEMENT_POWER_OF_TWO, a, ad__element_constant(list, 1)); /* to whose bits n is added */
+}
+
+/* The bits of -6 are what takes those of 3/4 away when they are added, and those of -∞ the sign and the exponent. */
+void ad__element_split(ad__elements *list, ad__element a, ad__element *k, ad__element *m)
+{
+    const ad__element from_3_4 = binary(list, AD_ELEMENT_ADD_INTEGERS, a, ad__element_constant(list, -6));
+    const ad__element bits = binary(list, AD_ELEMENT_AND, from_3_4, ad__element_constant(list, -INFINITY));
+    *k = unary(list, AD_ELEMENT_EXPONENT, from_3_4);
+    *m = binary(list, AD_ELEMENT_SUB_INTEGERS, a, bits);
 }
 
 /* The sum of two numbers is rounded to the same bits whether float64 comes between or not: it has more than twice the

@@ -51,13 +51,17 @@ typedef enum {
     AD_ELEMENT_FLOOR,
     AD_ELEMENT_CHOOSE,       /* a .comparison b ? c : d */
     AD_ELEMENT_CALL,         /* .function(a) */
-    AD_ELEMENT_POWER_OF_TWO, /* 2^n of 1.5·2^23 + n; float32 */
-    AD_ELEMENT_LOW,          /* the first half of a vector of float32 as doubles, */
-    AD_ELEMENT_HIGH,         /* and the second */
-    AD_ELEMENT_ADD_WIDE,     /* of such halves */
-    AD_ELEMENT_NARROW,       /* a low half and a high one, rounded to float32 */
-    AD_ELEMENT_STORE,        /* a, to pointer[at] on */
-    AD_ELEMENT_SUM_ROWS,     /* a, a half or doubles, is added to sum[at] */
+    AD_ELEMENT_POWER_OF_TWO, /* 2^n of 1.5·2^23 + n; float32, as the next three */
+    AD_ELEMENT_ADD_INTEGERS, /* of the numbers' bits */
+    AD_ELEMENT_SUB_INTEGERS,
+    AD_ELEMENT_EXPONENT, /* the bits but the last 23, an integer with a sign, as a number */
+    AD_ELEMENT_LOW,      /* the first half of a vector of float32 as doubles, */
+    AD_ELEMENT_HIGH,     /* and the second */
+    AD_ELEMENT_ADD_WIDE, /* of such halves */
+    AD_ELEMENT_NARROW,   /* a low half and a high one, rounded to float32 */
+    AD_ELEMENT_STORE,    /* a, to pointer[at] on */
+    AD_ELEMENT_SUM_ROWS, /* a is added to sum[at], */
+    AD_ELEMENT_SUM_HALF, /* and a half, as doubles */
     AD_ELEMENT_KINDS,
 } ad__element_kind;
 
@@ -106,6 +110,8 @@ ad__element ad__element_minimum(ad__elements *list, ad__element a, ad__element b
  * with AVX2, __m512d f(__m512d) in float64 with AVX-512. What it gives must not depend on a number's place. */
 ad__element ad__element_call(ad__elements *list, ad__function *f, ad__element a);
 ad__element ad__element_power_of_two(ad__elements *list, ad__element a);
+/* k and m of a = 2ᵏ m with 3/4 <= m < 3/2; of positive float32 that are not subnormal. */
+void ad__element_split(ad__elements *list, ad__element a, ad__element *k, ad__element *m);
 /* A sum in float64, term by term, that is rounded when it is asked for. */
 typedef struct {
     size_t terms;
@@ -138,6 +144,7 @@ typedef struct ad__fusing {
     /* Others; and whether they can be where so many of the result's axes are written out (NULL: always). */
     void (*call)(const ad__fused_call *call);
     bool (*accepts)(const double *attribute, int lead);
+    bool is_function; /* exp, tanh and the like: many operations, one waiting for the other */
 } ad__fusing;
 
 #endif

@@ -1,6 +1,7 @@
 /* Each op of the step says what it computes; this says what its arguments are, and what becomes of its results. */
 #include "plan/fuse.h"
 #include "tape/builtin.h"
+#include "tape/record.h"
 
 #include <weir/memory.h>
 
@@ -27,7 +28,7 @@ typedef struct {
     size_t n_entry, entry_capacity;
     places rows, scalars; /* of numbers of each row, and of such that serve all */
     ad__row_sum *sum;
-    size_t n_sum, sum_capacity;
+    size_t n_sum, sum_capacity, sum_vectors;
     bool failed;
 } fuser;
 
@@ -122,9 +123,15 @@ static const ad__element *elements_of(fuser *f, int32_t id, const ad__view_of_ar
 
 /* ---- Ops ----------------------------------------------------------------------------------------------------- */
 
-static void sum_over_rows(fuser *f, size_t member, const ad__element *in, size_t count, size_t mask)
+static ad__element append_unary(fuser *f, ad__element_kind kind, ad__element in, size_t at)
 {
-    const size_t halves = f->request->dtype == AD_F32 ? 2 : 1;
+    return ad__element_append(&f->list, (ad__element_operation){.kind = kind, .n_in = 1, .in = {in}, .at = at});
+}
+
+/* Rows that are not valid add zeros. */
+static void sum_over_rows(fuser *f, size_t member, bool wide, const ad__element *in, size_t count)
+{
+    const ad__element valid = ad__element_append(&f->list, (ad__element_operation){.kind = AD_ELEMENT_LOAD});
     for (size_t e = 0; e < count; e++) {
         void *array = f->sum;
         ad__row_sum *sum = append(&array, &f->n_sum, &f->sum_capacity, sizeof *sum);
@@ -133,21 +140,15 @@ static void sum_over_rows(fuser *f, size_t member, const ad__element *in, size_t
             f->failed = true;
             return;
         }
-        *sum = (ad__row_sum){.instruction = member, .at = e * f->request->turns};
-        const ad__element bits =
-            ad__element_append(&f->list, (ad__element_operation){.kind = AD_ELEMENT_LOAD, .at = mask});
-        const ad__element valid = ad__element_append(
-            &f->list, (ad__element_operation){.kind = AD_ELEMENT_AND, .n_in = 2, .in = {in[e], bits}});
-        for (size_t half = 0; half < halves; half++) {
-            const ad__element_kind kind = half ? AD_ELEMENT_HIGH : AD_ELEMENT_LOW;
-            const ad__element part =
-                halves == 1
-                    ? valid
-                    : ad__element_append(&f->list, (ad__element_operation){.kind = kind, .n_in = 1, .in = {valid}});
-            ad__element_append(&f->list, (ad__element_operation){.kind = AD_ELEMENT_SUM_ROWS,
-                                                                 .n_in = 1,
-                                                                 .in = {part},
-                                                                 .at = (f->n_sum - 1) * halves + half});
+        *sum = (ad__row_sum){member, e * f->request->turns, f->sum_vectors, wide};
+        f->sum_vectors += wide ? 2 : 1;
+        const ad__element x = ad__element_append(
+            &f->list, (ad__element_operation){.kind = AD_ELEMENT_AND, .n_in = 2, .in = {in[e], valid}});
+        if (wide) {
+            append_unary(f, AD_ELEMENT_SUM_HALF, append_unary(f, AD_ELEMENT_LOW, x, 0), sum->vector);
+            append_unary(f, AD_ELEMENT_SUM_HALF, append_unary(f, AD_ELEMENT_HIGH, x, 0), sum->vector + 1);
+        } else {
+            append_unary(f, AD_ELEMENT_SUM_ROWS, x, sum->vector);
         }
     }
 }
@@ -162,7 +163,7 @@ static void fuse_elementwise(fuser *f, const ad__node *node, const ad_shape *lea
     }
 }
 
-static void fuse_node(fuser *f, size_t member, size_t mask)
+static void fuse_node(fuser *f, size_t member)
 {
     const ad__fuse_request *r = f->request;
     const int32_t id = r->member[member];
@@ -182,7 +183,8 @@ static void fuse_node(fuser *f, size_t member, size_t mask)
     f->failed |= !shape || !in;
     const size_t count = ad_shape_size(lead);
     if (!f->failed && node->op == ad__builtin(AD_OP_sum_rows)) {
-        sum_over_rows(f, member, in[0], count, mask);
+        const bool wide = r->dtype == AD_F32 && !ad__sums_in_dtype(node->n_attribute);
+        sum_over_rows(f, member, wide, in[0], count);
     } else if (!f->failed) {
         entry *to = add_entry(f, id, true, true, count);
         if (to && node->op->fusing[f->request->dtype]->element)
@@ -255,19 +257,19 @@ static bool finish(fuser *f, ad__arena **arena, ad__assembler *code, ad__fused_l
     /* Scalars are numbered behind what is there for each row. */
     for (size_t i = 0; i < f->list.count; i++)
         if (f->list.operation[i].kind == AD_ELEMENT_SCALAR) f->list.operation[i].at += f->rows.count;
-    const size_t halves = r->dtype == AD_F32 ? 2 : 1;
     *loop = (ad__fused_loop){.turns = r->turns,
                              .place = ad__arena_alloc(arena, f->rows.count + f->scalars.count, sizeof *loop->place),
                              .n_place = f->rows.count + f->scalars.count,
                              .sum = ad__arena_alloc(arena, f->n_sum, sizeof *loop->sum),
                              .n_sum = f->n_sum,
+                             .sum_vectors = f->sum_vectors,
                              .code_at = code->size};
     if (!loop->place || !loop->sum) return false;
     if (f->rows.count) memcpy(loop->place, f->rows.place, f->rows.count * sizeof *loop->place);
     if (f->scalars.count) memcpy(loop->place + f->rows.count, f->scalars.place, f->scalars.count * sizeof *loop->place);
     if (f->n_sum) memcpy(loop->sum, f->sum, f->n_sum * sizeof *loop->sum);
     void *constants;
-    bool good = ad__assemble_elements(code, &f->list, f->rows.count, f->scalars.count, f->n_sum * halves, r->rows,
+    bool good = ad__assemble_elements(code, &f->list, f->rows.count, f->scalars.count, f->sum_vectors, r->rows,
                                       &constants, &loop->frame);
     const size_t bytes = good ? loop->frame.constants_bytes : 0;
     loop->constants = ad__arena_alloc(arena, bytes + 1, 1);
@@ -280,8 +282,8 @@ static bool finish(fuser *f, ad__arena **arena, ad__assembler *code, ad__fused_l
 bool ad__fuse(const ad__fuse_request *request, ad__arena **arena, ad__assembler *code, ad__fused_loop *loop)
 {
     fuser f = {.request = request, .list = {.dtype = request->dtype}};
-    const size_t mask = request->rows ? add_place(&f, &f.rows, (ad__place){.per_row = true, .is_mask = true}) : 0;
-    for (size_t i = 0; i < request->n && !f.failed; i++) fuse_node(&f, i, mask);
+    if (request->rows) add_place(&f, &f.rows, (ad__place){.per_row = true, .is_mask = true}); /* the first */
+    for (size_t i = 0; i < request->n && !f.failed; i++) fuse_node(&f, i);
     if (!f.failed) store_results(&f);
     const bool good = !f.failed && !f.list.failed && finish(&f, arena, code, loop);
     for (size_t i = 0; i < f.n_entry; i++) request->entry[f.entry[i].node] = 0;

@@ -43,15 +43,18 @@ void ad__run_loop(const ad_plan *plan, const ad__fused_loop *loop, const ad__ins
     const size_t bytes = tile->rows > 1 ? tile->rows * size : length * size; /* shared values: one vector */
     void **pointer = binding->pointer + loop->first_pointer;
     if (tile->rows > 1) set_mask(worker, tile->rows, tile->valid, size);
-    double *sums = (double *)worker->scratch;
+    const size_t vector_bytes = length * size;
     if (loop->turns > 1) pointer = memcpy(worker->pointer, pointer, loop->n_place * sizeof *pointer);
     for (size_t turn = 0; turn < loop->turns; turn++) {
-        if (loop->n_sum) memset(sums, 0, loop->n_sum * length * sizeof *sums);
+        if (loop->n_sum) memset(worker->scratch, 0, loop->sum_vectors * vector_bytes);
         loop->code(pointer, worker->scratch, bytes, loop->constants);
         for (size_t i = 0; i < loop->n_sum; i++) {
             const ad__row_sum *sum = &loop->sum[i];
             double *to = (double *)ad__accumulator_at(plan, &first[sum->instruction], accumulator) + sum->at + turn;
-            const double total = ad__fold(sums + i * length, length);
+            const char *parts = (const char *)worker->scratch + sum->vector * vector_bytes;
+            const bool narrow = plan->dtype == AD_F32 && !sum->wide;
+            const double total =
+                narrow ? ad__fold_floats((const float *)parts, length) : ad__fold((const double *)parts, length);
             *to = tile->accumulate ? *to + total : total;
         }
         if (turn + 1 < loop->turns) next_turn(loop, bytes, size, pointer);

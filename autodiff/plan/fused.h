@@ -15,6 +15,8 @@ typedef struct {
 typedef struct {
     size_t instruction; /* of the stage's instructions in this loop: the one that sums */
     size_t at;          /* its element in the first turn */
+    size_t vector;      /* of the workspace's, from which on its partial sums are: one of the dtype, */
+    bool wide;          /* or two halves of doubles where that is float32 */
 } ad__row_sum;
 
 typedef struct {
@@ -22,7 +24,7 @@ typedef struct {
     ad__place *place; /* of numbers of each row, then scalars */
     size_t n_place;
     ad__row_sum *sum; /* one element in each turn */
-    size_t n_sum;
+    size_t n_sum, sum_vectors;
     ad__loop_frame frame;
     void *constants;
     ad__loop_code *code;

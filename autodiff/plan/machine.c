@@ -23,7 +23,7 @@ static bool is_same(ad__element_kind kind)
 
 static bool is_wanted(ad__element_kind kind)
 {
-    return kind == AD_ELEMENT_STORE || kind == AD_ELEMENT_SUM_ROWS;
+    return kind == AD_ELEMENT_STORE || kind == AD_ELEMENT_SUM_ROWS || kind == AD_ELEMENT_SUM_HALF;
 }
 
 /* Every operation for several vectors of rows, one after the other: while one waits for what it needs, the CPU goes on
@@ -73,13 +73,22 @@ static void find_order(ad__machine *m, bool *done, ad__element *stack)
 /* ---- Operations ---------------------------------------------------------------------------------------------- */
 
 static const ad__vector_instruction simple[AD_ELEMENT_KINDS] = {
-    [AD_ELEMENT_ADD] = AD_VECTOR_ADD,   [AD_ELEMENT_SUB] = AD_VECTOR_SUB,
-    [AD_ELEMENT_MUL] = AD_VECTOR_MUL,   [AD_ELEMENT_DIV] = AD_VECTOR_DIV,
-    [AD_ELEMENT_MAX] = AD_VECTOR_MAX,   [AD_ELEMENT_MIN] = AD_VECTOR_MIN,
-    [AD_ELEMENT_AND] = AD_VECTOR_AND,   [AD_ELEMENT_ANDNOT] = AD_VECTOR_ANDNOT,
-    [AD_ELEMENT_OR] = AD_VECTOR_OR,     [AD_ELEMENT_XOR] = AD_VECTOR_XOR,
-    [AD_ELEMENT_SQRT] = AD_VECTOR_SQRT, [AD_ELEMENT_FLOOR] = AD_VECTOR_ROUND,
-    [AD_ELEMENT_LOW] = AD_VECTOR_WIDEN, [AD_ELEMENT_ADD_WIDE] = AD_VECTOR_ADD_DOUBLES,
+    [AD_ELEMENT_ADD] = AD_VECTOR_ADD,
+    [AD_ELEMENT_SUB] = AD_VECTOR_SUB,
+    [AD_ELEMENT_MUL] = AD_VECTOR_MUL,
+    [AD_ELEMENT_DIV] = AD_VECTOR_DIV,
+    [AD_ELEMENT_MAX] = AD_VECTOR_MAX,
+    [AD_ELEMENT_MIN] = AD_VECTOR_MIN,
+    [AD_ELEMENT_AND] = AD_VECTOR_AND,
+    [AD_ELEMENT_ANDNOT] = AD_VECTOR_ANDNOT,
+    [AD_ELEMENT_OR] = AD_VECTOR_OR,
+    [AD_ELEMENT_XOR] = AD_VECTOR_XOR,
+    [AD_ELEMENT_SQRT] = AD_VECTOR_SQRT,
+    [AD_ELEMENT_FLOOR] = AD_VECTOR_ROUND,
+    [AD_ELEMENT_LOW] = AD_VECTOR_WIDEN,
+    [AD_ELEMENT_ADD_WIDE] = AD_VECTOR_ADD_DOUBLES,
+    [AD_ELEMENT_ADD_INTEGERS] = AD_VECTOR_ADD_INTEGERS,
+    [AD_ELEMENT_SUB_INTEGERS] = AD_VECTOR_SUB_INTEGERS,
 };
 
 static bool commutes(ad__element_kind kind)
@@ -184,6 +193,16 @@ static void emit_power_of_two(ad__machine *m, ad__element id, const ad__element_
     ad__hold(m, id, to);
 }
 
+static void emit_exponent(ad__machine *m, ad__element id, const ad__element_operation *operation)
+{
+    const int a = ad__fetch(m, operation->in[0]);
+    ad__let_go(m, operation);
+    const int to = ad__take_register(m);
+    ad__assemble(m->out, AD_VECTOR_SHIFT_RIGHT, to, 0, ad__vector_register(a), 23);
+    ad__assemble(m->out, AD_VECTOR_FROM_INTEGERS, to, 0, ad__vector_register(to), 0);
+    ad__hold(m, id, to);
+}
+
 static void emit_high(ad__machine *m, ad__element id, const ad__element_operation *operation)
 {
     const int a = ad__fetch(m, operation->in[0]);
@@ -222,8 +241,9 @@ static void emit_sum(ad__machine *m, ad__element id, const ad__element_operation
     const ad__location sum = ad__at_base(R13, operation->at * m->vector_bytes);
     ad__let_go(m, operation);
     const int to = ad__take_register(m);
-    ad__assemble(m->out, AD_VECTOR_ADD_DOUBLES, to, a, sum, 0);
-    ad__assemble(m->out, AD_VECTOR_STORE_DOUBLES, to, 0, sum, 0);
+    const bool half = operation->kind == AD_ELEMENT_SUM_HALF;
+    ad__assemble(m->out, half ? AD_VECTOR_ADD_DOUBLES : AD_VECTOR_ADD, to, a, sum, 0);
+    ad__assemble(m->out, half ? AD_VECTOR_STORE_DOUBLES : AD_VECTOR_STORE, to, 0, sum, 0);
 }
 
 /* Before anything is stored; others when they are needed. */
@@ -243,10 +263,12 @@ static void emit(ad__machine *m, ad__element id)
         [AD_ELEMENT_CHOOSE] = emit_choose,
         [AD_ELEMENT_CALL] = emit_call,
         [AD_ELEMENT_POWER_OF_TWO] = emit_power_of_two,
+        [AD_ELEMENT_EXPONENT] = emit_exponent,
         [AD_ELEMENT_HIGH] = emit_high,
         [AD_ELEMENT_NARROW] = emit_narrow,
         [AD_ELEMENT_STORE] = emit_store,
         [AD_ELEMENT_SUM_ROWS] = emit_sum,
+        [AD_ELEMENT_SUM_HALF] = emit_sum,
     };
     const ad__element_operation *operation = ad__operation_of(m, id);
     m->locked = 0;

@@ -15,6 +15,8 @@ enum {
     MOST_OPEN = 4,
     MOST_ELEMENTS = 64,   /* of a value, that are written out */
     MOST_OPERATIONS = 40, /* of a loop, as large as an op each: so that the CPU has several of its rounds at hand */
+    MOST_DEPTH = 24,      /* of a loop, so that these rounds hide how one operation waits for another; in arithmetic */
+    FUNCTION_DEPTH = 16,  /* of exp, tanh and the like, in the same measure */
     MOST_SCALARS = 16,    /* of a shared value */
     FEW = 3,              /* elements that are written out rather than turned over */
 };
@@ -88,6 +90,7 @@ typedef struct {
     loop loop[MOST_OPEN];
     int32_t *next;
     int8_t *in_loop; /* the open loop that computes a node, or -1 */
+    int32_t *depth;  /* of operations that wait for one another there, up to that node's */
     ad__schedule *to;
 } scheduler;
 
@@ -184,6 +187,18 @@ static size_t operations_in(const scheduler *s, const ad__node *node, size_t tur
     return node->op->fusing[s->dtype]->accepts(node->attribute, lead) ? operations : 0;
 }
 
+/* How deep a node would be in a loop. */
+static int32_t depth_in(const scheduler *s, const ad__node *node, int which)
+{
+    int32_t before = 0;
+    for (int j = 0; j < node->n_in; j++) {
+        const int32_t in = ad__base_of_view(s->node, s->is_view, node->in[j]);
+        if (s->in_loop[in] == which && s->depth[in] > before) before = s->depth[in];
+    }
+    const bool is_function = !sums_rows(node) && node->op->fusing[s->dtype]->is_function;
+    return before + (is_function ? FUNCTION_DEPTH : 1);
+}
+
 /* The turns of a loop that a node opens: over the last axis, but for a few features; all of it where the axes before
  * are too many to be written out; 0: none. */
 static size_t turns_of(const scheduler *s, const ad__node *node)
@@ -221,7 +236,9 @@ static int find_loop(const scheduler *s, const ad__node *node, unsigned needs)
         if (!l->open || (found >= 0 && !(needs & bit(i)))) continue;
         const unsigned others = closure(s, needs & ~bit(i));
         const size_t operations = meets(s, node, i) ? operations_in(s, node, l->turns) : 0;
-        if (!(others & bit(i)) && operations && l->operations + operations <= MOST_OPERATIONS) found = i;
+        const bool fits = operations && l->operations + operations <= MOST_OPERATIONS &&
+                          (s->what == AD_FUSE_SCALARS || depth_in(s, node, i) <= MOST_DEPTH);
+        if (!(others & bit(i)) && fits) found = i;
     }
     return found;
 }
@@ -243,6 +260,7 @@ static void join(scheduler *s, int which, int32_t id, unsigned needs)
     loop *l = &s->loop[which];
     l->needs |= needs & ~bit(which);
     l->operations += operations_in(s, &s->node[id], l->turns);
+    s->depth[id] = depth_in(s, &s->node[id], which);
     s->next[id] = -1;
     if (l->last >= 0)
         s->next[l->last] = id;
@@ -286,8 +304,9 @@ bool ad__schedule_nodes(const ad__node *node, size_t count, const bool *wanted, 
                    .dtype = dtype,
                    .next = ad_alloc(count, sizeof *s.next),
                    .in_loop = ad_alloc(count, sizeof *s.in_loop),
+                   .depth = ad_alloc(count, sizeof *s.depth),
                    .to = schedule};
-    const bool good = schedule->node && schedule->step && schedule->step_of && s.next && s.in_loop;
+    const bool good = schedule->node && schedule->step && schedule->step_of && s.next && s.in_loop && s.depth;
     if (good) {
         memset(schedule->step_of, -1, count * sizeof *schedule->step_of);
         memset(s.in_loop, -1, count);
@@ -295,6 +314,7 @@ bool ad__schedule_nodes(const ad__node *node, size_t count, const bool *wanted, 
             if (wanted[id] && !is_view[id] && node[id].op != ad__builtin(AD_OP_input)) schedule_node(&s, (int32_t)id);
         close_loops(&s, bit(MOST_OPEN) - 1);
     }
+    ad_free(s.depth);
     ad_free(s.in_loop);
     ad_free(s.next);
     return good;

@@ -19,7 +19,7 @@ static ad_var fit(ad_var g, ad_var v)
         from.dim[i - extra] = 1;
         g = ad_reshape(ad_sum_axis(g, i - extra), from);
     }
-    if (!per_row && ad_is_per_row(g)) g = ad_sum_rows(g);
+    if (!per_row && ad_is_per_row(g)) g = ad__sum_rows_of_gradient(g);
     if (!ad_shape_equal(ad_shape_of(g), to)) g = ad_broadcast(g, to);
     if (per_row && !ad_is_per_row(g)) g = ad_to_rows(g);
     return g;

@@ -129,7 +129,8 @@ ad_var ad__matmul_general(ad_var a, ad_var b, bool transpose_a, bool transpose_b
     const bool fused = sum_rows && a_per_row && b_per_row && !of_a;
     ad_var c = apply_product(fused ? AD_OP_matmul_rows : AD_OP_matmul, a, b, transpose_a, transpose_b, blocked, blocks);
     ad_free((size_t *)transposed.row_end);
-    return sum_rows && !fused ? ad_sum_rows(c) : c;
+    if (!sum_rows || fused) return c;
+    return ad_is_per_row(c) ? ad__sum_rows_of_gradient(c) : ad_sum_rows(c);
 }
 
 /* ---- Gradients ----------------------------------------------------------------------------------------------- */

@@ -224,6 +224,11 @@ ad_var ad_sum_rows(ad_var x)
     return ad_apply(ad__builtin(AD_OP_sum_rows), &x, 1, NULL, 0, x.tape);
 }
 
+ad_var ad__sum_rows_of_gradient(ad_var g)
+{
+    return ad_apply(ad__builtin(AD_OP_sum_rows), &g, 1, (double[]){1}, 1, g.tape);
+}
+
 ad_var ad_to_rows(ad_var x)
 {
     return ad_is_per_row(x) ? x : ad_apply(ad__builtin(AD_OP_to_rows), &x, 1, NULL, 0, x.tape);

@@ -178,11 +178,34 @@ START_TEST(squares_of_what_has_none)
 }
 END_TEST
 
+/* A gradient's rows are added up in float32, but only as many one behind the other as a tile has vectors. */
+START_TEST(gradients_of_shared_values)
+{
+    const size_t rows[] = {1, 15, 100, 1000, 100000};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        problem p = problem_new(rows[i], i);
+        p.tile_rows = 0;
+        const ad_var x = bind_random(&p, true, AD_SCALAR, -1, 1), w = bind_random(&p, false, AD_SCALAR, 1, 2);
+        const double *gradient = value_of(&p, ad_grad1(ad_sum_rows(ad_mul(w, x)), w), AD_F32);
+        double exact = 0, size = 0;
+        for (size_t r = 0; r < rows[i]; r++) {
+            const double rounded = (double)(float)p.value[0][r];
+            exact += rounded;
+            size += fabs(rounded);
+        }
+        ck_assert_msg(fabs(*gradient - exact) <= 0x1p-24 * size, "%zu rows: %.17g, not %.17g", rows[i], *gradient,
+                      exact);
+        problem_free(&p);
+    }
+}
+END_TEST
+
 Suite *lanes_suite(void)
 {
     Suite *suite = suite_create("lanes");
     TCase *lanes = tcase_create("lanes");
     tcase_add_test(lanes, lanes_are_added_in_a_tree);
+    tcase_add_test(lanes, gradients_of_shared_values);
     tcase_add_test(lanes, squares_on_any_threads);
     tcase_add_test(lanes, squares_of_what_has_none);
     suite_add_tcase(suite, lanes);

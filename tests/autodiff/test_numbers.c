@@ -112,27 +112,41 @@ START_TEST(accuracy)
 }
 END_TEST
 
-/* Every thousandth float against the C library's tanh of doubles; and 1 - y² never turns negative. */
-START_TEST(tanh_of_floats)
+/* Every thousandth float against the C library's function of doubles. */
+static void check_floats(ad_var (*record)(ad_var), double (*exact)(double), bool positive, double most_ulps,
+                         double largest)
 {
     enum { STEP = 1009, CHUNK = 4096 };
     double *point = ad_alloc(CHUNK, sizeof *point);
-    for (uint64_t bits = 0; bits < 0x7f800000;) {
+    for (uint64_t bits = 1; bits < 0x7f800000;) {
         for (size_t i = 0; i < CHUNK; i++, bits += STEP) {
             const uint32_t pattern = bits < 0x7f800000 ? (uint32_t)bits : 0x7f7fffff;
             float x;
             memcpy(&x, &pattern, sizeof x);
-            point[i] = i % 2 ? (double)x : -(double)x;
+            point[i] = i % 2 || positive ? (double)x : -(double)x;
         }
         problem p = problem_new(CHUNK, 0);
-        double *value = value_of(&p, ad_tanh(bind(&p, true, AD_SCALAR, point)), AD_F32);
+        double *value = value_of(&p, record(bind(&p, true, AD_SCALAR, point)), AD_F32);
         for (size_t i = 0; i < CHUNK; i++) {
-            double off = error_in_ulps(value[i], tanh(point[i]), AD_F32);
-            ck_assert_msg(off <= 2.6 && fabs(value[i]) <= 1, "tanh(%a) is %a: off by %g ulp", point[i], value[i], off);
+            double off = error_in_ulps(value[i], exact(point[i]), AD_F32);
+            ck_assert_msg(off <= most_ulps && fabs(value[i]) <= largest, "f(%a) is %a: off by %g ulp", point[i],
+                          value[i], off);
         }
         problem_free(&p);
     }
     ad_free(point);
+}
+
+/* 1 - y² never turns negative. */
+START_TEST(tanh_of_floats)
+{
+    check_floats(ad_tanh, tanh, false, 2.6, 1);
+}
+END_TEST
+
+START_TEST(log_of_floats)
+{
+    check_floats(ad_log, log, true, 1, INFINITY);
 }
 END_TEST
 
@@ -423,6 +437,7 @@ Suite *numbers_suite(void)
     tcase_set_timeout(numbers, 60);
     tcase_add_loop_test(numbers, accuracy, 0, COUNT(functions));
     tcase_add_test(numbers, tanh_of_floats);
+    tcase_add_test(numbers, log_of_floats);
     tcase_add_loop_test(numbers, special_numbers, 0, COUNT(exact_ops));
     tcase_add_test(numbers, gradients_at_kinks);
     tcase_add_test(numbers, logsumexp_of_nothing);

@@ -17,11 +17,12 @@ RAX, RBP, R9, R12, R13, R14, R15 = 0, 5, 9, 12, 13, 14, 15
 BY_DTYPE = {"ADD": "vadd", "SUB": "vsub", "MUL": "vmul", "DIV": "vdiv", "MAX": "vmax", "MIN": "vmin", "AND": "vand",
             "ANDNOT": "vandn", "OR": "vor", "XOR": "vxor", "FMA": "vfmadd213", "FMA_INTO": "vfmadd231", "SQRT": "vsqrt",
             "COMPARE": "vcmp", "LOAD": "vmovu", "STORE": "vmovu"}
-ONE_OPERAND = {"SQRT", "ROUND", "LOAD", "MOVE", "BROADCAST", "WIDEN", "NARROW", "LOAD_DOUBLES", "SHIFT_LEFT"}
+ONE_OPERAND = {"SQRT", "ROUND", "LOAD", "MOVE", "BROADCAST", "WIDEN", "NARROW", "LOAD_DOUBLES", "SHIFT_LEFT",
+               "SHIFT_RIGHT", "FROM_INTEGERS"}
 STORES = {"STORE", "STORE_ONE", "STORE_DOUBLES", "EXTRACT"}
 MEMORY_ONLY = {"LOAD", "STORE", "BROADCAST", "STORE_ONE", "LOAD_DOUBLES", "STORE_DOUBLES"}
-REGISTERS_ONLY = {"MOVE", "SHIFT_LEFT"}
-IMMEDIATE = {"ROUND": 9, "COMPARE": 0x1E, "SHIFT_LEFT": 23, "EXTRACT": 1, "INSERT": 1}
+REGISTERS_ONLY = {"MOVE", "SHIFT_LEFT", "SHIFT_RIGHT", "FROM_INTEGERS"}
+IMMEDIATE = {"ROUND": 9, "COMPARE": 0x1E, "SHIFT_LEFT": 23, "SHIFT_RIGHT": 23, "EXTRACT": 1, "INSERT": 1}
 HALF, ONE = "half", "one"
 SIZES = {"WIDEN": (None, HALF), "NARROW": (HALF, None), "EXTRACT": (None, HALF), "INSERT": (None, HALF),
          "BROADCAST": (None, ONE), "STORE_ONE": (ONE, ONE)}  # of the first register and of the last operand
@@ -37,7 +38,10 @@ def mnemonic(evex, f64, name):
             "BROADCAST": "vbroadcasts" + "sd"[f64],
             "STORE_ONE": "vmovs" + "sd"[f64],
             "SHIFT_LEFT": "vpslld",
+            "SHIFT_RIGHT": "vpsrad",
             "ADD_INTEGERS": "vpaddd",
+            "SUB_INTEGERS": "vpsubd",
+            "FROM_INTEGERS": "vcvtdq2ps",
             "WIDEN": "vcvtps2pd",
             "NARROW": "vcvtpd2ps",
             "EXTRACT": "vextractf64x4" if evex else "vextractf128",
@@ -95,7 +99,7 @@ def cases_of(evex, f64, name):
         yield instruction(evex, f64, name, 1 + i if is_mask else to, a, vector, mask=mask)
     places = [(R13, -1, d, 0) for d in (0, 64, 96, 128, 192, 4096, 8128, 8192, 20000)]
     places += [(base, RBP, 0, 0) for base in (RAX, R9, R14, R15)] + [(R9, RBP, 64, 0), (R12, -1, 64, 0)]
-    if evex and name not in SIZES and name not in MEMORY_ONLY and name not in ("ADD_INTEGERS", "ADD_DOUBLES"):
+    if evex and name not in SIZES and name not in MEMORY_ONLY and name not in ("ADD_INTEGERS", "SUB_INTEGERS", "ADD_DOUBLES"):
         places += [(R14, -1, d, 1) for d in (0, 8, 12, 504, 508, 2000)] + [(R13, -1, 16, 1)]
     for i, place in enumerate(places if name not in REGISTERS_ONLY else []):
         to, a, mask, *_ = turn[i % len(turn)]
@@ -127,7 +131,7 @@ cases = []
 for evex in (False, True):
     for f64 in (False, True):
         names = [*BY_DTYPE, "ROUND", "SELECT" if evex else "BLEND", "MOVE", "BROADCAST", "STORE_ONE", "SHIFT_LEFT",
-                 "ADD_INTEGERS", "WIDEN", "NARROW", "EXTRACT", "INSERT", "ADD_DOUBLES", "LOAD_DOUBLES", "STORE_DOUBLES"]
+                 "SHIFT_RIGHT", "ADD_INTEGERS", "SUB_INTEGERS", "FROM_INTEGERS", "WIDEN", "NARROW", "EXTRACT", "INSERT", "ADD_DOUBLES", "LOAD_DOUBLES", "STORE_DOUBLES"]
         for name in names:
             cases += cases_of(evex, f64, name)
         head = f"{'evex' if evex else 'vex'} {'f64' if f64 else 'f32'}"
