@@ -206,6 +206,11 @@ enum { FEATURES_AT_ONCE = 16 };
     static void load_##suffix(real *tile, const real *data, size_t size, size_t rows, size_t valid, size_t first,      \
                               const uint32_t *index)                                                                   \
     {                                                                                                                  \
+        if (size == 1 && !index) {                                                                                     \
+            memcpy(tile, data + first, valid * sizeof *tile);                                                          \
+            for (size_t r = valid; r < rows; r++) tile[r] = tile[valid - 1];                                           \
+            return;                                                                                                    \
+        }                                                                                                              \
         for (size_t begin = 0, end; begin < size; begin = end) {                                                       \
             end = size - begin < FEATURES_AT_ONCE ? size : begin + FEATURES_AT_ONCE;                                   \
             for (size_t r = 0; r < rows; r++) {                                                                        \
@@ -217,6 +222,10 @@ enum { FEATURES_AT_ONCE = 16 };
     }                                                                                                                  \
     static void store_##suffix(real *data, const real *tile, size_t size, size_t rows, size_t valid, size_t first)     \
     {                                                                                                                  \
+        if (size == 1) {                                                                                               \
+            memcpy(data + first, tile, valid * sizeof *tile);                                                          \
+            return;                                                                                                    \
+        }                                                                                                              \
         for (size_t begin = 0, end; begin < size; begin = end) {                                                       \
             end = size - begin < FEATURES_AT_ONCE ? size : begin + FEATURES_AT_ONCE;                                   \
             for (size_t r = 0; r < valid; r++)                                                                         \
