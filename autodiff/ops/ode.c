@@ -1,7 +1,7 @@
 /* z(t1) of dz/dt = f(t, z), row by row: ops that run a step's inner program until every row has arrived.
  *
- * `ode` is the solution. The others are its gradients: they solve again, keep where each step began, and go back
- * through the steps, all rows from their last one, summing over rows where what they differentiate by is shared. */
+ * `ode` is the solution. The others are its gradients: they go back through its steps, all rows from their last one,
+ * summing over rows where what they differentiate by is shared. */
 #include "ops/ode_solver.h"
 
 static void *ode_open(const ad_object *object, ad_dtype dtype, size_t rows, ad_error *error)
@@ -18,7 +18,7 @@ static void *pull_open(const ad_object *object, ad_dtype dtype, size_t rows, ad_
 static void ode_evaluate(const ad_tile *tile)
 {
     work w = begin(tile, tile->in);
-    solve(&w);
+    solve(&w, tile->in);
     give_rows(&w, w.z, w.dim, 0);
 }
 
@@ -63,7 +63,7 @@ static bool step_back(work *w, size_t back)
     w->n_active = 0;
     for (size_t r = 0; r < w->rows; r++) {
         if (w->failed[r] || w->taken[r] <= back) continue;
-        const real *begun = w->state->begun[w->taken[r] - 1 - back] + r * (w->dim + 2);
+        const real *begun = (const real *)w->trail->begun[w->taken[r] - 1 - back] + r * (w->dim + 2);
         w->s[r] = begun[0];
         w->h[r] = begun[1];
         memcpy(w->z + r * w->dim, begun + 2, w->dim * sizeof(real));
@@ -104,7 +104,7 @@ static void ode_rows_evaluate(const ad_tile *tile)
 {
     work w = begin(tile, tile->in + 1);
     const ad__ode_pull *pull = w.state->pull;
-    solve(&w);
+    solve(&w, tile->in + 1);
     pull_back b = begin_back(&w);
     go_back(&w, &b);
     for (size_t r = 0; r < w.rows; r++) {
@@ -120,7 +120,7 @@ static void ode_shared_evaluate(const ad_tile *tile)
 {
     work w = begin(tile, tile->in + 1);
     const ad__ode_pull *pull = w.state->pull;
-    solve(&w);
+    solve(&w, tile->in + 1);
     pull_back b = begin_back(&w);
     go_back(&w, &b);
     real *out = tile->out.data;

@@ -4,28 +4,24 @@
 #define WEIR_AUTODIFF_OPS_ODE_SOLVER_H
 
 #include "ops/kernels.h"
+#include "ops/ode_trail.h"
 #include "plan/run.h"
 #include "plan/worker.h"
-#include "tape/ode_program.h"
 
 #include <weir/memory.h>
 
 /* ---- What a thread keeps ---------------------------------------------------------------------------------------- */
 
 typedef struct {
-    const ad__ode_program *program;
+    ad__ode_program *program;
     const ad__ode_pull *pull; /* or NULL */
     ad_plan *rate, *step, *back;
-    size_t rows;  /* of the largest tile */
-    real **begun; /* of step i of each row: s, h, z; [rows][2 + D] */
-    size_t n_begun;
+    size_t rows; /* of the largest tile */
 } ode_state;
 
 static inline void ode_close(void *data)
 {
     ode_state *state = data;
-    for (size_t i = 0; i < state->n_begun; i++) ad_free(state->begun[i]);
-    ad_free(state->begun);
     ad_plan_free(state->back);
     ad_plan_free(state->step);
     ad_plan_free(state->rate);
@@ -40,7 +36,7 @@ static inline ad_plan *open_plan(const ad_var *result, int count, ad_dtype dtype
     return NULL;
 }
 
-static inline void *open_both(const ad__ode_program *program, const ad__ode_pull *pull, ad_dtype dtype, size_t rows,
+static inline void *open_both(ad__ode_program *program, const ad__ode_pull *pull, ad_dtype dtype, size_t rows,
                               ad_error *error)
 {
     ode_state *state = ad_alloc(1, sizeof *state);
@@ -50,26 +46,13 @@ static inline void *open_both(const ad__ode_program *program, const ad__ode_pull
     }
     const ad__ode_steps *step = &program->step[dtype];
     *state = (ode_state){.program = program, .pull = pull, .rows = rows};
+    if (pull) atomic_store(&program->keeps, true);
     state->rate = open_plan(&program->rate, 1, dtype, rows, error);
     if (state->rate) state->step = open_plan(step->result, AD__ODE_ERROR + step->method->n_error, dtype, rows, error);
     if (state->step && pull) state->back = open_plan(pull->result[dtype], pull->n_captured + 1, dtype, rows, error);
     if (pull ? state->back : state->step) return state;
     ode_close(state);
     return NULL;
-}
-
-/* Room for step i of each row; NULL where memory is out. */
-static inline real *begun_at(ode_state *state, size_t i, size_t dim)
-{
-    if (i < state->n_begun) return state->begun[i];
-    if (i % 64 == 0) {
-        real **more = ad_realloc(state->begun, i + 64, sizeof *more);
-        if (!more) return NULL;
-        state->begun = more;
-    }
-    real *room = ad_alloc(state->rows * (dim + 2), sizeof *room);
-    if (room) state->begun[state->n_begun++] = room;
-    return room;
 }
 
 /* ---- Rows at work ---------------------------------------------------------------------------------------------- */
@@ -84,6 +67,7 @@ typedef struct {
     real *z, *rate, *trial, *s, *h, *before; /* before: the error of the step before */
     uint32_t *tried, *taken;                 /* steps of each row */
     bool *failed;
+    ad__ode_trail *trail;          /* where steps are kept, or NULL */
     real *result[AD__ODE_RESULTS]; /* [active][dim] */
     uint32_t *active;
     size_t n_active;
@@ -252,10 +236,14 @@ static inline double error_of(const work *w, size_t row, size_t k)
     return both == 0 ? 0 : fifth * (fifth / both);
 }
 
+/* Where memory is out, a gradient has no way back; a solution needs none. */
 static inline bool keep_step(work *w, size_t row)
 {
-    real *begun = begun_at(w->state, w->taken[row], w->dim);
-    if (!begun) return false;
+    real *begun = w->trail ? begun_at(w->trail, w->taken[row], w->dim) : NULL;
+    if (!begun) {
+        w->trail = NULL;
+        return !w->state->pull;
+    }
     begun += row * (w->dim + 2);
     begun[0] = w->s[row];
     begun[1] = w->h[row];
@@ -266,7 +254,7 @@ static inline bool keep_step(work *w, size_t row)
 /* The step is good: go there. */
 static inline void go(work *w, size_t row, size_t k)
 {
-    if (w->state->pull && !keep_step(w, row)) {
+    if (!keep_step(w, row)) {
         fail_row(w, row);
         return;
     }
@@ -299,7 +287,7 @@ static inline bool advance(work *w, size_t row, size_t k)
     return false;
 }
 
-static inline void solve(work *w)
+static inline void walk(work *w)
 {
     begin_rows(w);
     for (size_t r = 0; r < w->rows; r++) w->h[r] = w->h[r] < 1 ? w->h[r] : 1;
@@ -312,6 +300,26 @@ static inline void solve(work *w)
         }
         w->n_active = kept;
     }
+}
+
+/* in: the op's arguments, z0 first. A gradient that finds its solution's trail need not walk again. */
+static inline void solve(work *w, const ad_tensor *in)
+{
+    const int n_in = w->state->program->n_input - 1;
+    ad__ode_trail *trail = atomic_load(&w->state->program->keeps) ? trail_of(w->state->program, w->state->rows) : NULL;
+    if (w->state->pull && trail && is_solved(trail, in, n_in, w->tile->rows, w->rows)) {
+        memcpy(w->taken, trail->taken, w->rows * sizeof *w->taken);
+        memcpy(w->failed, trail->failed, w->rows * sizeof *w->failed);
+        w->trail = trail;
+        return;
+    }
+    if (trail) trail->solved = 0;
+    w->trail = trail;
+    walk(w);
+    if (!w->trail) return;
+    memcpy(trail->taken, w->taken, w->rows * sizeof *w->taken);
+    memcpy(trail->failed, w->failed, w->rows * sizeof *w->failed);
+    note_solved(trail, in, n_in, w->tile->rows, w->rows);
 }
 
 /* [rows][size] to features first … of the result; padding rows are given the last one's. */

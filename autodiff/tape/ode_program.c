@@ -20,9 +20,23 @@ static ad_var fail_memory(ad_tape *tape)
 
 /* ---- The programs ----------------------------------------------------------------------------------------------- */
 
+static void free_trail(ad__ode_trail *trail)
+{
+    for (size_t i = 0; i < trail->n_begun; i++) ad_free(trail->begun[i]);
+    ad_free(trail->begun);
+    ad_free(trail->taken);
+    ad_free(trail->failed);
+    ad_free(trail->problem);
+    ad_free(trail);
+}
+
 static void destroy(void *data)
 {
     ad__ode_program *program = data;
+    for (ad__ode_trail *trail = program->trail, *next; trail; trail = next) {
+        next = trail->next;
+        free_trail(trail);
+    }
     ad_tape_free(program->tape);
     ad_free(program->input);
     ad_free(program);
@@ -127,7 +141,7 @@ static ad__ode_pull *pull_new(const ad_call *call, bool of_rows)
 {
     ad__ode_pull *pull = ad_alloc(1, sizeof *pull);
     if (!pull) return NULL;
-    const ad__ode_program *forward = ad_object_data(call->object);
+    ad__ode_program *forward = ad_object_data(call->object);
     const size_t n = (size_t)forward->n_input;
     ad__object_retain(call->object);
     pull->object = call->object;

@@ -9,6 +9,8 @@
 
 #include <weir/op.h>
 
+#include <stdatomic.h>
+
 enum { AD__ODE_NEXT, AD__ODE_NEXT_RATE, AD__ODE_ERROR, AD__ODE_RESULTS = AD__ODE_ERROR + 2 };
 
 /* In a dtype: its tolerances, and a step by the method that suits them. */
@@ -18,6 +20,19 @@ typedef struct {
     ad_var result[AD__ODE_RESULTS]; /* (D) and per-row; the second error may be invalid */
 } ad__ode_steps;
 
+/* The steps of what a thread has solved last, of each row, for the gradient to go back through. */
+typedef struct ad__ode_trail {
+    struct ad__ode_trail *next;
+    const void *thread; /* whose it is: no other one reads or writes what follows */
+    size_t rows;        /* that there is room for */
+    void **begun;       /* of step i of each row: s, h, z; [rows][2 + D] numbers */
+    size_t n_begun;
+    uint32_t *taken; /* steps of each row */
+    bool *failed;
+    char *problem; /* what was solved: the op's arguments, on a tile of `solved` rows; 0: nothing is known */
+    size_t problem_bytes, solved;
+} ad__ode_trail;
+
 /* What the op `ode` holds. */
 typedef struct {
     ad_tape *tape;
@@ -26,13 +41,15 @@ typedef struct {
     ad_var h, first_rate; /* inputs of a step beside these */
     ad_var rate;          /* dz/ds */
     size_t max_steps;
-    ad__ode_steps step[2]; /* by dtype */
+    ad__ode_steps step[2];          /* by dtype */
+    _Atomic(ad__ode_trail *) trail; /* of each thread, newest first */
+    atomic_bool keeps;              /* there are gradients, so solutions are to leave their steps there */
 } ad__ode_program;
 
 /* What the gradient's ops hold: a step's gradients, given its result's. */
 typedef struct {
-    ad_object *object;              /* of the solution, to which this is a reference: */
-    const ad__ode_program *forward; /* its data */
+    ad_object *object;        /* of the solution, to which this is a reference: */
+    ad__ode_program *forward; /* its data */
     ad_tape *tape;
     ad_var *input; /* as forward->input */
     ad_var h, g;
@@ -43,8 +60,8 @@ typedef struct {
     ad_var *result[2]; /* by dtype: the gradient with respect to z, then these */
 } ad__ode_pull;
 
-/* As ad_op.vjp, of `ode`. Both of the ops that it records solve again: from what they keep of each row's steps they go
- * back through them. */
+/* As ad_op.vjp, of `ode`. The ops that it records go back through the steps that the solution has left, and solve again
+ * where those are of other rows by now. */
 void ad__ode_vjp(const ad_call *call, ad_var z, ad_var g, ad_var *gradient);
 /* Of these: there are no second derivatives. */
 void ad__ode_pull_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient);
