@@ -207,8 +207,7 @@ static void set_labels(FILE *script, const char *axis_name, const struct axis *a
 {
     const size_t low = (size_t)fmax(0, ceil(axis->range.low)), end = (size_t)fmax(0, ceil(axis->range.high));
     const size_t stride = (end - low + MOST_LABELS - 1) / MOST_LABELS;
-    fprintf(script, "set %stics %s noenhanced font tiny (", axis_name,
-            *axis_name == 'x' ? "rotate by -40" : "norotate");
+    fprintf(script, "set %stics %s noenhanced (", axis_name, *axis_name == 'x' ? "rotate by -40" : "norotate");
     for (size_t i = 0; i < end && axis->labels[i]; i++) {
         char text[160];
         if (i < low || (i - low) % stride > 0) continue;
@@ -216,7 +215,7 @@ static void set_labels(FILE *script, const char *axis_name, const struct axis *a
         gnuplot_quote(script, shorten(axis->labels[i], LABEL_LETTERS, text));
         fprintf(script, " %zu", i);
     }
-    fprintf(script, ")\n");
+    fprintf(script, ") font tiny\n");
 }
 
 static void set_tics(FILE *script, const char *axis_name, const struct axis *axis, int most)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -23,36 +24,36 @@ static void set_png(FILE *script, const struct paper *paper)
     fprintf(
         script,
         "letters = %.4g; dot = 0.3\n"
-        "set terminal pngcairo size %d,%d font 'Sans'.sized(15) linewidth %.4g pointscale %.4g background rgb '%s'\n",
-        paper->scale, paper->width, paper->height, paper->scale, paper->scale, paper->background);
+        "set terminal pngcairo size %d,%d font 'Sans'.sized(17) linewidth %.4g pointscale %.4g background rgb '%s'\n",
+        paper->scale, paper->width, paper->height, paper->scale, sqrt(paper->scale), paper->background);
 }
 
 /* The family is the one that each viewer has. */
 static void set_svg(FILE *script, const struct paper *paper)
 {
     fprintf(script,
-            "letters = %.4g; dot = %.4g\n"
+            "letters = %.4g; dot = 0.15\n"
             "set terminal svg size %d,%d font 'sans-serif'.sized(17) linewidth %.4g background rgb '%s'\n",
-            paper->scale, 0.15 * paper->scale, paper->width, paper->height, paper->scale, paper->background);
+            paper->scale, paper->width, paper->height, paper->scale, paper->background);
 }
 
-/* On a page letters of 15 points were large: 192 pixels are an inch. Fonts are embedded. */
+/* 192 pixels are an inch, of 72 points, so that letters have those of print. Fonts are embedded. */
 static void set_pdf(FILE *script, const struct paper *paper)
 {
-    const double inch = 192, scale = paper->scale * 96 / inch;
+    const double inch = 192, scale = paper->scale * 72 / inch;
     fprintf(script,
             "letters = %.4g; dot = 0.3\n"
-            "set terminal pdfcairo size %.6gin,%.6gin font 'Sans'.sized(15) linewidth %.4g pointscale %.4g "
+            "set terminal pdfcairo size %.6gin,%.6gin font 'Sans'.sized(17) fontscale 1 linewidth %.4g pointscale %.4g "
             "background rgb '%s'\n",
-            scale, paper->width / inch, paper->height / inch, scale, scale, paper->background);
+            scale, paper->width / inch, paper->height / inch, scale, sqrt(scale), paper->background);
 }
 
 static void set_sixel(FILE *script, const struct paper *paper)
 {
     fprintf(script,
             "letters = %.4g; dot = %.4g\n"
-            "set terminal sixelgd truecolor size %d,%d font 'Sans'.sized(15) linewidth %.4g background rgb '%s'\n",
-            paper->scale, 0.3 * paper->scale, paper->width, paper->height, paper->scale, paper->background);
+            "set terminal sixelgd truecolor size %d,%d font 'Sans'.sized(17) linewidth %.4g background rgb '%s'\n",
+            paper->scale, 0.3 * sqrt(paper->scale), paper->width, paper->height, paper->scale, paper->background);
 }
 
 /* https://no-color.org */
@@ -170,16 +171,17 @@ bool canvas_is_text(const struct canvas *canvas)
 }
 
 /* Blue and vermilion, sky blue and orange are told apart by the colour-blind too (Okabe & Ito 2008). Viridis (van der
- * Walt & Smith 2015) has equal steps that look equal, to them and in grey. Grey letters can be read on any terminal. */
+ * Walt & Smith 2015) has equal steps that look equal, to them and in grey. Letters of a text are
+ * to be grey, which can be read on any terminal; of 256 colours gnuplot takes lighter ones than these. */
 static void set_colours(FILE *script, bool dark, bool text)
 {
     static const struct {
         const char *name, *light, *dark, *text;
-    } colours[] = {{"ink", "0x202020", "0xdcdcdc", "0x8a8a8a"},
-                   {"faint", "0x606060", "0xa0a0a0", "0x8a8a8a"},
-                   {"shade", "0xe8e8e8", "0x3a3a3e", "0x8a8a8a"},
-                   {"data_colour", "0x0072b2", "0x56b4e9", "0x0087d7"},
-                   {"sample_colour", "0xd55e00", "0xe69f00", "0xd75f00"}};
+    } colours[] = {{"ink", "0x202020", "0xdcdcdc", "0x404040"},
+                   {"faint", "0x606060", "0xa0a0a0", "0x404040"},
+                   {"shade", "0xe8e8e8", "0x3a3a3e", "0x404040"},
+                   {"data_colour", "0x0072b2", "0x56b4e9", "0x0072b2"},
+                   {"sample_colour", "0xd55e00", "0xe69f00", "0xb34a00"}};
     for (size_t i = 0; i < sizeof colours / sizeof *colours; i++)
         fprintf(script, "%s_number = %s; %s = sprintf('#%%06x', %s_number)\n", colours[i].name,
                 text   ? colours[i].text
@@ -208,16 +210,17 @@ void canvas_begin(FILE *script, struct canvas *canvas, int width, int height)
                                             canvas->dark ? "#1c1c1e" : "#ffffff"});
     fprintf(script, "set encoding utf8\nset datafile missing 'nan'\nset tics out nomirror scale 0.6\n");
     set_colours(script, canvas->dark, form == FORM_TEXT);
-    fprintf(script, "small = sized(13); tiny = sized(11)\n"); /* legends and tics take no function */
+    fprintf(script, "small = sized(14); tiny = sized(12)\n"); /* legends and tics take no function */
     fprintf(script, "headroom = %.6g\n", form == FORM_TEXT ? 2.0 / canvas->height : 75.0 / height);
     /* In a text a name up the side would be as long as the panel is wide. */
-    fprintf(script,
-            form == FORM_TEXT
-                ? "mark = '.'; shades = ' .:-=+*#%%@'; tens(k) = sprintf('1e%%d', k)\n"
-                  "shade_of(v) = (n = 1 + int(9.99 * v / cells_max), shades[n:n])\n"
-                  "thin = 'every 5:10'; heat = '(shade_of($3)):3 with labels tc palette'; key_place = 'top right'\n"
-                  "y_label = 'set label 9'; y_place = 'at graph 0, graph 1 left offset -6, 1 tc rgb ink'\n"
-                : "mark = 7; tens(k) = sprintf('10^{%%d}', k); thin = ''; heat = '3 with image'\n"
-                  "key_place = 'at graph 1, graph 1.02 right bottom horizontal'\n"
-                  "y_label = 'set ylabel'; y_place = ''\n");
+    fprintf(
+        script,
+        form == FORM_TEXT
+            ? "mark = '.'; shades = ' .:-=+*#%%@'; tens(k) = sprintf('1e%%d', k)\n"
+              "shade_of(v) = (n = 1 + int(9.99 * v / cells_max), shades[n:n])\n"
+              "thin = 'every 5:10'; heat = '(shade_of($3)):3 with labels tc palette'; key_place = 'top right'\n"
+              "y_label = 'set label 9'; y_place = 'at graph 0, graph 1 left offset -6, 1 tc rgb ink'; title_up = 1\n"
+            : "mark = 7; tens(k) = sprintf('10^{%%d}', k); thin = ''; heat = '3 with image'\n"
+              "key_place = 'at graph 1, graph 1.02 right bottom horizontal'\n"
+              "y_label = 'set ylabel'; y_place = ''; title_up = 0\n");
 }

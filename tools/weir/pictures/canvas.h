@@ -25,7 +25,7 @@ bool canvas_is_text(const struct canvas *canvas);
  *   ink, faint, shade                colours of letters and frames, of what is beside the point, of areas behind curves
  *   data_colour, sample_colour       and with _number behind it as "rgb variable" takes them
  *   mark, dot                        type and size of points
- *   headroom                         part of the height that a title takes
+ *   headroom, title_up               part of the height that the title takes, and how far those of panels are moved
  *   tens(k)                          the label of a tic at 10^k
  *   sized(points), small, tiny       fonts
  * and the macros @thin and @heat, with which panel_heat_map() draws, @y_label and @y_place for panel_label(), and

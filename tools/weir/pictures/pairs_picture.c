@@ -87,7 +87,7 @@ static struct histogram write_histogram(FILE *script, const struct picture *pict
 static void set_axes(FILE *script, size_t row, size_t across, size_t shown, int tics, const struct axis *axes,
                      char **names)
 {
-    enum { LETTER = 15 }; /* its width */
+    enum { LETTER = 16 }; /* its width */
     int width, height;
     pairs_size(shown, &width, &height);
     axes_set(script, &axes[across], &axes[row], tics);
@@ -102,7 +102,7 @@ static void set_axes(FILE *script, size_t row, size_t across, size_t shown, int 
     else
         fprintf(script, "unset ytics\n");
     if (shown > 1) return;
-    fprintf(script, "set ytics auto; yoffset = ''\n");
+    fprintf(script, "set ytics out nomirror auto; yoffset = ''\n");
     panel_label(script, "y", axes->bars ? "probability" : axes->decades ? "density, per decade" : "density", "");
 }
 
@@ -150,7 +150,8 @@ static void draw_panels(FILE *script, const struct canvas *canvas, const struct 
 {
     size_t shown = picture->samples->columns;
     const int tics = canvas_is_text(canvas) ? 3 : shown > CROWD ? 4 : 7;
-    double width = (shown > 1 ? 0.905 : 0.44) / (double)shown, height = 0.84 / (double)shown, top = 0.92;
+    const double top = shown > 1 ? 0.92 : 0.88, width = (shown > 1 ? 0.905 : 0.44) / (double)shown;
+    const double height = (shown > 1 ? 0.84 : 0.82) / (double)shown;
     for (size_t row = 0; row < shown; row++) {
         for (size_t column = 0; column <= row; column++) {
             struct box box = {0.075 + width * (double)column, 0, 0, top - height * (double)row};
@@ -172,7 +173,7 @@ static void draw_panels(FILE *script, const struct canvas *canvas, const struct 
     }
     /* What the corner leaves free. */
     size_t free_from = shown > 3 ? (shown + 1) / 2 : shown > 2 ? 2 : 1;
-    struct box box = {0.155 + width * (double)free_from, 0.98, 0.08, top};
+    struct box box = {0.155 + width * (double)free_from, 0.98, 0.11, top};
     if (shown > 1) box.bottom = top - height * (double)free_from + 0.07;
     if (shown == 1) box.left = 0.6;
     if (loss) loss_draw(script, box, picture->record);

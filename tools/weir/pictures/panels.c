@@ -110,7 +110,7 @@ void grid_write(FILE *script, const char *block, const struct grid *grid, double
     fprintf(script, "$%s << EOD\n", block);
     for (size_t i = 0; i < grid->cells * grid->cells; i++)
         fprintf(script, "%.5g%c", exp(grid->log_density[i] - log_unit), (i + 1) % grid->cells ? ' ' : '\n');
-    fprintf(script, "EOD\n");
+    fprintf(script, "EOD\n%s_max = %.5g\n", block, exp(grid_peak(grid) - log_unit));
 }
 
 /* ---- The canvas ----------------------------------------------------------------------------------------------- */
@@ -118,7 +118,7 @@ void grid_write(FILE *script, const char *block, const struct grid *grid, double
 /* As a panel without anything else: the title of a multiplot is always black. */
 void panels_title(FILE *script, const struct canvas *canvas, const char *own)
 {
-    const double size = 18, most = 95; /* letters of that size in a line */
+    const double size = 20, most = 85; /* letters of that size in a line */
     const char *title = canvas->title ? canvas->title : own;
     fprintf(script, "set multiplot\n");
     if (!*title) return;
@@ -146,7 +146,7 @@ void panel_begin(FILE *script, struct box box, const char *title)
             "set xlabel '' tc rgb ink offset 0, 0 enhanced; set ylabel '' tc rgb ink offset 0, 0 enhanced\n"
             "set xtics out nomirror norotate font '' auto; set ytics out nomirror norotate font '' auto\n",
             box.left, box.right, box.bottom, box.top);
-    fprintf(script, "set title '%s' enhanced font '' offset 0, 0\n", title);
+    fprintf(script, "set title '%s' enhanced font '' offset 0, title_up\n", title);
 }
 
 struct box panel_equal_units(const struct canvas *canvas, struct box box, struct range x, struct range y)
@@ -224,7 +224,7 @@ void panel_heat_map(FILE *script, const char *block, const struct grid *grid)
     double dx = (grid->x.high - grid->x.low) / (double)grid->cells;
     double dy = (grid->y.high - grid->y.low) / (double)grid->cells;
     fprintf(script,
-            "stats $%s matrix nooutput name 'cells'\n"
+            "cells_max = %s_max\n"
             "plot $%s matrix @thin using (%.15g + $1 * %.10g):(%.15g + $2 * %.10g):@heat notitle\n",
             block, block, grid->x.low + dx / 2, dx, grid->y.low + dy / 2, dy);
 }
