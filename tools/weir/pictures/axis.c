@@ -169,16 +169,22 @@ static const char *tic_text(double value, double largest, double step, char text
     return text;
 }
 
-/* Numbers that take much room have fewer tics. A label at the very end would run into the next panel's. */
-static void set_number_tics(FILE *script, const char *axis_name, const struct axis *axis, int most)
+/* How many labels so many letters have room for, with a blank between them. */
+static int most_tics(int letters, size_t length)
 {
-    enum { SHORT = 5 };
+    enum { LEAST = 2, MOST = 7 };
+    const int count = letters / (int)(length + 1);
+    return count < LEAST ? LEAST : count > MOST ? MOST : count;
+}
+
+/* Numbers that take much room have fewer tics. A label at the very end would run into the next panel's. */
+static void set_number_tics(FILE *script, const char *axis_name, const struct axis *axis, int letters)
+{
     const double offset = tic_offset(axis->range);
     const struct range range = {axis->range.low - offset, axis->range.high - offset};
-    double largest = fmax(fabs(range.low), fabs(range.high)), step = tic_step(range, most);
+    double largest = fmax(fabs(range.low), fabs(range.high)), step = tic_step(range, most_tics(letters, 1));
     char text[32];
-    if (strlen(tic_text(ceil(range.low / step) * step, largest, step, text)) > SHORT && most < 5)
-        step = tic_step(range, 2);
+    step = tic_step(range, most_tics(letters, strlen(tic_text(ceil(range.low / step) * step, largest, step, text))));
     if (axis->whole) step = fmax(step, 1);
     fprintf(script, "set %stics norotate (", axis_name);
     const char *separator = "";
@@ -191,9 +197,9 @@ static void set_number_tics(FILE *script, const char *axis_name, const struct ax
     fprintf(script, ")\n");
 }
 
-static void set_decade_tics(FILE *script, const char *axis_name, struct range range, int most)
+static void set_decade_tics(FILE *script, const char *axis_name, struct range range, int letters)
 {
-    double step = ceil((range.high - range.low) / most);
+    const double step = ceil((range.high - range.low) / most_tics(letters, strlen("1e-3")));
     fprintf(script, "set %stics norotate (", axis_name);
     const char *separator = "";
     for (double k = ceil(range.low / step) * step; k <= range.high; k += step) {
@@ -218,21 +224,21 @@ static void set_labels(FILE *script, const char *axis_name, const struct axis *a
     fprintf(script, ") font tiny\n");
 }
 
-static void set_tics(FILE *script, const char *axis_name, const struct axis *axis, int most)
+static void set_tics(FILE *script, const char *axis_name, const struct axis *axis, int letters)
 {
     if (axis->labels)
         set_labels(script, axis_name, axis);
     else if (axis->decades)
-        set_decade_tics(script, axis_name, axis->range, most);
+        set_decade_tics(script, axis_name, axis->range, letters);
     else
-        set_number_tics(script, axis_name, axis, most);
+        set_number_tics(script, axis_name, axis, letters);
 }
 
-void axes_set(FILE *script, const struct axis *x, const struct axis *y, int most)
+void axes_set(FILE *script, const struct axis *x, const struct axis *y, int letters)
 {
     panel_ranges(script, x->range, y->range);
-    set_tics(script, "x", x, most);
-    set_tics(script, "y", y, most);
+    set_tics(script, "x", x, letters);
+    set_tics(script, "y", y, letters);
 }
 
 const char *axis_note(const struct axis *axis, char text[static 32])

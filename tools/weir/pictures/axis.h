@@ -26,8 +26,8 @@ ad_status axis_of(const struct picture *picture, size_t column, struct axis *axi
 double axis_position(const struct axis *axis, double value); /* NaN: it has none */
 double axis_value(const struct axis *axis, double position);
 
-/* What both axes span, with so many tics or fewer of numbers. */
-void axes_set(FILE *script, const struct axis *x, const struct axis *y, int most);
+/* What both axes span, with tics of so many letters in all. */
+void axes_set(FILE *script, const struct axis *x, const struct axis *y, int letters);
 /* The column's own name where names aren't NULL, else the feature's number, in so many letters, and a note behind it;
  * after axes_set(). */
 void axis_label(FILE *script, const char *axis_name, char **names, size_t column, size_t letters, const char *note);

@@ -13,7 +13,7 @@ static void draw(FILE *script, const struct canvas *canvas, const struct picture
     points_write(script, "samples", picture->samples);
     fprintf(script, "set multiplot\n");
     panel_begin(script, panel_equal_units(canvas, left, grid->x, grid->y),
-                "Data (blue) over samples of the flow (vermilion)");
+                "Data (blue) over samples of the flow (orange)");
     panel_ranges(script, grid->x, grid->y);
     char text[32];
     panel_label(script, "x", panel_feature(picture->data->names, 0, text), "");

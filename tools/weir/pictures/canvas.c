@@ -24,7 +24,7 @@ static void set_png(FILE *script, const struct paper *paper)
     fprintf(
         script,
         "letters = %.4g; dot = 0.3\n"
-        "set terminal pngcairo size %d,%d font 'Sans'.sized(17) linewidth %.4g pointscale %.4g background rgb '%s'\n",
+        "set terminal pngcairo size %d,%d font 'Sans'.sized(15) linewidth %.4g pointscale %.4g background rgb '%s'\n",
         paper->scale, paper->width, paper->height, paper->scale, sqrt(paper->scale), paper->background);
 }
 
@@ -33,7 +33,7 @@ static void set_svg(FILE *script, const struct paper *paper)
 {
     fprintf(script,
             "letters = %.4g; dot = 0.15\n"
-            "set terminal svg size %d,%d font 'sans-serif'.sized(17) linewidth %.4g background rgb '%s'\n",
+            "set terminal svg size %d,%d font 'sans-serif'.sized(18) linewidth %.4g background rgb '%s'\n",
             paper->scale, paper->width, paper->height, paper->scale, paper->background);
 }
 
@@ -43,7 +43,7 @@ static void set_pdf(FILE *script, const struct paper *paper)
     const double inch = 192, scale = paper->scale * 72 / inch;
     fprintf(script,
             "letters = %.4g; dot = 0.3\n"
-            "set terminal pdfcairo size %.6gin,%.6gin font 'Sans'.sized(17) fontscale 1 linewidth %.4g pointscale %.4g "
+            "set terminal pdfcairo size %.6gin,%.6gin font 'Sans'.sized(15) fontscale 1 linewidth %.4g pointscale %.4g "
             "background rgb '%s'\n",
             scale, paper->width / inch, paper->height / inch, scale, sqrt(scale), paper->background);
 }
@@ -52,7 +52,7 @@ static void set_sixel(FILE *script, const struct paper *paper)
 {
     fprintf(script,
             "letters = %.4g; dot = %.4g\n"
-            "set terminal sixelgd truecolor size %d,%d font 'Sans'.sized(17) linewidth %.4g background rgb '%s'\n",
+            "set terminal sixelgd truecolor size %d,%d font 'Sans'.sized(15) linewidth %.4g background rgb '%s'\n",
             paper->scale, 0.3 * sqrt(paper->scale), paper->width, paper->height, paper->scale, paper->background);
 }
 
@@ -210,7 +210,7 @@ void canvas_begin(FILE *script, struct canvas *canvas, int width, int height)
                                             canvas->dark ? "#1c1c1e" : "#ffffff"});
     fprintf(script, "set encoding utf8\nset datafile missing 'nan'\nset tics out nomirror scale 0.6\n");
     set_colours(script, canvas->dark, form == FORM_TEXT);
-    fprintf(script, "small = sized(14); tiny = sized(12)\n"); /* legends and tics take no function */
+    fprintf(script, "small = sized(13); tiny = sized(11)\n"); /* legends and tics take no function */
     fprintf(script, "headroom = %.6g\n", form == FORM_TEXT ? 2.0 / canvas->height : 75.0 / height);
     /* In a text a name up the side would be as long as the panel is wide. */
     fprintf(

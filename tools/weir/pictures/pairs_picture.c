@@ -149,7 +149,7 @@ static void draw_panels(FILE *script, const struct canvas *canvas, const struct 
                         const struct axis *axes, const struct histogram *histograms, bool loss)
 {
     size_t shown = picture->samples->columns;
-    const int tics = canvas_is_text(canvas) ? 3 : shown > CROWD ? 4 : 7;
+    const int tics = canvas_is_text(canvas) ? 10 : shown > CROWD ? 20 : 32;
     const double top = shown > 1 ? 0.92 : 0.88, width = (shown > 1 ? 0.905 : 0.44) / (double)shown;
     const double height = (shown > 1 ? 0.84 : 0.82) / (double)shown;
     for (size_t row = 0; row < shown; row++) {

@@ -118,7 +118,7 @@ void grid_write(FILE *script, const char *block, const struct grid *grid, double
 /* As a panel without anything else: the title of a multiplot is always black. */
 void panels_title(FILE *script, const struct canvas *canvas, const char *own)
 {
-    const double size = 20, most = 85; /* letters of that size in a line */
+    const double size = 18, most = 95; /* letters of that size in a line */
     const char *title = canvas->title ? canvas->title : own;
     fprintf(script, "set multiplot\n");
     if (!*title) return;

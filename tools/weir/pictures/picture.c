@@ -22,13 +22,13 @@ struct plane {
 /* The part of a box that shows the plane without distortion. */
 static void begin_panel(FILE *script, const struct plane *plane, struct box box, const char *title)
 {
-    enum { LETTERS = 40 };
-    const int tics = canvas_is_text(plane->canvas) ? 4 : 7;
+    enum { NAME = 40 };
+    const int tics = canvas_is_text(plane->canvas) ? 14 : 56;
     char note[32];
     panel_begin(script, panel_equal_units(plane->canvas, box, plane->x.range, plane->y.range), title);
     axes_set(script, &plane->x, &plane->y, tics);
-    axis_label(script, "x", plane->names, 0, LETTERS, axis_note(&plane->x, note));
-    axis_label(script, "y", plane->names, 1, LETTERS, axis_note(&plane->y, note));
+    axis_label(script, "x", plane->names, 0, NAME, axis_note(&plane->x, note));
+    axis_label(script, "y", plane->names, 1, NAME, axis_note(&plane->y, note));
 }
 
 static void draw_density(FILE *script, const struct plane *plane, struct box box, const struct grid *grid)
@@ -119,15 +119,14 @@ static ad_status draw_plane(FILE *script, const struct canvas *canvas, const str
     ad_status status = write_density(script, picture, &plane, &grid, error);
     if (status) return status;
     panels_title(script, canvas, title);
-    draw_density(script, &plane, (struct box){0.075, 0.445, alone ? 0.1 : 0.58, 0.91}, &grid);
-    draw_points(script, &plane, (struct box){0.61, 0.98, 0.58, 0.91}, "samples", "Samples of the flow",
-                "sample_colour");
+    draw_density(script, &plane, (struct box){0.075, 0.445, alone ? 0.1 : 0.58, 0.9}, &grid);
+    draw_points(script, &plane, (struct box){0.61, 0.98, 0.58, 0.9}, "samples", "Samples of the flow", "sample_colour");
     if (picture->near > 0)
         snprintf(data_title, sizeof data_title, "Data, the %zu of the nearest context", picture->near);
     if (picture->data)
-        draw_points(script, &plane, (struct box){alone ? 0.61 : 0.075, alone ? 0.98 : 0.445, 0.1, 0.42}, "data",
+        draw_points(script, &plane, (struct box){alone ? 0.61 : 0.075, alone ? 0.98 : 0.445, 0.1, 0.41}, "data",
                     data_title, "data_colour");
-    if (loss) loss_draw(script, (struct box){picture->data ? 0.61 : 0.075, 0.98, 0.1, 0.42}, picture->record);
+    if (loss) loss_draw(script, (struct box){picture->data ? 0.61 : 0.075, 0.98, 0.1, 0.41}, picture->record);
     return AD_OK;
 }
 

@@ -55,7 +55,7 @@ static ad_status draw_panel(FILE *script, const struct steps *steps, const nf_ta
     box.bottom = box.top - 0.7 * height;
     name_axes(steps, panel, text);
     panel_begin(script, box, title);
-    axes_set(script, &x, &y, 5);
+    axes_set(script, &x, &y, 20);
     axis_label(script, "x", names, 0, LETTERS, axis_note(&x, note));
     axis_label(script, "y", names, 1, LETTERS, axis_note(&y, note));
     fprintf(script, "set xlabel offset 0, 0.4; set ylabel offset 1\n");

@@ -136,7 +136,7 @@ static void draw_joint(FILE *script, const struct canvas *canvas, struct box box
     label_axes(script, grid);
     fprintf(script, "plot $samples using 1:2 with points pt mark ps dot / 2 lc rgb sample_colour notitle\n");
     panel_begin(script, (struct box){middle.left, middle.right, middle.top + gap * 1.6, box.top},
-                "Samples (vermilion), marginals of the target (blue)");
+                "Samples (orange), target (blue)");
     fprintf(script,
             "set xrange [%.10g:%.10g]; set yrange [0:*]; unset xlabel; unset ylabel; unset ytics; set border 1\n"
             "set format x ''\n",
@@ -170,12 +170,12 @@ ad_status target_picture_draw(const struct picture *picture, const nf_target *ta
     ad_free(formula);
     panels_title(script, canvas, title);
     fprintf(script, "unset colorbox\n");
-    draw_density(script, canvas, (struct box){0.05, 0.32, 0.5, 0.9}, &grid, "target", "Density of the target");
-    draw_density(script, canvas, (struct box){0.385, 0.655, 0.5, 0.9}, &grid, "flow", "Density of the flow");
-    draw_joint(script, canvas, (struct box){0.72, 0.98, 0.5, 0.9}, &grid);
-    const double left[] = {0.05, 0.385, 0.72};
+    draw_density(script, canvas, (struct box){0.06, 0.32, 0.5, 0.895}, &grid, "target", "Density of the target");
+    draw_density(script, canvas, (struct box){0.385, 0.655, 0.5, 0.895}, &grid, "flow", "Density of the flow");
+    draw_joint(script, canvas, (struct box){0.72, 0.98, 0.5, 0.895}, &grid);
+    const double left[] = {0.06, 0.385, 0.72};
     for (size_t i = 0; curves && i < 3; i++)
-        inference_curve(script, (struct box){left[i], left[i] + 0.26, 0.08, 0.36}, picture->record,
+        inference_curve(script, (struct box){left[i], left[i] + 0.255, 0.1, 0.365}, picture->record,
                         (enum inference_curve)i);
     panels_end(script);
     grid_free(&grid);
