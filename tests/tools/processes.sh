@@ -131,6 +131,9 @@ differences() {
     rm m.safetensors.checkpoint elsewhere/m.safetensors.checkpoint
 }
 
+# When the work has begun, however busy the machine is.
+begun='while [ ! -e m.safetensors.checkpoint ] && kill -0 $$; do sleep .01; done'
+
 # A plug-in that one rank doesn't find is its own mistake; the others are at work when it is told.
 faults() {
     cp "$build/ring.so" .
@@ -139,20 +142,21 @@ faults() {
         --epochs 1000000 --schedule constant -o "$scratch/m.safetensors"
     says "a lone mistake" 1 "^weir[^:]*: rank 2 of 3 (.*): plug-in './ring.so'"
     cp alone/fit.safetensors m.safetensors
-    only_on 1 '(sleep 2; kill -KILL $$) &' differs
+    only_on 1 "($begun; kill -KILL \$\$) &" differs
     expect "a rank that is killed" 1 3 ./differs "$weir" fit "$scratch/moons.npy" --flow 'maf(64,64)' --epochs 1000000 \
-        --schedule constant -o m.safetensors
+        --schedule constant --checkpoint 1ms -o m.safetensors
     state=0
     "$weir" info m.safetensors >said || state=$?
     report "a rank that is killed leaves no model" $state
     report "a rank that is killed leaves something" "$(find . -name '.m.*' | wc -l)"
+    rm m.safetensors.checkpoint
 }
 
 # A rank is killed as soon as there is a checkpoint; fewer ranks go on from that.
 resumes() {
     mkdir one-piece pieces
     words="fit ../moons.npy --flow maf(64,64) --epochs 150 -o m.safetensors"
-    only_on 1 '(while [ ! -e m.safetensors.checkpoint ]; do :; done; kill -KILL $$) &' differs
+    only_on 1 "($begun; kill -KILL \$\$) &" differs
     # shellcheck disable=SC2086
     (cd one-piece && "$weir" $words >said)
     cd pieces
@@ -169,10 +173,10 @@ resumes() {
 
 # signals RANK COMMAND …: what comes to one of them is the others' too.
 signals() {
-    only_on "$1" '(sleep 2; kill -USR1 $$) &' differs
+    only_on "$1" "($begun; kill -USR1 \$\$) &" differs
     shift
     rm -f m.safetensors
-    expect "$1, interrupted" 1 3 ./differs "$weir" "$@" -o m.safetensors
+    expect "$1, interrupted" 1 3 ./differs "$weir" "$@" --checkpoint 1ms -o m.safetensors
     says "$1, interrupted" 1 "^weir $1: interrupted .*m.safetensors"
     state=0
     "$weir" info m.safetensors >said || state=$?

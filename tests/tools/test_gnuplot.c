@@ -4,6 +4,7 @@
 #include "interrupt.h"
 #include "tools/command.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/stat.h>
@@ -32,13 +33,16 @@ static int start(pid_t *child)
     return -1;
 }
 
-/* Its exit status; and nobody is left behind. */
+/* Its exit status; and nobody is left behind, who would have the pipe open still. */
 static int finish(pid_t child, int from)
 {
     char byte;
     int state;
+    ssize_t got;
     ck_assert_int_eq(waitpid(child, &state, 0), child);
-    while (read(from, &byte, 1) == 1) continue;
+    ck_assert_int_eq(fcntl(from, F_SETFL, O_NONBLOCK), 0);
+    while ((got = read(from, &byte, 1)) == 1) continue;
+    ck_assert_msg(got == 0, "gnuplot is left behind");
     close(from);
     ck_assert_msg(WIFEXITED(state), "killed by signal %d", WTERMSIG(state));
     return WEXITSTATUS(state);
@@ -158,7 +162,6 @@ Suite *gnuplot_suite(void)
 {
     TCase *tests;
     Suite *suite = command_suite("gnuplot", &tests);
-    tcase_set_timeout(tests, 20); /* who is left behind holds the pipe open */
     tcase_add_test(tests, interrupt_ends_gnuplot);
     tcase_add_loop_test(tests, signals_around_the_start, 0, COUNT(moments));
     tcase_add_loop_test(tests, the_end_is_known, 0, COUNT(ends));

@@ -2,6 +2,8 @@
 #include <weir/models.h>
 #include "tools/command.h"
 
+#include <sys/stat.h>
+
 #define FIT "fit", "moons.npy", "--flow", "maf(16)-flip-maf(16)", "--epochs", "40", "-o", "m.safetensors"
 
 /* A fit that is interrupted as soon as it has written a checkpoint. */
@@ -70,16 +72,21 @@ START_TEST(an_interrupted_fit_says_how_to_go_on)
     json_t *info = SUCCEED_JSON("info", "m.safetensors");
     ck_assert_str_eq(text_in(member(info, "training"), "outcome"), "interrupted");
     json_decref(info);
-    /* Given again, by the other name: it goes on, as it is told by being interrupted at once. */
+    /* Given again, by the other name: it goes on, as it is told by being interrupted at its first checkpoint. */
+    struct stat old, now;
+    ck_assert_int_eq(stat(scratch_path("m.safetensors.checkpoint").text, &old), 0);
     pid_t child = fork();
     ck_assert_int_ge(child, 0);
     if (child == 0) {
         freopen("/dev/null", "w", stdout);
         freopen(scratch_path("told").text, "w", stderr);
         become_command(WORDS("fit", "moons.npy", "--resume", "m.safetensors.checkpoint", "--flow",
-                             "maf(16)-flip-maf(16)", "--threads", "1", "--json"));
+                             "maf(16)-flip-maf(16)", "--checkpoint", "1ms", "--threads", "1", "--json"));
     }
-    usleep(300000);
+    do {
+        usleep(1000);
+        ck_assert_int_eq(stat(scratch_path("m.safetensors.checkpoint").text, &now), 0);
+    } while (now.st_ino == old.st_ino);
     kill(child, SIGTERM);
     int state;
     ck_assert_int_eq(waitpid(child, &state, 0), child);

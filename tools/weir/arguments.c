@@ -167,7 +167,7 @@ static bool parse_value(const struct option *option, const char *text, struct op
     case OPTION_SECONDS:
         return parse_seconds(text, &value->number) && in_range(option, value->number);
     case OPTION_TEXT:
-        return option->known ? is_known(option->known, text) : *text != '\0';
+        return option->known ? is_known(option->known, text) : *text != '\0' || option->empty;
     case OPTION_CHOICE:
         return find_choice(option->choices, text, &value->choice);
     }

@@ -29,6 +29,7 @@ struct option {
     bool required;
     double low, high;          /* of counts and numbers, inclusive; high 0: no limit */
     bool above_low;            /* low itself is excluded */
+    bool empty;                /* of a text: it may be one without a letter */
     bool completes;            /* with it nothing else is required: a file has the rest */
     const char *choices;       /* "float32|float64" */
     const struct known *known; /* of a text: what it names; NULL: anything */

@@ -73,7 +73,7 @@ static ad_status show(const struct trained *trained, const nf_table *data, const
     ad_status status = nf_sample(trained->flow, NULL, samples.rows, seed, samples.values, NULL, pool, error);
     if (!status) status = nf_table_write(paths->samples, &samples, error);
     if (!status) json_object_set_new(result, "samples", report_text(paths->samples));
-    if (!status) status = picture_draw(&picture, paths->picture, error);
+    if (!status) status = picture_draw(&picture, &(struct canvas){.path = paths->picture}, error);
     if (!status) json_object_set_new(result, "picture", report_text(paths->picture));
     ad_free(samples.values);
     return status;

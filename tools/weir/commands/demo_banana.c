@@ -108,10 +108,10 @@ static ad_status draw(const struct work *w, nf_table *samples, ad_error *error)
     if (!status) made(w, SAMPLES);
     struct picture picture = {w->trained->flow, w->trained->record, w->data, samples, w->pool};
     path_of(w, DENSITY, path);
-    if (!status) status = banana_picture_draw(&picture, path, error);
+    if (!status) status = banana_picture_draw(&picture, &(struct canvas){.path = path}, error);
     if (!status) made(w, DENSITY);
     path_of(w, STEPS, path);
-    if (!status) status = steps_picture_draw(w->trained->flow, NULL, seed, path, w->pool, error);
+    if (!status) status = steps_picture_draw(&picture, seed, &(struct canvas){.path = path}, error);
     if (!status) made(w, STEPS);
     return status;
 }

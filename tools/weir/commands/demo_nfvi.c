@@ -109,7 +109,7 @@ static ad_status show(const struct work *w, size_t number, nf_flow *flow, const 
     snprintf(picture, sizeof picture, "%s/nfvi-%zu-%s.png", w->directory, number, target->name);
     ad_status status = draw_samples(flow, NULL, record, 0, 20000, w->seed, &samples, w->pool, error);
     struct picture shown = {flow, record, NULL, &samples, w->pool};
-    if (!status) status = target_picture_draw(&shown, target, picture, error);
+    if (!status) status = target_picture_draw(&shown, target, &(struct canvas){.path = picture}, error);
     if (!status) {
         json_t *rest = json_pack("{s:s, s:o, s:o}", "flow", fits[number].flow, "model", report_text(model), "picture",
                                  report_text(picture));

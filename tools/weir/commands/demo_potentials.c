@@ -124,8 +124,9 @@ static void draw_panel(const struct work *w, size_t row, size_t column, const ch
 
 static ad_status draw(const struct work *w, const char *path, ad_error *error)
 {
-    panels_begin(w->script, path, WIDTH, HEIGHT);
-    panels_title(w->script,
+    struct canvas canvas = {.path = path};
+    canvas_begin(w->script, &canvas, WIDTH, HEIGHT);
+    panels_title(w->script, &canvas,
                  "Four energies over [-4, 4]², and planar flows of K layers with their Kullback-Leibler divergences");
     fprintf(w->script, "unset colorbox\n");
     for (size_t row = 0; row < TARGETS; row++)

@@ -1,6 +1,7 @@
 /* weir plot: a picture of a trained flow. */
 #include "columns.h"
 #include "context.h"
+#include "nearest.h"
 #include "pictures/pairs_picture.h"
 #include "pictures/steps_picture.h"
 #include "pictures/target_picture.h"
@@ -29,7 +30,9 @@ static const struct option options[] = {
     {.name = "show",
      .kind = OPTION_TEXT,
      .value = "COLUMNS",
-     .help = "columns to show, names or numbers, as in 'age,dose' or '3,4'; the first eight where not given"},
+     .help =
+         "columns to show, names or numbers, as in 'age,dose' or '3,4'; the first 24 where not given, in a terminal "
+         "the first three"},
     {.name = "steps",
      .kind = OPTION_FLAG,
      .help = "show samples after each step of the formula's chain, in the first two features"},
@@ -39,7 +42,19 @@ static const struct option options[] = {
      .file = OUTPUT_FILE,
      .value = "FILE",
      .required = true,
-     .help = "where the picture goes: .png or .svg"},
+     .help = "where the picture goes: .png, .svg or .pdf; '-', where that is a terminal, shows it there, as sixels or "
+             "text, and is a PNG otherwise"},
+    {.name = "title",
+     .kind = OPTION_TEXT,
+     .value = "TEXT",
+     .empty = true,
+     .help = "in the place of the flow's formula; '' leaves the title out"},
+    {.name = "size",
+     .kind = OPTION_TEXT,
+     .value = "WxH",
+     .help = "width and height, as in '1200x800', in pixels, of which a PDF has 192 to the inch; in a terminal, in "
+             "characters"},
+    {.name = "dark", .kind = OPTION_FLAG, .help = "light on dark"},
     {.name = "rows",
      .letter = 'n',
      .kind = OPTION_COUNT,
@@ -71,26 +86,26 @@ static ad_status find_target(const struct arguments *arguments, const struct pic
 }
 
 /* The first columns of samples, but where there are too many, for those that tell nothing. */
-static size_t choose_first(const nf_table *all, const nf_columns *columns, size_t *order)
+static size_t choose_first(const nf_table *all, const nf_columns *columns, size_t most, size_t *order)
 {
     size_t count = 0;
-    for (size_t c = 0, at = 0; c < nf_columns_count(columns) && count < PAIRS_MOST && at < all->columns; c++) {
+    for (size_t c = 0, at = 0; c < nf_columns_count(columns) && count < most && at < all->columns; c++) {
         const nf_column *column = nf_columns_column(columns, c);
         if (column->kind == NF_COLUMN_DROPPED) continue;
-        if (all->columns <= PAIRS_MOST || column->features > 0) order[count++] = at;
+        if (all->columns <= most || column->features > 0) order[count++] = at;
         at++;
     }
     /* Of a target there may be more columns than features. */
-    for (; count < PAIRS_MOST && count < all->columns && nf_columns_count(columns) < all->columns; count++)
+    for (; count < most && count < all->columns && nf_columns_count(columns) < all->columns; count++)
         order[count] = count;
     return count;
 }
 
 /* The columns that are shown, of a table of all. */
-static ad_status choose(const char *text, const char *path, const nf_table *all, const nf_columns *columns,
+static ad_status choose(const char *text, const char *path, const nf_table *all, const nf_columns *columns, size_t most,
                         size_t *order, size_t *count, ad_error *error)
 {
-    *count = choose_first(all, columns, order);
+    *count = choose_first(all, columns, most, order);
     if (!text) return AD_OK;
     bool *taken = ad_alloc(all->columns, sizeof *taken);
     if (!taken) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu columns", all->columns);
@@ -128,10 +143,27 @@ static ad_status keep(const nf_table *all, const nf_columns *columns, nf_table *
     return status;
 }
 
-/* With the columns that were chosen in the place of all. */
-static ad_status draw_chosen(const struct arguments *arguments, struct picture *picture, const nf_table *samples,
-                             const nf_table *data, size_t *drawn, ad_error *error)
+/* Of the rows, those that are near a conditional picture's context. */
+static ad_status keep_near(const struct points *points, struct picture *picture, nf_table *data, ad_error *error)
 {
+    const size_t size = nf_flow_context_size(picture->flow);
+    if (size == 0 || data->rows == 0) return AD_OK;
+    size_t *rows = ad_alloc(data->rows, sizeof *rows);
+    if (!rows) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for the numbers of %zu rows", data->rows);
+    ad_status status = nearest_rows(points->context, data->rows, size, picture->given, rows, &picture->near, error);
+    for (size_t i = 0; i < picture->near; i++)
+        memmove(data->values + i * data->columns, data->values + rows[i] * data->columns,
+                data->columns * sizeof *data->values);
+    if (!status) data->rows = picture->near;
+    ad_free(rows);
+    return status;
+}
+
+/* With the columns that were chosen in the place of all. */
+static ad_status draw_chosen(const struct arguments *arguments, struct canvas *canvas, struct picture *picture,
+                             const nf_table *samples, const nf_table *data, size_t *drawn, ad_error *error)
+{
+    enum { TEXT_MOST = 3 };
     const char *model = arguments->positionals[0];
     nf_table shown = {0}, shown_data = {0};
     if (data && data->columns != samples->columns)
@@ -139,7 +171,8 @@ static ad_status draw_chosen(const struct arguments *arguments, struct picture *
                             data->columns, samples->columns, model);
     size_t count, *order = ad_alloc(samples->columns + PAIRS_MOST, sizeof *order);
     if (!order) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for %zu columns", samples->columns);
-    ad_status status = choose(option_text(arguments, "show"), model, samples, picture->features, order, &count, error);
+    ad_status status = choose(option_text(arguments, "show"), model, samples, picture->features,
+                              canvas_is_text(canvas) ? TEXT_MOST : PAIRS_MOST, order, &count, error);
     if (!status) status = columns_select(samples, order, count, &shown, error);
     if (!status && data) status = columns_select(data, order, count, &shown_data, error);
     if (!status && data) take_labels(&shown_data, &shown);
@@ -147,15 +180,16 @@ static ad_status draw_chosen(const struct arguments *arguments, struct picture *
     picture->data = data ? &shown_data : NULL;
     picture->columns = samples->columns;
     *drawn = count;
-    if (!status) status = picture_draw(picture, option_text(arguments, "output"), error);
+    if (!status) status = picture_draw(picture, canvas, error);
     nf_table_free(&shown_data);
     nf_table_free(&shown);
     ad_free(order);
     return status;
 }
 
-static ad_status draw(const struct arguments *arguments, const struct model *model, struct picture *picture,
-                      const struct points *points, const struct context *context, size_t *drawn, ad_error *error)
+static ad_status draw(const struct arguments *arguments, const struct model *model, struct canvas *canvas,
+                      struct picture *picture, const struct points *points, const struct context *context,
+                      size_t *drawn, ad_error *error)
 {
     nf_target *target;
     nf_table samples = {0}, data = {0};
@@ -163,19 +197,20 @@ static ad_status draw(const struct arguments *arguments, const struct model *mod
     ad_status status = model_sample(model, context->values, 0, option_count(arguments, "rows"),
                                     option_count(arguments, "seed"), &samples, picture->pool, error);
     if (!status && points) status = keep(&points->features, model->features, &data, error);
+    if (!status && points) status = keep_near(points, picture, &data, error);
     picture->samples = &samples;
     if (!status && target && !points && samples.columns == 2 && nf_target_size(target) == 2)
-        status = target_picture_draw(picture, target, option_text(arguments, "output"), error);
+        status = target_picture_draw(picture, target, canvas, error);
     else if (!status)
-        status = draw_chosen(arguments, picture, &samples, points ? &data : NULL, drawn, error);
+        status = draw_chosen(arguments, canvas, picture, &samples, points ? &data : NULL, drawn, error);
     nf_table_free(&data);
     nf_table_free(&samples);
     nf_target_free(target);
     return status;
 }
 
-static ad_status draw_model(const struct arguments *arguments, const struct model *model, const struct points *points,
-                            size_t *columns, size_t *drawn, ad_error *error)
+static ad_status draw_model(const struct arguments *arguments, const struct model *model, struct canvas *canvas,
+                            const struct points *points, size_t *columns, size_t *drawn, ad_error *error)
 {
     struct context context = {0};
     struct picture picture = {.flow = model->flow,
@@ -187,10 +222,9 @@ static ad_status draw_model(const struct arguments *arguments, const struct mode
     ad_status status = context_read(picture.context, model, false, option_count(arguments, "rows"), &context, error);
     picture.given = context.values;
     if (!status && option_flag(arguments, "steps"))
-        status = steps_picture_draw(model->flow, picture.given, option_count(arguments, "seed"),
-                                    option_text(arguments, "output"), picture.pool, error);
+        status = steps_picture_draw(&picture, option_count(arguments, "seed"), canvas, error);
     else if (!status)
-        status = draw(arguments, model, &picture, points, &context, drawn, error);
+        status = draw(arguments, model, canvas, &picture, points, &context, drawn, error);
     *columns = picture.columns;
     context_free(&context);
     ad_pool_free(picture.pool);
@@ -201,7 +235,10 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
 {
     const char *path = arguments->positionals[0], *output = option_text(arguments, "output");
     const char *input = option_text(arguments, "data");
-    if (picture_check_name(output, error)) return error->status;
+    struct canvas canvas = {
+        .path = output, .title = option_text(arguments, "title"), .dark = option_flag(arguments, "dark")};
+    if (canvas_check(output, error) || canvas_parse_size(option_text(arguments, "size"), &canvas, error))
+        return error->status;
     struct model model;
     if (model_open(path, &model, error)) return error->status;
     struct points points = {0};
@@ -209,7 +246,7 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     size_t columns = 0, drawn = 0;
     if (!status && input)
         status = points_read(input, NULL, (nf_header)option_choice(arguments, "header"), &model, &points, error);
-    if (!status) status = draw_model(arguments, &model, input ? &points : NULL, &columns, &drawn, error);
+    if (!status) status = draw_model(arguments, &model, &canvas, input ? &points : NULL, &columns, &drawn, error);
     if (!status) {
         json_object_set_new(result, "model", report_text(path));
         if (input) json_object_set_new(result, "data", report_text(input));

@@ -5,6 +5,6 @@
 #include "pictures/picture.h"
 
 /* In two features: the data over the samples, and the data on the density. */
-ad_status banana_picture_draw(const struct picture *picture, const char *path, ad_error *error);
+ad_status banana_picture_draw(const struct picture *picture, struct canvas *canvas, ad_error *error);
 
 #endif

@@ -88,7 +88,7 @@ static ad_status run(FILE *script, FILE *picture, FILE *complaints, ad_error *er
     return ad_error_set(error, AD_ERROR_IO, "gnuplot failed: %s", text);
 }
 
-/* What gnuplot drew, to its place. */
+/* What gnuplot drew, to its place. Before a text it has a form feed, which a terminal has no use for. */
 static ad_status store(FILE *picture, const char *path, ad_error *error)
 {
     nf_file *file;
@@ -97,12 +97,13 @@ static ad_status store(FILE *picture, const char *path, ad_error *error)
     if (nf_file_create(path, &file, error)) return error->status;
     rewind(picture);
     while ((got = fread(buffer, 1, sizeof buffer, picture)) > 0) {
-        nf_file_write(file, buffer, got);
+        const size_t skipped = total == 0 && *buffer == '\f';
+        nf_file_write(file, buffer + skipped, got - skipped);
         total += got;
     }
     if (total > 0) return nf_file_commit(file, error);
     nf_file_abort(file);
-    return ad_error_set(error, AD_ERROR_IO, "gnuplot drew nothing; has it the terminals pngcairo and svg?");
+    return ad_error_set(error, AD_ERROR_IO, "gnuplot drew nothing; has it the terminals pngcairo, svg and pdfcairo?");
 }
 
 ad_status gnuplot_finish(FILE *script, const char *path, ad_error *error)

@@ -74,8 +74,8 @@ static void shade_annealing(FILE *script, const json_t *record, const char *labe
     const json_t *iteration = json_object_get(json_object_get(record, "history"), "iteration");
     double end = json_number_value(json_array_get(iteration, points - 1));
     fprintf(script,
-            "set object 1 rectangle from graph 0, graph 0 to %.10g, graph 1 fc rgb '#e8e8e8' fs noborder behind\n"
-            "set label 1 '%s' at %.10g, graph 0.5 center textcolor rgb '#606060'\n",
+            "set object 1 rectangle from graph 0, graph 0 to %.10g, graph 1 fc rgb shade fs noborder behind\n"
+            "set label 1 '%s' at %.10g, graph 0.5 center textcolor rgb faint\n",
             end, label, end / 2);
 }
 
@@ -125,9 +125,10 @@ void inference_curve(FILE *script, struct box box, const json_t *record, enum in
     panel_ranges(script, time, range);
     shade_annealing(script, record, curve == INFERENCE_LOSS ? "β grows" : "");
     panel_tics(script, "x", time);
-    fprintf(script, "set xlabel 'iteration'; set ylabel '%s'.yoffset\n", curves[curve].label);
+    panel_label(script, "x", "iteration", "");
+    panel_label(script, "y", curves[curve].label, "");
     if (logarithmic) set_logarithmic(script, range);
-    fprintf(script, "plot $history using 1:%d with lines lw 2 lc rgb '%s' notitle", (int)curve + 2, data_colour);
-    if (bound) fprintf(script, ", %.8g with lines dt 2 lw 2 lc rgb '%s' notitle", best, sample_colour);
+    fprintf(script, "plot $history using 1:%d with lines lw 2 lc rgb data_colour notitle", (int)curve + 2);
+    if (bound) fprintf(script, ", %.8g with lines dt 2 lw 2 lc rgb sample_colour notitle", best);
     fprintf(script, "\n");
 }

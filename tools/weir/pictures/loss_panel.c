@@ -63,14 +63,15 @@ void loss_draw(FILE *script, struct box box, const json_t *record)
     if (!isnan(test_nll)) snprintf(title + filled, sizeof title - filled, ", test %.3f nats", test_nll);
     panel_begin(script, box, title);
     panel_ranges(script, range_of_count(epochs), loss_range(record));
-    fprintf(script, "set xlabel 'epoch'; set ylabel 'negative log-likelihood (nats)'.yoffset; set key top right\n");
+    panel_label(script, "x", "epoch", "");
+    panel_label(script, "y", "negative log-likelihood (nats)", "");
+    fprintf(script, "set key @key_place samplen 1 font small; set title offset 0, 1\n");
     if (best > 0)
         fprintf(script,
-                "set arrow from %lld, graph 0 to %lld, graph 0.58 nohead dt 2 lw 1.5 lc rgb '#808080'\n"
-                "set label ' best epoch: %lld ' at %lld, graph 0.63 %s textcolor rgb '#606060'\n",
+                "set arrow from %lld, graph 0 to %lld, graph 0.58 nohead dt 2 lw 1.5 lc rgb faint\n"
+                "set label ' best epoch: %lld ' at %lld, graph 0.63 %s textcolor rgb faint\n",
                 best, best, best, best, 2 * best > epochs ? "right" : "left");
-    fprintf(script, "plot $loss using 1:2 with lines lw 2.5 lc rgb '%s' title 'training'", data_colour);
-    if (validation)
-        fprintf(script, ", $loss using 1:3 with lines lw 2.5 lc rgb '%s' title 'validation'", sample_colour);
+    fprintf(script, "plot $loss using 1:2 with lines lw 2.5 lc rgb data_colour title 'training'");
+    if (validation) fprintf(script, ", $loss using 1:3 with lines lw 2.5 lc rgb sample_colour title 'validation'");
     fprintf(script, "\n");
 }

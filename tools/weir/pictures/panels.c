@@ -4,9 +4,6 @@
 
 #include <math.h>
 #include <string.h>
-#include <strings.h>
-
-const char data_colour[] = "#31688e", sample_colour[] = "#d95f02";
 
 /* ---- Numbers -------------------------------------------------------------------------------------------------- */
 
@@ -113,39 +110,24 @@ void grid_write(FILE *script, const char *block, const struct grid *grid, double
     fprintf(script, "$%s << EOD\n", block);
     for (size_t i = 0; i < grid->cells * grid->cells; i++)
         fprintf(script, "%.5g%c", exp(grid->log_density[i] - log_unit), (i + 1) % grid->cells ? ' ' : '\n');
-    fprintf(script, "EOD\n");
+    fprintf(script, "EOD\n%s_max = %.5g\n", block, exp(grid_peak(grid) - log_unit));
 }
 
 /* ---- The canvas ----------------------------------------------------------------------------------------------- */
 
-bool is_svg(const char *path)
-{
-    const char *dot = strrchr(path, '.');
-    return dot && strcasecmp(dot, ".svg") == 0;
-}
-
-/* The palette is viridis (van der Walt & Smith 2015): equal steps look equal, also to the colour-blind and in grey. */
-void panels_begin(FILE *script, const char *path, int width, int height)
-{
-    fprintf(script,
-            is_svg(path) ? "set terminal svg size %d,%d font 'Sans,17' background rgb 'white'; dot = 0.15\n"
-                         : "set terminal pngcairo size %d,%d font 'Sans,15'; dot = 0.3\n",
-            width, height);
-    fprintf(script,
-            "set encoding utf8\n"
-            "set datafile missing 'nan'\n"
-            "set border lw 1.2 lc rgb '#404040'\n"
-            "set tics out nomirror scale 0.6\n"
-            "set palette defined (0 '#440154', 1 '#472c7a', 2 '#3b518b', 3 '#2c718e', 4 '#21908d', 5 '#27ad81', "
-            "6 '#5cc863', 7 '#aadc32', 8 '#fde725')\n");
-}
-
-void panels_title(FILE *script, const char *title)
+/* As a panel without anything else: the title of a multiplot is always black. */
+void panels_title(FILE *script, const struct canvas *canvas, const char *own)
 {
     const double size = 18, most = 95; /* letters of that size in a line */
-    fprintf(script, "set multiplot title ");
+    const char *title = canvas->title ? canvas->title : own;
+    fprintf(script, "set multiplot\n");
+    if (!*title) return;
+    fprintf(script,
+            "set lmargin at screen 0; set rmargin at screen 1; set bmargin at screen 0.2\n"
+            "set tmargin at screen 1 - headroom; unset border; unset xtics; unset ytics; unset key\nset title ");
     gnuplot_quote(script, title);
-    fprintf(script, " noenhanced font ',%.3g'\n", size * fmin(1, most / (double)strlen(title)));
+    fprintf(script, " noenhanced font sized(%.3g)\nplot [0:1] [0:1] 2 notitle\n",
+            size * fmin(1, most / (double)strlen(title)));
 }
 
 void panels_end(FILE *script)
@@ -159,20 +141,19 @@ void panel_begin(FILE *script, struct box box, const char *title)
 {
     fprintf(script,
             "set lmargin at screen %g; set rmargin at screen %g; set bmargin at screen %g; set tmargin at screen %g\n"
-            "unset arrow; unset label; unset object; unset logscale; set key default; unset key; unset offsets; set "
-            "autoscale; set size noratio; set "
-            "format '%%g'\n"
+            "unset arrow; unset label; unset object; unset logscale; set key default textcolor rgb ink; unset key\n"
+            "unset offsets; set autoscale; set size noratio; set format '%%g'; set border 31\n"
+            "set xlabel '' tc rgb ink offset 0, 0 enhanced; set ylabel '' tc rgb ink offset 0, 0 enhanced\n"
             "set xtics out nomirror norotate font '' auto; set ytics out nomirror norotate font '' auto\n",
             box.left, box.right, box.bottom, box.top);
-    fprintf(script, "set title '%s'\n", title);
+    fprintf(script, "set title '%s' enhanced font '' offset 0, title_up\n", title);
 }
 
-/* The largest part of a box in which one unit is as long on both axes; the whole box if that would leave a sliver. */
-struct box panel_equal_units(struct box box, struct range x, struct range y, double width, double height)
+struct box panel_equal_units(const struct canvas *canvas, struct box box, struct range x, struct range y)
 {
-    double stretch =
-        (y.high - y.low) / (x.high - x.low) * (box.right - box.left) * width / ((box.top - box.bottom) * height);
-    if (stretch < 0.25 || stretch > 4) return box;
+    double stretch = (y.high - y.low) / (x.high - x.low) * (box.right - box.left) * canvas->width /
+                     ((box.top - box.bottom) * canvas->height);
+    if (stretch < 0.5 || stretch > 2 || canvas_is_text(canvas)) return box;
     if (stretch <= 1)
         box.bottom = box.top - (box.top - box.bottom) * stretch;
     else
@@ -224,20 +205,26 @@ void panel_ranges(FILE *script, struct range x, struct range y)
     set_range(script, "y", y);
 }
 
-/* With names the column's own, else its number. */
-void panel_label(FILE *script, const char *axis, char **names, size_t feature)
+void panel_label(FILE *script, const char *axis, const char *name, const char *note)
 {
-    char text[32];
-    snprintf(text, sizeof text, "feature %zu", feature + 1);
-    fprintf(script, "set %slabel ", axis);
-    gnuplot_quote(script, names ? names[feature] : text);
-    fprintf(script, ".%soffset noenhanced\n", axis);
+    const bool up = *axis == 'y';
+    fprintf(script, up ? "@y_label " : "set xlabel ");
+    gnuplot_quote(script, name);
+    fprintf(script, ".'%s'.%soffset noenhanced%s\n", note, axis, up ? " @y_place" : "");
+}
+
+const char *panel_feature(char **names, size_t feature, char text[static 32])
+{
+    snprintf(text, 32, "feature %zu", feature + 1);
+    return names ? names[feature] : text;
 }
 
 void panel_heat_map(FILE *script, const char *block, const struct grid *grid)
 {
     double dx = (grid->x.high - grid->x.low) / (double)grid->cells;
     double dy = (grid->y.high - grid->y.low) / (double)grid->cells;
-    fprintf(script, "plot $%s matrix using (%.15g + $1 * %.10g):(%.15g + $2 * %.10g):3 with image notitle\n", block,
-            grid->x.low + dx / 2, dx, grid->y.low + dy / 2, dy);
+    fprintf(script,
+            "cells_max = %s_max\n"
+            "plot $%s matrix @thin using (%.15g + $1 * %.10g):(%.15g + $2 * %.10g):@heat notitle\n",
+            block, block, grid->x.low + dx / 2, dx, grid->y.low + dy / 2, dy);
 }

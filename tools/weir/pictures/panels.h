@@ -2,11 +2,11 @@
 #ifndef WEIR_COMMAND_PICTURES_PANELS_H
 #define WEIR_COMMAND_PICTURES_PANELS_H
 
+#include "pictures/canvas.h"
+
 #include <weir/models.h>
 
 enum { PICTURE_WIDTH = 1600, PICTURE_HEIGHT = 1000, PANEL_POINTS = 10000 };
-
-extern const char data_colour[], sample_colour[];
 
 /* Part of the canvas that a panel's axes enclose, in fractions. */
 struct box {
@@ -40,14 +40,13 @@ ad_status grid_flow(struct grid *grid, nf_flow *flow, uint64_t seed, ad_pool *po
 void grid_write(FILE *script, const char *block, const struct grid *grid, double log_unit);
 double grid_peak(const struct grid *grid); /* the largest log_density */
 
-/* The picture goes to path: by its name a PNG or an SVG. */
-void panels_begin(FILE *script, const char *path, int width, int height);
-/* Behind the blocks of data, and before the panels. */
-void panels_title(FILE *script, const char *title);
+/* Behind the blocks of data, and before the panels: the canvas' title, or the picture's own. */
+void panels_title(FILE *script, const struct canvas *canvas, const char *own);
 void panels_end(FILE *script);
 void panel_begin(FILE *script, struct box box, const char *title);
-/* The largest part of a box in which one unit is as long on both axes; the whole box if that would leave a sliver. */
-struct box panel_equal_units(struct box box, struct range x, struct range y, double width, double height);
+/* The largest part of a box in which one unit is as long on both axes; the whole box if that would leave less than
+ * half, and of a picture of characters. */
+struct box panel_equal_units(const struct canvas *canvas, struct box box, struct range x, struct range y);
 /* What axes span. Where their tics would be alike, as those of times in seconds since 1970, they are what is left of an
  * offset, which is in gnuplot's variables xoffset and yoffset: what stands behind the axes' labels, or nothing. */
 void panel_ranges(FILE *script, struct range x, struct range y);
@@ -57,13 +56,13 @@ void panel_tics(FILE *script, const char *axis, struct range range);
 double tic_step(struct range range, int most);
 /* A round number amid the range where tics would have more digits than can be seen, else 0. */
 double tic_offset(struct range range);
-/* The axis' own name where names aren't NULL, else the feature's number. Behind the range. */
-void panel_label(FILE *script, const char *axis, char **names, size_t feature);
+/* Along "x" or "y": its name, and a note behind that. Behind the range. */
+void panel_label(FILE *script, const char *axis, const char *name, const char *note);
+/* The feature's own name where names aren't NULL, else its number, which is in text. */
+const char *panel_feature(char **names, size_t feature, char text[static 32]);
 void panel_heat_map(FILE *script, const char *block, const struct grid *grid);
 
 /* A block of data: at most PANEL_POINTS rows, evenly taken. */
 void points_write(FILE *script, const char *block, const nf_table *table);
-
-bool is_svg(const char *path);
 
 #endif

@@ -1,52 +1,61 @@
 /* The picture of a trained flow, as a gnuplot script. */
 #include "pictures/picture.h"
+#include "pictures/axis.h"
 #include "pictures/gnuplot.h"
 #include "pictures/loss_panel.h"
 #include "pictures/pairs_picture.h"
-#include "pictures/panels.h"
-#include "report.h"
 
 #include <math.h>
 #include <string.h>
-#include <strings.h>
 
 enum { GRID = 400 };
 
-/* ---- Numbers -------------------------------------------------------------------------------------------------- */
-
-/* What a feature's values span, in the data where there are any. */
-static struct range range_of(const struct picture *picture, size_t feature)
-{
-    return range_of_column(picture->data ? picture->data : picture->samples, feature);
-}
+/* The two axes of the plane. */
+struct plane {
+    const struct canvas *canvas;
+    struct axis x, y;
+    char **names;
+};
 
 /* ---- Panels -------------------------------------------------------------------------------------------------- */
 
 /* The part of a box that shows the plane without distortion. */
-static struct box undistorted(struct box box, struct range x, struct range y)
+static void begin_panel(FILE *script, const struct plane *plane, struct box box, const char *title)
 {
-    return panel_equal_units(box, x, y, PICTURE_WIDTH, PICTURE_HEIGHT);
+    enum { NAME = 40 };
+    const int tics = canvas_is_text(plane->canvas) ? 14 : 56;
+    char note[32];
+    panel_begin(script, panel_equal_units(plane->canvas, box, plane->x.range, plane->y.range), title);
+    axes_set(script, &plane->x, &plane->y, tics);
+    axis_label(script, "x", plane->names, 0, NAME, axis_note(&plane->x, note));
+    axis_label(script, "y", plane->names, 1, NAME, axis_note(&plane->y, note));
 }
 
-static void draw_density(FILE *script, struct box box, const struct grid *grid, char **names)
+static void draw_density(FILE *script, const struct plane *plane, struct box box, const struct grid *grid)
 {
-    panel_begin(script, undistorted(box, grid->x, grid->y), "Density of the flow");
-    panel_ranges(script, grid->x, grid->y);
-    panel_label(script, "x", names, 0);
-    panel_label(script, "y", names, 1);
-    fprintf(script, "set cbtics font ',11'\n");
+    bool decades = plane->x.decades || plane->y.decades;
+    begin_panel(script, plane, box, decades ? "Density of the flow, per decade" : "Density of the flow");
+    fprintf(script, "set cbtics font tiny\n");
     panel_heat_map(script, "density", grid);
 }
 
-/* Samples, or the data: one panel for each, since the upper would hide the lower. */
-static void draw_points(FILE *script, struct box box, struct range x, struct range y, char **names, const char *block,
-                        const char *title, const char *colour)
+static void write_points(FILE *script, const struct plane *plane, const char *block, const nf_table *table)
 {
-    panel_begin(script, undistorted(box, x, y), title);
-    panel_ranges(script, x, y);
-    panel_label(script, "x", names, 0);
-    panel_label(script, "y", names, 1);
-    fprintf(script, "plot $%s using 1:2 with points pt 7 ps dot lc rgb '%s' notitle\n", block, colour);
+    size_t shown = table->rows < PANEL_POINTS ? table->rows : PANEL_POINTS;
+    fprintf(script, "$%s << EOD\n", block);
+    for (size_t i = 0; i < shown; i++) {
+        const double *row = table->values + 2 * (size_t)((double)i / (double)shown * (double)table->rows);
+        fprintf(script, "%.15g %.15g\n", axis_position(&plane->x, row[0]), axis_position(&plane->y, row[1]));
+    }
+    fprintf(script, "EOD\n");
+}
+
+/* Samples, or the data: one panel for each, since the upper would hide the lower. */
+static void draw_points(FILE *script, const struct plane *plane, struct box box, const char *block, const char *title,
+                        const char *colour)
+{
+    begin_panel(script, plane, box, title);
+    fprintf(script, "plot $%s using 1:2 with points pt mark ps dot lc rgb %s notitle\n", block, colour);
 }
 
 /* log p of the points of a grid, given the same context. */
@@ -66,29 +75,58 @@ static ad_status score(const struct picture *picture, struct grid *grid, ad_erro
     return status;
 }
 
-static ad_status draw_plane(FILE *script, const struct picture *picture, const char *title, bool loss, ad_error *error)
+/* From positions to values, whose density is that of positions but for this. */
+static void take_values(const struct plane *plane, struct grid *grid)
 {
-    char **names = picture->samples->names;
-    const bool alone = picture->data && !loss; /* the density, at the left: data go below the samples then */
-    if (picture->data) points_write(script, "data", picture->data);
-    points_write(script, "samples", picture->samples);
-    struct range x = range_of(picture, 0), y = range_of(picture, 1);
-    struct grid grid;
-    ad_status status = grid_make(&grid, x, y, GRID, error);
-    if (!status) status = score(picture, &grid, error);
-    if (!status) {
-        grid_write(script, "density", &grid, 0);
-        panels_title(script, title);
-        draw_density(script, (struct box){0.075, 0.46, alone ? 0.09 : 0.58, 0.91}, &grid, names);
+    for (size_t i = 0; i < grid->cells * grid->cells; i++) {
+        grid->points[2 * i] = axis_value(&plane->x, grid->points[2 * i]);
+        grid->points[2 * i + 1] = axis_value(&plane->y, grid->points[2 * i + 1]);
     }
-    grid_free(&grid);
+}
+
+static void take_positions(const struct plane *plane, struct grid *grid)
+{
+    for (size_t i = 0; i < grid->cells * grid->cells; i++) {
+        if (plane->x.decades) grid->log_density[i] += log(M_LN10 * grid->points[2 * i]);
+        if (plane->y.decades) grid->log_density[i] += log(M_LN10 * grid->points[2 * i + 1]);
+    }
+}
+
+static ad_status write_density(FILE *script, const struct picture *picture, const struct plane *plane,
+                               struct grid *grid, ad_error *error)
+{
+    if (grid_make(grid, plane->x.range, plane->y.range, GRID, error)) return error->status;
+    take_values(plane, grid);
+    ad_status status = score(picture, grid, error);
+    if (!status) {
+        take_positions(plane, grid);
+        grid_write(script, "density", grid, 0);
+    }
+    grid_free(grid);
+    return status;
+}
+
+static ad_status draw_plane(FILE *script, const struct canvas *canvas, const struct picture *picture, const char *title,
+                            bool loss, ad_error *error)
+{
+    const bool alone = picture->data && !loss; /* the density, at the left: data go below the samples then */
+    struct plane plane = {.canvas = canvas, .names = picture->samples->names};
+    struct grid grid;
+    char data_title[64] = "Data";
+    if (axis_of(picture, 0, &plane.x, error) || axis_of(picture, 1, &plane.y, error)) return error->status;
+    if (picture->data) write_points(script, &plane, "data", picture->data);
+    write_points(script, &plane, "samples", picture->samples);
+    ad_status status = write_density(script, picture, &plane, &grid, error);
     if (status) return status;
-    draw_points(script, (struct box){0.595, 0.98, 0.58, 0.91}, x, y, names, "samples", "Samples of the flow",
-                sample_colour);
+    panels_title(script, canvas, title);
+    draw_density(script, &plane, (struct box){0.075, 0.445, alone ? 0.1 : 0.58, 0.9}, &grid);
+    draw_points(script, &plane, (struct box){0.61, 0.98, 0.58, 0.9}, "samples", "Samples of the flow", "sample_colour");
+    if (picture->near > 0)
+        snprintf(data_title, sizeof data_title, "Data, the %zu of the nearest context", picture->near);
     if (picture->data)
-        draw_points(script, (struct box){alone ? 0.595 : 0.075, alone ? 0.98 : 0.46, 0.09, 0.42}, x, y, names, "data",
-                    picture->context ? "Data, of any context" : "Data", data_colour);
-    if (loss) loss_draw(script, (struct box){picture->data ? 0.595 : 0.075, 0.98, 0.09, 0.42}, picture->record);
+        draw_points(script, &plane, (struct box){alone ? 0.61 : 0.075, alone ? 0.98 : 0.445, 0.1, 0.41}, "data",
+                    data_title, "data_colour");
+    if (loss) loss_draw(script, (struct box){picture->data ? 0.61 : 0.075, 0.98, 0.1, 0.41}, picture->record);
     return AD_OK;
 }
 
@@ -105,38 +143,39 @@ static bool is_plane(const struct picture *picture)
 
 /* ---- The whole ------------------------------------------------------------------------------------------------ */
 
-ad_status picture_check_name(const char *path, ad_error *error)
+/* The formula, and what of all there is is shown. */
+static void name_picture(const struct picture *picture, char title[static 512])
 {
-    const char *dot = strrchr(path, '.');
-    if (dot && (strcasecmp(dot, ".png") == 0 || strcasecmp(dot, ".svg") == 0)) return AD_OK;
-    return ad_error_set(error, AD_ERROR_ARGUMENT, "'%s': a picture's name ends in .png or .svg", path);
+    enum { MOST_FORMULA = 120 }; /* letters that can be read in a line */
+    char *formula = nf_flow_formula(picture->flow, false);
+    const char *given = json_string_value(json_object_get(picture->record, "context"));
+    bool cut = formula && strlen(formula) > MOST_FORMULA;
+    size_t length = (size_t)snprintf(title, 512, "%.*s%s", MOST_FORMULA, formula ? formula : "", cut ? "…" : "");
+    if (picture->context && strchr(picture->context, '='))
+        length += (size_t)snprintf(title + length, 512 - length, ", given %.100s", picture->context);
+    else if (picture->context)
+        length += (size_t)snprintf(title + length, 512 - length, ", given %.80s = %.100s", given ? given : "context",
+                                   picture->context);
+    if (picture->columns > picture->samples->columns)
+        snprintf(title + length, 512 - length, ": %zu of its %zu columns", picture->samples->columns, picture->columns);
+    ad_free(formula);
 }
 
-ad_status picture_draw(const struct picture *picture, const char *path, ad_error *error)
+ad_status picture_draw(const struct picture *picture, struct canvas *canvas, ad_error *error)
 {
+    char title[512];
     FILE *script = gnuplot_begin(error);
     if (!script) return error->status;
+    name_picture(picture, title);
     bool plane = is_plane(picture);
-    panels_begin(script, path, PICTURE_WIDTH, picture->samples->columns > 1 && !plane ? PAIRS_HEIGHT : PICTURE_HEIGHT);
-    char *formula = nf_flow_formula(picture->flow, false), title[512];
-    const char *given = json_string_value(json_object_get(picture->record, "context"));
-    enum { MOST_FORMULA = 120 }; /* letters that can be read in a line */
-    bool cut = formula && strlen(formula) > MOST_FORMULA;
-    int length = snprintf(title, sizeof title, "%.*s%s", MOST_FORMULA, formula ? formula : "", cut ? "…" : "");
-    if (picture->context)
-        length += strchr(picture->context, '=')
-                      ? snprintf(title + length, sizeof title - (size_t)length, ", given %.100s", picture->context)
-                      : snprintf(title + length, sizeof title - (size_t)length, ", given %.80s = %.100s",
-                                 given ? given : "context", picture->context);
-    if (picture->columns > picture->samples->columns)
-        snprintf(title + length, sizeof title - (size_t)length, ": %zu of its %zu columns", picture->samples->columns,
-                 picture->columns);
+    int width = PICTURE_WIDTH, height = PICTURE_HEIGHT;
+    if (!plane) pairs_size(picture->samples->columns, &width, &height);
+    canvas_begin(script, canvas, width, height);
     bool loss = loss_write(script, picture->record);
-    ad_status status =
-        plane ? draw_plane(script, picture, title, loss, error) : pairs_draw(script, picture, title, loss, error);
+    ad_status status = plane ? draw_plane(script, canvas, picture, title, loss, error)
+                             : pairs_draw(script, canvas, picture, title, loss, error);
     panels_end(script);
-    ad_free(formula);
-    if (!status) return gnuplot_finish(script, path, error);
+    if (!status) return gnuplot_finish(script, canvas->path, error);
     fclose(script);
     return status;
 }

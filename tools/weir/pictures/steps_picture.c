@@ -1,15 +1,25 @@
 /* The picture of what each step of a chain does, as a gnuplot script: the same draws after none, one, two … steps, each
  * in the colour of the angle it began at. */
 #include "pictures/steps_picture.h"
+#include "pictures/axis.h"
 #include "pictures/gnuplot.h"
-#include "pictures/panels.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { DRAWS = 5000, ACROSS = 4, PANEL_SIZE = 400 };
+enum { DRAWS = 5000, ACROSS = 4, PANEL_SIZE = 400, LETTERS = 24 };
 
-/* One for the base and one for each step; a standardization at the end shares that of the step before. */
+/* The chain of a flow, in panels: one for the base and one for each step; a standardization at the end shares that of
+ * the step before. */
+struct steps {
+    const nf_flow *flow;
+    const struct picture *picture;
+    const double *context; /* (DRAWS, nf_flow_context_size()), NULL: none */
+    uint64_t seed;
+    size_t panels, down;
+    double top;
+};
+
 static size_t count_panels(const nf_bijector *chain, ad_error *error)
 {
     size_t steps = nf_chain_steps(chain);
@@ -20,20 +30,37 @@ static size_t count_panels(const nf_bijector *chain, ad_error *error)
     return standardizes ? steps : steps + 1;
 }
 
-static void draw_panel(FILE *script, const nf_table *now, size_t panel, size_t down, const char *title)
+/* Of the base, in between, and in the end those of the features that the flow is of. */
+static void name_axes(const struct steps *steps, size_t panel, char names[2][128])
 {
-    double width = 1.0 / ACROSS, height = 0.97 / (double)down;
-    struct box box = {.left = width * (double)(panel % ACROSS) + 0.2 * width,
-                      .top = 0.97 - height * (double)(panel / ACROSS) - 0.08 * height};
-    box.right = box.left + 0.76 * width;
-    box.bottom = box.top - 0.74 * height;
+    const nf_columns *columns = steps->picture->features;
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(names[i], 128, panel == 0 ? "z[%zu]" : "feature %zu", i + 1);
+        if (panel + 1 == steps->panels && nf_columns_features(columns) > 0)
+            nf_columns_feature_name(columns, i, names[i]);
+    }
+}
+
+static ad_status draw_panel(FILE *script, const struct steps *steps, const nf_table *now, size_t panel,
+                            const char *title, ad_error *error)
+{
+    const double width = 1.0 / ACROSS, height = steps->top / (double)steps->down;
+    const struct picture shown = {.samples = now};
+    struct box box = {.left = width * (double)(panel % ACROSS) + 0.22 * width,
+                      .top = steps->top - height * (double)(panel / ACROSS) - 0.1 * height};
+    struct axis x, y;
+    char note[32], text[2][128], *names[] = {text[0], text[1]};
+    if (axis_of(&shown, 0, &x, error) || axis_of(&shown, 1, &y, error)) return error->status;
+    box.right = box.left + 0.75 * width;
+    box.bottom = box.top - 0.7 * height;
+    name_axes(steps, panel, text);
     panel_begin(script, box, title);
-    panel_ranges(script, range_of_column(now, 0), range_of_column(now, 1));
-    panel_tics(script, "x", range_of_column(now, 0));
-    for (const char *axis = "xy"; *axis; axis++)
-        fprintf(script, "set %clabel (strlen(%coffset) ? 'feature %d'.%coffset : '')%s\n", *axis, *axis,
-                *axis == 'x' ? 1 : 2, *axis, *axis == 'x' ? " offset 0, 0.5" : "");
-    fprintf(script, "plot $step%zu using 1:2:3 with points pt 7 ps dot lc palette notitle\n", panel);
+    axes_set(script, &x, &y, 20);
+    axis_label(script, "x", names, 0, LETTERS, axis_note(&x, note));
+    axis_label(script, "y", names, 1, LETTERS, axis_note(&y, note));
+    fprintf(script, "set xlabel offset 0, 0.4; set ylabel offset 1\n");
+    fprintf(script, "plot $step%zu using 1:2:3 with points pt mark ps dot lc palette notitle\n", panel);
+    return AD_OK;
 }
 
 static void write_block(FILE *script, const nf_table *now, const double *z, size_t panel)
@@ -46,13 +73,12 @@ static void write_block(FILE *script, const nf_table *now, const double *z, size
     fprintf(script, "EOD\n");
 }
 
-/* x: draws of the base after the first `steps` steps. */
-static ad_status draw(const nf_flow *flow, size_t steps, const double *context, uint64_t seed, double *x, ad_pool *pool,
-                      ad_error *error)
+/* x: draws of the base after the first `count` steps. */
+static ad_status draw(const struct steps *steps, size_t count, double *x, ad_error *error)
 {
-    nf_flow *slice = nf_flow_slice(flow, steps, error);
+    nf_flow *slice = nf_flow_slice(steps->flow, count, error);
     if (!slice) return error->status;
-    ad_status status = nf_sample(slice, context, DRAWS, seed, x, NULL, pool, error);
+    ad_status status = nf_sample(slice, steps->context, DRAWS, steps->seed, x, NULL, steps->picture->pool, error);
     nf_flow_free(slice);
     return status;
 }
@@ -66,52 +92,59 @@ static void name_panel(const nf_bijector *chain, size_t panel, bool standardizes
     nf_bijector_free(step);
 }
 
-static ad_status write_panels(FILE *script, const nf_flow *flow, size_t panels, const double *context, uint64_t seed,
-                              ad_pool *pool, ad_error *error)
+static ad_status write_panels(FILE *script, const struct steps *steps, ad_error *error)
 {
-    const nf_bijector *chain = nf_flow_bijector(flow);
-    const size_t dim = nf_flow_dim(flow), down = (panels + ACROSS - 1) / ACROSS;
+    const nf_bijector *chain = nf_flow_bijector(steps->flow);
+    const size_t dim = nf_flow_dim(steps->flow);
     double *z = ad_alloc(DRAWS, 2 * dim * sizeof *z);
     if (!z) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for a picture");
     nf_table now = {.rows = DRAWS, .columns = dim, .values = z};
     ad_status status = AD_OK;
-    for (size_t panel = 0; panel < panels && !status; panel++) {
+    for (size_t panel = 0; panel < steps->panels && !status; panel++) {
         char title[96];
         if (panel > 0) now.values = z + dim * DRAWS;
-        size_t steps = panel == 0 || panel + 1 < panels ? panel : nf_chain_steps(chain);
-        status = draw(flow, steps, context, seed, now.values, pool, error);
-        name_panel(chain, panel, steps > panel, title);
+        size_t count = panel == 0 || panel + 1 < steps->panels ? panel : nf_chain_steps(chain);
+        status = draw(steps, count, now.values, error);
+        if (status) break;
+        name_panel(chain, panel, count > panel, title);
         write_block(script, &now, z, panel);
-        draw_panel(script, &now, panel, down, title);
+        status = draw_panel(script, steps, &now, panel, title, error);
     }
     ad_free(z);
     return status;
 }
 
-ad_status steps_picture_draw(nf_flow *flow, const double *given, uint64_t seed, const char *path, ad_pool *pool,
-                             ad_error *error)
+static ad_status draw_steps(struct steps *steps, struct canvas *canvas, ad_error *error)
 {
+    steps->panels = count_panels(nf_flow_bijector(steps->flow), error);
+    steps->down = (steps->panels + ACROSS - 1) / ACROSS;
+    FILE *script = steps->panels > 0 ? gnuplot_begin(error) : NULL;
+    if (!script) return error->status;
+    const bool titled = canvas->title && *canvas->title;
+    steps->top = titled ? 0.93 : 0.97;
+    canvas_begin(script, canvas, ACROSS * PANEL_SIZE, (int)steps->down * PANEL_SIZE);
+    /* Angles are cyclic, and so are the colours. */
+    fprintf(script, "set palette model HSV functions gray, 0.8, 0.85; set cbrange [-pi:pi]; unset colorbox\n");
+    panels_title(script, canvas, "");
+    ad_status status = write_panels(script, steps, error);
+    panels_end(script);
+    if (!status) return gnuplot_finish(script, canvas->path, error);
+    fclose(script);
+    return status;
+}
+
+ad_status steps_picture_draw(const struct picture *picture, uint64_t seed, struct canvas *canvas, ad_error *error)
+{
+    nf_flow *flow = picture->flow;
     if (nf_flow_dim(flow) < 2)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "the picture of steps needs 2 features, the flow has 1");
     const size_t size = nf_flow_context_size(flow);
     double *context = size > 0 ? ad_alloc(DRAWS, size * sizeof *context) : NULL;
     if (size > 0 && !context) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for a picture");
-    for (size_t r = 0; context && r < DRAWS; r++) memcpy(context + r * size, given, size * sizeof *context);
+    for (size_t r = 0; context && r < DRAWS; r++) memcpy(context + r * size, picture->given, size * sizeof *context);
     nf_flow_pull(flow);
-    size_t panels = count_panels(nf_flow_bijector(flow), error);
-    FILE *script = panels > 0 ? gnuplot_begin(error) : NULL;
-    if (!script) {
-        ad_free(context);
-        return error->status;
-    }
-    panels_begin(script, path, ACROSS * PANEL_SIZE, (int)((panels + ACROSS - 1) / ACROSS) * PANEL_SIZE);
-    /* Angles are cyclic, and so are the colours. */
-    fprintf(script, "set palette model HSV functions gray, 0.8, 0.85; set cbrange [-pi:pi]; unset colorbox\n");
-    fprintf(script, "set multiplot\n");
-    ad_status status = write_panels(script, flow, panels, context, seed, pool, error);
-    panels_end(script);
+    ad_status status =
+        draw_steps(&(struct steps){.flow = flow, .picture = picture, .context = context, .seed = seed}, canvas, error);
     ad_free(context);
-    if (!status) return gnuplot_finish(script, path, error);
-    fclose(script);
     return status;
 }

@@ -2,11 +2,10 @@
 #ifndef WEIR_COMMAND_PICTURES_STEPS_PICTURE_H
 #define WEIR_COMMAND_PICTURES_STEPS_PICTURE_H
 
-#include <weir/models.h>
+#include "pictures/picture.h"
 
 /* The first two features: draws of the base, and the same draws after each step of the chain; a last step `standardize`
- * goes with the step before. context: numbers, of a conditional flow; else NULL. */
-ad_status steps_picture_draw(nf_flow *flow, const double *given, uint64_t seed, const char *path, ad_pool *pool,
-                             ad_error *error);
+ * goes with the step before. The picture's samples and data aren't looked at. */
+ad_status steps_picture_draw(const struct picture *picture, uint64_t seed, struct canvas *canvas, ad_error *error);
 
 #endif

@@ -107,61 +107,51 @@ static ad_status write_densities(FILE *script, const struct picture *picture, co
 
 /* ---- Panels --------------------------------------------------------------------------------------------------- */
 
-/* With units as long on both axes where that leaves most of the box. */
-static struct box panel_of(struct box box, const struct grid *grid)
-{
-    struct box equal = panel_equal_units(box, grid->x, grid->y, PICTURE_WIDTH, PICTURE_HEIGHT);
-    bool narrow = 2 * (equal.right - equal.left) < box.right - box.left;
-    bool low = 2 * (equal.top - equal.bottom) < box.top - box.bottom;
-    return narrow || low ? box : equal;
-}
-
 static void label_axes(FILE *script, const struct grid *grid)
 {
     panel_ranges(script, grid->x, grid->y);
     panel_tics(script, "x", grid->x);
     panel_tics(script, "y", grid->y);
-    fprintf(script, "set xlabel 'z_1'.xoffset; set ylabel 'z_2'.yoffset offset 1\n");
+    panel_label(script, "x", "z[1]", "");
+    panel_label(script, "y", "z[2]", "");
+    fprintf(script, "set ylabel offset 1\n");
 }
 
-static void draw_density(FILE *script, struct box box, const struct grid *grid, const char *block, const char *title)
+static void draw_density(FILE *script, const struct canvas *canvas, struct box box, const struct grid *grid,
+                         const char *block, const char *title)
 {
-    panel_begin(script, panel_of(box, grid), title);
+    panel_begin(script, panel_equal_units(canvas, box, grid->x, grid->y), title);
     label_axes(script, grid);
     panel_heat_map(script, block, grid);
 }
 
 /* The samples, with the marginals above and to the right. */
-static void draw_joint(FILE *script, struct box box, const struct grid *grid)
+static void draw_joint(FILE *script, const struct canvas *canvas, struct box box, const struct grid *grid)
 {
     const double part = 0.2, gap = 0.012;
-    box = panel_of(box, grid);
+    box = panel_equal_units(canvas, box, grid->x, grid->y);
     double width = (box.right - box.left) * part, height = (box.top - box.bottom) * part;
     struct box middle = {box.left, box.right - width, box.bottom, box.top - height};
     panel_begin(script, middle, "");
     label_axes(script, grid);
-    fprintf(script, "plot $samples using 1:2 with points pt 7 ps dot / 2 lc rgb '%s' notitle\n", sample_colour);
+    fprintf(script, "plot $samples using 1:2 with points pt mark ps dot / 2 lc rgb sample_colour notitle\n");
     panel_begin(script, (struct box){middle.left, middle.right, middle.top + gap * 1.6, box.top},
-                "Samples (orange), marginals of the target (blue)");
+                "Samples (orange), target (blue)");
     fprintf(script,
             "set xrange [%.10g:%.10g]; set yrange [0:*]; unset xlabel; unset ylabel; unset ytics; set border 1\n"
             "set format x ''\n",
             grid->x.low, grid->x.high);
-    fprintf(script,
-            "plot $across using 1:2 with steps lw 2 lc rgb '%s' notitle, $across using 1:3 with lines lw 2 lc rgb '%s' "
-            "notitle\n",
-            sample_colour, data_colour);
+    fprintf(script, "plot $across using 1:2 with steps lw 2 lc rgb sample_colour notitle, "
+                    "$across using 1:3 with lines lw 2 lc rgb data_colour notitle\n");
     panel_begin(script, (struct box){middle.right + gap, box.right, middle.bottom, middle.top}, "");
     fprintf(script, "set yrange [%.10g:%.10g]; set xrange [0:*]; unset xtics; set border 2; set format y ''\n",
             grid->y.low, grid->y.high);
-    fprintf(
-        script,
-        "plot $up using 2:1 with fsteps lw 2 lc rgb '%s' notitle, $up using 3:1 with lines lw 2 lc rgb '%s' notitle\n"
-        "set border 31\n",
-        sample_colour, data_colour);
+    fprintf(script, "plot $up using 2:1 with fsteps lw 2 lc rgb sample_colour notitle, "
+                    "$up using 3:1 with lines lw 2 lc rgb data_colour notitle\n");
 }
 
-ad_status target_picture_draw(const struct picture *picture, const nf_target *target, const char *path, ad_error *error)
+ad_status target_picture_draw(const struct picture *picture, const nf_target *target, struct canvas *canvas,
+                              ad_error *error)
 {
     struct range x, y;
     struct grid grid = {0};
@@ -172,24 +162,24 @@ ad_status target_picture_draw(const struct picture *picture, const nf_target *ta
         grid_free(&grid);
         return status ? status : error->status;
     }
-    panels_begin(script, path, PICTURE_WIDTH, PICTURE_HEIGHT);
+    canvas_begin(script, canvas, PICTURE_WIDTH, PICTURE_HEIGHT);
     status = write_densities(script, picture, target, &grid, error);
     bool curves = inference_history(script, picture->record) > 0;
     char *formula = nf_flow_formula(picture->flow, false), title[512];
     snprintf(title, sizeof title, "%s for %s", formula ? formula : "", target->name);
     ad_free(formula);
-    panels_title(script, title);
+    panels_title(script, canvas, title);
     fprintf(script, "unset colorbox\n");
-    draw_density(script, (struct box){0.05, 0.32, 0.5, 0.9}, &grid, "target", "Density of the target");
-    draw_density(script, (struct box){0.385, 0.655, 0.5, 0.9}, &grid, "flow", "Density of the flow");
-    draw_joint(script, (struct box){0.72, 0.98, 0.5, 0.9}, &grid);
-    const double left[] = {0.05, 0.385, 0.72};
+    draw_density(script, canvas, (struct box){0.06, 0.32, 0.5, 0.895}, &grid, "target", "Density of the target");
+    draw_density(script, canvas, (struct box){0.385, 0.655, 0.5, 0.895}, &grid, "flow", "Density of the flow");
+    draw_joint(script, canvas, (struct box){0.72, 0.98, 0.5, 0.895}, &grid);
+    const double left[] = {0.06, 0.385, 0.72};
     for (size_t i = 0; curves && i < 3; i++)
-        inference_curve(script, (struct box){left[i], left[i] + 0.26, 0.08, 0.36}, picture->record,
+        inference_curve(script, (struct box){left[i], left[i] + 0.255, 0.1, 0.365}, picture->record,
                         (enum inference_curve)i);
     panels_end(script);
     grid_free(&grid);
-    if (!status) return gnuplot_finish(script, path, error);
+    if (!status) return gnuplot_finish(script, canvas->path, error);
     fclose(script);
     return status;
 }

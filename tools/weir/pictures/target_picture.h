@@ -6,7 +6,7 @@
 
 /* In two features: the target's density and the flow's, the samples with their marginals beside those of the target,
  * and the curves of the inference. */
-ad_status target_picture_draw(const struct picture *picture, const nf_target *target, const char *path,
+ad_status target_picture_draw(const struct picture *picture, const nf_target *target, struct canvas *canvas,
                               ad_error *error);
 
 #endif

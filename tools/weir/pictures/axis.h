@@ -1,0 +1,37 @@
+/* Axes: how the values of a column are laid along one. */
+#ifndef WEIR_COMMAND_PICTURES_AXIS_H
+#define WEIR_COMMAND_PICTURES_AXIS_H
+
+#include "pictures/panels.h"
+#include "pictures/picture.h"
+
+enum { MOST_BINS = 50 };
+
+/* A position is the value, or its decimal logarithm. */
+struct axis {
+    struct range range;  /* of the axis, in positions */
+    bool decades;        /* of values above 0 that span many, tics are powers of ten */
+    bool whole;          /* whole numbers, or labels, */
+    bool bars;           /* so few that each has a bar */
+    struct range binned; /* what the bins of a histogram span: no more than there are values */
+    size_t bins;
+    char *const *labels; /* of 0, 1, …; NULL: numbers */
+    double shown;        /* part of the values that are inside of the range */
+};
+
+/* Of a column of the samples and the data. All values are inside, but for tails that would leave the others no room: a
+ * hundredth at either end, and what of the samples is far from all data. */
+ad_status axis_of(const struct picture *picture, size_t column, struct axis *axis, ad_error *error);
+
+double axis_position(const struct axis *axis, double value); /* NaN: it has none */
+double axis_value(const struct axis *axis, double position);
+
+/* What both axes span, with tics of so many letters in all. */
+void axes_set(FILE *script, const struct axis *x, const struct axis *y, int letters);
+/* The column's own name where names aren't NULL, else the feature's number, in so many letters, and a note behind it;
+ * after axes_set(). */
+void axis_label(FILE *script, const char *axis_name, char **names, size_t column, size_t letters, const char *note);
+/* " (98.6 % shown)" where not all values are inside, else nothing. Returns text. */
+const char *axis_note(const struct axis *axis, char text[static 32]);
+
+#endif
