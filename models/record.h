@@ -28,9 +28,10 @@ typedef struct {
     const char *const *context_columns; /* the names of these columns, nf_flow_context_size() of them */
     const nf_fit_report *fit;           /* of more than 20000 epochs some are told, among them the best and the last */
     /* Of a target that it was fitted to, by nf_vi(). A target that nf_target_parse() has made is one again when the
-     * model is used: samples are then on the scale of its sites. With the report, the means of `draws` draws of
-     * the flow are told, which `seed` and `pool` are for; 0: as many as its scores are of, up to 20000. None are told
-     * where there are no scores, or `interrupted`, polled between draws, was true (NULL: none is asked). */
+     * model is used, and of one with a table the sites are told: samples are then on the scale of its sites. With the
+     * report, the means of `draws` draws of the flow are told, which `seed` and `pool` are for; 0: as many as its
+     * scores are of, up to 20000. None are told where there are no scores, or `interrupted`, polled between draws, was
+     * true (NULL: none is asked). */
     const nf_target *target;
     const nf_vi_report *vi;
     uint64_t seed;
@@ -45,8 +46,8 @@ typedef struct {
 } nf_record;
 
 /* The record as text, a JSON object: for nf_save(), and then for ad_free(). With a target, and a pool that has a
- * communicator, ranks divide the draws: each must call this, whoever it is that saves. Text that isn't UTF-8 has '?' in place of
- * its other bytes. NULL on failure: memory is out, the options are no JSON object, or the draws failed. */
+ * communicator, ranks divide the draws: each must call this, whoever it is that saves. Text that isn't UTF-8 has '?' in
+ * place of its other bytes. NULL on failure: memory is out, the options are no JSON object, or the draws failed. */
 char *nf_record_text(const nf_flow *flow, const nf_record *record, ad_error *error);
 
 /* From a record that nf_load() gave: the names of the flow's features, nf_flow_dim() of them, and of the numbers in its
@@ -56,6 +57,11 @@ char *nf_record_text(const nf_flow *flow, const nf_record *record, ad_error *err
 ad_status nf_record_columns(const char *record, size_t dim, char ***columns, ad_error *error);
 ad_status nf_record_context_columns(const char *record, size_t size, char ***columns, ad_error *error);
 ad_status nf_record_context(const char *record, char **context, ad_error *error);
+
+/* The target that the flow was fitted to, for nf_target_free(): of one that had a table, its sites alone, without a
+ * density. NULL where none is on record, or nothing is known here of the one that is; and with *error where the record
+ * isn't a JSON object, its sites can't be, or memory is out. */
+ad_status nf_record_target(const char *record, nf_target **target, ad_error *error);
 
 /* And what its columns, and those of its context, are: for nf_columns_free(), or NULL. */
 ad_status nf_record_kinds(const char *record, nf_columns **kinds, ad_error *error);

@@ -39,11 +39,13 @@
  *     const nf_target target = {.name = "model", .site = &all, .n_site = 1, .external = stan, .log_z = NAN,
  *                               .data = model};
  *
- * tools/examples has one of each kind: mesquite.c, a regression with its data, and external.c.
+ * tools/examples has one of each kind: schools.c, whose data are a table's, mesquite.c, with data of its own, and
+ * external.c.
  */
 #ifndef WEIR_TARGET_H
 #define WEIR_TARGET_H
 
+#include <weir/data.h>
 #include <weir/flow.h>
 
 WEIR_BEGIN_DECLARATIONS
@@ -81,11 +83,15 @@ typedef struct nf_target {
     double (*external)(const struct nf_target *self, const double *value, double *gradient);
     double log_z;     /* exact log of its integral; NaN when unknown */
     const void *data; /* the author's own */
+    /* Optional: the log-likelihood of each observation, in nats, a part of log_density: shape (N). Programs that
+     * compare models by leaving observations out, as ArviZ, go by it. */
+    ad_var (*log_likelihood)(const struct nf_target *self, const ad_var *value);
     /* Set by nf_target_parse(), else NULL: what it has read, the family that this is of, and the arguments, which
      * nf_target_argument() finds by name. */
     const char *text;
     const struct nf_target_type *type;
     const double *argument;
+    const struct nf_target_table *table; /* what nf_target_column() and its like read */
 } nf_target;
 
 /* Features of the unconstrained event, and of all sites on the user's scale. */
@@ -107,6 +113,13 @@ ad_status nf_target_values(const nf_target *target, const double *z, size_t rows
 ad_status nf_target_log_densities(const nf_target *target, const double *z, size_t rows, double *log_density,
                                   ad_pool *pool, ad_error *error);
 
+/* How many observations log_likelihood is of; 0 where there is none. */
+size_t nf_target_observations(const nf_target *target);
+/* The log-likelihood of each of n observations, nf_target_observations() of them, at each z (rows, dim), into
+ * log_likelihood (rows, n). AD_ERROR_ARGUMENT where the target has another number. */
+ad_status nf_target_log_likelihoods(const nf_target *target, const double *z, size_t rows, size_t n,
+                                    double *log_likelihood, ad_pool *pool, ad_error *error);
+
 /* And back: the z of each value (rows, nf_target_size()) on the user's scale, as nf_target_values() gives them, into z
  * (rows, dim), and the log-determinant of constrain() there, into log_det (rows; NULL: not wanted). A density of values
  * is
@@ -125,6 +138,13 @@ ad_status nf_target_unconstrain(const nf_target *target, const double *value, si
 ad_status nf_target_check_gradient(const nf_target *target, const double *z, size_t rows, ad_error *error);
 
 /* ---- Targets that have a name -------------------------------------------------------------------------------- */
+
+/* A column that targets of a family need. */
+typedef struct {
+    const char *name;
+    bool groups; /* its texts, or numbers, name groups: see nf_target_groups(). Otherwise it is of finite numbers */
+    const char *help; /* one line, or NULL */
+} nf_target_column_type;
 
 /* A family of targets that nf_target_parse() and the command find by name: "funnel(dim=20)". This is all of one, with
  * <weir/densities.h>:
@@ -155,9 +175,11 @@ typedef struct nf_target_type {
     const char *name, *help;
     const nf_argument *argument; /* named ones, each a number, ended by {0}; NULL for none */
     nf_target target;            /* what all of the family begin as; its name and help are the family's */
-    /* What follows from the arguments: sizes and ends of the sites, which are the target's own copies, and self->log_z.
-     * AD_ERROR_ARGUMENT where they can't be together. NULL: nothing does. */
+    /* What follows from the arguments and the table: sizes and ends of the sites, which are the target's own copies,
+     * and self->log_z. AD_ERROR_ARGUMENT where they can't be together. NULL: nothing does. */
     ad_status (*build)(nf_target *self, nf_site *site, ad_error *error);
+    /* The columns of a table that it is of, ended by {0}: a list of none takes any table. NULL: it takes no table. */
+    const nf_target_column_type *column;
 } nf_target_type;
 
 /* Make a family known, at the start of the program, before other threads. It must outlive all use. AD_ERROR_ARGUMENT:
@@ -167,10 +189,46 @@ ad_status nf_register_target(const nf_target_type *type, ad_error *error);
 const nf_target_type *const *nf_target_types(void);
 /* From "pot1" or "funnel(dim=20)", with the grammar of a formula's arguments; NULL on failure. */
 nf_target *nf_target_parse(const char *text, ad_error *error);
-/* Only for what nf_target_parse() has made; NULL is nothing to free. */
+/* The same for a family that is of data: with this table, of which the target keeps its own copy. NULL with *error:
+ * AD_ERROR_ARGUMENT where a family needs a table (NULL: there is none) or takes none; AD_ERROR_FORMAT where the table
+ * lacks a column that is needed, or one isn't of finite numbers, and the message names column and row. */
+nf_target *nf_target_parse_with(const char *text, const nf_table *table, ad_error *error);
+/* Only for what these have made; NULL is nothing to free. */
 void nf_target_free(nf_target *target);
 /* The value of an argument of a parsed target; NaN where it has none of this name. */
 double nf_target_argument(const nf_target *target, const char *name);
+
+/* ---- Targets of data ------------------------------------------------------------------------------------------ */
+/* What the functions of a target read of its table: `weir nuts ./schools.so --data schools.csv` is
+ *
+ *     static ad_var column(const nf_target *self, const char *name, ad_tape *tape)
+ *     {
+ *         return ad_constant(tape, AD_SHAPE(nf_target_rows(self)), nf_target_column(self, name));
+ *     }
+ *
+ *     static ad_status build(nf_target *self, nf_site *site, ad_error *error)
+ *     {
+ *         site[2].size = nf_target_rows(self);                // theta, one for each school
+ *         return AD_OK;
+ *     }
+ *
+ *     static const nf_target_type schools = {
+ *         …,
+ *         .column = (const nf_target_column_type[]){{.name = "effect"}, {.name = "standard_error"}, {0}},
+ *         .build = build,
+ *     };
+ */
+
+/* The table's rows; 0 where there is no table. */
+size_t nf_target_rows(const nf_target *target);
+/* The name of its column i, of those that aren't needed by name too; NULL behind the last. */
+const char *nf_target_column_name(const nf_target *target, size_t i);
+/* The numbers of a column, one for each row; NULL where the table has none of this name, or not all of it are finite
+ * numbers. */
+const double *nf_target_column(const nf_target *target, const char *name);
+/* Of a column whose entries name groups: the index of each row's group, from 0 in the order of their texts or numbers,
+ * for ad_gather(); *count: how many there are. NULL where the table has none of this name, or an entry is missing. */
+const size_t *nf_target_groups(const nf_target *target, const char *name, size_t *count);
 
 WEIR_END_DECLARATIONS
 

@@ -1,5 +1,6 @@
 /* Records of how a flow came about. Their keys are in the order that the command has always written them in. */
 #include "files/json.h"
+#include "files/sites.h"
 #include "vi/inference.h"
 
 #include <weir/environment.h>
@@ -244,6 +245,7 @@ static ad_status fill(json_t **to, const nf_flow *flow, const nf_record *record,
     if (target) {
         nf__json_put(to, "target", nf__json_text(target->text ? target->text : target->name));
         put_number(to, "exact_log_z", target->log_z);
+        if (target->table) nf__json_put(to, "sites", nf__sites_json(target));
     }
     if (record->vi) put_vi(to, record->vi);
     if (record->vi) status = put_values(to, flow, record, error);
@@ -336,6 +338,23 @@ ad_status nf_record_columns(const char *record, size_t dim, char ***columns, ad_
 ad_status nf_record_context_columns(const char *record, size_t size, char ***columns, ad_error *error)
 {
     return read_names(record, "context_columns", size, columns, error);
+}
+
+ad_status nf_record_target(const char *record, nf_target **target, ad_error *error)
+{
+    AD_DEFAULT_ENVIRONMENT;
+    if (!target) return ad_error_set(error, AD_ERROR_ARGUMENT, "record: target is NULL");
+    json_t *json;
+    *target = NULL;
+    ad_status status = parse(record, &json, error);
+    const char *text = json_string_value(json_object_get(json, "target"));
+    const json_t *sites = json_object_get(json, "sites");
+    if (text && sites)
+        status = nf__sites_target(sites, text, target, error);
+    else if (text)
+        *target = nf_target_parse(text, NULL); /* another program's: there are no sites to know */
+    json_decref(json);
+    return status;
 }
 
 ad_status nf_record_context(const char *record, char **context, ad_error *error)

@@ -107,6 +107,11 @@ ad_var nf_target_log_density(const nf_target *target, ad_var z)
     char got[128];
     ad_var log_det, density = {z.tape, -1}, *value = constrain(target, z, &log_det);
     if (!value) return density;
+    if (!target->external && !target->log_density) {
+        ad_tape_fail(z.tape, AD_ERROR_ARGUMENT, "target '%s' has no density: its sites alone are known", target->name);
+        ad_free(value);
+        return density;
+    }
     ad_tape_enter(z.tape, target->name);
     density = target->external ? nf__target_external(target, join(target, value)) : target->log_density(target, value);
     if (ad_is_valid(density) && ad_shape_of(density).rank != 0)
@@ -115,6 +120,23 @@ ad_var nf_target_log_density(const nf_target *target, ad_var z)
     ad_tape_leave(z.tape);
     ad_free(value);
     return ad_add(density, log_det);
+}
+
+/* (N) */
+static ad_var record_log_likelihood(const nf_target *target, ad_var z)
+{
+    char got[128];
+    ad_var log_det, each = {z.tape, -1}, *value = constrain(target, z, &log_det);
+    if (!value) return each;
+    ad_tape_enter(z.tape, target->name);
+    each = target->log_likelihood(target, value);
+    if (ad_is_valid(each) && ad_shape_of(each).rank != 1)
+        ad_tape_fail(z.tape, AD_ERROR_ARGUMENT,
+                     "target '%s' gave log-likelihoods of shape %s, expected one for each observation", target->name,
+                     ad_shape_text(ad_shape_of(each), got));
+    ad_tape_leave(z.tape);
+    ad_free(value);
+    return each;
 }
 
 /* ---- Rows ---------------------------------------------------------------------------------------------------- */
@@ -153,6 +175,33 @@ ad_status nf_target_log_densities(const nf_target *target, const double *z, size
     const char *missing = !target ? "target" : rows && !z ? "z" : rows && !log_density ? "log_density" : NULL;
     if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "target: %s is NULL", missing);
     return evaluate(target, nf_target_log_density, z, rows, log_density, pool, error);
+}
+
+size_t nf_target_observations(const nf_target *target)
+{
+    if (!target || !target->log_likelihood) return 0;
+    AD_DEFAULT_ENVIRONMENT;
+    ad_tape *tape = ad_tape_new();
+    ad_var each = record_log_likelihood(target, ad_input(tape, "z", AD_SHAPE(nf_target_dim(target))));
+    const size_t count = ad_is_valid(each) ? ad_shape_size(ad_shape_of(each)) : 0;
+    ad_tape_free(tape);
+    return count;
+}
+
+ad_status nf_target_log_likelihoods(const nf_target *target, const double *z, size_t rows, size_t n,
+                                    double *log_likelihood, ad_pool *pool, ad_error *error)
+{
+    AD_DEFAULT_ENVIRONMENT;
+    const char *missing = !target                            ? "target"
+                          : rows && !z                       ? "z"
+                          : rows && n > 0 && !log_likelihood ? "log_likelihood"
+                                                             : NULL;
+    if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "target: %s is NULL", missing);
+    if (n == 0 || n != nf_target_observations(target))
+        return ad_error_set(error, AD_ERROR_ARGUMENT,
+                            "target '%s' gives the log-likelihood of %zu observations, not of %zu", target->name,
+                            nf_target_observations(target), n);
+    return evaluate(target, record_log_likelihood, z, rows, log_likelihood, pool, error);
 }
 
 /* The log-determinant alone. */

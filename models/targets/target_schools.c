@@ -30,6 +30,24 @@ static ad_var log_likelihood(ad_var theta)
                          ad_constant(theta.tape, AD_SHAPE(SCHOOLS), standard_error));
 }
 
+static ad_var each_log_likelihood(ad_var theta)
+{
+    return nf_log_normal_each(ad_constant(theta.tape, AD_SHAPE(SCHOOLS), effect), theta,
+                              ad_constant(theta.tape, AD_SHAPE(SCHOOLS), standard_error));
+}
+
+static ad_var centered_each(const nf_target *self, const ad_var *value)
+{
+    (void)self;
+    return each_log_likelihood(value[2]);
+}
+
+static ad_var non_centered_each(const nf_target *self, const ad_var *value)
+{
+    (void)self;
+    return each_log_likelihood(ad_add(value[0], ad_mul(value[1], value[2])));
+}
+
 static ad_var centered(const nf_target *self, const ad_var *value)
 {
     (void)self;
@@ -57,9 +75,16 @@ static ad_var non_centered(const nf_target *self, const ad_var *value)
 const nf_target_type nf__target_eight_schools = {
     .name = "eight_schools",
     .help = "a hierarchical model of eight experiments, non-centred: theta = mu + tau theta_trans",
-    .target = {.site = SITES("theta_trans"), .n_site = 3, .log_density = non_centered, .log_z = LOG_MARGINAL}};
+    .target = {.site = SITES("theta_trans"),
+               .n_site = 3,
+               .log_density = non_centered,
+               .log_z = LOG_MARGINAL,
+               .log_likelihood = non_centered_each}};
 
-const nf_target_type nf__target_eight_schools_centered = {
-    .name = "eight_schools_centered",
-    .help = "the same, centred: theta itself",
-    .target = {.site = SITES("theta"), .n_site = 3, .log_density = centered, .log_z = LOG_MARGINAL}};
+const nf_target_type nf__target_eight_schools_centered = {.name = "eight_schools_centered",
+                                                          .help = "the same, centred: theta itself",
+                                                          .target = {.site = SITES("theta"),
+                                                                     .n_site = 3,
+                                                                     .log_density = centered,
+                                                                     .log_z = LOG_MARGINAL,
+                                                                     .log_likelihood = centered_each}};

@@ -1,4 +1,6 @@
 /* Targets that have a name: their list, and making one from text. */
+#include "targets/target_table.h"
+
 #include <weir/environment.h>
 #include <weir/registry.h>
 #include <weir/target.h>
@@ -79,9 +81,25 @@ static nf_target *make(const nf_target_type *type, const char *text, nf_site **s
     return made;
 }
 
+static ad_status take_table(nf_target *made, const nf_table *table, ad_error *error)
+{
+    const nf_target_type *type = made->type;
+    if (!table && !type->column) return AD_OK;
+    if (!type->column) return ad_error_set(error, AD_ERROR_ARGUMENT, "target '%s' takes no data", type->name);
+    made->table = nf__target_table_new(type, table, error);
+    return made->table ? AD_OK : error->status;
+}
+
 nf_target *nf_target_parse(const char *text, ad_error *error)
 {
+    return nf_target_parse_with(text, NULL, error);
+}
+
+nf_target *nf_target_parse_with(const char *text, const nf_table *table, ad_error *error)
+{
     AD_DEFAULT_ENVIRONMENT;
+    ad_error own;
+    if (!error) error = &own;
     if (!text) return ad_error_set(error, AD_ERROR_ARGUMENT, "target: text is NULL"), NULL;
     const nf_target_type *type = nf_registry_find(&registry, text, strcspn(text, " ("));
     if (!type) {
@@ -95,7 +113,7 @@ nf_target *nf_target_parse(const char *text, ad_error *error)
         ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a target");
         return NULL;
     }
-    if (nf_registry_parse(&registry, text, argument, error) &&
+    if (nf_registry_parse(&registry, text, argument, error) && !take_table(made, table, error) &&
         (!type->build || type->build(made, site, error) == AD_OK))
         return made;
     nf_target_free(made);
@@ -104,6 +122,7 @@ nf_target *nf_target_parse(const char *text, ad_error *error)
 
 void nf_target_free(nf_target *target)
 {
+    if (target) nf__target_table_free(target->table);
     ad_free(target);
 }
 

@@ -1,6 +1,7 @@
 /* Public functions of models, with NULL for each pointer that they take. Calls that take their time are short ones. */
 #include "models/null_checkpoints.h"
 #include "models/null_streams.h"
+#include "models/null_target_tables.h"
 #include "scratch.h"
 
 #include <weir/models.h>
@@ -328,13 +329,6 @@ static void call_targets(void)
     CASE(nf_target_parse) MADE(free_target, nf_target_parse(NEEDED(text, "banana"), ERROR));
     CASE(nf_target_free) QUIET(nf_target_free(OPTIONAL(target, target_of("banana"))));
     CASE(nf_target_argument) QUIET(nf_target_argument(HARMLESS(target, target), HARMLESS(name, "dim")));
-    CASE(nf_find_start)
-    {
-        nf_start found = {0};
-        status(nf_find_start(NEEDED(target, target), OPTIONAL(options, (&(nf_start_options){.searches = 2})),
-                             NEEDED(start, &found), ERROR));
-        nf_start_free(&found);
-    }
     CASE(nf_start_free) QUIET(nf_start_free(OPTIONAL(start, &(nf_start){0})));
     CASE(nf_start_draw) status(nf_start_draw(NEEDED(start, &start), ROWS, 1, NEEDED(z, numbers), ERROR));
     CASE(nf_start_log_prob)
@@ -429,6 +423,7 @@ static void call(void)
     call_files();
     call_checkpoints(flow, target);
     call_targets();
+    call_target_tables(target, record);
     call_inference();
     call_checks();
 }

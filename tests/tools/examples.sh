@@ -31,9 +31,11 @@ for example; do
     echo "$(basename "$example"):"
     case $example in /*) ;; *) example=$here/$example ;; esac
     cp "$example" .
+    data=${example%.c}.csv
+    [ ! -f "$data" ] || cp "$data" .
     commands_of "$example" >commands
     if grep -q '^WEIR_PLUGIN(' "$example"; then
-        grep -q '^cc -shared ' commands && grep -q '^weir --plugin ' commands
+        grep -q '^cc -shared ' commands && grep -q '^weir \(--plugin\|[^ ]* .*\./\)' commands
     else
         grep -q '^cc .* && ./a.out$' commands
     fi

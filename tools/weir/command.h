@@ -128,6 +128,8 @@ const char *command_default(const struct command *command, const struct option *
 const char *option_expects(const struct option *option, char buffer[static 160]);
 
 void help_print(const struct command *command, FILE *to);
+/* What is said of an option, with the values that it takes and its default. */
+void help_print_option(const struct command *command, const struct option *option, FILE *to);
 /* How formulas are written, and the bijectors that there are. */
 void help_print_formulas(FILE *to);
 /* The targets that there are, the optimisers, the schedules, and the objectives of inference. */

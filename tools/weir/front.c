@@ -8,11 +8,28 @@
 static const struct {
     const char *name;
     bool takes_word;
+    const char *usage, *help;
 } options[] = {
-    [FRONT_PLUGIN] = {"--plugin", true},
-    [FRONT_MPI] = {"--mpi", false},
-    [FRONT_NO_MPI] = {"--no-mpi", false},
+    [FRONT_PLUGIN] = {"--plugin", true, "--plugin FILE",
+                      "load a plug-in, which brings bijectors, targets, optimisers, … of others; may be given\n"
+                      "again. Those of the variable WEIR_PLUGINS, FILE:FILE…, are loaded first."},
+    [FRONT_MPI] = {"--mpi", false, "--mpi[=FILE]",
+                   "work together with the other processes of an MPI launcher, which 'mpirun -n 4 weir fit …'\n"
+                   "does by itself. FILE: the plug-in for this MPI, or 'openmpi' or 'mpich', for one that was\n"
+                   "installed with this command. The variable WEIR_MPI says the same."},
+    [FRONT_NO_MPI] = {"--no-mpi", false, "--no-mpi",
+                      "have nothing to do with them (WEIR_MPI=no): for runs that a launcher starts side by side"},
 };
+
+const char *front_usage(enum front_option option)
+{
+    return option < FRONT_END ? options[option].usage : NULL;
+}
+
+const char *front_help(enum front_option option)
+{
+    return option < FRONT_END ? options[option].help : NULL;
+}
 
 enum front_option front_next(int count, char **words, int *at, const char **value)
 {

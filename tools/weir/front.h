@@ -11,4 +11,8 @@ enum front_option front_next(int count, char **words, int *at, const char **valu
 /* How many words they are. */
 int front_words(int count, char **words);
 
+/* For help: "--plugin FILE", and what it does, in lines; NULL behind the last. */
+const char *front_usage(enum front_option option);
+const char *front_help(enum front_option option);
+
 #endif

@@ -1,23 +1,31 @@
 /* The help of a command, from its tables; and that of formulas, from the library's. */
 #include "command.h"
+#include "target.h"
+
 #include <weir/models.h>
 
 #include <string.h>
 
 enum { INDENT = 28 };
 
-static void print_option(const struct command *command, const struct option *option, FILE *to)
+void help_print_option(const struct command *command, const struct option *option, FILE *to)
 {
     char expects[160];
-    int width = option->letter ? fprintf(to, "  -%c, --%s", option->letter, option->name)
-                               : fprintf(to, "      --%s", option->name);
-    if (option->value) width += fprintf(to, " %s", option->value);
-    if (width >= INDENT - 1) width = fprintf(to, "\n") - 1;
-    fprintf(to, "%*s%s", INDENT - width, "", option->help);
+    fprintf(to, "%s", option->help);
     if (option->kind == OPTION_CHOICE || option->known) fprintf(to, ": %s", option_expects(option, expects));
     const char *initial = command_default(command, option);
     if (option->required) fprintf(to, " (required)");
     if (initial) fprintf(to, " [%s]", initial);
+}
+
+static void print_option(const struct command *command, const struct option *option, FILE *to)
+{
+    int width = option->letter ? fprintf(to, "  -%c, --%s", option->letter, option->name)
+                               : fprintf(to, "      --%s", option->name);
+    if (option->value) width += fprintf(to, " %s", option->value);
+    if (width >= INDENT - 1) width = fprintf(to, "\n") - 1;
+    fprintf(to, "%*s", INDENT - width, "");
+    help_print_option(command, option, to);
     fprintf(to, "\n");
 }
 
@@ -121,8 +129,13 @@ void help_print_targets(FILE *to)
     fprintf(to,
             "Targets are densities that are known up to a constant. Arguments, with their defaults in brackets, are "
             "given as in\nformulas: funnel(5), funnel(dim=5).\n\n");
-    for (const nf_target_type *const *type = nf_target_types(); *type; type++) print_descriptor("target", *type, to);
-    fprintf(to, "\nexample:\n  weir vi 'funnel(dim=5)' --flow scale-loc\n");
+    for (const nf_target_type *const *type = nf_target_types(); *type; type++) {
+        print_descriptor("target", *type, to);
+        for (const nf_target_column_type *column = (*type)->column; column && column->name; column++)
+            fprintf(to, "      --data: %-*s%s%s\n", INDENT - 14, column->name, column->groups ? "groups; " : "",
+                    column->help ? column->help : "");
+    }
+    fprintf(to, ABOUT_TARGETS "\nexample:\n  weir vi 'funnel(dim=5)' --flow scale-loc\n");
 }
 
 void help_print_optimizers(FILE *to)

@@ -132,8 +132,10 @@ static void name_columns(const nf_target *target, json_t *record)
 
 nf_target *target_on_record(const nf_flow *flow, const json_t *record)
 {
-    const char *text = json_string_value(json_object_get(record, "target"));
-    nf_target *target = text ? nf_target_parse(text, NULL) : NULL; /* another program's: there are no sites to know */
+    char *text = json_dumps(record, JSON_COMPACT);
+    nf_target *target = NULL;
+    nf_record_target(text, &target, NULL); /* what can't be one is of another program */
+    free(text);
     if (!target || nf_target_dim(target) == nf_flow_dim(flow)) return target;
     nf_target_free(target);
     return NULL;

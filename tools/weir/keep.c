@@ -8,8 +8,17 @@
 #include <strings.h>
 #include <unistd.h>
 
+static ad_status save_bytes(const struct kept *what, const char *path, ad_error *error)
+{
+    nf_file *file;
+    if (nf_file_create(path, &file, error)) return AD_ERROR_IO;
+    nf_file_write(file, what->bytes, what->size);
+    return nf_file_commit(file, error);
+}
+
 static ad_status save(const struct kept *what, const char *path, ad_error *error)
 {
+    if (what->bytes) return save_bytes(what, path, error);
     return what->flow ? save_model(what->flow, what->record, path, error) : nf_table_write(path, what->table, error);
 }
 
@@ -18,6 +27,7 @@ static const char *suffix_of(const struct kept *what, const char *path)
 {
     static const char *const tables[] = {".npy", ".tsv", ".txt"};
     const char *dot = strrchr(path, '.');
+    if (what->bytes) return ".nc";
     if (what->flow) return ".safetensors";
     for (size_t i = 0; dot && i < sizeof tables / sizeof *tables; i++)
         if (strcasecmp(dot, tables[i]) == 0) return tables[i];

@@ -8,11 +8,13 @@
 #include <jansson.h>
 #include <limits.h>
 
-/* A flow with its record, or a table. */
+/* A flow with its record, a table, or the bytes of a NetCDF file. */
 struct kept {
     const nf_flow *flow;
     json_t *record;
     const nf_table *table;
+    void *bytes; /* where there is neither; NULL with 0: on a rank that doesn't write */
+    size_t size;
     const char *left; /* in words, what there is where it ended before its end: "the best weights" */
 };
 

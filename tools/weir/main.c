@@ -1,8 +1,11 @@
 /* The weir command: finds the command that is asked for, runs it, prints what it tells. */
+#include "catalog.h"
 #include "checkpoints.h"
 #include "command.h"
+#include "complete.h"
 #include "files.h"
 #include "interrupt.h"
+#include "manual.h"
 #include "front.h"
 #include "plugins.h"
 #include "ranks.h"
@@ -15,29 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* The build names the commands, as WEIR_COMMANDS. */
-#define DECLARE(name) extern const struct command name##_command;
-WEIR_COMMANDS(DECLARE)
-
-#define ENTRY(name) &name##_command,
-static const struct command *const commands[] = {WEIR_COMMANDS(ENTRY)};
-enum { COMMANDS = sizeof commands / sizeof *commands };
-
-/* Those of two words are, in the overview, parts of the first. */
-static bool is_part(const struct command *command)
-{
-    return strchr(command->name, ' ') != NULL;
-}
-
-/* What 'weir help' tells of besides commands. */
-static const struct {
-    const char *name;
-    void (*print)(FILE *to);
-} topics[] = {
-    {"formulas", help_print_formulas},   {"targets", help_print_targets},       {"optimizers", help_print_optimizers},
-    {"schedules", help_print_schedules}, {"objectives", help_print_objectives},
-};
 
 /* After a signal it is 128 and the signal's number, as shells have it. */
 enum { EXIT_FAULT = 1, EXIT_USAGE = 2, EXIT_SIGNAL = 128 };
@@ -56,19 +36,14 @@ static int exit_status(ad_status status)
     }
 }
 
-static const struct command *find_command(const char *name)
-{
-    for (size_t i = 0; i < COMMANDS; i++)
-        if (strcmp(commands[i]->name, name) == 0) return commands[i];
-    return NULL;
-}
-
 static void tell_unknown(const char *name)
 {
-    const char *names[COMMANDS];
+    enum { MOST = 64 };
+    const char *names[MOST];
+    const struct command *command;
     size_t count = 0;
-    for (size_t i = 0; i < COMMANDS; i++)
-        if (!is_part(commands[i])) names[count++] = commands[i]->name;
+    for (size_t i = 0; (command = catalog_command(i)) && count < MOST; i++)
+        if (!command_is_part(command)) names[count++] = command->name;
     const char *closest = suggest(name, names, count);
     char given[100];
     snprintf(given, sizeof given, "%s", name);
@@ -79,36 +54,12 @@ static void tell_unknown(const char *name)
         fprintf(stderr, "weir: unknown command '%s'; see 'weir --help'\n", name);
 }
 
-/* The command of the words at the front, and how many these are; NULL, and told, when there is none. */
+/* Told, when there is none. */
 static const struct command *find_words(int count, char **words, int *taken)
 {
-    char two[64] = "";
-    if (count > 1) snprintf(two, sizeof two, "%s %s", words[0], words[1]);
-    const struct command *of_two = find_command(two);
-    const struct command *found = of_two || strchr(words[0], ' ') ? of_two : find_command(words[0]);
-    *taken = of_two ? 2 : 1;
+    const struct command *found = catalog_find_words(count, words, taken);
     if (!found) tell_unknown(words[0]);
     return found;
-}
-
-static void print_overview(FILE *to)
-{
-    fprintf(to, "usage: weir [--plugin FILE] [--mpi[=FILE] | --no-mpi] COMMAND [arguments] [options]\n\n"
-                "Fit normalizing flows to data and to densities, draw from them, and evaluate them.\n\ncommands:\n");
-    for (size_t i = 0; i < COMMANDS; i++)
-        if (!is_part(commands[i])) fprintf(to, "  %-10s%s\n", commands[i]->name, commands[i]->summary);
-    fprintf(
-        to,
-        "\nbefore the command:\n"
-        "  --plugin FILE  load a plug-in, which brings bijectors, targets, optimisers, … of others; may be given\n"
-        "                 again. Those of the variable WEIR_PLUGINS, FILE:FILE…, are loaded first.\n"
-        "  --mpi[=FILE]   work together with the other processes of an MPI launcher, which 'mpirun -n 4 weir fit …'\n"
-        "                 does by itself. FILE: the plug-in for this MPI, or 'openmpi' or 'mpich', for one that was\n"
-        "                 installed with this command. The variable WEIR_MPI says the same.\n"
-        "  --no-mpi       have nothing to do with them (WEIR_MPI=no): for runs that a launcher starts side by side\n"
-        "\n'weir help COMMAND' tells more of one, 'weir help formulas' how flows are written,\n'weir help "
-        "targets' the densities that there are, 'weir help optimizers', schedules and\nobjectives how they are "
-        "fitted, 'weir --version' the version.\nTry: weir demo moons\n");
 }
 
 /* What was buffered must have arrived before the command counts as done. */
@@ -150,9 +101,10 @@ static int run_command(const struct command *command, int count, char **words)
 /* What `weir help` and the words behind it show. */
 static int help_on(int count, char **words)
 {
-    for (size_t i = 0; count > 0 && i < sizeof topics / sizeof *topics; i++) {
-        if (strcmp(words[0], topics[i].name) != 0) continue;
-        topics[i].print(stdout);
+    const struct topic *topic;
+    for (size_t i = 0; count > 0 && (topic = catalog_topic(i)); i++) {
+        if (strcmp(words[0], topic->name) != 0) continue;
+        topic->print(stdout);
         return finish(0);
     }
     int taken;
@@ -162,7 +114,7 @@ static int help_on(int count, char **words)
     else if (count > 0)
         return EXIT_USAGE;
     else
-        print_overview(stdout);
+        catalog_print(stdout);
     return finish(0);
 }
 
@@ -197,6 +149,7 @@ static int run(int count, char **words)
     }
     if (strcmp(words[0], "--help") == 0 || strcmp(words[0], "-h") == 0) return help_on(0, words);
     if (strcmp(words[0], "help") == 0) return help_on(count - 1, words + 1);
+    if (strcmp(words[0], "--man") == 0) return finish(manual_print(count - 1, words + 1, stdout) ? 0 : EXIT_USAGE);
     int taken;
     const struct command *command = find_words(count, words, &taken);
     return command ? run_command(command, count - taken, words + taken) : EXIT_USAGE;
@@ -205,7 +158,7 @@ static int run(int count, char **words)
 /* Is there a command that all processes of a launcher work on? */
 static bool is_together(int count, char **words)
 {
-    const struct command *command = count > 0 ? find_command(words[0]) : NULL;
+    const struct command *command = count > 0 ? catalog_find(words[0]) : NULL;
     return command && command->together;
 }
 
@@ -217,6 +170,10 @@ int main(int argc, char **argv)
     signal(SIGCHLD, SIG_DFL); /* where a parent has it ignored, nobody is told how gnuplot ended */
     const int count = argc - 1, taken = front_words(count, argv + 1);
     char **words = argv + 1;
+    if (count > 0 && strcmp(words[0], "--complete") == 0) {
+        complete(count - 1, words + 1, stdout);
+        return finish(0);
+    }
     bool ends;
     ad_error error = {0};
     ad_status status = ranks_start(count, words, is_together(count - taken, words + taken), &ends, &error);

@@ -65,7 +65,7 @@ void plugins_note(json_t *record)
 ad_status plugins_check(const json_t *record, const char *model, ad_error *error)
 {
     const char *plugin = json_string_value(json_object_get(json_object_get(record, "plugins"), "target"));
-    if (!plugin || nf_plugin_find(plugin)) return AD_OK;
+    if (!plugin || nf_plugin_find(plugin) || json_object_get(record, "sites")) return AD_OK;
     return ad_error_set(error, AD_ERROR_FORMAT,
                         "%s: this model needs the plug-in \"%s\", which is not loaded: weir --plugin FILE …", model,
                         plugin);

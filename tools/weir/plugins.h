@@ -13,8 +13,8 @@ ad_status plugins_load(int count, char **words, ad_error *error);
  * stays as it is. */
 void plugins_note(json_t *record);
 
-/* AD_ERROR_FORMAT where the target of a record came from a plug-in that isn't loaded: without it nobody knows what the
- * model's draws mean. */
+/* AD_ERROR_FORMAT where the target of a record came from a plug-in that isn't loaded: without it, or the sites on record,
+ * nobody knows what the model's draws mean. */
 ad_status plugins_check(const json_t *record, const char *model, ad_error *error);
 
 #endif

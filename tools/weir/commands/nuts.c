@@ -2,12 +2,12 @@
 #include "chains.h"
 #include "checkpoints.h"
 #include "command.h"
+#include "draws.h"
 #include "files.h"
-#include "inference.h"
 #include "interrupt.h"
-#include "keep.h"
 #include "ranks.h"
 #include "report.h"
+#include "target.h"
 
 #include <math.h>
 #include <string.h>
@@ -18,7 +18,16 @@ static const struct option options[] = {
      .kind = OPTION_TEXT,
      .file = OUTPUT_FILE,
      .value = "FILE",
-     .help = "where the draws go, all of the first chain first: .npy, .csv, .tsv or .txt"},
+     .help =
+         "where the draws go, all of the first chain first: .npy, .csv, .tsv or .txt; or .nc, NetCDF as ArviZ opens "
+         "it"},
+    {.name = "stats",
+     .kind = OPTION_FLAG,
+     .help =
+         "write columns behind those of the target, by ArviZ's names: chain and draw, from 0; lp, the log-density of "
+         "the unconstrained draw; acceptance_rate, step_size, tree_depth, n_steps, diverging (0 or 1), energy. A .nc "
+         "file has them always"},
+    OPTION_DATA,
     {.name = "chains", .kind = OPTION_COUNT, .value = "N", .initial = "4", .low = 1, .help = "how many chains"},
     {.name = "tune",
      .kind = OPTION_COUNT,
@@ -149,12 +158,13 @@ static json_t *numbers_json(const double *numbers, size_t count)
     return array;
 }
 
-static void describe(const struct arguments *arguments, const nf_nuts_result *draws, json_t *result)
+static void describe(const struct arguments *arguments, const nf_target *target, const nf_nuts_result *draws,
+                     json_t *result)
 {
     json_t *about =
         json_pack("{s:o, s:I, s:I, s:I, s:b, s:o, s:I, s:I, s:o, s:o, s:I, s:o, s:o}", "target",
-                  report_text(arguments->positionals[0]), "chains", (json_int_t)draws->chains, "draws",
-                  (json_int_t)draws->draws, "dim", (json_int_t)draws->dim, "interrupted", draws->stopped, "acceptance",
+                  report_text(target->text), "chains", (json_int_t)draws->chains, "draws", (json_int_t)draws->draws,
+                  "dim", (json_int_t)draws->dim, "interrupted", draws->stopped, "acceptance",
                   report_number(draws->acceptance), "divergent", (json_int_t)draws->divergent, "cut_off",
                   (json_int_t)draws->cut_off, "step_size", numbers_json(draws->step_size, draws->chains), "bfmi",
                   numbers_json(draws->bfmi, draws->chains), "gradients", (json_int_t)draws->gradients, "seconds",
@@ -163,24 +173,17 @@ static void describe(const struct arguments *arguments, const nf_nuts_result *dr
     json_decref(about);
 }
 
-/* Draws of sampling that ended with this status; the status of both. */
-static ad_status keep_draws(const char *path, const nf_target *target, const nf_nuts_result *draws, ad_status status,
-                            json_t *result, ad_error *error)
-{
-    char **names = element_names(target), kept[PATH_MAX];
-    const nf_table table = {draws->chains * draws->draws, draws->size, draws->values, names, AD_F64};
-    status = keep(&(struct kept){.table = &table, .left = "they"}, status, path, kept, error);
-    if (*kept) json_object_set_new(result, "output", report_text(kept));
-    ad_free(names);
-    return status;
-}
-
 static ad_status run(const struct arguments *arguments, json_t *result, ad_error *error)
 {
     const char *output = option_text(arguments, "output"), *model = option_text(arguments, "flow");
-    if (output && check_table(output, error)) return error->status;
-    nf_target *target = nf_target_parse(arguments->positionals[0], error);
+    if (output && check_draws(output, error)) return error->status;
+    nf_target *target = target_open(arguments, error);
     if (!target) return error->status;
+    const bool statistics = option_flag(arguments, "stats");
+    if (statistics && check_statistics(target, error)) {
+        nf_target_free(target);
+        return error->status;
+    }
     json_t *record = NULL;
     nf_flow *flow = model ? load_model(model, &record, error) : NULL;
     ad_pool *pool = model && !flow ? NULL : ranks_pool(arguments, error);
@@ -190,11 +193,12 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     ad_status status = pool ? checkpoint_open(arguments, &checkpoint, error) : error->status;
     interrupt_catch();
     if (!status) status = sample(arguments, target, flow, pool, checkpoint, &start, &draws, error);
-    if (!status) describe(arguments, &draws, result);
+    if (!status) describe(arguments, target, &draws, result);
     if (!status && draws.stopped)
         status = ad_error_set(error, AD_ERROR_INTERRUPTED, "interrupted after %zu of %zu draws of each chain",
                               draws.draws, option_count(arguments, "draws"));
-    if (output && draws.draws > 0) status = keep_draws(output, target, &draws, status, result, error);
+    if (output && draws.draws > 0)
+        status = keep_chains(output, target, &draws, statistics, pool, status, result, error);
     status = checkpoint_close(arguments, checkpoint, status, error);
     if (start.count > 0) {
         json_object_set_new(result, "searches", json_integer((json_int_t)start.searches));
@@ -338,8 +342,9 @@ static void print(const json_t *result, FILE *to)
 const struct command nuts_command = {
     .name = "nuts",
     .summary = "Draw from a target by the No-U-Turn Sampler.",
+    .about = ABOUT_TARGETS,
     .example = "weir nuts eight_schools --chains 8 --tune 1000 --draws 3000 -o trace.npy",
-    .positionals = {{"TARGET", NULL, "an unnormalised density: pot1, or funnel(dim=5); see 'weir help targets'"}},
+    .positionals = {POSITIONAL_TARGET},
     .groups = {options, checkpoint_options},
     .together = true,
     .run = run,

@@ -1,14 +1,17 @@
 /* weir vi: fit a flow to a target by variational inference. */
 #include "checkpoints.h"
+#include "draws.h"
 #include "duration.h"
 #include "files.h"
 #include "inference.h"
+#include "inference_data.h"
 #include "interrupt.h"
 #include "keep.h"
 #include "known.h"
 #include "modes.h"
 #include "ranks.h"
 #include "report.h"
+#include "target.h"
 
 #include <math.h>
 
@@ -19,7 +22,10 @@ static const struct option options[] = {
      .kind = OPTION_TEXT,
      .file = OUTPUT_FILE,
      .value = "MODEL",
-     .help = "where the fitted flow goes: a safetensors file; it isn't kept otherwise"},
+     .help =
+         "where the fitted flow goes: a safetensors file; or, with a name that ends in .nc, --draws draws of it, in "
+         "NetCDF as ArviZ opens it; it isn't kept otherwise"},
+    OPTION_DATA,
     {.name = "flow",
      .kind = OPTION_TEXT,
      .value = "FORMULA",
@@ -190,7 +196,11 @@ static ad_status finish(const struct arguments *arguments, const nf_target *targ
     if (modes) json_object_set_new(record, "modes", modes);
     if (alone.out_of_time) json_object_set_new(record, "outcome", json_string("out of time"));
     const struct kept what = {.flow = flow, .record = record, .left = "the parameters at hand"};
-    if (output) status = keep(&what, status, output, kept, error);
+    if (output && is_netcdf(output))
+        status = keep_flow_draws(output, flow, target, option_count(arguments, "draws"), told.seed, pool, status, kept,
+                                 error);
+    else if (output)
+        status = keep(&what, status, output, kept, error);
     char *formula = nf_flow_formula(flow, false);
     json_object_set_new(result, "formula", json_string(formula ? formula : ""));
     json_object_set_new(result, "dim", json_integer((json_int_t)nf_flow_dim(flow)));
@@ -286,7 +296,7 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     bool alone;
     double budget;
     if (is_alone(arguments, &alone, &budget, error)) return error->status;
-    nf_target *target = nf_target_parse(arguments->positionals[0], error);
+    nf_target *target = target_open(arguments, error);
     if (!target) return error->status;
     nf_flow *flow = NULL;
     ad_status status = AD_OK;
@@ -295,7 +305,7 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
                              (ad_dtype)option_choice(arguments, "dtype"), option_count(arguments, "seed"), error);
         status = flow ? AD_OK : error->status;
     }
-    if (!status && output) status = check_output(output, error);
+    if (!status && output) status = is_netcdf(output) ? check_draws(output, error) : check_output(output, error);
     if (!status)
         status =
             alone ? fit_alone(arguments, target, budget, result, error) : fit(arguments, target, flow, result, error);
@@ -319,9 +329,9 @@ const struct command vi_command = {
         "its dimension, the learning rate falls as the fit converges, and the fit goes on until it has or the time\n"
         "is over (--budget). Where --flow or another option that says how to fit is given, and --budget isn't, "
         "nothing\n"
-        "is chosen or searched for: the options have the defaults below.\n",
+        "is chosen or searched for: the options have the defaults below.\n" ABOUT_TARGETS,
     .example = "weir vi eight_schools -o schools.safetensors",
-    .positionals = {{"TARGET", NULL, "an unnormalised density: pot1, or funnel(dim=5); see 'weir help targets'"}},
+    .positionals = {POSITIONAL_TARGET},
     .groups = {options, checkpoint_options},
     .together = true,
     .run = run,
