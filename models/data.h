@@ -124,10 +124,31 @@ void nf_npy_will_read(const nf_npy *npy, size_t first, size_t rows);
 ad_status nf_npy_check(const nf_npy *npy, ad_error *error);
 
 /* ---- Data to try a flow on -------------------------------------------------------------------------------------- */
+struct nf_toy_source;
+
+/* A distribution in the plane. */
+typedef struct nf_toy {
+    const char *name, *help;
+    double noise;   /* the standard deviation of the noise, where it may be chosen; 0: it may not */
+    double entropy; /* -∫ p log p, nats, with this noise: the mean of -log p that no density can score below */
+    int (*draw)(struct nf_toy_source *from, double x[2]); /* Weir's own: one row; returns its label */
+} nf_toy;
+
+/* All that there are: "moons" and "banana", as below, and those of FFJORD's toy_data.py (Grathwohl et al. 2019,
+ * "FFJORD: free-form continuous dynamics for scalable reversible generative models"), "8gaussians", "checkerboard",
+ * "pinwheel", "2spirals", "swissroll", "circles", "rings". The last has a name of NULL. */
+const nf_toy *nf_toys(void);
+/* NULL where there is none of this name, and for NULL. */
+const nf_toy *nf_toy_named(const char *name);
+
+/* values: (n, 2), rows that are independent of each other, row r a function of (seed, r), but for the moons', which
+ * depend on n too; labels: (n), which normal, square, arm or circle a row is of, from 0, or NULL where they aren't
+ * wanted. noise: of one that has a choice. */
+void nf_toy_draw(const nf_toy *toy, size_t n, double noise, uint64_t seed, double *values, int *labels);
+
 /* Two interleaved half circles, as scikit-learn's make_moons(n, noise=noise): n/2 points at even angles on the upper
  * one, the others on the lower one, in random order, each coordinate with normal noise of that standard deviation.
- * values: (n, 2); labels: (n), 0 for the upper moon and 1 for the lower, or NULL where
- * they aren't wanted. */
+ * values: (n, 2); labels: (n), 0 for the upper moon and 1 for the lower, or NULL where they aren't wanted. */
 void nf_moons(size_t n, double noise, uint64_t seed, double *values, int *labels);
 
 /* ProbFlow's banana: x2 = 3 a, x1 = x2²/4 + b, a and b from N(0, 1). values: (n, 2), row r a function of (seed, r). Its

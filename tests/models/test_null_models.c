@@ -2,6 +2,7 @@
 #include "models/null_checkpoints.h"
 #include "models/null_streams.h"
 #include "models/null_target_tables.h"
+#include "models/null_toys.h"
 #include "scratch.h"
 
 #include <weir/models.h>
@@ -189,8 +190,6 @@ static void call_tables(void)
     CASE(nf_table_check_path) status(nf_table_check_path(NEEDED(path, "t.csv"), ERROR));
     CASE(nf_table_write) status(nf_table_write(NEEDED(path, npy.text), NEEDED(table, &table), ERROR));
     nf_table_free(&read);
-    CASE(nf_moons) QUIET(nf_moons(4, 0.1, 1, HARMLESS(values, numbers), OPTIONAL(labels, (int[4]){0})));
-    CASE(nf_banana) QUIET(nf_banana(4, 1, HARMLESS(values, numbers)));
     CASE(nf_summarize)
     status(nf_summarize(NEEDED(draws, points), 1, 4, 2, NEEDED(summary, (nf_summary[2]){0}), POOL, ERROR));
 }
@@ -418,6 +417,7 @@ static void call(void)
     call_training();
     call_tables();
     call_streams(&table);
+    call_toys();
     call_npy();
     call_columns();
     call_files();

@@ -25,7 +25,7 @@ cd "$scratch"
 # shellcheck disable=SC2046
 "${CC:-cc}" -std=c17 -Wall -Wextra -Werror -fsyntax-only moons.c $(pkg-config --cflags weir)
 eval "$line" | tee output
-# Nats: a perfect density scores 0.293.
+# Nats: a perfect density scores 0.289.
 awk '/^fresh data:/ { score = $3 } END { exit !(score > 0.28 && score < 0.33) }' output || {
     echo "this is not the score of a flow that has learned the moons"
     exit 1

@@ -145,6 +145,7 @@ static const struct {
     {{"data", "moons", "-n", "1e3", "-o", "m.npy"}, {"-n", "'1e3'", "whole number"}},
     {{"data", "moons", "-nx", "-o", "m.npy"}, {"-n", "'x'"}},
     {{"data", "moons", "-o", "m.docx"}, {"m.docx", ".npy"}},
+    {{"data", "pinwheel", "--noise", "0.1", "-o", "m.npy"}, {"--noise", "pinwheel", "moons"}},
     {{"plot", "m.safetensors", "-o", "m.jpeg"}, {"m.jpeg", ".png", ".svg"}},
     {{"demo", "moon"}, {"'moon'", "moons or banana or potentials or nfvi"}},
     {{"demo", "--seed", "2", "banana"}, {"weir demo banana [options]"}},
@@ -213,6 +214,29 @@ START_TEST(options_in_every_form)
 }
 END_TEST
 
+/* 'weir data' draws all that the library has, and tells their entropies; with other noise that isn't theirs. */
+START_TEST(every_distribution_is_drawn)
+{
+    char text[4096];
+    SUCCEED("data", "--help");
+    for (const nf_toy *toy = nf_toys(); toy->name; toy++) assert_contains(output, toy->name);
+    for (const nf_toy *toy = nf_toys(); toy->name; toy++) {
+        double expected[4], x[4];
+        json_t *result = SUCCEED_JSON("data", toy->name, "-n", "2", "--seed", "5", "-o", "toy.csv");
+        ck_assert_str_eq(text_in(result, "target"), toy->name);
+        ck_assert_double_eq_tol(number_in(result, "entropy"), toy->entropy, 1e-12);
+        json_decref(result);
+        nf_toy_draw(toy, 2, toy->noise, 5, expected, NULL);
+        slurp(scratch_path("toy.csv").text, text, sizeof text);
+        ck_assert_int_eq(sscanf(text, "x,y\n%lf,%lf\n%lf,%lf", &x[0], &x[1], &x[2], &x[3]), 4);
+        ck_assert_mem_eq(x, expected, sizeof x);
+    }
+    json_t *noisy = SUCCEED_JSON("data", "moons", "-n", "2", "--noise", "0.2", "-o", "toy.csv");
+    ck_assert_ptr_null(json_object_get(noisy, "entropy"));
+    json_decref(noisy);
+}
+END_TEST
+
 Suite *usage_suite(void)
 {
     TCase *tests;
@@ -223,5 +247,6 @@ Suite *usage_suite(void)
     tcase_add_loop_test(tests, usage_mistake, 0, COUNT(usage_mistakes));
     tcase_add_test(tests, mistakes_in_arguments_of_options);
     tcase_add_test(tests, options_in_every_form);
+    tcase_add_test(tests, every_distribution_is_drawn);
     return suite;
 }

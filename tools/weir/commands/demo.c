@@ -19,8 +19,7 @@ static const struct {
     size_t rows, test_rows;
     double noise;
     uint64_t seed, test_seed;
-    double entropy; /* nats: what a perfect density would score */
-} target = {.rows = 10000, .test_rows = 20000, .noise = 0.05, .seed = 1, .test_seed = 2, .entropy = 0.293};
+} target = {.rows = 10000, .test_rows = 20000, .noise = 0.05, .seed = 1, .test_seed = 2};
 
 static const struct option options[] = {
     {.name = "output",
@@ -52,7 +51,8 @@ static ad_status score(const struct trained *trained, ad_pool *pool, ad_error *e
 {
     nf_table test;
     double nll, standard_error;
-    if (draw_moons(target.test_rows, target.noise, target.test_seed, &test, error)) return error->status;
+    if (draw_toy(nf_toy_named("moons"), target.test_rows, target.noise, target.test_seed, &test, error))
+        return error->status;
     ad_status status = nf_nll(trained->flow, test.values, NULL, test.rows, &nll, &standard_error, pool, error);
     nf_table_free(&test);
     if (status) return status;
@@ -94,7 +94,7 @@ static ad_status learn(const struct arguments *arguments, struct trained *traine
         status = ad_error_set(error, AD_ERROR_INTERRUPTED, "interrupted; the weights are in '%s'", paths->model);
     if (!status) {
         json_object_update(result, trained->result);
-        json_object_set_new(result, "entropy", json_real(target.entropy));
+        json_object_set_new(result, "entropy", json_real(nf_toy_named("moons")->entropy));
         json_object_set_new(result, "model", report_text(paths->model));
         status = show(trained, data, paths, option_count(arguments, "seed"), pool, result, error);
     }
@@ -111,7 +111,7 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     if (strcmp(name, "moons") != 0)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "write options behind the name: weir demo %s [options]", name);
     if (make_paths(option_text(arguments, "output"), &paths, error)) return error->status;
-    if (draw_moons(target.rows, target.noise, target.seed, &data, error)) return error->status;
+    if (draw_toy(nf_toy_named("moons"), target.rows, target.noise, target.seed, &data, error)) return error->status;
     ad_status status = nf_table_write(paths.data, &data, error);
     if (!status) status = learn(arguments, &trained, &data, &paths, result, error);
     nf_table_free(&data);
