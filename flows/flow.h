@@ -118,6 +118,19 @@ ad_status nf_sample(const nf_flow *flow, const double *context, size_t rows, uin
 /* Of a larger sample, those from number `first` on, whose context begins there too. */
 ad_status nf_sample_part(const nf_flow *flow, const double *context, uint64_t first, size_t rows, uint64_t seed,
                          double *x, double *log_prob, ad_pool *pool, ad_error *error);
+/* The gradient of Σ_r weight_r log p(x_r), for those who train a flow, or look for a mode of it, inside something else:
+ * with respect to x, into x_gradient (rows, dim); to the context, into context_gradient, which is of its size; and to
+ * what is trained, into parameter_gradient, nf_flow_trained_elements() numbers in nf_flow_parameters()'s order. weight
+ * (rows); NULL: all 1. log_prob (rows): as nf_log_prob() has it, from the same pass. */
+ad_status nf_log_prob_gradient(const nf_flow *flow, const double *x, const double *context, const double *weight,
+                               size_t rows, double *log_prob, double *x_gradient, double *context_gradient,
+                               double *parameter_gradient, ad_pool *pool, ad_error *error);
+/* The same of Σ_r (x_weight_r · x_r + weight_r log p(x_r)), for the draws x_r that nf_sample() makes with this seed, as
+ * functions of noise and of the parameters (reparametrised: Kingma & Welling 2014). x_weight (rows, dim) and weight
+ * (rows); NULL: all 0. */
+ad_status nf_sample_gradient(const nf_flow *flow, const double *context, const double *x_weight, const double *weight,
+                             size_t rows, uint64_t seed, double *context_gradient, double *parameter_gradient,
+                             ad_pool *pool, ad_error *error);
 /* x (rows, dim) from z and back, with the log-determinant of the direction taken. */
 ad_status nf_transform(const nf_flow *flow, bool inverse, const double *in, const double *context, size_t rows,
                        double *out, double *log_det, ad_pool *pool, ad_error *error);

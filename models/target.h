@@ -81,6 +81,11 @@ typedef struct nf_target {
      * its gradient with respect to them. One call for each event; several threads call at once where there is a pool.
      * There are no second derivatives. The target must outlive the plans that it is recorded for. */
     double (*external)(const struct nf_target *self, const double *value, double *gradient);
+    /* The same for as many events as a call can have, where one call for all is cheaper than one for each, as of code
+     * in another language or on another device: value and gradient (rows, nf_target_size()), log_density (rows). A
+     * row's results must not depend on the rows beside it. */
+    void (*external_rows)(const struct nf_target *self, const double *value, size_t rows, double *log_density,
+                          double *gradient);
     double log_z;     /* exact log of its integral; NaN when unknown */
     const void *data; /* the author's own */
     /* Optional: the log-likelihood of each observation, in nats, a part of log_density: shape (N). Programs that
@@ -183,7 +188,7 @@ typedef struct nf_target_type {
 } nf_target_type;
 
 /* Make a family known, at the start of the program, before other threads. It must outlive all use. AD_ERROR_ARGUMENT:
- * its name is taken or isn't a name, it has no sites, or not one of log_density and external. */
+ * its name is taken or isn't a name, it has no sites, or not one of log_density, external and external_rows. */
 ad_status nf_register_target(const nf_target_type *type, ad_error *error);
 /* All that are known, Weir's own first, ended by NULL. */
 const nf_target_type *const *nf_target_types(void);

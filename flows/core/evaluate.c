@@ -4,8 +4,6 @@
 
 #include <weir/environment.h>
 
-enum { LOG_PROB, SAMPLE, FORWARD, INVERSE };
-
 /* ---- Recording ------------------------------------------------------------------------------------------------- */
 
 static int record_log_prob(const nf_flow_scope *at, ad_tape *tape, ad_var *in, ad_var out[2])
@@ -38,8 +36,11 @@ static int record_inverse(const nf_flow_scope *at, ad_tape *tape, ad_var *in, ad
 
 static ad_status compile(const nf_flow *flow, int which, nf__evaluation *e, ad_tape *tape, ad_error *error)
 {
-    static int (*const record[NF_EVALUATIONS])(const nf_flow_scope *, ad_tape *, ad_var *, ad_var[2]) = {
-        record_log_prob, record_sample, record_forward, record_inverse};
+    static int (*const record[NF_EVALUATIONS])(const nf_flow_scope *, ad_tape *, ad_var *,
+                                               ad_var[2]) = {[NF__LOG_PROB] = record_log_prob,
+                                                             [NF__SAMPLE] = record_sample,
+                                                             [NF__FORWARD] = record_forward,
+                                                             [NF__INVERSE] = record_inverse};
     const nf_flow_scope at = nf_flow_bind(flow, tape);
     ad_var out[2];
     int outputs = record[which](&at, tape, &e->in, out);
@@ -81,7 +82,7 @@ static ad_status evaluate_rows(const nf_flow *flow, int which, const arrays *a, 
 {
     enum { CHUNK = 65536 };
     size_t dim = nf_flow_dim(flow), context = nf_flow_context_size(flow), size = ad_dtype_size(nf_flow_dtype(flow));
-    if (which != SAMPLE && !a->in && a->rows)
+    if (which != NF__SAMPLE && !a->in && a->rows)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "expected %zu rows of %zu numbers, got NULL for x (in)", a->rows,
                             dim);
     if (context && !a->context)
@@ -101,8 +102,8 @@ static ad_status evaluate_rows(const nf_flow *flow, int which, const arrays *a, 
     char *scalar_buffer = context_buffer + most * context * size;
     ad_plan_set_input(e->plan, e->in, buffer);
     ad_plan_set_input(e->plan, e->context, context_buffer);
-    ad_plan_set_output(e->plan, 0, which == LOG_PROB ? scalar_buffer : vector_buffer);
-    ad_plan_set_output(e->plan, 1, which != LOG_PROB && a->scalar ? scalar_buffer : NULL);
+    ad_plan_set_output(e->plan, 0, which == NF__LOG_PROB ? scalar_buffer : vector_buffer);
+    ad_plan_set_output(e->plan, 1, which != NF__LOG_PROB && a->scalar ? scalar_buffer : NULL);
     for (size_t first = 0; first < a->rows && status == AD_OK; first += CHUNK) {
         size_t n = a->rows - first < CHUNK ? a->rows - first : CHUNK;
         if (a->in) ad_from_double(flow->dtype, a->in + first * dim, buffer, n * dim);
@@ -117,14 +118,21 @@ static ad_status evaluate_rows(const nf_flow *flow, int which, const arrays *a, 
     return status;
 }
 
-static ad_status evaluate(const nf_flow *flow, int which, const arrays *a, ad_pool *pool, ad_error *error)
+ad_status nf__flow_enter(const nf_flow *flow, ad_error *error)
 {
-    AD_DEFAULT_ENVIRONMENT;
     if (!flow)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "expected a flow, got NULL: was the making of it checked?");
     if (!nf__evaluations_enter(flow->evaluations))
         return ad_error_set(error, AD_ERROR_ARGUMENT, "another thread is training this flow: evaluate it afterwards");
-    ad_status status = evaluate_rows(flow, which, a, pool, error);
+    return AD_OK;
+}
+
+static ad_status evaluate(const nf_flow *flow, int which, const arrays *a, ad_pool *pool, ad_error *error)
+{
+    AD_DEFAULT_ENVIRONMENT;
+    ad_status status = nf__flow_enter(flow, error);
+    if (status) return status;
+    status = evaluate_rows(flow, which, a, pool, error);
     nf__evaluations_leave(flow->evaluations);
     return status;
 }
@@ -146,7 +154,7 @@ ad_status nf_log_prob(const nf_flow *flow, const double *x, const double *contex
                       ad_pool *pool, ad_error *error)
 {
     arrays a = {.in = x, .context = context, .rows = rows, .scalar = log_prob};
-    return evaluate(flow, LOG_PROB, &a, pool, error);
+    return evaluate(flow, NF__LOG_PROB, &a, pool, error);
 }
 
 ad_status nf_sample(const nf_flow *flow, const double *context, size_t rows, uint64_t seed, double *x, double *log_prob,
@@ -159,12 +167,12 @@ ad_status nf_sample_part(const nf_flow *flow, const double *context, uint64_t fi
                          double *x, double *log_prob, ad_pool *pool, ad_error *error)
 {
     arrays a = {.context = context, .rows = rows, .seed = seed, .first = first, .vector = x, .scalar = log_prob};
-    return evaluate(flow, SAMPLE, &a, pool, error);
+    return evaluate(flow, NF__SAMPLE, &a, pool, error);
 }
 
 ad_status nf_transform(const nf_flow *flow, bool inverse, const double *in, const double *context, size_t rows,
                        double *out, double *log_det, ad_pool *pool, ad_error *error)
 {
     arrays a = {.in = in, .context = context, .rows = rows, .vector = out, .scalar = log_det};
-    return evaluate(flow, inverse ? INVERSE : FORWARD, &a, pool, error);
+    return evaluate(flow, inverse ? NF__INVERSE : NF__FORWARD, &a, pool, error);
 }

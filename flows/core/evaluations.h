@@ -6,12 +6,14 @@
 
 #include <weir/plan.h>
 
-enum { NF_EVALUATIONS = 4 }; /* kinds */
+/* The kinds, and how many they are. */
+enum { NF__LOG_PROB, NF__SAMPLE, NF__FORWARD, NF__INVERSE, NF__LOG_PROB_GRADIENT, NF__SAMPLE_GRADIENT, NF_EVALUATIONS };
 
 /* A plan, and its free ends. */
 typedef struct nf__evaluation {
     ad_plan *plan;
     ad_var in, context;
+    ad_var weight; /* of gradients: of each row's log p */
     struct nf__evaluation *next;
 } nf__evaluation;
 

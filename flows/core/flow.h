@@ -25,6 +25,10 @@ struct nf_flow {
     nf__evaluations *evaluations; /* plans that evaluate it, kept for the next call */
 };
 
+/* May this thread evaluate the flow, until it leaves its evaluations? AD_ERROR_ARGUMENT where there is no flow, or
+ * while another thread trains it. */
+ad_status nf__flow_enter(const nf_flow *flow, ad_error *error);
+
 /* Frees the flow, but for what it is made of, which is the caller's from now on and has its parameters' values. */
 void nf__flow_release(nf_flow *flow, nf_bijector **base, nf_bijector **bijector);
 

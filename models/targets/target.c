@@ -113,7 +113,8 @@ ad_var nf_target_log_density(const nf_target *target, ad_var z)
         return density;
     }
     ad_tape_enter(z.tape, target->name);
-    density = target->external ? nf__target_external(target, join(target, value)) : target->log_density(target, value);
+    density =
+        target->log_density ? target->log_density(target, value) : nf__target_external(target, join(target, value));
     if (ad_is_valid(density) && ad_shape_of(density).rank != 0)
         ad_tape_fail(z.tape, AD_ERROR_ARGUMENT, "target '%s' gave a log-density of shape %s, expected ()", target->name,
                      ad_shape_text(ad_shape_of(density), got));

@@ -1,4 +1,5 @@
-/* A target's log-density and gradient from a function outside: one op gives both, from one call for each row. */
+/* A target's log-density and gradient from a function outside: one op gives both, from one call for each row,
+ * or for all of a tile. */
 #include "targets/target_external.h"
 
 #include <weir/target.h>
@@ -24,14 +25,17 @@ static void put(const ad_tile *tile, size_t feature, size_t row, ad_dtype dtype,
 static void evaluate(const ad_tile *tile, ad_dtype dtype)
 {
     const nf_target *target = ad_object_data(tile->object);
-    const size_t n = tile->in[0].size;
-    double *x = tile->scratch, *result = x + n;
+    const size_t n = tile->in[0].size, rows = tile->valid;
+    double *x = tile->scratch, *log_density = x + rows * n, *gradient = log_density + rows;
+    for (size_t row = 0; row < rows; row++)
+        for (size_t i = 0; i < n; i++) x[row * n + i] = get(&tile->in[0], i, row, tile->rows, dtype);
+    if (target->external_rows) target->external_rows(target, x, rows, log_density, gradient);
+    for (size_t row = 0; row < rows && !target->external_rows; row++)
+        log_density[row] = target->external(target, x + row * n, gradient + row * n);
     for (size_t row = 0; row < tile->rows; row++) {
-        if (row < tile->valid) {
-            for (size_t i = 0; i < n; i++) x[i] = get(&tile->in[0], i, row, tile->rows, dtype);
-            result[0] = target->external(target, x, result + 1);
-        }
-        for (size_t i = 0; i <= n; i++) put(tile, i, row, dtype, result[i]);
+        const size_t from = row < rows ? row : rows - 1;
+        put(tile, 0, row, dtype, log_density[from]);
+        for (size_t i = 0; i < n; i++) put(tile, i + 1, row, dtype, gradient[from * n + i]);
     }
 }
 
@@ -53,9 +57,8 @@ static bool shape(const ad_call *call, ad_shape *result)
 
 static size_t scratch(const ad_call *call, size_t rows, ad_dtype dtype)
 {
-    (void)rows;
     (void)dtype;
-    return (1 + 2 * ad_shape_size(ad_shape_of(call->in[0]))) * sizeof(double);
+    return rows * (1 + 2 * ad_shape_size(ad_shape_of(call->in[0]))) * sizeof(double);
 }
 
 /* ---- The gradient: what evaluate() has put behind the log-density --------------------------------------------- */

@@ -3,7 +3,7 @@
 
 #include <weir/target.h>
 
-/* Record target->external of all sites' values, one after the other. */
+/* Record target->external, or external_rows, of all sites' values, one after the other. */
 ad_var nf__target_external(const nf_target *target, ad_var value);
 
 #endif

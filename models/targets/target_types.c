@@ -46,9 +46,9 @@ ad_status nf_register_target(const nf_target_type *type, ad_error *error)
     if (target->n_site == 0 || !target->site)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "nf_register_target: '%.60s' has no sites",
                             type->name ? type->name : "");
-    if (!target->log_density == !target->external)
+    if (!!target->log_density + !!target->external + !!target->external_rows != 1)
         return ad_error_set(error, AD_ERROR_ARGUMENT,
-                            "nf_register_target: '%.60s' needs one of log_density and external",
+                            "nf_register_target: '%.60s' needs one of log_density, external and external_rows",
                             type->name ? type->name : "");
     return nf_registry_add(&registry, type, error);
 }

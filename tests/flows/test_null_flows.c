@@ -14,7 +14,7 @@ static nf_flow_scope flow_at;
 static ad_plan *plan;
 static ad_var v;
 static const double rows[ROWS * DIM] = {0.1, -0.4, 1.2, 0.3, -0.7, 0.9};
-static double out[ROWS * DIM], numbers[ROWS * DIM];
+static double out[ROWS * DIM], numbers[ROWS * DIM], gradient[64];
 static int visits;
 
 static void set_up(void)
@@ -306,6 +306,15 @@ static void call_flows(void)
     CASE(nf_sample_part)
     status(nf_sample_part(NEEDED(flow, conditional), NEEDED(context, rows), 7, ROWS, 1, OPTIONAL(x, out),
                           OPTIONAL(log_prob, log_prob), OPTIONAL(pool, (ad_pool *)NULL), ERROR));
+    CASE(nf_log_prob_gradient)
+    status(nf_log_prob_gradient(NEEDED(flow, conditional), NEEDED(x, rows), NEEDED(context, rows),
+                                OPTIONAL(weight, rows), ROWS, OPTIONAL(log_prob, log_prob), OPTIONAL(x_gradient, out),
+                                OPTIONAL(context_gradient, numbers), OPTIONAL(parameter_gradient, gradient),
+                                OPTIONAL(pool, (ad_pool *)NULL), ERROR));
+    CASE(nf_sample_gradient)
+    status(nf_sample_gradient(NEEDED(flow, conditional), NEEDED(context, rows), OPTIONAL(x_weight, rows),
+                              OPTIONAL(weight, rows), ROWS, 1, OPTIONAL(context_gradient, numbers),
+                              OPTIONAL(parameter_gradient, gradient), OPTIONAL(pool, (ad_pool *)NULL), ERROR));
     CASE(nf_transform)
     status(nf_transform(NEEDED(flow, conditional), true, NEEDED(in, rows), NEEDED(context, rows), ROWS,
                         OPTIONAL(out, out), OPTIONAL(log_det, log_prob), OPTIONAL(pool, (ad_pool *)NULL), ERROR));

@@ -312,6 +312,12 @@ static double in_plain_c(const nf_target *self, const double *value, double *gra
     return -0.5 * squares / (width * width) - s[0] * s[0] - s[1] * s[1];
 }
 
+static void many_in_plain_c(const nf_target *self, const double *value, size_t rows, double *log_density,
+                            double *gradient)
+{
+    for (size_t r = 0; r < rows; r++) log_density[r] = in_plain_c(self, value + 4 * r, gradient + 4 * r);
+}
+
 static const nf_site pair[] = {{"x", 2, NF_SITE_REAL, 0, 0}, {"s", 2, NF_SITE_POSITIVE_EXP, 0, 0}};
 static const double right = 1, wrong = 1.5;
 
@@ -322,6 +328,10 @@ START_TEST(external_density)
     nf_target plain = {.name = "plain", .site = pair, .n_site = 2, .external = in_plain_c, .data = &right};
     double *z = normals(4 * ROWS, 1, 1), *a = malloc(ROWS * sizeof *a), *b = malloc(ROWS * sizeof *b);
     ad_pool *pool = ad_pool_new(3, &error);
+    if (_i == 1) {
+        plain.external = NULL;
+        plain.external_rows = many_in_plain_c;
+    }
     ASSERT_OK(nf_target_log_densities(&tape, z, ROWS, a, pool, &error));
     ASSERT_OK(nf_target_log_densities(&plain, z, ROWS, b, pool, &error));
     for (size_t i = 0; i < ROWS; i++) ck_assert_double_eq_tol(a[i], b[i], 1e-12 * (1 + fabs(a[i])));
@@ -340,12 +350,14 @@ START_TEST(gradient_of_an_external_density)
 {
     enum { ROWS = 37 };
     const ad_dtype dtype = _i % 2 ? AD_F64 : AD_F32;
-    const nf_target target[] = {{.name = "tape", .site = pair, .n_site = 2, .log_density = on_the_tape},
-                                {.name = "plain", .site = pair, .n_site = 2, .external = in_plain_c, .data = &right}};
-    double *z = normals(4 * ROWS, 1, 2), got[2][4 * ROWS];
+    const nf_target target[] = {
+        {.name = "tape", .site = pair, .n_site = 2, .log_density = on_the_tape},
+        {.name = "plain", .site = pair, .n_site = 2, .external = in_plain_c, .data = &right},
+        {.name = "rows", .site = pair, .n_site = 2, .external_rows = many_in_plain_c, .data = &right}};
+    double *z = normals(4 * ROWS, 1, 2), got[3][4 * ROWS];
     float narrow[4 * ROWS], out[4 * ROWS];
     for (size_t i = 0; i < 4 * ROWS; i++) narrow[i] = (float)z[i];
-    for (int k = 0; k < 2; k++) {
+    for (int k = 0; k < 3; k++) {
         ad_tape *tape = ad_tape_new();
         ad_var in = _i < 2 ? ad_input(tape, "z", AD_SHAPE(4)) : ad_param(tape, "z", AD_SHAPE(4));
         ad_var gradient = ad_to_rows(ad_grad1(nf_target_log_density(&target[k], in), in));
@@ -358,8 +370,10 @@ START_TEST(gradient_of_an_external_density)
         ad_plan_free(plan);
         ad_tape_free(tape);
     }
-    for (size_t i = 0; i < 4 * ROWS; i++)
+    for (size_t i = 0; i < 4 * ROWS; i++) {
         ck_assert_double_eq_tol(got[0][i], got[1][i], (dtype == AD_F32 ? 1e-5 : 1e-12) * (1 + fabs(got[0][i])));
+        ck_assert_double_eq(got[1][i], got[2][i]);
+    }
     free(z);
 }
 END_TEST
@@ -392,7 +406,7 @@ Suite *target_suite(void)
     tcase_add_test(constraint, a_log_density_is_one_number);
     suite_add_tcase(suite, constraint);
     TCase *external = tcase_create("external");
-    tcase_add_test(external, external_density);
+    tcase_add_loop_test(external, external_density, 0, 2);
     tcase_add_loop_test(external, gradient_of_an_external_density, 0, 4);
     tcase_add_test(external, no_second_derivative_of_an_external_density);
     suite_add_tcase(suite, external);

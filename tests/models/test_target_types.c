@@ -88,10 +88,10 @@ START_TEST(what_is_no_target_is_not_registered)
          "isn't a name"},
         {{.target = {.site = window_sites, .n_site = 2, .log_density = window_density}}, "isn't a name"},
         {{.name = "siteless", .target = {.log_density = window_density}}, "no sites"},
-        {{.name = "empty", .target = {.site = window_sites, .n_site = 2}}, "one of log_density and external"},
+        {{.name = "empty", .target = {.site = window_sites, .n_site = 2}}, "one of log_density, external and external_rows"},
         {{.name = "both",
           .target = {.site = window_sites, .n_site = 2, .log_density = window_density, .external = outside}},
-         "one of log_density and external"},
+         "one of log_density, external and external_rows"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         ASSERT_FAILS(nf_register_target(&cases[i].type, &error), AD_ERROR_ARGUMENT, cases[i].message);

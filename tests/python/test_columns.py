@@ -1,0 +1,102 @@
+"""Tables: what columns are taken for, densities in their units, samples with their kinds; fits without settings."""
+import pickle
+
+import numpy as np
+import pytest
+
+import weir
+
+
+def people(rng, rows=400):
+    """Independent columns: a count, a positive amount with a missing value, and a label."""
+    table = {"children": rng.poisson(2, rows), "income": rng.lognormal(3, 1, rows),
+             "city": rng.choice(["Rome", "Oslo", "Quito"], rows, p=[0.5, 0.3, 0.2])}
+    table["income"][3] = np.nan
+    return table
+
+
+def test_kinds_are_recognised(rng):
+    columns = weir.Columns(people(rng))
+    assert [column.kind for column in columns] == ["integer", "positive", "category"]
+    assert columns.names == ["children", "income", "city"] and columns.noisy
+    assert len(columns.feature_names) == columns.features == 4
+    assert "positive" in str(columns)
+    again = pickle.loads(pickle.dumps(columns))
+    assert again.description == columns.description
+    assert weir.Columns(people(rng), "children:real")[0].kind == "real"
+
+
+def test_decoding_gives_back(rng):
+    table = people(rng)
+    columns = weir.Columns(table)
+    features, log_weight = columns.encode(table)
+    back = columns.decode(features)
+    assert features.shape == (400, 4) and np.isfinite(log_weight).all()
+    assert list(back["city"]) == list(table["city"]) and list(back["children"]) == list(table["children"])
+    np.testing.assert_allclose(back["income"], table["income"], rtol=1e-9)
+
+
+def test_probabilities_of_labels(rng):
+    """Of a category alone, with a standard normal on its feature, log p is that of the smoothed shares."""
+    table = {"city": people(rng)["city"]}
+    columns = weir.Columns(table)
+    flow = weir.Flow("loc", columns=columns, dtype="float64")
+    labels, counts = np.unique(table["city"], return_counts=True)
+    expected = np.log((counts + 0.5) / (counts.sum() + 1.5))
+    np.testing.assert_allclose(flow.log_prob({"city": labels}, draws=1000), expected, atol=1e-9)
+
+
+def test_fit_to_a_table(rng, tmp_path):
+    table = people(rng)
+    flow = weir.Flow("(maf(16)-flip)*2-standardize", columns=weir.Columns(table))
+    flow.fit(table, epochs=60, learning_rate=0.01)
+    shuffled = {name: table[name] for name in ("city", "income", "children")}
+    np.testing.assert_array_equal(flow.log_prob(shuffled), flow.log_prob(table))
+    # A count of mean 2, an amount of a lognormal, and a label: in other units it would be off by some nats.
+    count = sum(p * np.log(p) for p in np.exp(-2) * np.cumprod([1] + [2 / k for k in range(1, 20)]))
+    label = sum(p * np.log(p) for p in (0.5, 0.3, 0.2))
+    assert abs(-flow.log_prob(table).mean() - (0.5 * np.log(2 * np.pi * np.e) + 3 - count - label)) < 0.3
+    draws = flow.sample(1000, seed=1)
+    assert set(draws["city"]) == {"Rome", "Oslo", "Quito"} and abs(np.mean(draws["children"]) - 2) < 0.4
+    flow.save(tmp_path / "people.safetensors")
+    np.testing.assert_array_equal(weir.load(tmp_path / "people.safetensors").log_prob(table), flow.log_prob(table))
+    with pytest.raises(weir.FormatError, match="lacks the column 'income'"):
+        flow.log_prob({"city": table["city"], "children": table["children"]})
+
+
+def test_context_by_name(rng):
+    age = rng.uniform(20, 60, 500)
+    table = {"age": age, "weight": 40 + age + rng.normal(size=500)}
+    density = weir.fit(table, context="age", budget=2, seed=2)
+    draws = density.sample(300, context={"age": [50.0]}, seed=1)
+    assert abs(np.mean(draws["weight"]) - 90) < 1.5 and list(draws) == ["weight"]
+    np.testing.assert_array_equal(density.log_prob(table), density.log_prob({"weight": table["weight"]},
+                                                                            {"age": table["age"]}))
+    with pytest.raises(weir.ArgumentError, match="'height', which is no column"):
+        weir.fit(table, context=["height"])
+
+
+def test_data_frames(rng):
+    pandas = pytest.importorskip("pandas")
+    table = people(rng)
+    frame = pandas.DataFrame(table).convert_dtypes()
+    frame["city"] = frame["city"].astype("category")
+    columns = weir.Columns(frame)
+    assert columns.description == weir.Columns(table).description
+    back = columns.decode(columns.encode(frame)[0])
+    assert isinstance(back, pandas.DataFrame) and back["children"].dtype == np.int64
+    with pytest.raises(weir.ArgumentError, match="'when' has times"):
+        weir.Columns({"when": pandas.to_datetime(["2026-01-01", "2026-01-02"])})
+
+
+def test_fit_without_settings(correlated):
+    told = []
+    density = weir.fit(correlated, budget=3, progress=told.append)
+    entropy = 0.5 * np.log(np.linalg.det(2 * np.pi * np.e * np.cov(correlated.T)))
+    assert abs(-density.log_prob(correlated).mean() - entropy) < 0.05
+    assert len(density.report.candidates) > 1 and density.report.candidates[0].formula == "whiten" and told
+    assert density.sample(3).shape == (3, 2) and density.columns is None
+    with pytest.raises(weir.ArgumentError, match="rows, columns"):
+        weir.fit(np.zeros(5))
+    with pytest.raises(weir.ArgumentError, match="array of numbers|of numbers"):
+        weir.fit([["a"], ["b"]])

@@ -1,0 +1,128 @@
+"""Targets from Python: variational inference and NUTS of densities whose moments are known."""
+import signal
+
+import numpy as np
+import pytest
+
+import weir
+
+MEAN, SD = np.array([1.0, -2.0]), np.array([0.5, 3.0])
+
+
+def normal(values):
+    d = (values - MEAN) / SD
+    return -0.5 * np.sum(d**2, axis=1) - np.log(SD).sum() - np.log(2 * np.pi), -d / SD
+
+
+def exponential(values):
+    """Of a positive number, with rate 2."""
+    return np.log(2) - 2 * values[:, 0], np.full_like(values, -2)
+
+
+def test_log_density_is_of_the_real_numbers(rng):
+    target, z = weir.Target(normal, 2), rng.normal(size=(300, 2))
+    np.testing.assert_allclose(target.log_density(z), normal(z)[0], rtol=1e-12)
+    one_by_one = weir.Target(lambda value: tuple(part[0] for part in normal(value[None])), 2, rows=False)
+    np.testing.assert_array_equal(one_by_one.log_density(z), target.log_density(z))
+    positive = weir.Target(exponential, {"rate": weir.Site(1, "positive")})
+    np.testing.assert_allclose(positive.log_density(z[:, :1]), np.log(2) - 2 * np.exp(z[:, 0]) + z[:, 0], rtol=1e-12)
+    np.testing.assert_allclose(positive.constrain(z[:, :1]), np.exp(z[:, :1]), rtol=1e-12)
+
+
+def test_a_call_has_many_rows(rng):
+    rows = []
+
+    def counted(values):
+        rows.append(len(values))
+        return normal(values)
+
+    weir.Target(counted, 2).log_density(rng.normal(size=(4096, 2)))
+    assert sum(rows) == 4096 and len(rows) <= 4096 / 64
+
+
+def test_sites():
+    target = weir.Target(lambda values: (-values.sum(1), -np.ones_like(values)),
+                         {"mu": 1, "share": weir.Site(3, "simplex"), "cut": weir.Site(2, "ordered")})
+    assert (target.dim, target.size) == (5, 6)
+    assert target.elements == ["mu", "share[1]", "share[2]", "share[3]", "cut[1]", "cut[2]"]
+    sites = target.sites(target.constrain(np.zeros((4, 5))))
+    assert sites["mu"].shape == (4,) and sites["cut"].shape == (4, 2)
+    np.testing.assert_allclose(sites["share"], 1 / 3)
+
+
+def test_vi():
+    inference = weir.vi(weir.Target(normal, 2), "scale-loc", iters=2000, learning_rate=0.05, schedule="cosine",
+                        dtype="float64")
+    summary = inference.summary()
+    assert abs(inference.log_z) < 1e-3
+    for i, name in enumerate(("x[1]", "x[2]")):
+        assert abs(summary[name].mean - MEAN[i]) < 0.05 * SD[i] and abs(summary[name].sd / SD[i] - 1) < 0.05
+    values = inference.sample(5, seed=1)["x"]
+    np.testing.assert_allclose(inference.log_prob(values), normal(values)[0], atol=0.05)
+
+
+def test_vi_without_settings():
+    inference = weir.vi(weir.Target(exponential, {"rate": weir.Site(1, "positive")}), budget=10, seed=3)
+    assert abs(inference.summary()["rate"].mean - 0.5) < 0.03 and abs(inference.log_z) < 0.02
+    assert inference.report.modes[0].held and inference.sample(10)["rate"].shape == (10,)
+
+
+def test_nuts():
+    draws = weir.nuts(weir.Target(normal, 2), draws=500, tune=300, chains=2)
+    assert draws.values.shape == (2, 500, 2) and draws.sites["x"].shape == (2, 500, 2)
+    for i, one in enumerate(draws.summary().values()):
+        assert abs(one.mean - MEAN[i]) < 5 * one.mcse_mean and abs(one.sd - SD[i]) < 5 * one.mcse_sd
+    assert draws.stats["divergent"].dtype == bool and not draws.stats["divergent"].any()
+
+
+def test_nuts_on_a_flow():
+    """Neal's funnel, whose first number is N(0, 3²), with a flow in its place."""
+    inference = weir.vi("funnel", "(iaf(16)-flip)*2-scale-loc", iters=300, learning_rate=0.01)
+    draws = weir.nuts("funnel", inference.flow, draws=50, tune=100, chains=2)
+    assert draws.values.shape[:2] == (2, 50) and np.isfinite(draws.values).all()
+
+
+@pytest.mark.parametrize("run", [lambda target: weir.vi(target, "scale-loc", iters=10),
+                                 lambda target: weir.vi(target), lambda target: weir.nuts(target),
+                                 lambda target: target.log_density(np.zeros(2))])
+def test_what_a_target_raises(run):
+    def broken(values):
+        raise ZeroDivisionError("in the target")
+
+    with pytest.raises(ZeroDivisionError, match="in the target"):
+        run(weir.Target(broken, 2))
+    with pytest.raises(weir.ArgumentError, match=r"\(\d+,\) are expected"):
+        run(weir.Target(lambda values: (0.0, values), 2))
+
+
+def test_ctrl_c():
+    calls = []
+
+    def interrupted(values):
+        calls.append(len(values))
+        if len(calls) == 500:
+            signal.raise_signal(signal.SIGINT)
+        return normal(values)
+
+    weir.set_threads(1)
+    try:
+        with pytest.raises(KeyboardInterrupt) as stopped:
+            weir.vi(weir.Target(interrupted, 2), "scale-loc", iters=10**7)
+    finally:
+        weir.set_threads(0)
+    assert len(calls) < 2000
+    result = getattr(stopped.value, "result", None)
+    assert result is None or result.report.iterations < 2000
+
+
+@pytest.mark.parametrize("make, part", [
+    (lambda: weir.Target(normal), "sites are missing"),
+    (lambda: weir.Target("nothing"), "nothing"),
+    (lambda: weir.Target("funnel", 2), "sites of its own"),
+    (lambda: weir.Target(normal, {"x": weir.Site(2, "unknown")}), "must be one of real"),
+    (lambda: weir.vi("funnel", iters=10, budget=3), "budget is of a fit without settings"),
+    (lambda: weir.nuts("funnel", chains=-1), "must not be negative"),
+])
+def test_mistakes_are_told(make, part):
+    with pytest.raises(weir.ArgumentError, match=part):
+        make()

@@ -1,0 +1,131 @@
+"""What people have in tables, mapped to the real numbers that a flow models, and back: <weir/columns.h>."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from weir import errors
+from weir._library import NULL, Array, check, ffi, given_text, lib, made, new_error, pointer, record, taken_text, text
+from weir._tables import Table, decoded, names_of
+
+
+class Columns:
+    """The columns of a table: which are positive, bounded, whole numbers, labels or angles, and which may be missing.
+
+    `Columns(table)` learns them from a data frame, a dictionary of columns or an array; `kinds` says what some of them
+    are, as `weir fit --columns` has it: "share:[0,1], phase:angle". With `context`, they are what a flow is conditioned
+    on. Print it to see what each was taken for."""
+
+    def __init__(self, table: Any, kinds: str | None = None, *, context: bool = False) -> None:
+        error = new_error()
+        options = ffi.new("nf_columns_options *", {"context": context})
+        own = table if isinstance(table, Table) else Table(table)
+        self._take(made(lib.nf_columns_learn(own.struct, given_text(kinds), options, error), error))
+
+    def _take(self, pointer: Any) -> None:
+        self._columns = ffi.gc(pointer, lib.nf_columns_free)
+
+    @classmethod
+    def parse(cls, description: str) -> Columns:
+        """From str(self.description), as a model's file has it."""
+        self = cls.__new__(cls)
+        error = new_error()
+        self._take(made(lib.nf_columns_parse(given_text(description), error), error))
+        return self
+
+    @classmethod
+    def _of(cls, pointer: Any) -> Columns | None:
+        if not pointer:
+            return None
+        self = cls.__new__(cls)
+        self._take(pointer)
+        return self
+
+    @property
+    def description(self) -> str:
+        """All that is known of them, as JSON."""
+        error = new_error()
+        return taken_text(made(lib.nf_columns_text(self._columns, error), error)) or ""
+
+    def __reduce__(self) -> Any:
+        return Columns.parse, (self.description,)
+
+    def __len__(self) -> int:
+        return int(lib.nf_columns_count(self._columns))
+
+    def __getitem__(self, c: int) -> SimpleNamespace:
+        """What is known of a column: its name, kind, support, and why it was taken for that."""
+        if not 0 <= c < len(self):
+            raise IndexError(c)
+        return record(lib.nf_columns_column(self._columns, c)[0])
+
+    def __iter__(self) -> Iterator[SimpleNamespace]:
+        return (self[c] for c in range(len(self)))
+
+    def __str__(self) -> str:
+        return "\n".join(f"{column.name or c + 1}: {column.why}" for c, column in enumerate(self))
+
+    @property
+    def names(self) -> list[str] | None:
+        """The columns' names; None where they have none."""
+        names = [column.name for column in self]
+        return names if all(names) else None
+
+    @property
+    def features(self) -> int:
+        """How many numbers a flow sees of a row."""
+        return int(lib.nf_columns_features(self._columns))
+
+    @property
+    def noisy(self) -> bool:
+        """Whether features depend on noise, as those of counts and labels do."""
+        return bool(lib.nf_columns_noisy(self._columns))
+
+    @property
+    def feature_names(self) -> list[str]:
+        room = ffi.new("char[128]")
+        return [text(lib.nf_columns_feature_name(self._columns, f, room)) for f in range(self.features)]
+
+    def table(self, data: Any) -> Table:
+        """These columns of a table, found by their names; without names by their places."""
+        if isinstance(data, Table):
+            return data
+        given, own = names_of(data), self.names
+        if given is None or own is None:
+            return Table(data)
+        lacking = [column.name for column in self if column.name not in given and column.kind != "dropped"]
+        if lacking:
+            raise errors.FormatError(f"the table lacks the column '{lacking[0]}'; it has {', '.join(given)}")
+        return Table(data, own)
+
+    def encode(self, table: Any, *, seed: int = 1, draw: int = 0) -> tuple[Array, Array]:
+        """The features (rows, features) of these rows, with noise of this draw, and their log-weights (rows): what is
+        added to a flow's log p for that of the table's own columns."""
+        own, error = self.table(table), new_error()
+        features = np.empty((own.struct.rows, self.features))
+        log_weight = np.empty(own.struct.rows)
+        check(lib.nf_columns_encode(self._columns, own.struct, seed, draw, pointer(features), pointer(log_weight), error),
+              error)
+        return features, log_weight
+
+    def decode(self, features: Any) -> Any:
+        """The table that such features are of: a data frame where pandas is installed."""
+        given, error = np.ascontiguousarray(features, dtype=np.float64), new_error()
+        if given.ndim != 2 or given.shape[1] != self.features:
+            raise errors.ArgumentError(f"features must be of shape (rows, {self.features}), and are {given.shape}")
+        table = ffi.new("nf_table *")
+        check(lib.nf_columns_decode(self._columns, pointer(given), len(given), table, error), error)
+        try:
+            return decoded(table, [column.name for column in self if column.kind == "integer"])
+        finally:
+            lib.nf_table_free(table)
+
+    def log_prob(self, flow: Any, context: Array | None, table: Any, draws: int, seed: int, pool: Any) -> Array:
+        own, error = self.table(table), new_error()
+        log_prob = np.empty(own.struct.rows)
+        check(lib.nf_columns_log_prob(self._columns, flow, pointer(context) if context is not None else NULL, own.struct,
+                                      draws, seed, pointer(log_prob), pool, error), error)
+        return log_prob

@@ -1,0 +1,150 @@
+"""Targets: unnormalised densities, to fit a flow to or to draw from. <weir/target.h>"""
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from weir import errors
+from weir._library import Array, check, ffi, given_text, lib, made, new_error, pointer, pool, rows_of, text
+from weir._watch import Watched
+
+# In the order of nf_site_constraint.
+_constraints = ("real", "positive", "interval", "simplex", "ordered", "correlation_cholesky")
+
+# Of rows of values (rows, size): the log-density of each (rows), and its gradient (rows, size).
+Density = Callable[[Array], tuple[Any, Any]]
+
+
+@dataclass(frozen=True)
+class Site:
+    """A named vector of a target, of so many numbers, and where it may be: "real", "positive", "interval" (from low to
+    high), "simplex", "ordered" or, of size K², "correlation_cholesky", the factor of a K by K correlation matrix."""
+
+    size: int = 1
+    constraint: str = "real"
+    low: float = 0
+    high: float = 1
+
+
+class Target(Watched):
+    """A density that is known up to a constant.
+
+        weir.Target("funnel(dim=20)")                     # one that has a name: weir.targets() lists them
+        weir.Target(function, 3)                          # of three real numbers
+        weir.Target(function, {"mu": 1, "tau": weir.Site(1, "positive"), "theta": 8})
+
+    The function gives, for values (rows, size) of all sites one after the other, the log-densities (rows) and their
+    gradients (rows, size), as NumPy arrays or what becomes one: a call for many rows, from several threads. A function
+    of one vector, as models of Stan and PyMC are, is given with `rows=False`. What it raises ends the work. The
+    density is that of the values; what changing constrained ones into real numbers adds is seen to."""
+
+    def __init__(self, target: str | Density, sites: int | Mapping[str, int | Site] | None = None, *,
+                 rows: bool = True) -> None:
+        if isinstance(target, str):
+            if sites is not None:
+                raise errors.ArgumentError(f"the target {target!r} has sites of its own")
+            error = new_error()
+            self._target = ffi.gc(made(lib.nf_target_parse(given_text(target), error), error), lib.nf_target_free)
+            self.name = target
+            return
+        if sites is None:
+            raise errors.ArgumentError("sites are missing: how many numbers does the function take?")
+        self.name = getattr(target, "__name__", "target")
+        self._function = target
+        self._by_rows = rows
+        self._lock = threading.Lock()
+        self._declare({"x": sites} if isinstance(sites, int) else sites)
+
+    def _declare(self, given: Mapping[str, int | Site]) -> None:
+        sites = {name: Site(site) if isinstance(site, int) else site for name, site in given.items()}
+        array = ffi.new("nf_site[]", len(sites))
+        self._kept: list[Any] = [array, given_text(self.name)]
+        for place, (name, site) in zip(array, sites.items()):
+            if site.constraint not in _constraints:
+                raise errors.ArgumentError(f"the constraint of {name!r} must be one of {', '.join(_constraints)}, and is "
+                                           f"{site.constraint!r}")
+            self._kept.append(given_text(name))
+            place.name, place.size = self._kept[-1], site.size
+            place.constraint, place.low, place.high = _constraints.index(site.constraint), site.low, site.high
+        self._target = ffi.new("nf_target *", {"name": self._kept[1], "site": array, "n_site": len(sites),
+                                               "log_z": float("nan")})
+        kind = next(field.type for name, field in ffi.typeof("nf_target").fields if name == "external_rows")
+        self._callback = ffi.callback(kind, self._evaluate, onerror=self._failed)
+        self._target.external_rows = self._callback
+
+    def _failed(self, kind: Any, value: BaseException, trace: Any) -> None:
+        self.failure = self.failure or value
+
+    def _evaluate(self, target: Any, value: Any, rows: int, log_density: Any, gradient: Any) -> None:
+        size = self.size
+        values = np.frombuffer(ffi.buffer(value, 8 * rows * size)).reshape(rows, size)
+        densities = np.frombuffer(ffi.buffer(log_density, 8 * rows))
+        gradients = np.frombuffer(ffi.buffer(gradient, 8 * rows * size)).reshape(rows, size)
+        densities[:] = gradients[:] = np.nan  # what is left where the function raises
+        if self.failure is not None:
+            return
+        if not self._by_rows:
+            for r in range(rows):
+                densities[r], gradients[r] = self._function(values[r])
+            return
+        given, of_given = (np.asarray(part, dtype=np.float64) for part in self._function(values))
+        for name, part, shape in (("log-densities", given, (rows,)), ("gradients", of_given, (rows, size))):
+            if part.shape != shape:
+                raise errors.ArgumentError(f"{self.name} gave {name} of shape {part.shape} for values of {values.shape}; "
+                                           f"{shape} are expected")
+        densities[:], gradients[:] = given, of_given
+
+    @property
+    def dim(self) -> int:
+        """How many real numbers inference works on."""
+        return int(lib.nf_target_dim(self._target))
+
+    @property
+    def size(self) -> int:
+        """How many numbers all sites have together."""
+        return int(lib.nf_target_size(self._target))
+
+    @property
+    def elements(self) -> list[str]:
+        """The name of each of these: "tau", "theta[3]"."""
+        room = ffi.new("char[64]")
+        return [text(lib.nf_target_element(self._target, i, room)) for i in range(self.size)]
+
+    def sites(self, values: Array) -> dict[str, Array]:
+        """Values (…, size) by the names of their sites; those of one number have no axis of their own."""
+        found, begin = {}, 0
+        for i in range(self._target.n_site):
+            site = self._target.site[i]
+            part = values[..., begin : begin + site.size]
+            found[text(site.name)] = part[..., 0] if site.size == 1 else part
+            begin += site.size
+        return found
+
+    def constrain(self, z: Any) -> Array:
+        """The values (…, size) of real numbers z (…, dim)."""
+        rows, shape = rows_of(z, self.dim, "z")
+        values, error = np.empty((*shape, self.size)), new_error()
+        check(lib.nf_target_values(self._target, pointer(rows), len(rows), pointer(values), pool(), error), error)
+        return values
+
+    def log_density(self, z: Any) -> Any:
+        """The log-density of real numbers z (…, dim), with the log-determinant of their map to the values."""
+        rows, shape = rows_of(z, self.dim, "z")
+        found, error = np.empty(shape), new_error()
+        status = lib.nf_target_log_densities(self._target, pointer(rows), len(rows), pointer(found), pool(), error)
+        self.raise_failure()
+        check(status, error)
+        return found[()]
+
+    def raise_failure(self) -> None:
+        """Raise again what the function has raised."""
+        failure, self.failure = self.failure, None
+        if failure is not None:
+            raise failure
+
+    def __repr__(self) -> str:
+        return f"weir.Target({self.name!r}, dim={self.dim})"
