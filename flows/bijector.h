@@ -63,6 +63,12 @@ typedef struct {
     ad_var update; /* what nf_update() recorded, or invalid */
 } nf_bound_parameter;
 
+/* A log-density up to a constant, in nats: it records, of a z (dim), a value of shape (). */
+typedef struct {
+    ad_var (*record)(const void *context, ad_var z);
+    const void *context;
+} nf_density;
+
 /* What recording a bijector needs beside its argument: nf_bind() makes it for a tape, on which it lives, and hands it
  * to forward and inverse. A bijector itself holds nothing of a tape, so the same one can be recorded on several tapes,
  * and by several threads, at once. */
@@ -75,6 +81,7 @@ typedef struct nf_scope {
     bool training;          /* nf_set_training(), nf_set_statistics() */
     bool statistics;        /* nf_set_statistics() */
     struct nf_scope *child; /* of self->child[i] */
+    const nf_density *base, *target; /* nf_set_densities(); NULL: none */
 } nf_scope;
 
 /* ---- The bijector contract -------------------------------------------------------------------------------------- */
@@ -127,6 +134,10 @@ typedef struct nf_bijector_type {
      * Σ ∂velocity_i/∂z_i, (), which may be left alone, as log_det above: it then takes dim sweeps over the tape. It is
      * what nf_integrate() solves, and what flow matching trains. NULL: it isn't one. */
     ad_var (*velocity)(const nf_scope *at, ad_var t, ad_var z, ad_var *divergence);
+    /* No bijector, but a step that draws its x from a density f(x | z), by ad_normal and ad_uniform of streams below 4:
+     * it has forward alone, with log b(z | x) - log f(x | z) in *log_det, b being the density of the way back. See
+     * <weir/stochastic.h>. */
+    bool stochastic;
 } nf_bijector_type;
 
 /* An instance. Read it; change it through the functions below only. */
@@ -144,9 +155,10 @@ struct nf_bijector {
     size_t n_parameter;
     nf_bijector **child; /* of a chain, of invert, of on */
     size_t n_child;
-    bool is_chain; /* its children are steps of a formula */
-    bool borrows;  /* the children belong to another: a slice of a chain */
-    size_t *room;  /* while build runs for a formula: what nf_flow_parse_within() has left; else NULL */
+    bool is_chain;      /* its children are steps of a formula */
+    bool borrows;       /* the children belong to another: a slice of a chain */
+    size_t draw, draws; /* of a step that draws: its number in its flow, from 1, and how many those are; 0: in none */
+    size_t *room;       /* while build runs for a formula: what nf_flow_parse_within() has left; else NULL */
 };
 
 /* In build: add a parameter. AD_ERROR_ARGUMENT: it has no name, its constraint and where it begins don't agree, or it

@@ -24,6 +24,7 @@
 #include <weir/flow.h>
 #include <weir/networks.h>
 #include <weir/registry.h>
+#include <weir/stochastic.h>
 #include <weir/transformer.h>
 
 #endif

@@ -7,6 +7,7 @@
 #ifndef WEIR_MODELS_H
 #define WEIR_MODELS_H
 
+#include <weir/ais.h>
 #include <weir/automatic.h>
 #include <weir/callbacks.h>
 #include <weir/checkpoint.h>

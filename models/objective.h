@@ -16,7 +16,11 @@ WEIR_BEGIN_DECLARATIONS
  *   iwae     -E[log 1/k Σ w(x_i)] over groups of k draws (Burda, Grosse & Salakhutdinov 2016)
  *   dreg     the same number, with the doubly reparametrised gradient (Tucker, Lawson, Gu & Maddison 2019)
  *   forward  KL(p‖q), by draws of q with self-normalised weights: covers all of p rather than a part of it
- * stl, dreg and forward evaluate log q at a draw as if it came from elsewhere, which takes the flow's inverse. */
+ *   fab      the α-divergence of order 2, log E_q[w²], by draws of p²/q, where p and q are farthest apart: annealed
+ *            importance sampling (<weir/ais.h>) brings them there from q, also to modes that q misses ("Flow annealed
+ *            importance sampling bootstrap", Midgley, Stimper, Simm, Schölkopf & Hernández-Lobato 2023). The best
+ *            possible is 2 log Z. Without the paper's buffer of earlier draws
+ * stl, dreg, forward and fab evaluate log q at a draw as if it came from elsewhere, which takes the flow's inverse. */
 typedef struct nf_objective_type nf_objective_type;
 
 /* A draw on the tape of a step; log-densities are per-row, shape (), in nats. */
@@ -27,6 +31,13 @@ typedef struct {
     ad_var x;                  /* the draw, shape (dim): a function of q's parameters, through which gradients pass */
     ad_var log_q, log_p;       /* log q(x), and β log p(x) */
 } nf_objective_draw;
+
+/* Draws that annealed importance sampling has moved from q to a density of q^(1-alpha) p^(alpha β). */
+typedef struct {
+    double alpha;
+    size_t distributions; /* in between, 1 or more */
+    char transition[128]; /* a formula of steps that draw */
+} nf_annealing;
 
 /* What is minimised: the mean over the step's draws of a term; or, of an objective that weighs its draws, the mean over
  * groups of draws of Σ weight · term. Either way parameters go down its gradient. */
@@ -41,6 +52,9 @@ struct nf_objective_type {
      * least one log w is finite, and none is NaN. NULL: draws aren't weighed. */
     double (*weigh)(const nf_objective_type *self, const double *argument, const double *log_weight, size_t draws,
                     double *weight);
+    /* How draws are moved before, so that x is a number without gradient, and log w is that of
+     * annealed importance sampling. Only where draws are weighed. NULL: they are those of q. */
+    void (*anneal)(const nf_objective_type *self, const double *argument, nf_annealing *how);
     bool groups; /* options.mc counts groups, of options.importance draws each; else a step's draws are one group */
     const void *data; /* of its author's */
 };

@@ -142,6 +142,10 @@ ad_status nf_target_unconstrain(const nf_target *target, const double *value, si
  * AD_ERROR_NUMERIC where they disagree. */
 ad_status nf_target_check_gradient(const nf_target *target, const double *z, size_t rows, ad_error *error);
 
+/* Tell a flow of steps that draw that they are drawn towards this target (nf_flow_set_density()), which must outlive
+ * all use of the flow: before draws from a flow that was loaded. nf_vi() tells the flow that it fits. */
+void nf_flow_set_target(nf_flow *flow, const nf_target *target);
+
 /* ---- Targets that have a name -------------------------------------------------------------------------------- */
 
 /* A column that targets of a family need. */

@@ -82,8 +82,9 @@ typedef struct {
  * last step are kept. The same seed gives the same parameters, bit for bit, whatever the pool. A loss or gradient that
  * is not finite stops it: outcome NF_DIVERGED, AD_ERROR_NUMERIC, and the flow has the parameters before the lowest
  * mean loss in history, with the last β. options (all defaults), report and error may be NULL; the report's history is
- * the caller's. Threads and ranks as nf_fit() has them, but that what ranks divide are draws; the target may be shared
- * where its functions allow that. */
+ * the caller's. A flow of steps that draw (<weir/stochastic.h>) is told of the target, as nf_flow_set_target() does,
+ * and q is the density of its paths. Threads and ranks as nf_fit() has them, but that what ranks divide are draws; the
+ * target may be shared where its functions allow that. */
 ad_status nf_vi(nf_flow *flow, const nf_target *target, const nf_vi_options *options, nf_vi_report *report,
                 ad_error *error);
 

@@ -175,6 +175,8 @@ nf_bijector *nf__bijector_with_children(const nf_bijector_type *type, nf_bijecto
         good = good && child[i]->dim == child[0]->dim && child[i]->context == context;
         if (type == &nf__type_chain) context = nf__context_after(child[i]);
     }
+    for (size_t i = 0; i < count && whole && good && type != &nf__type_chain; i++)
+        if (nf__refuse_stochastic(type->name, child[i], error)) whole = false;
     if (good && whole) {
         memcpy(children, child, count * sizeof(nf_bijector *));
         *self = (nf_bijector){

@@ -34,7 +34,9 @@ static size_t trained_elements(const nf_bijector *bijector)
 nf_bijector *nf__conditional(nf_bijector *child, const nf_arguments *given, size_t *room, ad_error *error)
 {
     if (!child) return NULL;
-    nf_bijector *self = nf__bijector_within(&nf__type_conditional, child->dim, child->context, given, room, error);
+    const bool refused = nf__refuse_stochastic("conditional", child, error) != AD_OK;
+    nf_bijector *self =
+        refused ? NULL : nf__bijector_within(&nf__type_conditional, child->dim, child->context, given, room, error);
     nf_bijector **children = self ? ad_alloc(1, sizeof *children) : NULL;
     if (!children) {
         if (self) ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a bijector");

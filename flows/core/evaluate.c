@@ -3,6 +3,7 @@
 #include "core/flow.h"
 
 #include <weir/environment.h>
+#include <weir/stochastic.h>
 
 /* ---- Recording ------------------------------------------------------------------------------------------------- */
 
@@ -174,5 +175,8 @@ ad_status nf_transform(const nf_flow *flow, bool inverse, const double *in, cons
                        double *out, double *log_det, ad_pool *pool, ad_error *error)
 {
     arrays a = {.in = in, .context = context, .rows = rows, .vector = out, .scalar = log_det};
+    if (nf_flow_is_stochastic(flow))
+        return ad_error_set(error, AD_ERROR_ARGUMENT,
+                            "transform: this flow has steps that draw, by which a z goes to many x");
     return evaluate(flow, inverse ? NF__INVERSE : NF__FORWARD, &a, pool, error);
 }

@@ -40,15 +40,19 @@ nf__evaluations *nf__evaluations_new(void)
     return heeds_forks ? ad_alloc(1, sizeof(nf__evaluations)) : NULL;
 }
 
-void nf__evaluations_free(nf__evaluations *evaluations)
+void nf__evaluations_forget(nf__evaluations *evaluations)
 {
-    if (!evaluations) return;
     for (int kind = 0; kind < NF_EVALUATIONS; kind++)
-        for (nf__evaluation *e = evaluations->idle[kind], *next; e; e = next) {
-            next = e->next;
+        for (nf__evaluation *e; (e = nf__evaluations_take(evaluations, kind));) {
             ad_plan_free(e->plan);
             ad_free(e);
         }
+}
+
+void nf__evaluations_free(nf__evaluations *evaluations)
+{
+    if (!evaluations) return;
+    nf__evaluations_forget(evaluations);
     ad_free(evaluations);
 }
 

@@ -22,6 +22,8 @@ typedef struct nf__evaluations nf__evaluations;
 /* NULL when memory is out. */
 nf__evaluations *nf__evaluations_new(void);
 void nf__evaluations_free(nf__evaluations *evaluations);
+/* Free the idle plans: what they were made of has changed. */
+void nf__evaluations_forget(nf__evaluations *evaluations);
 /* One of this kind, which is the caller's until it is given back; NULL: all are in use. From any thread. */
 nf__evaluation *nf__evaluations_take(nf__evaluations *evaluations, int kind);
 void nf__evaluations_give_back(nf__evaluations *evaluations, int kind, nf__evaluation *evaluation);

@@ -2,6 +2,7 @@
 #include "core/flow.h"
 
 #include <weir/environment.h>
+#include <weir/stochastic.h>
 
 #include <string.h>
 
@@ -62,6 +63,7 @@ nf_flow *nf_flow_new(nf_bijector *base, nf_bijector *bijector, ad_dtype dtype, a
         good = false;
     }
     good = good && nf__check_circle(base, bijector, error) == AD_OK;
+    good = good && nf__number_draws(bijector, error) == AD_OK;
     nf_flow *flow = good ? ad_alloc(1, sizeof *flow) : NULL;
     if (!flow) {
         if (good) ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a flow");
@@ -88,7 +90,9 @@ nf_flow *nf_flow_slice(const nf_flow *flow, size_t steps, ad_error *error)
     nf_bijector *bijector = nf_chain_slice(nf_flow_bijector(flow), 0, steps, error);
     if (!bijector) return NULL;
     nf_flow *slice = ad_alloc(1, sizeof *slice);
-    if (slice) *slice = (nf_flow){.base = flow->base, .bijector = bijector, .borrows = true, .dtype = flow->dtype};
+    if (slice)
+        *slice = (nf_flow){
+            .base = flow->base, .bijector = bijector, .borrows = true, .dtype = flow->dtype, .target = flow->target};
     if (slice && collect_parameters(slice)) {
         nf_flow_push(slice);
         return slice;
@@ -216,6 +220,7 @@ nf_flow_scope nf_flow_bind(const nf_flow *flow, ad_tape *tape)
 {
     nf_flow_scope at = {flow, tape, nf_bind(nf_flow_base(flow), tape), nf_bind(nf_flow_bijector(flow), tape)};
     nf_set_context(at.base, nf_context(at.bijector));
+    if (nf_flow_is_stochastic(flow)) nf__set_flow_densities(&at);
     return at;
 }
 
@@ -243,7 +248,7 @@ void nf_flow_bind_plan(const nf_flow_scope *at, ad_plan *plan)
         ad_plan_set_input(plan, nf_flow_bound_parameter(at, e).var, (char *)flow->data + flow->entry[e].offset * size);
 }
 
-static ad_var base_log_prob(const nf_scope *base, ad_var z)
+ad_var nf__base_log_prob(const nf_scope *base, ad_var z)
 {
     if (!base) return (ad_var){z.tape, -1};
     ad_tape_enter(z.tape, base->self->type->name);
@@ -258,7 +263,7 @@ ad_var nf_flow_record_log_prob(const nf_flow_scope *at, ad_var x)
 {
     if (!at) return (ad_var){x.tape, -1};
     ad_var log_det, z = nf_inverse(at->bijector, x, &log_det);
-    return ad_add(base_log_prob(at->base, z), log_det);
+    return ad_add(nf__base_log_prob(at->base, z), log_det);
 }
 
 ad_var nf_flow_record_sample(const nf_flow_scope *at, ad_var *log_prob)
@@ -273,6 +278,6 @@ ad_var nf_flow_record_sample(const nf_flow_scope *at, ad_var *log_prob)
         ad_tape_fail(base->tape, AD_ERROR_ARGUMENT, "sample of '%s' returned no value", base->self->type->name);
     ad_tape_leave(base->tape);
     ad_var log_det, x = nf_forward(at->bijector, z, &log_det);
-    *log_prob = ad_sub(base_log_prob(base, z), log_det);
+    *log_prob = ad_sub(nf__base_log_prob(base, z), log_det);
     return nf__is_circular(base->self) ? nf__within_turn(x) : x;
 }

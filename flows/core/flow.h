@@ -17,6 +17,7 @@ struct nf_flow {
     nf_bijector *base, *bijector;
     bool borrows; /* the base: a slice's */
     ad_dtype dtype;
+    nf_density target; /* of steps that draw; no `record`: none */
     nf__flow_entry *entry; /* trained ones first */
     size_t n_entry, n_trained;
     size_t of_bijector; /* how many are the bijector's: the first in that order */
@@ -28,6 +29,8 @@ struct nf_flow {
 /* May this thread evaluate the flow, until it leaves its evaluations? AD_ERROR_ARGUMENT where there is no flow, or
  * while another thread trains it. */
 ad_status nf__flow_enter(const nf_flow *flow, ad_error *error);
+/* The densities of its steps that draw, which know its base distribution. */
+void nf__set_flow_densities(const nf_flow_scope *at);
 
 /* Frees the flow, but for what it is made of, which is the caller's from now on and has its parameters' values. */
 void nf__flow_release(nf_flow *flow, nf_bijector **base, nf_bijector **bijector);

@@ -38,6 +38,15 @@ ad_var nf__within_turn(ad_var angle);
 /* v with y in the place of the features that an on() maps. */
 ad_var nf__on_replace(const nf_bijector *on, ad_var v, ad_var y);
 
+/* Number a flow's steps that draw; that a child isn't one and has none, for those that can't hold them: */
+ad_status nf__number_draws(nf_bijector *bijector, ad_error *error);
+ad_status nf__refuse_stochastic(const char *what, const nf_bijector *child, ad_error *error);
+/* Streams of noise of step k that draws: those from NF__FIRST_DRAW + NF__STREAMS_OF_DRAW * k on. Below are a base
+ * distribution's and those of estimates, from 4000 on those of mixtures. */
+enum { NF__FIRST_DRAW = 3001, NF__STREAMS_OF_DRAW = 4, NF__MOST_DRAWS = 248 };
+/* log p of a base distribution, (). */
+ad_var nf__base_log_prob(const nf_scope *base, ad_var z);
+
 /* Take numbers out of the room that a formula has, nf_flow_parse_within(): AD_ERROR_ARGUMENT where it has fewer. */
 ad_status nf__take_room(size_t *room, const char *name, size_t numbers, ad_error *error);
 /* nf_bijector_new() with what it may take; NULL: anything. */

@@ -32,6 +32,11 @@ static ad_var record(const nf_scope *at, ad_var in, ad_var *log_det, const char 
     else if (ad_is_valid(in) && !ad_shape_equal(ad_shape_of(in), shape))
         ad_tape_fail(tape, AD_ERROR_ARGUMENT, "%s: the event has shape %s, expected %s", direction,
                      ad_shape_text(ad_shape_of(in), got), ad_shape_text(shape, expected));
+    else if (bijector->type->stochastic && !map)
+        ad_tape_fail(tape, AD_ERROR_ARGUMENT,
+                     "'%s' draws at random: a flow with it has no inverse and no log p of a point; its draws have "
+                     "weights of their paths, which inference goes by with the objectives elbo and iwae",
+                     bijector->type->name);
     else if (!map && !opposite)
         ad_tape_fail(tape, AD_ERROR_ARGUMENT, "%s: '%s' has neither forward nor inverse: it is no bijector", direction,
                      bijector->type->name);
@@ -54,7 +59,11 @@ static ad_var record(const nf_scope *at, ad_var in, ad_var *log_det, const char 
 ad_var nf_forward(const nf_scope *at, ad_var z, ad_var *log_det)
 {
     const nf_bijector_type *type = at ? at->self->type : NULL;
+    const bool draws = type && type->stochastic;
+    const unsigned before = draws ? ad_tape_shift_streams(z.tape, 0) : 0;
+    if (draws) ad_tape_shift_streams(z.tape, NF__FIRST_DRAW + NF__STREAMS_OF_DRAW * (unsigned)at->self->draw);
     ad_var x = record(at, z, log_det, "forward", type ? type->forward : NULL, type ? type->inverse : NULL);
+    if (draws) ad_tape_shift_streams(z.tape, before);
     return type && type->low < type->high ? ad_inside(x, type->low, type->high) : x;
 }
 

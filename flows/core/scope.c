@@ -1,6 +1,8 @@
 /* Scopes: what recording a bijector needs beside its argument. All of it is the tape's memory. */
 #include "core/internal.h"
 
+#include <weir/stochastic.h>
+
 #include <string.h>
 
 size_t nf__parameters_below(const nf_bijector *bijector)
@@ -54,6 +56,7 @@ nf_scope *nf__scope_like(const nf_scope *at, ad_tape *tape, ad_var (*replace)(vo
         like->parameter[i] = (nf_bound_parameter){replace(context, at->parameter[i].var), {tape, -1}};
     if (at->training) nf_set_training(like);
     if (at->statistics) nf_set_statistics(like);
+    nf_set_densities(like, at->base, at->target);
     return like;
 }
 

@@ -7,6 +7,7 @@
 #include <weir/flow.h>
 
 #include <locale.h>
+#include <math.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -39,10 +40,14 @@ AD_PRINTF(2, 3) static void append(text *t, const char *format, ...)
     va_end(arguments);
 }
 
-/* Shortest decimal that reads back as the same number. */
+/* Shortest decimal that reads back as the same number; counts without an exponent, 20 and not 2e+01. */
 static void append_number(text *t, double value)
 {
     char buffer[40];
+    if (fabs(value) < 1e6 && value == floor(value)) {
+        append(t, "%.0f", value);
+        return;
+    }
     for (int digits = 1; digits <= 17; digits++) {
         double back;
         snprintf(buffer, sizeof buffer, "%.*g", digits, value);

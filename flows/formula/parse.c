@@ -19,6 +19,7 @@
 
 #include <weir/environment.h>
 #include <weir/networks.h>
+#include <weir/stochastic.h>
 #include <weir/transformer.h>
 
 #include <ctype.h>
@@ -104,11 +105,15 @@ static bool parse_named_factor(nf__parser *p, nf__list *to)
     const char *start = p->reader.at;
     size_t length = nf__name_length(start);
     const nf_bijector_type *type = nf_registry_find(&nf_bijectors, start, length);
+    if (!type) type = nf_registry_find(&nf_stochastic_steps, start, length);
     if (!type) {
         snprintf(p->what, sizeof p->what, "expected a bijector, %s%s", nf__got(start, given),
                  other_kind(start, length));
-        snprintf(p->valid, sizeof p->valid, "%s, invert(…), on([1,3-5],…), conditional(…), or '('",
-                 nf_registry_names(&nf_bijectors, ", ", p->names, sizeof p->names));
+        char steps[256];
+        snprintf(p->valid, sizeof p->valid,
+                 "%s, invert(…), on([1,3-5],…), conditional(…), '(', or a step that draws: %s",
+                 nf_registry_names(&nf_bijectors, ", ", p->names, sizeof p->names),
+                 nf_registry_names(&nf_stochastic_steps, ", ", steps, sizeof steps));
         return nf__fail(&p->reader, start, p->what, p->valid);
     }
     if (++p->steps > MOST_STEPS)

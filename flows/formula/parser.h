@@ -16,7 +16,7 @@ typedef struct {
     int depth;
     /* What takes room is not in the frames of functions that nest, for stacks may be small. */
     ad_error fault; /* of what was made last */
-    char what[200], names[480], valid[512];
+    char what[200], names[480], valid[640];
 } nf__parser;
 
 /* A growing list of children. */

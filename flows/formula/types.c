@@ -2,6 +2,8 @@
  * file of its own, and a name in one of these lists. */
 #include "core/internal.h"
 
+#include <weir/stochastic.h>
+
 #include <string.h>
 
 /* clang-format off */
@@ -14,8 +16,12 @@
 #define DISTRIBUTIONS(X)                                                                                               \
     X(normal)                                                                                                          \
     X(diagonal_normal)                                                                                                 \
-    X(uniform) X(student) X(mixture) X(gaussian_mixture) X(laplace) X(logistic) X(generalized_normal)                  \
-        X(multivariate_normal) X(resampled) X(vonmises) X(uniform_circle)
+    X(uniform)                                                                                                         \
+    X(student)                                                                                                         \
+    X(mixture) X(gaussian_mixture) X(laplace) X(logistic) X(generalized_normal) X(multivariate_normal) X(resampled)    \
+        X(vonmises) X(uniform_circle)
+
+#define STOCHASTIC_STEPS(X) X(langevin) X(metropolis) X(hmc)
 
 enum { MOST = 256 };
 
@@ -24,11 +30,14 @@ enum { MOST = 256 };
 
 BIJECTORS(DECLARE)
 DISTRIBUTIONS(DECLARE)
+STOCHASTIC_STEPS(DECLARE)
 static const nf_bijector_type *bijectors[MOST + 1] = {BIJECTORS(POINTER)};
 static const nf_bijector_type *distributions[MOST + 1] = {DISTRIBUTIONS(POINTER)};
+static const nf_bijector_type *stochastic_steps[MOST + 1] = {STOCHASTIC_STEPS(POINTER)};
 
 const nf_registry nf_bijectors = {"bijector", bijectors, MOST, .wide = true};
 const nf_registry nf_distributions = {"base distribution", distributions, MOST, .wide = true};
+const nf_registry nf_stochastic_steps = {"step that draws", stochastic_steps, MOST, .wide = true};
 
 const nf_bijector_type *const *nf_bijector_types(void)
 {
@@ -40,16 +49,26 @@ const nf_bijector_type *const *nf_distribution_types(void)
     return distributions;
 }
 
+const nf_bijector_type *const *nf_stochastic_types(void)
+{
+    return stochastic_steps;
+}
+
 ad_status nf_register(const nf_bijector_type *type, ad_error *error)
 {
     if (!type || !type->name) return nf_registry_add(&nf_bijectors, type, error);
-    const bool is_base = type->log_prob;
+    const nf_registry *const all[] = {&nf_bijectors, &nf_distributions, &nf_stochastic_steps};
+    const nf_registry *own = all[type->log_prob ? 1 : type->stochastic ? 2 : 0];
     const char *name = type->name;
-    if (strcmp(name, "invert") == 0 || strcmp(name, "on") == 0 || strcmp(name, "conditional") == 0 ||
-        nf_registry_find(is_base ? &nf_bijectors : &nf_distributions, name, strlen(name)))
-        return ad_error_set(error, AD_ERROR_ARGUMENT, "registering '%.60s': the name is taken", name);
+    bool taken = strcmp(name, "invert") == 0 || strcmp(name, "on") == 0 || strcmp(name, "conditional") == 0;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        taken |= all[i] != own && nf_registry_find(all[i], name, strlen(name));
+    if (taken) return ad_error_set(error, AD_ERROR_ARGUMENT, "registering '%.60s': the name is taken", name);
     if (!type->forward && !type->inverse && !(type->log_prob && type->sample))
         return ad_error_set(error, AD_ERROR_ARGUMENT,
                             "registering '%.60s': it has neither forward nor inverse, nor log_prob and sample", name);
-    return nf_registry_add(is_base ? &nf_distributions : &nf_bijectors, type, error);
+    if (type->stochastic && (!type->forward || type->inverse))
+        return ad_error_set(error, AD_ERROR_ARGUMENT,
+                            "registering '%.60s': a step that draws has forward, and no inverse", name);
+    return nf_registry_add(own, type, error);
 }

@@ -1,9 +1,11 @@
 /* Many chains of NUTS: the gradient of all is one run of a plan. */
 #include "nuts/nuts_state.h"
 #include "training/clock.h"
+#include "vi/inference.h"
 
 #include <weir/environment.h>
 #include <weir/nuts.h>
+#include <weir/stochastic.h>
 
 #include <math.h>
 #include <string.h>
@@ -27,13 +29,10 @@ static ad_status resolve(nf_nuts_options *o, const nf_target *target, ad_error *
     if (o->chains > UINT32_MAX || o->tune > UINT32_MAX / 2 || o->draws > UINT32_MAX / 2)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "expected less than 2^31 draws, got %zu + %zu of %zu chains",
                             o->tune, o->draws, o->chains);
-    if (o->flow && nf_flow_dim(o->flow) != nf_target_dim(target))
-        return ad_error_set(error, AD_ERROR_ARGUMENT, "the flow has %zu features, but target '%s' has %zu",
-                            nf_flow_dim(o->flow), target->name, nf_target_dim(target));
-    if (o->flow && nf_flow_context_size(o->flow) > 0)
+    if (nf_flow_is_stochastic(o->flow))
         return ad_error_set(error, AD_ERROR_ARGUMENT,
-                            "the flow is conditional on %zu numbers, and a target has none to give",
-                            nf_flow_context_size(o->flow));
+                            "the flow has steps that draw: it is no map to precondition with");
+    if (o->flow && nf__vi_check_sizes(o->flow, target, error)) return error->status;
     return AD_OK;
 }
 
@@ -214,8 +213,7 @@ static void run_group(void *context, size_t index, int worker)
     while (!g->status && g->active > 0 && nf__clock() < end) g->status = step(s, g, &g->error);
 }
 
-/* ---- All of it ----------------------------------------------------------------------------------------------------
- */
+/* ---- All of it --------------------------------------------------------------------------------------------------- */
 
 /* Where no start was found, the name of what isn't finite. */
 static void explain(group *g, ad_error *error)

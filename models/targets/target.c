@@ -3,6 +3,7 @@
 #include "targets/target_external.h"
 
 #include <weir/environment.h>
+#include <weir/stochastic.h>
 #include <weir/target.h>
 
 #include <math.h>
@@ -138,6 +139,16 @@ static ad_var record_log_likelihood(const nf_target *target, ad_var z)
     ad_tape_leave(z.tape);
     ad_free(value);
     return each;
+}
+
+static ad_var record_density(const void *context, ad_var z)
+{
+    return nf_target_log_density(context, z);
+}
+
+void nf_flow_set_target(nf_flow *flow, const nf_target *target)
+{
+    nf_flow_set_density(flow, target ? &(nf_density){record_density, target} : NULL);
 }
 
 /* ---- Rows ---------------------------------------------------------------------------------------------------- */

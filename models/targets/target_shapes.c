@@ -153,3 +153,35 @@ const nf_target_type nf__target_gaussian = {
                                       {0}},
     .build = build,
 };
+
+/* ---- many_well: Noé, Olsson, Köhler & Wu 2019, "Boltzmann generators"; Midgley et al. 2023, section 4.2 -----------
+ */
+
+/* For each pair of features, -x1⁴ + 6 x1² + x1 / 2 - x2² / 2: two wells, of which one holds more. */
+static ad_var many_well(const nf_target *self, const ad_var *value)
+{
+    const size_t pairs = count(self, "dim") / 2;
+    ad_var x = ad_reshape(value[0], AD_SHAPE(pairs, 2)), square = ad_square(x);
+    ad_var first = ad_slice(x, 1, 0, 1), first_square = ad_slice(square, 1, 0, 1), second = ad_slice(square, 1, 1, 2);
+    ad_var well = ad_mul(first_square, ad_sub(ad_scalar(x.tape, 6), first_square));
+    return ad_sum(ad_add(well, ad_mul_scalar(ad_sub(first, second), 0.5)));
+}
+
+static ad_status build_many_well(nf_target *self, nf_site *site, ad_error *error)
+{
+    /* log ∫ exp(-x⁴ + 6 x² + x / 2) dx + log(2π) / 2, tests/golden/targets.py */
+    const double log_z = 9.374541173869188 + 0.918938533204672742;
+    site[0].size = count(self, "dim");
+    self->log_z = (double)(site[0].size / 2) * log_z;
+    if (site[0].size % 2 == 0) return AD_OK;
+    return ad_error_set(error, AD_ERROR_ARGUMENT, "many_well: features are pairs: expected an even dim, got %zu",
+                        site[0].size);
+}
+
+const nf_target_type nf__target_many_well = {
+    .name = "many_well",
+    .help = "two wells in each pair of features: 2^(dim / 2) modes (Midgley et al. 2023)",
+    .target = {.site = &(const nf_site){.name = "x", .size = 2}, .n_site = 1, .log_density = many_well},
+    .argument = (const nf_argument[]){DIM(2, 2), {0}},
+    .build = build_many_well,
+};

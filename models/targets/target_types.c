@@ -21,6 +21,7 @@
     X(funnel)                                                                                                          \
     X(mixture)                                                                                                         \
     X(gaussian)                                                                                                        \
+    X(many_well)                                                                                                       \
     X(eight_schools)                                                                                                   \
     X(eight_schools_centered)
 

@@ -3,6 +3,7 @@
 
 #include <weir/environment.h>
 #include <weir/flow.h>
+#include <weir/stochastic.h>
 #include <weir/verify.h>
 
 #include <math.h>
@@ -252,6 +253,10 @@ ad_status nf_check_bijector(nf_bijector *bijector, uint64_t seed, nf_check_resul
         nf__check_gradients, nf__check_kinks,       nf__check_zeros,   nf__check_orientation, nf__check_finite,
         nf__check_depth,     nf__check_density,     nf__check_float32,
     };
+    if (nf_bijector_is_stochastic(bijector))
+        return ad_error_set(
+            error, AD_ERROR_ARGUMENT,
+            "check: steps that draw, as metropolis does, are no bijectors: they have no inverse to check");
     ad_error own = {AD_OK, ""};
     nf__checker c = {
         .bijector = bijector, .dim = bijector->dim, .seed = seed, .result = result, .error = error ? error : &own};

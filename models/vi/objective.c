@@ -10,6 +10,7 @@
 typedef struct {
     nf_flow_scope flow;
     ad_var beta, weight; /* to bind */
+    ad_var x;            /* likewise, where draws are moved */
     ad_var log_weight;   /* per-row */
     ad_var loss;         /* shared */
 } recording;
@@ -23,7 +24,13 @@ static void record(const nf__vi_objective *o, ad_tape *tape, recording *r)
 {
     r->flow = nf_flow_bind(o->flow, tape);
     nf_objective_draw draw = {.type = o->what.type, .argument = o->what.argument, .flow = &r->flow};
-    draw.x = nf_flow_record_sample(&r->flow, &draw.log_q);
+    r->x = (ad_var){tape, -1};
+    if (o->what.type->anneal) {
+        draw.x = r->x = ad_input(tape, "x", AD_SHAPE(nf_flow_dim(o->flow)));
+        draw.log_q = nf_flow_record_log_prob(&r->flow, draw.x);
+    } else {
+        draw.x = nf_flow_record_sample(&r->flow, &draw.log_q);
+    }
     draw.log_p = nf_target_log_density(o->target, draw.x);
     r->beta = o->tempered ? ad_param(tape, "beta", AD_SCALAR) : (ad_var){tape, -1};
     if (o->tempered) draw.log_p = ad_mul(r->beta, draw.log_p);
@@ -47,11 +54,14 @@ static ad_status compile(nf__vi_objective *o, ad_tape *tape, ad_error *error)
     recording r;
     record(o, tape, &r);
     o->step = nf__loop_plan(o->loop, &r.flow, (nf__output){r.loss, &o->step_loss}, NULL, 0, error);
+    const bool moves = o->what.type->anneal;
     if (o->step && is_weighted(o)) {
         ad_plan_set_input(o->step, r.weight, o->weights);
-        o->weigh = ad_plan_new(&r.log_weight, 1, &(ad_plan_options){.dtype = nf_flow_dtype(o->flow)}, error);
+        if (!moves)
+            o->weigh = ad_plan_new(&r.log_weight, 1, &(ad_plan_options){.dtype = nf_flow_dtype(o->flow)}, error);
     }
-    if (!o->step || (is_weighted(o) && !o->weigh)) return error->status;
+    if (!o->step || (is_weighted(o) && !moves && !o->weigh)) return error->status;
+    ad_plan_set_input(o->step, r.x, o->annealing.x);
     if (o->weigh) {
         nf_flow_bind_plan(&r.flow, o->weigh);
         ad_plan_set_output(o->weigh, 0, o->log_weights);
@@ -59,6 +69,20 @@ static ad_status compile(nf__vi_objective *o, ad_tape *tape, ad_error *error)
     if (o->tempered) ad_plan_set_input(o->step, r.beta, &o->bound_beta);
     if (o->tempered && o->weigh) ad_plan_set_input(o->weigh, r.beta, &o->bound_beta);
     return AD_OK;
+}
+
+static ad_status open_annealing(nf__vi_objective *o, ad_error *error)
+{
+    o->what.type->anneal(o->what.type, o->what.argument, &o->how);
+    o->annealing = (nf__annealing){.flow = o->flow,
+                                   .target = o->target,
+                                   .transition = o->how.transition,
+                                   .alpha = o->how.alpha,
+                                   .distributions = o->how.distributions,
+                                   .rows = o->rows};
+    o->annealed = ad_alloc(o->rows, sizeof *o->annealed);
+    if (!o->annealed) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for the objective");
+    return nf__annealing_open(&o->annealing, error);
 }
 
 ad_status nf__vi_objective_open(nf__vi_objective *o, ad_error *error)
@@ -69,8 +93,10 @@ ad_status nf__vi_objective_open(nf__vi_objective *o, ad_error *error)
     o->group_numbers = ad_alloc(2 * o->group, sizeof *o->group_numbers);
     if (!o->log_weights || !o->weights || !o->group_numbers)
         return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for the objective");
+    ad_status status = o->what.type->anneal ? open_annealing(o, error) : AD_OK;
+    if (status) return status;
     ad_tape *tape = ad_tape_new();
-    ad_status status = compile(o, tape, error);
+    status = compile(o, tape, error);
     ad_tape_free(tape);
     return status;
 }
@@ -79,6 +105,8 @@ void nf__vi_objective_close(nf__vi_objective *o)
 {
     ad_plan_free(o->step);
     ad_plan_free(o->weigh);
+    nf__annealing_close(&o->annealing);
+    ad_free(o->annealed);
     ad_free(o->group_numbers);
     ad_free_aligned(o->weights);
     ad_free_aligned(o->log_weights);
@@ -107,12 +135,14 @@ ad_status nf__vi_objective_run(nf__vi_objective *o, const ad_run *run, double *l
 {
     const ad_dtype dtype = nf_flow_dtype(o->flow);
     ad_set_element(dtype, &o->bound_beta, 0, o->beta);
-    if (!o->weigh) {
+    if (!is_weighted(o)) {
         ad_status status = ad_plan_run(o->step, run, error);
         *loss = ad_element(dtype, &o->step_loss, 0);
         return status;
     }
-    ad_status status = ad_plan_run(o->weigh, run, error);
+    ad_status status = o->weigh ? ad_plan_run(o->weigh, run, error)
+                                : nf__annealing_run(&o->annealing, run, o->beta, o->annealed, error);
+    if (!o->weigh && !status) ad_from_double(dtype, o->annealed, o->log_weights, o->rows);
     *loss = 0;
     for (size_t first = 0; first < o->rows && status == AD_OK; first += o->group) *loss += weigh_group(o, first);
     if (status == AD_OK && isfinite(*loss)) status = ad_plan_run(o->step, run, error);

@@ -3,6 +3,7 @@
 #define WEIR_MODELS_VI_OBJECTIVE_H
 
 #include "training/loop.h"
+#include "vi/annealing.h"
 
 #include <weir/vi.h>
 
@@ -15,12 +16,15 @@ typedef struct {
     bool tempered;      /* β is not 1, or changes */
     double beta;        /* of the next step */
 
-    ad_plan *weigh;               /* log w of each draw; NULL where draws aren't weighted */
+    ad_plan *weigh;               /* log w of each draw; NULL where draws aren't weighted, or are moved */
+    nf_annealing how;             /* of an objective that moves draws, as the next */
+    nf__annealing annealing;      /* what moves them */
     ad_plan *step;                /* loss and gradient */
     double bound_beta, step_loss; /* room for an element of the flow's dtype */
     void *log_weights;            /* [rows], as the next one */
     void *weights;                /* of each draw in the step */
     double *group_numbers;        /* log weights and weights of a group */
+    double *annealed;             /* [rows], log weights of draws that are moved */
 } nf__vi_objective;
 
 /* flow … beta are the caller's; the rest is made here. */

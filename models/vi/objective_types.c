@@ -3,7 +3,7 @@
 
 #include <weir/objective.h>
 
-#define OBJECTIVES(X) X(elbo) X(stl) X(iwae) X(dreg) X(forward)
+#define OBJECTIVES(X) X(elbo) X(stl) X(iwae) X(dreg) X(forward) X(fab)
 
 #define DECLARE(name) extern const nf_objective_type nf__objective_##name;
 #define POINTER(name) &nf__objective_##name,
@@ -29,6 +29,9 @@ ad_status nf_register_objective(const nf_objective_type *type, ad_error *error)
     if (type->groups && !type->weigh)
         return ad_error_set(error, AD_ERROR_ARGUMENT,
                             "registering the objective '%.60s': it groups draws, but doesn't weigh them", name);
+    if (type->anneal && !type->weigh)
+        return ad_error_set(error, AD_ERROR_ARGUMENT,
+                            "registering the objective '%.60s': it moves draws, but doesn't weigh them", name);
     return nf_registry_add(&registry, type, error);
 }
 

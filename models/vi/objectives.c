@@ -6,11 +6,13 @@
  *   iwae     log q - β log p          w̃ / groups
  *   dreg     log q* - β log p         w̃² / groups
  *   forward  -log q(x*)               w̃, all draws being one group
+ *   fab      -log q(x)                w̃ of x, which annealed importance sampling has moved to p^2β / q
  *
  * q*: no gradient through its parameters; x*: none through the draw; w̃ = w / Σ w over a group, w = p^β / q. */
 #include <weir/objective.h>
 
 #include <math.h>
+#include <stdio.h>
 
 /* ---- Terms ----------------------------------------------------------------------------------------------------- */
 
@@ -68,6 +70,29 @@ static double weigh_forward(const nf_objective_type *self, const double *argumen
     return mean - log_mean;
 }
 
+/* The loss is log ∫ p^2β / q, which the weights have in their mean. */
+static double weigh_annealed(const nf_objective_type *self, const double *argument, const double *log_weight,
+                             size_t draws, double *weight)
+{
+    (void)self, (void)argument;
+    return normalize(log_weight, draws, weight);
+}
+
+static void anneal(const nf_objective_type *self, const double *argument, nf_annealing *how)
+{
+    (void)self;
+    how->alpha = 2;
+    how->distributions = (size_t)argument[0];
+    snprintf(how->transition, sizeof how->transition, "hmc(leapfrog=%.0f,step=%.17g)", argument[1], argument[2]);
+}
+
+static const nf_argument of_fab[] = {
+    {"distributions", NF_COUNT, 3, 1, 1000, NULL, "densities between q and p²/q, at each of which draws are moved"},
+    {"leapfrog", NF_COUNT, 5, 1, 1000, NULL, "steps of hmc, which moves them (weir help formulas)"},
+    {"step", NF_NUMBER, 0.1, 1e-8, 1e6, NULL, "their size: about the target's narrowest width, or less"},
+    {0},
+};
+
 /* ---- Descriptors ----------------------------------------------------------------------------------------------- */
 
 const nf_objective_type nf__objective_elbo = {
@@ -99,4 +124,13 @@ const nf_objective_type nf__objective_forward = {
     .help = "KL(p‖q), by draws of q with weights: covers all of p rather than a part of it",
     .term = surprise,
     .weigh = weigh_forward,
+};
+const nf_objective_type nf__objective_fab = {
+    .name = "fab",
+    .help = "log E_q[(p/q)²], by draws that annealed importance sampling moves to p²/q: finds modes that q misses "
+            "(Midgley et al. 2023)",
+    .argument = of_fab,
+    .term = surprise,
+    .weigh = weigh_annealed,
+    .anneal = anneal,
 };

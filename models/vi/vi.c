@@ -5,6 +5,7 @@
 #include "vi/objective.h"
 
 #include <weir/environment.h>
+#include <weir/stochastic.h>
 
 #include <inttypes.h>
 #include <math.h>
@@ -150,6 +151,7 @@ static ad_status start(inference *v, const nf_target *target, ad_error *error)
             "such as cosine",
             v->loop.schedule.type->name);
     jitter(v);
+    if (nf_flow_is_stochastic(v->flow)) nf_flow_set_target(v->flow, target);
     status = nf__vi_check(v->flow, target, v->o.seed, error);
     if (status != AD_OK) return status;
     const bool grouped = objective.type->groups;

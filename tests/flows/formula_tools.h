@@ -74,6 +74,7 @@ static const char *const canonical[][2] = {
     {"((loc-scale)*2-flip)*3", "((loc-scale)*2-flip)*3"},
     {"loc-scale-loc-scale-flip-loc-scale-loc-scale-flip", "((loc-scale)*2-flip)*2"},
     {"loc*1e1", "loc*10"},
+    {"metropolis(2e1)", "metropolis(steps=20)"},
     {" on ( [ 1 , 3 ] , loc - (loc) ) ", "on([1,3],loc*2)"},
     {"on([3,1-2],maf(4))-on([3,1-2],maf(4))-on([3,2,1],maf(4))", "on([3,1-2],maf(4))*2-on([3,2,1],maf(4))"},
     {"on([2],on([1],invert(scale)))*3", "on([2],on([1],invert(scale)))*3"},

@@ -320,6 +320,28 @@ static void call_flows(void)
                         OPTIONAL(out, out), OPTIONAL(log_det, log_prob), OPTIONAL(pool, (ad_pool *)NULL), ERROR));
 }
 
+static ad_var record_sum(const void *context, ad_var z)
+{
+    (void)context;
+    return ad_sum(z);
+}
+
+static void call_stochastic(void)
+{
+    const nf_density density = {record_sum, NULL};
+    ad_var gradient;
+    nf_set_densities(at, NULL, &density);
+    CASE(nf_bijector_is_stochastic) QUIET(nf_bijector_is_stochastic(HARMLESS(bijector, bijector)));
+    CASE(nf_flow_is_stochastic) QUIET(nf_flow_is_stochastic(HARMLESS(flow, flow)));
+    CASE(nf_flow_set_density) QUIET(nf_flow_set_density(HARMLESS(flow, flow), OPTIONAL(density, &density)));
+    CASE(nf_set_densities)
+    QUIET(nf_set_densities(HARMLESS(at, at), OPTIONAL(base, &density), OPTIONAL(target, &density)));
+    CASE(nf_intermediate_log_density) recorded(nf_intermediate_log_density(HARMLESS(at, at), v));
+    CASE(nf_intermediate_gradient)
+    recorded(nf_intermediate_gradient(HARMLESS(at, at), v, OPTIONAL(gradient, &gradient)));
+    nf_set_densities(at, NULL, NULL);
+}
+
 static void call(void)
 {
     for (size_t i = 0; i < COUNT(numbers); i++) numbers[i] = 1;
@@ -328,6 +350,7 @@ static void call(void)
     call_bijectors();
     call_features();
     call_flows();
+    call_stochastic();
 }
 
 START_TEST(pointers)

@@ -1,4 +1,6 @@
 /* Public functions of models, with NULL for each pointer that they take. Calls that take their time are short ones. */
+#include "models/null_annealing.h"
+#include "models/null_checks.h"
 #include "models/null_checkpoints.h"
 #include "models/null_streams.h"
 #include "models/null_target_tables.h"
@@ -397,19 +399,6 @@ static void call_inference(void)
     nf_target_free(plane);
 }
 
-static void call_checks(void)
-{
-    nf_check_result result[NF_MOST_CHECKS];
-    int count;
-    nf_bijector *loc = parsed("loc", 1, 1), *base = nf_bijector_new(nf_distribution_types()[0], 3, 0, NULL, &error);
-    CASE(nf_check_bijector)
-    status(nf_check_bijector(NEEDED(bijector, loc), 1, NEEDED(result, result), NEEDED(count, &count), ERROR));
-    CASE(nf_check_distribution)
-    status(nf_check_distribution(NEEDED(base, base), 1, NEEDED(result, result), NEEDED(count, &count), ERROR));
-    nf_bijector_free(base);
-    nf_bijector_free(loc);
-}
-
 static void call(void)
 {
     call_callbacks();
@@ -425,6 +414,7 @@ static void call(void)
     call_targets();
     call_target_tables(target, record);
     call_inference();
+    call_annealing(flow, target);
     call_checks();
 }
 

@@ -291,6 +291,8 @@ static const struct {
     {"banana(b=0.01)", 60, -50, 10, 0},
     {"mixture(modes=3,radius=2)", 8, -8, 8, 0},
     {"gaussian(correlation=-0.7)", 8, -8, 8, 0},
+    /* log(11784.50927) + log(2π) / 2, of the paper's own code */
+    {"many_well", 5, -8, 8, 10.2935},
 };
 
 START_TEST(log_z_is_the_integral)

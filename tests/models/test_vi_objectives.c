@@ -69,6 +69,22 @@ START_TEST(gradient_of_the_forward_kl)
 }
 END_TEST
 
+/* p²/q of N(0, 1) and N(m, s²) is a normal of precision 2 - 1/s², whose draws q is fitted to; ∫ p²/q is known. */
+START_TEST(gradient_of_fab)
+{
+    const double m = 0.3, s = 0.9, precision = 2 - 1 / (s * s), mean = -m / (s * s) / precision;
+    const double square = 1 / precision + (mean - m) * (mean - m);
+    static const char *const both[] = {"fab(step=0.3)", "fab(distributions=1,leapfrog=2,step=0.8)"};
+    for (size_t i = 0; i < 2; i++) {
+        watcher w = first_step(m, s, both[i], MANY / 4, 0, 0);
+        ck_assert_double_eq_tol(w.gradient[1], (m - mean) / (s * s), 0.02);
+        ck_assert_double_eq_tol(w.gradient[0], 1 / s - square / (s * s * s), 0.03);
+        ck_assert_double_eq_tol(w.loss, log(s / sqrt(precision)) + m * m / (2 * s * s) + precision * mean * mean / 2,
+                                0.01);
+    }
+}
+END_TEST
+
 /* -E log mean w over 8 draws, with draws of our own. */
 static double bound_by_hand(double m, double s)
 {
@@ -195,6 +211,7 @@ Suite *vi_objectives_suite(void)
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, gradients_of_the_reverse_kl);
     tcase_add_test(tests, gradient_of_the_forward_kl);
+    tcase_add_test(tests, gradient_of_fab);
     tcase_add_test(tests, groups_of_draws);
     tcase_add_test(tests, no_variance_at_the_target);
     tcase_add_test(tests, tempered_and_annealed);

@@ -264,6 +264,30 @@ START_TEST(nuts_starts)
 }
 END_TEST
 
+/* A model of paths is drawn from with the target on its record, and has no log p. */
+START_TEST(stochastic_flows)
+{
+    nf_table table;
+    SUCCEED("vi", "many_well", "--flow", "planar*2-metropolis-planar-hmc", "--iters", "50", "-o", "m.st");
+    assert_contains(output, "k-hat");
+    SUCCEED("info", "m.st");
+    SUCCEED("sample", "m.st", "-n", "200", "-o", "x.csv");
+    ck_assert_int_eq(nf_table_read(scratch_path("x.csv").text, &table, NULL), AD_OK);
+    ck_assert_uint_eq(table.rows, 200);
+    nf_table_free(&table);
+    SUCCEED("sample", "m.st", "--steps", "3", "-n", "20", "-o", "y.csv");
+    ck_assert_int_eq(RUN("logprob", "m.st", "x.csv"), 2);
+    assert_contains(complaint, "no log p of a point");
+    ck_assert_int_eq(RUN("transform", "m.st", "x.csv", "-o", "z.csv"), 2);
+    ck_assert_int_eq(RUN("nuts", "many_well", "--flow", "m.st"), 2);
+    assert_contains(complaint, "steps that draw");
+    ck_assert_int_eq(RUN("check", "metropolis", "--dim", "2"), 2);
+    assert_contains(complaint, "no bijectors");
+    ck_assert_int_eq(RUN("fit", "x.csv", "--flow", "metropolis", "-o", "f.st"), 2);
+    assert_contains(complaint, "draws at random");
+}
+END_TEST
+
 START_TEST(nuts_with_a_flow)
 {
     make_model();
@@ -271,7 +295,7 @@ START_TEST(nuts_with_a_flow)
     ck_assert_uint_eq(json_array_size(member(result, "parameters")), 2);
     json_decref(result);
     ck_assert_int_eq(RUN("nuts", "gaussian(dim=3)", "--flow", "moons.safetensors"), 2);
-    assert_contains(complaint, "the flow has 2 features, but target 'gaussian' has 3");
+    assert_contains(complaint, "target 'gaussian' has 3 unconstrained features, but the flow is of dimension 2");
     ck_assert_int_eq(RUN("nuts", "gaussian(dim=2)", "--flow", "moons.npy"), 1);
     assert_contains(complaint, "moons.npy");
 }
@@ -289,6 +313,7 @@ Suite *inference_suite(void)
     tcase_add_test(tests, vi_tells_of_missed_modes);
     tcase_add_test(tests, nuts_tells_all);
     tcase_add_test(tests, nuts_starts);
+    tcase_add_test(tests, stochastic_flows);
     tcase_add_test(tests, nuts_with_a_flow);
     return suite;
 }

@@ -42,6 +42,7 @@ ad_status model_open(const char *path, struct model *model, ad_error *error)
     size_t dim = nf_flow_dim(model->flow), size = nf_flow_context_size(model->flow);
     char **names = feature_names(model->record, dim), **given = context_names(model->record, size);
     model->target = target_on_record(model->flow, model->record);
+    if (nf_flow_is_stochastic(model->flow)) nf_flow_set_target(model->flow, model->target);
     ad_status status = model->target ? site_columns(model->target, &model->features, error)
                                      : read_kinds(model->record, "kinds", path, dim, names, &model->features, error);
     if (!status && size > 0)

@@ -80,7 +80,10 @@ static size_t cell_of(const struct grid *grid, const double *x)
 ad_status grid_flow(struct grid *grid, nf_flow *flow, uint64_t seed, ad_pool *pool, ad_error *error)
 {
     enum { DRAWS = 1000000 };
-    size_t cells = grid->cells * grid->cells;
+    const size_t cells = grid->cells * grid->cells;
+    /* With steps that draw, log_q is that of paths; what counts is how many of them end in a cell. */
+    const double area = (grid->x.high - grid->x.low) * (grid->y.high - grid->y.low) / (double)cells;
+    const double one = nf_flow_is_stochastic(flow) ? log(DRAWS * area) : NAN;
     double *x = ad_alloc(DRAWS, 3 * sizeof *x), *log_q = x ? x + 2 * (size_t)DRAWS : NULL;
     double *sum = ad_alloc(cells, 2 * sizeof *sum), *count = sum ? sum + cells : NULL;
     ad_status status = x && sum ? AD_OK : ad_error_set(error, AD_ERROR_MEMORY, "no memory for a density");
@@ -92,7 +95,7 @@ ad_status grid_flow(struct grid *grid, nf_flow *flow, uint64_t seed, ad_pool *po
         count[cell]++;
     }
     for (size_t i = 0; i < cells && !status; i++)
-        grid->log_density[i] = count[i] > 0 ? log(sum[i] / count[i]) : -INFINITY;
+        grid->log_density[i] = count[i] == 0 ? -INFINITY : isnan(one) ? log(sum[i] / count[i]) : log(count[i]) - one;
     ad_free(sum);
     ad_free(x);
     return status;
