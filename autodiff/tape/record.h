@@ -36,6 +36,8 @@ ad_var ad__matmul_general(ad_var a, ad_var b, bool transpose_a, bool transpose_b
 enum { AD__TRANSPOSE_A, AD__TRANSPOSE_B, AD__BLOCKED, AD__BLOCK_COUNT, AD__BLOCKS };
 enum { AD__NOT_BLOCKED, AD__BLOCKED_A, AD__BLOCKED_C };
 /* As ad_op.vjp, of all products. */
+void ad__conv2d_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient);
+void ad__conv2d_weight_vjp(const ad_call *call, ad_var y, ad_var h, ad_var *gradient);
 void ad__matmul_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient);
 
 #endif

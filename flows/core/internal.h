@@ -6,6 +6,7 @@
 
 /* Types that only code makes, not names in formulas. */
 extern const nf_bijector_type nf__type_chain, nf__type_invert, nf__type_on, nf__type_mixture_of, nf__type_product_of, nf__type_conditional;
+extern const nf_bijector_type nf__type_image, nf__type_squeeze, nf__type_split;
 /* What a flow has without another. */
 extern const nf_bijector_type nf__type_normal;
 
@@ -35,6 +36,12 @@ bool nf__is_circular(const nf_bijector *base);
 ad_status nf__check_circle(const nf_bijector *base, const nf_bijector *bijector, ad_error *error);
 ad_var nf__within_turn(ad_var angle);
 
+/* What maps some features of its events, or all in another order, by its child: on, image, squeeze, split; and one. */
+bool nf__maps_features(const nf_bijector *bijector);
+nf_bijector *nf__on(const nf_bijector_type *type, ad_shape shape, size_t dim, const size_t *feature, size_t count,
+                    nf_bijector *child, ad_error *error);
+/* Is this a name that takes formulas, and so no bijector's? */
+bool nf__is_operator(const char *name, size_t length);
 /* v with y in the place of the features that an on() maps. */
 ad_var nf__on_replace(const nf_bijector *on, ad_var v, ad_var y);
 

@@ -6,6 +6,8 @@
  *     factor   = name [ '(' argument { ',' argument } ')' ]  |  '(' chain ')'
  *                |  'invert' '(' chain ')'  |  'on' '(' list ',' chain ')'
  *                |  'conditional' '(' chain { ',' argument } ')'
+ *                |  'image' '(' height ',' width [ ',' channels ] ',' chain ')'
+ *                |  'squeeze' '(' chain ')'  |  'split' '(' chain ')'
  *     distribution = name [ '(' argument { ',' argument } ')' ]  |  'mixture_of' '(' flow { '|' flow } ')'
  *                |  'product_of' '(' list ':' distribution { '|' list ':' distribution } ')'
  *     argument = number | name '=' ( number | word | list | named )
@@ -88,7 +90,8 @@ nf_bijector *nf__parse_instance(nf__parser *p, const nf_bijector_type *type, siz
                                 .size = a.size,
                                 .n_size = a.n_size,
                                 .feature = a.feature,
-                                .n_feature = a.n_feature};
+                                .n_feature = a.n_feature,
+                                .shape = p->shape};
     if (good) made = nf__bijector_within(type, p->dim, p->context, &given, &p->room, &error);
     if (!made && good && error.status == AD_ERROR_ARGUMENT)
         nf__fail(&p->reader, start, error.message, nf__argument_help(&a, valid));
@@ -107,7 +110,8 @@ static bool parse_named_factor(nf__parser *p, nf__list *to)
     if (!type) {
         snprintf(p->what, sizeof p->what, "expected a bijector, %s%s", nf__got(start, given),
                  other_kind(start, length));
-        snprintf(p->valid, sizeof p->valid, "%s, invert(…), on([1,3-5],…), conditional(…), or '('",
+        snprintf(p->valid, sizeof p->valid,
+                 "%s, invert(…), on([1,3-5],…), conditional(…), image(8,8,…), squeeze(…), split(…), glow, or '('",
                  nf_registry_names(&nf_bijectors, ", ", p->names, sizeof p->names));
         return nf__fail(&p->reader, start, p->what, p->valid);
     }
@@ -134,8 +138,7 @@ static nf_bijector *parse_inside(nf__parser *p)
     return child;
 }
 
-/* The same and the ')' behind it. */
-static nf_bijector *parse_enclosed(nf__parser *p, const char *what)
+nf_bijector *nf__parse_enclosed(nf__parser *p, const char *what)
 {
     nf_bijector *child = parse_inside(p);
     if (!child || nf__take(&p->reader, ')')) return child;
@@ -149,7 +152,7 @@ static bool parse_inverted(nf__parser *p, nf__list *to)
 {
     if (!nf__take(&p->reader, '('))
         return nf__fail(&p->reader, p->reader.at, "invert needs what it inverts", "'(' and a formula");
-    nf_bijector *child = parse_enclosed(p, "invert( isn't closed");
+    nf_bijector *child = nf__parse_enclosed(p, "invert( isn't closed");
     return child && nf__list_push(p, to, nf_invert(child, p->reader.error));
 }
 
@@ -157,9 +160,12 @@ static bool parse_inverted(nf__parser *p, nf__list *to)
 static nf_bijector *parse_inner(nf__parser *p, size_t count)
 {
     const size_t dim = p->dim;
+    const ad_shape shape = p->shape;
     p->dim = count;
-    nf_bijector *child = parse_enclosed(p, "on( isn't closed");
+    p->shape = (ad_shape){0};
+    nf_bijector *child = nf__parse_enclosed(p, "on( isn't closed");
     p->dim = dim;
+    p->shape = shape;
     return child;
 }
 
@@ -223,7 +229,20 @@ static bool parse_conditional(nf__parser *p, nf__list *to)
 static const struct {
     const char *name;
     bool (*parse)(nf__parser *p, nf__list *to);
-} operators[] = {{"invert", parse_inverted}, {"on", parse_on}, {"conditional", parse_conditional}};
+} operators[] = {{"invert", parse_inverted},
+                 {"on", parse_on},
+                 {"conditional", parse_conditional},
+                 {"image", nf__parse_image},
+                 {"squeeze", nf__parse_squeeze},
+                 {"split", nf__parse_split},
+                 {"glow", nf__parse_glow}};
+
+bool nf__is_operator(const char *name, size_t length)
+{
+    for (size_t i = 0; i < sizeof operators / sizeof *operators; i++)
+        if (strlen(operators[i].name) == length && memcmp(operators[i].name, name, length) == 0) return true;
+    return false;
+}
 
 static bool parse_factor(nf__parser *p, nf__list *to)
 {

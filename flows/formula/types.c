@@ -8,7 +8,7 @@
 #define BIJECTORS(X)                                                                                                   \
     X(loc) X(scale) X(permute) X(flip) X(standardize) X(maf) X(actnorm) X(batchnorm) X(iaf) X(realnvp) X(rqs)          \
     X(rqsar) X(hh) X(planar) X(radial) X(lu) X(leaky) X(tanh) X(sigmoid) X(softplus) X(exp) X(affine) X(sylvester)     \
-    X(coupling) X(autoregressive) X(whiten) X(marginal) X(qr) X(svd) X(orthogonal) X(gaussianize) X(bnaf) X(residual) X(embed) X(cnf)
+    X(conv1x1) X(coupling) X(autoregressive) X(whiten) X(marginal) X(qr) X(svd) X(orthogonal) X(gaussianize) X(bnaf) X(residual) X(embed) X(cnf)
 /* clang-format on */
 
 #define DISTRIBUTIONS(X)                                                                                               \
@@ -45,7 +45,7 @@ ad_status nf_register(const nf_bijector_type *type, ad_error *error)
     if (!type || !type->name) return nf_registry_add(&nf_bijectors, type, error);
     const bool is_base = type->log_prob;
     const char *name = type->name;
-    if (strcmp(name, "invert") == 0 || strcmp(name, "on") == 0 || strcmp(name, "conditional") == 0 ||
+    if (nf__is_operator(name, strlen(name)) ||
         nf_registry_find(is_base ? &nf_bijectors : &nf_distributions, name, strlen(name)))
         return ad_error_set(error, AD_ERROR_ARGUMENT, "registering '%.60s': the name is taken", name);
     if (!type->forward && !type->inverse && !(type->log_prob && type->sample))

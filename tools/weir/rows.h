@@ -16,6 +16,7 @@ struct training_data {
     const double *validation_weights;
     const nf_rows *streamed;   /* all the rows, of which the table is a sample; NULL: it has them all */
     nf_checkpoint *checkpoint; /* of the training; NULL: none */
+    ad_shape images;           /* what the rows are, (height, width, channels); rank 0: no images */
 };
 
 /* Rows as the flow takes them. */
