@@ -231,7 +231,9 @@ nf_bijector *nf__bijector_copy(const nf_bijector *bijector, size_t *room, ad_err
     if (!child) return out_of_memory(NULL, error);
     size_t n = 0;
     while (n < bijector->n_child && (child[n] = nf__bijector_copy(bijector->child[n], room, error))) n++;
-    if (n == bijector->n_child && bijector->type == &nf__type_conditional) {
+    if (n == bijector->n_child && bijector->type == &nf__type_dequantize) {
+        copy = nf__dequantize(child[0], bijector->context, &(nf_arguments){.value = bijector->argument}, room, error);
+    } else if (n == bijector->n_child && bijector->type == &nf__type_conditional) {
         copy = nf__conditional(child[0],
                                &(nf_arguments){.value = bijector->argument,
                                                .choice = bijector->choice,

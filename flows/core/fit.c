@@ -41,7 +41,7 @@ static ad_status evaluate(const nf_bijector *bijector, ad_var (*record)(const nf
 
 static bool wants_fit(const nf_bijector *bijector)
 {
-    if (bijector->n_child == 0) return bijector->type->fit != NULL;
+    if (bijector->n_child == 0 || bijector->type == &nf__type_dequantize) return bijector->type->fit != NULL;
     for (size_t i = 0; i < bijector->n_child; i++)
         if (wants_fit(bijector->child[i])) return true;
     return false;

@@ -8,6 +8,7 @@
  *                |  'conditional' '(' chain { ',' argument } ')'
  *                |  'image' '(' height ',' width [ ',' channels ] ',' chain ')'
  *                |  'squeeze' '(' chain ')'  |  'split' '(' chain ')'
+ *                |  'dequantize' '(' chain { ',' argument } ')'
  *     distribution = name [ '(' argument { ',' argument } ')' ]  |  'mixture_of' '(' flow { '|' flow } ')'
  *                |  'product_of' '(' list ':' distribution { '|' list ':' distribution } ')'
  *     argument = number | name '=' ( number | word | list | named )
@@ -111,7 +112,8 @@ static bool parse_named_factor(nf__parser *p, nf__list *to)
         snprintf(p->what, sizeof p->what, "expected a bijector, %s%s", nf__got(start, given),
                  other_kind(start, length));
         snprintf(p->valid, sizeof p->valid,
-                 "%s, invert(…), on([1,3-5],…), conditional(…), image(8,8,…), squeeze(…), split(…), glow, or '('",
+                 "%s, invert(…), on([1,3-5],…), conditional(…), image(8,8,…), squeeze(…), split(…), glow, "
+                 "dequantize(…), or '('",
                  nf_registry_names(&nf_bijectors, ", ", p->names, sizeof p->names));
         return nf__fail(&p->reader, start, p->what, p->valid);
     }
@@ -225,17 +227,39 @@ static bool parse_conditional(nf__parser *p, nf__list *to)
     return child && parse_network(p, child, start, to);
 }
 
+/* Behind "dequantize": a formula of noise whose context is what is dequantized, and arguments. */
+static bool parse_dequantize(nf__parser *p, nf__list *to)
+{
+    const char *start = p->reader.at;
+    const size_t context = p->context;
+    if (!nf__take(&p->reader, '('))
+        return nf__fail(&p->reader, start, "dequantize needs the flow of its noise", "'(' and a formula");
+    p->context = p->dim;
+    nf_bijector *child = parse_inside(p), *made = NULL;
+    p->context = context;
+    if (!child) return false;
+    nf__arguments a = {.type = &nf__type_dequantize, .dim = p->dim};
+    if (nf__read_further_arguments(&p->reader, &a)) {
+        made = nf__dequantize(child, context, &(nf_arguments){.value = a.value}, &p->room, &p->fault);
+        if (!made && p->fault.status == AD_ERROR_ARGUMENT)
+            nf__fail(&p->reader, start, p->fault.message, "dequantize(formula,levels=256)");
+        else if (!made && p->reader.error)
+            *p->reader.error = p->fault;
+    } else {
+        nf_bijector_free(child);
+    }
+    nf__arguments_free(&a);
+    return nf__list_push(p, to, made);
+}
+
 /* What is no bijector's name, but takes formulas. */
 static const struct {
     const char *name;
     bool (*parse)(nf__parser *p, nf__list *to);
-} operators[] = {{"invert", parse_inverted},
-                 {"on", parse_on},
-                 {"conditional", parse_conditional},
-                 {"image", nf__parse_image},
-                 {"squeeze", nf__parse_squeeze},
-                 {"split", nf__parse_split},
-                 {"glow", nf__parse_glow}};
+} operators[] = {{"invert", parse_inverted},         {"on", parse_on},
+                 {"conditional", parse_conditional}, {"image", nf__parse_image},
+                 {"squeeze", nf__parse_squeeze},     {"split", nf__parse_split},
+                 {"glow", nf__parse_glow},           {"dequantize", parse_dequantize}};
 
 bool nf__is_operator(const char *name, size_t length)
 {

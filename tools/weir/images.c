@@ -68,7 +68,11 @@ ad_shape images_event(ad_shape size)
 
 /* ---- Flows of them --------------------------------------------------------------------------------------------- */
 
-char *images_formula(const char *formula, ad_shape size)
+/* The noise sees the pixels that it is added to, and goes by checkerboards. */
+#define NOISE_COUPLING "coupling(32,32,activation=relu,network=conv(context=image),mask=checkerboard"
+static const char noise[] = "-dequantize((" NOISE_COUPLING ")-" NOISE_COUPLING ",flipped=1))*2,levels=";
+
+char *images_formula(const char *formula, ad_shape size, size_t levels)
 {
     /* Behind a base distribution and its ':', which may have others in parentheses. */
     int depth = 0, begin = 0;
@@ -77,9 +81,11 @@ char *images_formula(const char *formula, ad_shape size)
         if (*at == ':' && depth == 0) begin = (int)(at - formula) + 1;
     }
     char *complete = NULL;
+    char learned[sizeof noise + 32] = "";
     if (strstr(formula, "image(")) return strdup(formula);
-    const int length = asprintf(&complete, "%.*simage(%zu,%zu,%zu,%s)", begin, formula, size.dim[0], size.dim[1],
-                                size.dim[2], formula + begin);
+    if (levels > 0) snprintf(learned, sizeof learned, "%s%zu)", noise, levels);
+    const int length = asprintf(&complete, "%.*simage(%zu,%zu,%zu,%s%s)", begin, formula, size.dim[0], size.dim[1],
+                                size.dim[2], formula + begin, learned);
     return length < 0 ? NULL : complete;
 }
 
@@ -101,6 +107,18 @@ ad_shape images_of_flow(const nf_flow *flow)
     return image_within(nf_flow_bijector(flow));
 }
 
+static bool dequantizes(const nf_bijector *bijector)
+{
+    bool does = strcmp(bijector->type->name, "dequantize") == 0;
+    for (size_t i = 0; i < bijector->n_child; i++) does = does || dequantizes(bijector->child[i]);
+    return does;
+}
+
+bool images_bound(const nf_flow *flow)
+{
+    return dequantizes(nf_flow_bijector(flow));
+}
+
 /* ---- Bits per dimension ---------------------------------------------------------------------------------------- */
 
 void images_tell_bits(json_t *result, const nf_flow *flow, const char *nll, const char *standard_error)
@@ -109,6 +127,7 @@ void images_tell_bits(json_t *result, const nf_flow *flow, const char *nll, cons
     if (images_of_flow(flow).rank == 0 || isnan(report_number_of(result, nll))) return;
     json_object_set_new(result, "bits_per_dim", report_number(report_number_of(result, nll) / unit));
     json_object_set_new(result, "bits_per_dim_stderr", report_number(report_number_of(result, standard_error) / unit));
+    if (images_bound(flow)) json_object_set_new(result, "log_prob_is_lower_bound", json_true());
 }
 
 void images_print_bits(const json_t *result, const char *title, FILE *to)
@@ -118,5 +137,6 @@ void images_print_bits(const json_t *result, const char *title, FILE *to)
     if (isnan(bits)) return;
     fprintf(to, "%s%.4f", title, bits);
     if (!isnan(standard_error)) fprintf(to, " ± %.4f", standard_error);
-    fprintf(to, " bits per dimension\n");
+    const bool bound = json_is_true(json_object_get(result, "log_prob_is_lower_bound"));
+    fprintf(to, " bits per dimension%s\n", bound ? " at most: log p is a lower bound" : "");
 }

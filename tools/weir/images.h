@@ -12,10 +12,13 @@
  * width, channels). Rank 0: rows are no images. */
 ad_status images_size(const struct arguments *arguments, const char *path, ad_shape *size, ad_error *error);
 /* A formula of such images: `image(height,width,channels,…)` around the bijectors of the one given, unless that says so
- * itself. For free(); NULL when memory is out. */
-char *images_formula(const char *formula, ad_shape size);
+ * itself; levels: behind them the dequantization of pixels from 0 to levels - 1 is learned, 0: not. For free(); NULL
+ * when memory is out. */
+char *images_formula(const char *formula, ad_shape size, size_t levels);
 /* Of a flow of images, (height, width, channels); rank 0: it is none. */
 ad_shape images_of_flow(const nf_flow *flow);
+/* Is its log p a lower bound, since the dequantization is learned? */
+bool images_bound(const nf_flow *flow);
 /* As an array has it, one channel without a dimension of its own. */
 ad_shape images_event(ad_shape size);
 

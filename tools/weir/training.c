@@ -129,7 +129,7 @@ static nf_flow *parse_given(const struct arguments *arguments, const struct trai
 {
     const bool images = data->images.rank > 0, told = option_named(arguments, "flow");
     const char *given = images && !told ? "glow" : option_text(arguments, "flow");
-    char *complete = images ? images_formula(given, data->images) : NULL;
+    char *complete = images ? images_formula(given, data->images, data->levels) : NULL;
     if (images && !complete) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for the formula"), NULL;
     nf_flow *flow = nf_flow_parse(images ? complete : given, dim, context, (ad_dtype)option_choice(arguments, "dtype"),
                                   option_count(arguments, "seed"), error);

@@ -28,6 +28,14 @@ static const struct option options[] = {
          "rows are images of this height, width and number of channels, channels last, whose pixels are the columns; "
          "a .npy file of 3 or 4 dimensions says so itself. The flow is of images then, glow where none is given, and "
          "whole numbers get uniform noise: see 'weir help formulas'"},
+    {.name = "dequantization",
+     .kind = OPTION_CHOICE,
+     .value = "HOW",
+     .initial = "uniform",
+     .choices = "uniform|variational",
+     .help =
+         "of images of whole numbers: log p is that of pixels with noise, averaged over it, which is uniform; or one "
+         "that is learned, by a flow which sees the pixels, and log p is a lower bound then (Ho et al. 2019)"},
     {.name = "weights",
      .kind = OPTION_TEXT,
      .value = "COLUMN",
@@ -184,6 +192,26 @@ static ad_status check_pixels(ad_shape size, const char *path, const struct role
                         roles->table.columns, roles->given ? " without its context" : "");
 }
 
+/* Where noise is the flow's to make, pixels are features as they are. */
+static ad_status leave_noise(const char *path, struct input *input, ad_error *error)
+{
+    const nf_column *pixel = nf_columns_column(input->roles.features, 0);
+    if (input->data.images.rank == 0)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "--dequantization is of images: --shape H,W says that rows are");
+    if (pixel->kind != NF_COLUMN_INTEGER || pixel->low < 0 || pixel->high < 1)
+        return ad_error_set(error, AD_ERROR_FORMAT,
+                            "--dequantization variational: expected pixels of whole numbers from 0 on, got %g to %g in "
+                            "%s",
+                            pixel->least, pixel->most, path);
+    nf_columns *plain =
+        nf_columns_plain(input->roles.table.columns, (const char *const *)input->roles.table.names, error);
+    if (!plain) return error->status;
+    input->data.levels = (size_t)pixel->high + 1;
+    nf_columns_free(input->roles.features);
+    input->data.features = input->roles.features = plain;
+    return AD_OK;
+}
+
 static ad_status read_input(const struct arguments *arguments, bool is_automatic, ad_shape images, struct input *input,
                             ad_error *error)
 {
@@ -219,6 +247,7 @@ static ad_status read_input(const struct arguments *arguments, bool is_automatic
                                          .images = images,
                                          .weights = roles->weights,
                                          .streamed = input->stream.npy ? &input->stream.rows : NULL};
+    if (option_choice(arguments, "dequantization") && leave_noise(path, input, error)) return error->status;
     return read_validation(arguments, input, error);
 }
 

@@ -14,13 +14,18 @@ struct sheet {
     size_t width, height; /* of all, in pixels, with a line between images */
 };
 
-/* Black and white as the pixels' columns have them; what is real may have reached there. */
-static struct range range_of(const nf_columns *columns)
+/* Black and white: the least and the most pixel that the columns have had or, of columns that tell nothing, samples. */
+static struct range range_of(const nf_columns *columns, const nf_table *samples)
 {
     struct range range = {INFINITY, -INFINITY};
-    for (size_t c = 0; c < nf_columns_count(columns); c++) {
+    for (size_t c = 0; c < nf_columns_count(columns) && nf_columns_column(columns, c)->rows > 0; c++) {
         range.low = fmin(range.low, nf_columns_column(columns, c)->least);
         range.high = fmax(range.high, nf_columns_column(columns, c)->most);
+    }
+    if (range.low < range.high) return range;
+    for (size_t i = 0; i < samples->rows * samples->columns; i++) {
+        range.low = fmin(range.low, samples->values[i]);
+        range.high = fmax(range.high, samples->values[i]);
     }
     return range.low < range.high ? range : (struct range){0, 1};
 }
@@ -55,7 +60,7 @@ static void draw_sheet(FILE *script, const char *block, const struct sheet *shee
     panel_begin(script, box, title);
     fprintf(script, "unset tics; unset border; set xrange [-0.5:%zu.5]; set yrange [-0.5:%zu.5]\n", sheet->width - 1,
             sheet->height - 1);
-    fprintf(script, "plot $%s using 1:2:3:4:5 with rgbimage pixels notitle\n", block);
+    fprintf(script, "plot $%s using 1:2:3:4:5 with rgbimage notitle\n", block);
 }
 
 ad_status sheet_picture_draw(ad_shape size, const nf_columns *columns, const nf_table *samples, const nf_table *data,
@@ -65,7 +70,7 @@ ad_status sheet_picture_draw(ad_shape size, const nf_columns *columns, const nf_
         return ad_error_set(error, AD_ERROR_ARGUMENT,
                             "the picture of images needs one channel, or three of red, green and blue; these have %zu",
                             size.dim[2]);
-    struct sheet sheet = {.size = size, .range = range_of(columns)};
+    struct sheet sheet = {.size = size, .range = range_of(columns, samples)};
     const size_t most = data && data->rows > samples->rows ? data->rows : samples->rows;
     sheet.across = most < SHEET_ACROSS ? most : SHEET_ACROSS;
     sheet.down = (most + sheet.across - 1) / sheet.across;

@@ -8,7 +8,8 @@ enum { SHEET_ACROSS = 12, SHEET_DOWN = 8 };
 
 /* size: (height, width, channels) of the images, whose one channel is shown as grey, and three as red, green and blue;
  * others are AD_ERROR_ARGUMENT. data: NULL for none. At most SHEET_ACROSS x SHEET_DOWN of each are shown, from the
- * first on. What is black and white: the least and the most of all pixels that `columns` were learned from. */
+ * first on. What is black and white: the least and the most of all pixels that `columns` were learned from or, where
+ * they tell nothing, of the samples'. */
 ad_status sheet_picture_draw(ad_shape size, const nf_columns *columns, const nf_table *samples, const nf_table *data,
                              const char *path, ad_error *error);
 
