@@ -193,6 +193,15 @@ ad_var ad_cholesky_log_det(ad_var l);
 /* The diagonal (n) of a matrix (n,n). */
 ad_var ad_diagonal(ad_var a);
 
+/* ---- Convolutions ----------------------------------------------------------------------------------------------- */
+/* An image x (C,H,W) with a kernel of odd sizes A and B, weight (A,B,O,C), zeros around it, to (O,H,W):
+ *
+ *     y[o,i,j] = Σ_(a,b,c) weight[a,b,o,c] x[c, i + a - ⌊A/2⌋, j + b - ⌊B/2⌋],
+ *
+ * a cross-correlation, as deep learning calls it: PyTorch's conv2d(padding='same'), whose weight is (O,C,A,B). Either
+ * argument may be shared or per-row. */
+ad_var ad_conv2d(ad_var x, ad_var weight);
+
 /* ---- Roots ------------------------------------------------------------------------------------------------------ */
 /* What f's Jacobian is known to be, and the way of solving: */
 typedef enum {

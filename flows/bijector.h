@@ -159,6 +159,8 @@ struct nf_bijector {
     bool borrows;       /* the children belong to another: a slice of a chain */
     size_t draw, draws; /* of a step that draws: its number in its flow, from 1, and how many those are; 0: in none */
     size_t *room;       /* while build runs for a formula: what nf_flow_parse_within() has left; else NULL */
+    /* Events that are images: (channels, height, width), the order that their features have. Rank 0: they aren't. */
+    ad_shape shape;
 };
 
 /* In build: add a parameter. AD_ERROR_ARGUMENT: it has no name, its constraint and where it begins don't agree, or it
@@ -196,6 +198,7 @@ typedef struct {
     size_t n_size;           /* 0: the default ones */
     const size_t *feature;   /* what the NF_FEATURES argument lists, from 0; NULL: one of its choices */
     size_t n_feature;
+    ad_shape shape; /* of events that are images, whose dim features these are: (channels, height, width) */
 } nf_arguments;
 
 /* One bijector of a type; everything in `given` is copied, and NULL gives the defaults. context is the length of the
@@ -221,6 +224,16 @@ nf_bijector *nf_conditional(nf_bijector *child, const nf_arguments *given, ad_er
  * child's events have `count` features, in the list's order: nf_on(5, (const size_t[]){0, 2}, 2, child, &error) is
  * `on([1,3],…)`. It owns the child, as these do. */
 nf_bijector *nf_on(size_t dim, const size_t *feature, size_t count, nf_bijector *child, ad_error *error);
+/* Images, within which actnorm and conv1x1 go by channels, masks of couplings by channels or pixels, and networks may be
+ * convolutions. `image(8,8,3,…)`: a bijector of images on events that are images as files have them, a pixel's channels
+ * side by side: (height, width, channels). `squeeze(…)`: on images of which each block of 2 x 2 pixels is one pixel of
+ * the child's, with four times the channels, of which number 4 c + 2 i + j is channel c at (i, j) in the block (Dinh et
+ * al. 2017, section 3.6). `split(…)`: on the first of an image's `channels`, as many as the child's images have, the
+ * others stay: where an image flow is split before each squeeze, this makes its scales. They own the child, as these do;
+ * AD_ERROR_ARGUMENT where its events are no images, or of no size for this. */
+nf_bijector *nf_image(nf_bijector *child, ad_error *error);
+nf_bijector *nf_squeeze(nf_bijector *child, ad_error *error);
+nf_bijector *nf_split(size_t channels, nf_bijector *child, ad_error *error);
 /* A base distribution, `product_of([1,3]:A|[2]:B)`: each part is nf_on() of a base distribution, and each feature of
  * one of them. It owns them, as these do. */
 nf_bijector *nf_product_of(nf_bijector **part, size_t count, ad_error *error);

@@ -37,12 +37,15 @@ typedef struct {
     char *remarks;
     /* Of a part of a larger table: the number of its first row there, which noise is drawn by and messages tell. */
     size_t first_row;
+    /* Where a row is an image, as in an array of more than two dimensions: (height, width), or (height, width, channels),
+     * of which the columns are the elements in this order. Rank 0: it isn't. */
+    ad_shape event;
 } nf_table;
 
 /* Read a file that is of the kind that its name's extension tells:
  *
  *   .npy            NumPy's, version 1 to 3, either byte order and either memory order, of one dimension (it becomes
- *                   one column) or two. float32, float64, and integers and booleans, which become float64: above 2^53
+ *                   one column) or two; or of three or four, in C's order, each row of which is an image: see event. float32, float64, and integers and booleans, which become float64: above 2^53
  *                   rounded to the nearest. It has no names, and nothing but NaN for what is missing.
  *   .csv, .tsv      RFC 4180: fields between commas (.tsv: tabs), quoted where need be; lines end as on any system,
  *                   empty ones are skipped, as are blanks around a field and a byte order mark. Where the first lines
@@ -98,7 +101,7 @@ ad_status nf_table_check_finite(const nf_table *table, const char *what, ad_erro
 ad_status nf_table_check_path(const char *path, ad_error *error);
 
 /* Write a file that is of the kind that its name's extension tells, as above, with numbers of table->dtype: .npy
- * (version 1, two-dimensional, little-endian, without the names and with indices for labels), or text, with the fewest
+ * (version 1, two-dimensional or with the event's own dimensions, little-endian, without the names and with indices for labels), or text, with the fewest
  * digits that give the same number when they are read again. Names and labels are quoted where they have to be, and
  * names are, too, if all of them are numbers. A table of labels alone should have names: how else is one to know that
  * its first line isn't. AD_ERROR_ARGUMENT if a value is no index of its column's labels. */
@@ -115,6 +118,7 @@ void nf_npy_close(nf_npy *npy);
 size_t nf_npy_rows(const nf_npy *npy);
 size_t nf_npy_columns(const nf_npy *npy);
 ad_dtype nf_npy_dtype(const nf_npy *npy); /* AD_F64 for integers, and for NULL */
+ad_shape nf_npy_event(const nf_npy *npy); /* nf_table.event; of rank 0 for NULL */
 /* Rows first … first + rows - 1 into values (rows, columns), row-major. */
 ad_status nf_npy_read(const nf_npy *npy, size_t first, size_t rows, double *values, ad_error *error);
 /* These will be read soon: the system may fetch them from the disk meanwhile. */

@@ -30,8 +30,8 @@
     X(mul_add)                                                                          /* arithmetic.c */             \
     X(mul_sum)                                                                          /* sum.c */
 
-/* X(name): recorded by a function of its own, in tape/record.c; leaves in tape.c, products in matmul.c, roots in
- * root_program.c, differential equations in ode_program.c. */
+/* X(name): recorded by a function of its own, in tape/record.c; leaves in tape.c, products in matmul.c, convolutions
+ * in convolution.c, roots in root_program.c, differential equations in ode_program.c. */
 #define AD_OTHER_OPS(X)                                                                                                \
     X(tanh_slope)                                                                       /* transcendental.c */         \
     X(log_ndtr)                                                                         /* error_function.c */         \
@@ -45,6 +45,8 @@
     X(reshape) X(transpose) X(broadcast) X(to_rows) X(slice) X(pad) X(concat)           /* layout.c */                 \
     X(gather) X(scatter)                                                                /* gather.c */                 \
     X(matmul) X(matmul_rows)                                                            /* matmul.c */                 \
+    X(conv2d)                                                                           /* convolution.c */            \
+    X(conv2d_weight) X(conv2d_weight_rows)                                              /* convolution_weight.c */     \
     X(solve_triangular)                                                                 /* triangular.c */             \
     X(solve) X(log_abs_det)                                                             /* lu.c */                     \
     X(root_elementwise) X(root_triangular) X(root_general)                              /* root.c */                   \

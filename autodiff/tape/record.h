@@ -45,6 +45,8 @@ static inline bool ad__sums_in_dtype(size_t n_attribute)
     return n_attribute > 0;
 }
 /* As ad_op.vjp, of all products. */
+void ad__conv2d_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient);
+void ad__conv2d_weight_vjp(const ad_call *call, ad_var y, ad_var h, ad_var *gradient);
 void ad__matmul_vjp(const ad_call *call, ad_var y, ad_var g, ad_var *gradient);
 
 #endif

@@ -4,7 +4,8 @@
  *
  * Which features are seen: the first half of them (mask=half, ⌊D/2⌋), every other one from the first (alternating), a
  * random half (random, by seed), or any list, mask=[1,3,5-8]; flipped=1 swaps seen and transformed. Of D = 1 the
- * feature is transformed, and the network sees the context alone; so where the list is all of them and flipped. */
+ * feature is transformed, and the network sees the context alone; so where the list is all of them and flipped. Of an
+ * image, half are the first half of its channels, and checkerboard the pixels of an even row + column. */
 
 #include <weir/features.h>
 #include <weir/memory.h>
@@ -14,7 +15,7 @@
 
 #include <stdlib.h>
 
-enum { HALF, ALTERNATING, RANDOM };
+enum { HALF, ALTERNATING, RANDOM, CHECKERBOARD };
 
 static int ascending(const void *a, const void *b)
 {
@@ -31,7 +32,15 @@ static bool is_seen(const nf_bijector *self, size_t feature)
         return listed != flipped;
     }
     if (dim == 1) return false;
+    const size_t *image = self->shape.dim, pixels = image[1] * image[2];
     switch ((int)nf_argument_value(self, "mask")) {
+    case CHECKERBOARD:
+        return ((feature % pixels / image[2] + feature % image[2]) % 2 == 0) != flipped;
+    case HALF:
+        if (self->shape.rank != 3) break;
+        place = feature / pixels;
+        dim = image[0];
+        break;
     case ALTERNATING:
         return (feature % 2 == 0) != flipped;
     case RANDOM:
@@ -57,17 +66,62 @@ static size_t parameters_of(const nf_choice *transformer)
     return ((const nf_transformer_type *)transformer->descriptor)->parameters(transformer);
 }
 
-static ad_status build(nf_bijector *self, ad_error *error)
+/* Does its network go by images, and has it to see all of one, since the features that are seen are no whole channels?
+ */
+static bool sees_whole(const nf_bijector *self)
 {
-    if (self->feature) qsort(self->feature, self->n_feature, sizeof *self->feature, ascending); /* a set */
-    size_t seen = count_seen(self);
+    if (!conditioner_of(self)->of_images || self->shape.rank != 3) return false;
+    const size_t pixels = self->shape.dim[1] * self->shape.dim[2];
+    for (size_t i = 0; i < self->dim; i++)
+        if (is_seen(self, i) != is_seen(self, i / pixels * pixels)) return true;
+    return false;
+}
+
+static ad_status check_mask(const nf_bijector *self, size_t seen, ad_error *error)
+{
+    const int mask = (int)nf_argument_value(self, "mask");
+    const bool is_image = self->shape.rank == 3;
+    if (mask == CHECKERBOARD && !is_image)
+        return ad_error_set(error, AD_ERROR_ARGUMENT,
+                            "%s: mask=checkerboard is for images: image(height,width,channels,…) around it",
+                            self->type->name);
+    if (mask == HALF && is_image && self->shape.dim[0] == 1 && self->dim > 1)
+        return ad_error_set(error, AD_ERROR_ARGUMENT,
+                            "%s: an image of one channel has no half of its channels: mask=checkerboard, or squeeze(…) "
+                            "around it",
+                            self->type->name);
     if (seen == self->dim)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "%s: all %zu features are to stay, and none is left to map",
                             self->type->name, seen);
+    return AD_OK;
+}
+
+static ad_status build(nf_bijector *self, ad_error *error)
+{
+    if (self->feature) qsort(self->feature, self->n_feature, sizeof *self->feature, ascending); /* a set */
     const nf_choice transformer = nf_transformer_of(self);
-    const size_t inputs = seen * nf_transformer_sees(&transformer);
-    return conditioner_of(self)->declare(nf_argument_choice(self, "network"), self, inputs,
-                                         parameters_of(&transformer) * (self->dim - seen), error);
+    const size_t sees = nf_transformer_sees(&transformer), parameters = parameters_of(&transformer);
+    size_t seen = self->shape.rank == 3 || nf_argument_value(self, "mask") != CHECKERBOARD ? count_seen(self) : 0;
+    if (check_mask(self, seen, error) != AD_OK) return AD_ERROR_ARGUMENT;
+    if (conditioner_of(self)->of_images && sees > 1)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "%s: a network of images sees no angles", self->type->name);
+    const bool whole = sees_whole(self);
+    return conditioner_of(self)->declare(nf_argument_choice(self, "network"), self, whole ? self->dim : seen * sees,
+                                         parameters * (whole ? self->dim : self->dim - seen), error);
+}
+
+/* Of parameters (count, dim) those of the features in order[], (count, moved). */
+static ad_var choose(ad_var outputs, size_t count, size_t dim, const size_t *order, size_t moved)
+{
+    size_t *index = ad_alloc(count, moved * sizeof *index);
+    if (!index) {
+        ad_tape_fail(outputs.tape, AD_ERROR_MEMORY, "out of memory for a mask of %zu features", dim);
+        return outputs;
+    }
+    for (size_t i = 0; i < count * moved; i++) index[i] = i / moved * dim + order[i % moved];
+    ad_var chosen = ad_gather(outputs, index, count * moved);
+    ad_free(index);
+    return chosen;
 }
 
 /* order: the seen features, then the transformed ones; place: where each feature is in it. */
@@ -75,15 +129,18 @@ static ad_var map_parts(const nf_scope *at, const size_t *order, const size_t *p
                         bool inverse, ad_var *log_det)
 {
     const nf_choice transformer = nf_transformer_of(at->self), *network = nf_argument_choice(at->self, "network");
-    size_t moved = at->self->dim - seen;
+    const size_t dim = at->self->dim, moved = dim - seen, count = parameters_of(&transformer);
+    const bool whole = sees_whole(at->self);
     ad_var part[] = {seen ? nf_take(v, order, seen) : (ad_var){v.tape, -1}, nf_take(v, order + seen, moved)};
-    const size_t inputs = seen * nf_transformer_sees(&transformer);
     ad_var input = seen ? nf_transformer_seen(&transformer, part[0]) : part[0];
-    ad_var outputs = conditioner_of(at->self)->outputs(network, at, inputs, input);
-    ad_var parameters = ad_reshape(outputs, AD_SHAPE(parameters_of(&transformer), moved)), log_derivative;
+    if (whole) input = ad_scatter(input, order, seen, dim);
+    const size_t inputs = whole ? dim : seen * nf_transformer_sees(&transformer);
+    ad_var outputs = conditioner_of(at->self)->outputs(network, at, inputs, input), log_derivative;
+    if (whole) outputs = choose(outputs, count, dim, order + seen, moved);
+    ad_var parameters = ad_reshape(outputs, AD_SHAPE(count, moved));
     part[1] = nf_apply_transformer(&transformer, inverse, part[1], parameters, &log_derivative);
     *log_det = ad_sum(log_derivative);
-    return seen ? nf_take(ad_concat(part, 2, 0), place, at->self->dim) : part[1];
+    return seen ? nf_take(ad_concat(part, 2, 0), place, dim) : part[1];
 }
 
 static ad_var map(const nf_scope *at, ad_var v, bool inverse, ad_var *log_det)
@@ -114,7 +171,13 @@ static ad_var inverse(const nf_scope *at, ad_var x, ad_var *log_det)
 /* ---- The type, and short names of some ------------------------------------------------------------------------- */
 
 #define MASK_ARGUMENTS                                                                                                 \
-    {"mask", NF_FEATURES, 0, 0, 0, "half|alternating|random", "the features that stay, and that the network sees"},    \
+    {"mask",                                                                                                           \
+     NF_FEATURES,                                                                                                      \
+     0,                                                                                                                \
+     0,                                                                                                                \
+     0,                                                                                                                \
+     "half|alternating|random|checkerboard",                                                                           \
+     "the features that stay, and that the network sees"},                                                             \
         {"flipped", NF_COUNT, 0, 0, 1, NULL, "1: the other features stay, and are seen"},                              \
     {                                                                                                                  \
         "seed", NF_COUNT, 0, 0, 9007199254740992, NULL, "of a random mask"                                             \

@@ -146,6 +146,13 @@ nf_bijector *nf__bijector_within(const nf_bijector_type *type, size_t dim, size_
         ad_error_set(error, AD_ERROR_ARGUMENT, "%s: expected %zu sizes, got NULL", type->name, given->n_size);
         return NULL;
     }
+    const ad_shape shape = given ? given->shape : (ad_shape){0};
+    if (shape.rank != 0 && (shape.rank != 3 || ad_shape_size(shape) != dim)) {
+        char text[128];
+        ad_error_set(error, AD_ERROR_ARGUMENT, "%s: expected an image (channels,height,width) of %zu features, got %s",
+                     type->name, dim, ad_shape_text(shape, text));
+        return NULL;
+    }
     if (room && nf__take_room(room, type->name, dim, error) != AD_OK) return NULL;
     nf_bijector *self = ad_alloc(1, sizeof *self);
     if (!self) return out_of_memory(NULL, error);
@@ -153,6 +160,7 @@ nf_bijector *nf__bijector_within(const nf_bijector_type *type, size_t dim, size_
     self->dim = dim;
     self->context = context;
     self->room = room;
+    self->shape = shape;
     if (!copy_arguments(self, given ? given : &(nf_arguments){0})) return out_of_memory(self, error);
     if (check_arguments(self, error) != AD_OK || (type->build && type->build(self, error) != AD_OK)) {
         nf_bijector_free(self);
@@ -172,15 +180,20 @@ nf_bijector *nf__bijector_with_children(const nf_bijector_type *type, nf_bijecto
     for (size_t i = 0; i < count; i++) whole = whole && child[i];
     size_t context = whole && count ? child[0]->context : 0;
     for (size_t i = 0; i < count && whole; i++) {
-        good = good && child[i]->dim == child[0]->dim && child[i]->context == context;
+        good = good && child[i]->dim == child[0]->dim && child[i]->context == context &&
+               ad_shape_equal(child[i]->shape, child[0]->shape);
         if (type == &nf__type_chain) context = nf__context_after(child[i]);
     }
     for (size_t i = 0; i < count && whole && good && type != &nf__type_chain; i++)
         if (nf__refuse_stochastic(type->name, child[i], error)) whole = false;
     if (good && whole) {
         memcpy(children, child, count * sizeof(nf_bijector *));
-        *self = (nf_bijector){
-            .type = type, .dim = child[0]->dim, .context = child[0]->context, .child = children, .n_child = count};
+        *self = (nf_bijector){.type = type,
+                              .dim = child[0]->dim,
+                              .context = child[0]->context,
+                              .child = children,
+                              .n_child = count,
+                              .shape = child[0]->shape};
         return self;
     }
     if (self && children && whole)
@@ -203,7 +216,7 @@ size_t nf__context_after(const nf_bijector *bijector)
 
 nf_bijector *nf__bijector_copy(const nf_bijector *bijector, size_t *room, ad_error *error)
 {
-    const bool is_on = bijector->type == &nf__type_on;
+    const bool is_on = nf__maps_features(bijector);
     const size_t listed = bijector->n_feature + (is_on ? bijector->dim : 0);
     if (nf__take_room(room, bijector->type->name, listed, error) != AD_OK) return NULL;
     if (bijector->n_child == 0)
@@ -213,13 +226,16 @@ nf_bijector *nf__bijector_copy(const nf_bijector *bijector, size_t *room, ad_err
                                                    .size = bijector->size,
                                                    .n_size = bijector->n_size,
                                                    .feature = bijector->feature,
-                                                   .n_feature = bijector->n_feature},
+                                                   .n_feature = bijector->n_feature,
+                                                   .shape = bijector->shape},
                                    room, error);
     nf_bijector **child = ad_alloc(bijector->n_child, sizeof *child), *copy = NULL;
     if (!child) return out_of_memory(NULL, error);
     size_t n = 0;
     while (n < bijector->n_child && (child[n] = nf__bijector_copy(bijector->child[n], room, error))) n++;
-    if (n == bijector->n_child && bijector->type == &nf__type_conditional) {
+    if (n == bijector->n_child && bijector->type == &nf__type_dequantize) {
+        copy = nf__dequantize(child[0], bijector->context, &(nf_arguments){.value = bijector->argument}, room, error);
+    } else if (n == bijector->n_child && bijector->type == &nf__type_conditional) {
         copy = nf__conditional(child[0],
                                &(nf_arguments){.value = bijector->argument,
                                                .choice = bijector->choice,
@@ -227,8 +243,9 @@ nf_bijector *nf__bijector_copy(const nf_bijector *bijector, size_t *room, ad_err
                                                .n_size = bijector->n_size},
                                room, error);
     } else if (n == bijector->n_child) {
-        copy = bijector->feature ? nf_on(bijector->dim, bijector->feature, bijector->n_feature, child[0], error)
-                                 : nf__bijector_with_children(bijector->type, child, n, error);
+        copy = is_on ? nf__on(bijector->type, bijector->shape, bijector->dim, bijector->feature, bijector->n_feature,
+                              child[0], error)
+                     : nf__bijector_with_children(bijector->type, child, n, error);
         if (copy) copy->is_chain = bijector->is_chain;
     } else
         while (n > 0) nf_bijector_free(child[--n]);

@@ -60,6 +60,7 @@ nf_bijector *nf_chain_slice(const nf_bijector *chain, size_t first, size_t last,
     *slice = (nf_bijector){.type = &nf__type_chain,
                            .dim = chain->dim,
                            .context = chain->context,
+                           .shape = chain->shape,
                            .child = step,
                            .n_child = c.found,
                            .is_chain = true,
@@ -108,7 +109,7 @@ static ad_var step_back(const nf_scope *at, nf__rounded *point)
     const nf_bijector *self = at->self;
     ad_tape *tape = point->at.tape;
     ad_var log_det;
-    if (!self->is_chain && self->type != &nf__type_on) {
+    if (!self->is_chain && !nf__maps_features(self)) {
         nf__rounded_inverse(at, point, &log_det);
         return log_det;
     }

@@ -47,6 +47,7 @@ nf_bijector *nf__conditional(nf_bijector *child, const nf_arguments *given, size
     children[0] = child;
     self->child = children;
     self->n_child = 1;
+    self->shape = child->shape;
     self->room = room;
     const size_t outputs = self->context ? trained_elements(child) : 0;
     ad_status status = outputs ? network()->declare(NULL, self, 0, outputs, error) : AD_OK;

@@ -41,7 +41,7 @@ static ad_status evaluate(const nf_bijector *bijector, ad_var (*record)(const nf
 
 static bool wants_fit(const nf_bijector *bijector)
 {
-    if (bijector->n_child == 0) return bijector->type->fit != NULL;
+    if (bijector->n_child == 0 || bijector->type == &nf__type_dequantize) return bijector->type->fit != NULL;
     for (size_t i = 0; i < bijector->n_child; i++)
         if (wants_fit(bijector->child[i])) return true;
     return false;
@@ -121,7 +121,7 @@ static ad_status fit_on(nf_bijector *self, const double *x, const double *contex
     const size_t count = self->n_feature;
     if (!wants_fit(self)) return AD_OK;
     double *seen = ad_alloc(rows, count * sizeof *seen);
-    if (!seen) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to fit 'on' to %zu rows", rows);
+    if (!seen) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to fit '%s' to %zu rows", self->type->name, rows);
     for (size_t r = 0; r < rows; r++)
         for (size_t i = 0; i < count; i++) seen[r * count + i] = x[r * self->dim + self->feature[i]];
     ad_status status = nf_bijector_fit(self->child[0], seen, context, rows, error);
@@ -134,7 +134,7 @@ static ad_status fit_bijector(nf_bijector *self, data to, ad_error *error)
     if (to.rows && !to.x)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "fit: expected %zu rows, but x is NULL", to.rows);
     if (self->is_chain) return fit_chain(self, to, error);
-    if (self->type == &nf__type_on) return fit_on(self, to.x, to.context, to.rows, error);
+    if (nf__maps_features(self)) return fit_on(self, to.x, to.context, to.rows, error);
     if (self->type == &nf__type_conditional) return fit_bijector(self->child[0], to, error);
     if (!self->type->fit) return AD_OK;
     const bool by_ends = to.ends && self->type->fits_moments;

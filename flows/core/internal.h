@@ -6,6 +6,7 @@
 
 /* Types that only code makes, not names in formulas. */
 extern const nf_bijector_type nf__type_chain, nf__type_invert, nf__type_on, nf__type_mixture_of, nf__type_product_of, nf__type_conditional;
+extern const nf_bijector_type nf__type_dequantize, nf__type_image, nf__type_squeeze, nf__type_split;
 /* What a flow has without another. */
 extern const nf_bijector_type nf__type_normal;
 
@@ -16,6 +17,10 @@ nf_bijector *nf__bijector_with_children(const nf_bijector_type *type, nf_bijecto
 nf_bijector *nf__mixture_of(nf_bijector **child, size_t count, ad_error *error);
 /* nf_conditional() with what it may take; NULL: anything. */
 nf_bijector *nf__conditional(nf_bijector *child, const nf_arguments *given, size_t *room, ad_error *error);
+/* dequantize(child), within what it may take (NULL: anything), of events with so much context; child's is what events
+ * are. It owns the child, also on failure. */
+nf_bijector *nf__dequantize(nf_bijector *child, size_t context, const nf_arguments *given, size_t *room,
+                            ad_error *error);
 /* How many numbers of context a step sees that follows this one in a chain. */
 size_t nf__context_after(const nf_bijector *bijector);
 ad_var nf__scope_context_after(const nf_scope *at);
@@ -35,6 +40,12 @@ bool nf__is_circular(const nf_bijector *base);
 ad_status nf__check_circle(const nf_bijector *base, const nf_bijector *bijector, ad_error *error);
 ad_var nf__within_turn(ad_var angle);
 
+/* What maps some features of its events, or all in another order, by its child: on, image, squeeze, split; and one. */
+bool nf__maps_features(const nf_bijector *bijector);
+nf_bijector *nf__on(const nf_bijector_type *type, ad_shape shape, size_t dim, const size_t *feature, size_t count,
+                    nf_bijector *child, ad_error *error);
+/* Is this a name that takes formulas, and so no bijector's? */
+bool nf__is_operator(const char *name, size_t length);
 /* v with y in the place of the features that an on() maps. */
 ad_var nf__on_replace(const nf_bijector *on, ad_var v, ad_var y);
 

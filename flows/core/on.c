@@ -6,11 +6,13 @@
 
 #include <string.h>
 
-nf_bijector *nf_on(size_t dim, const size_t *feature, size_t count, nf_bijector *child, ad_error *error)
+nf_bijector *nf__on(const nf_bijector_type *type, ad_shape shape, size_t dim, const size_t *feature, size_t count,
+                    nf_bijector *child, ad_error *error)
 {
-    nf_bijector *self = nf__bijector_with_children(&nf__type_on, &child, 1, error);
+    nf_bijector *self = nf__bijector_with_children(type, &child, 1, error);
     if (!self) return NULL;
     ad_status status = AD_OK;
+    self->shape = shape;
     if (!feature || count != child->dim)
         status = ad_error_set(error, AD_ERROR_ARGUMENT,
                               "on: expected a list (feature) of as many features as its map has, %zu, got %zu",
@@ -28,16 +30,37 @@ nf_bijector *nf_on(size_t dim, const size_t *feature, size_t count, nf_bijector 
     return NULL;
 }
 
+nf_bijector *nf_on(size_t dim, const size_t *feature, size_t count, nf_bijector *child, ad_error *error)
+{
+    return nf__on(&nf__type_on, (ad_shape){0}, dim, feature, count, child, error);
+}
+
+bool nf__maps_features(const nf_bijector *bijector)
+{
+    return bijector->n_child == 1 && bijector->feature;
+}
+
+static bool is_beginning(const size_t *feature, size_t count)
+{
+    size_t i = 0;
+    while (i < count && feature[i] == i) i++;
+    return i == count;
+}
+
 ad_var nf__on_replace(const nf_bijector *self, ad_var v, ad_var y)
 {
-    size_t *index = ad_alloc(self->dim, sizeof *index);
+    const size_t dim = self->dim, count = self->n_feature;
+    if (is_beginning(self->feature, count))
+        return count == dim ? y : ad_concat((const ad_var[]){y, ad_slice(v, 0, count, dim)}, 2, 0);
+    size_t *index = ad_alloc(dim, sizeof *index);
     if (!index) {
-        ad_tape_fail(v.tape, AD_ERROR_MEMORY, "out of memory for %zu features", self->dim);
+        ad_tape_fail(v.tape, AD_ERROR_MEMORY, "out of memory for %zu features", dim);
         return v;
     }
-    for (size_t i = 0; i < self->dim; i++) index[i] = i;
-    for (size_t i = 0; i < self->n_feature; i++) index[self->feature[i]] = self->dim + i;
-    ad_var all = ad_gather(ad_concat((const ad_var[]){v, y}, 2, 0), index, self->dim);
+    const size_t kept = count == dim ? 0 : dim;
+    for (size_t i = 0; i < dim; i++) index[i] = i;
+    for (size_t i = 0; i < count; i++) index[self->feature[i]] = kept + i;
+    ad_var all = ad_gather(kept ? ad_concat((const ad_var[]){v, y}, 2, 0) : y, index, dim);
     ad_free(index);
     return all;
 }
@@ -54,10 +77,13 @@ static ad_var on_inverse(const nf_scope *at, ad_var x, ad_var *log_det)
     return nf__on_replace(self, x, nf_inverse(&at->child[0], nf_take(x, self->feature, self->n_feature), log_det));
 }
 
-const nf_bijector_type nf__type_on = {
-    .name = "on",
-    .help = "x = f(z) of some features",
-    .forward = on_forward,
-    .inverse = on_inverse,
-    .circular = true, /* where what it is made of is */
-};
+/* Circular is what is made of circular maps. */
+#define MAP_OF_FEATURES(its_name, its_help)                                                                            \
+    {                                                                                                                  \
+        .name = its_name, .help = its_help, .forward = on_forward, .inverse = on_inverse, .circular = true             \
+    }
+
+const nf_bijector_type nf__type_on = MAP_OF_FEATURES("on", "x = f(z) of some features");
+const nf_bijector_type nf__type_image = MAP_OF_FEATURES("image", "x = f(z) of an image");
+const nf_bijector_type nf__type_squeeze = MAP_OF_FEATURES("squeeze", "x = f(z), blocks of 2 x 2 pixels being channels");
+const nf_bijector_type nf__type_split = MAP_OF_FEATURES("split", "x = f(z) of the first half of the channels");

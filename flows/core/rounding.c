@@ -26,7 +26,7 @@ static bool only_moves(const nf_bijector_type *type)
 
 static void count_ranges(const nf_bijector *bijector, nf__rounded *point)
 {
-    const bool has_steps = bijector->is_chain || bijector->type == &nf__type_on;
+    const bool has_steps = bijector->is_chain || nf__maps_features(bijector);
     for (size_t i = bijector->n_child; has_steps && i-- > 0;) count_ranges(bijector->child[i], point);
     if (has_steps) return;
     point->ranges += point->rounded && has_range(bijector->type);

@@ -207,8 +207,15 @@ static void print_step(text *t, const nf_bijector *bijector)
     }
     if (bijector->n_child) {
         append(t, "(");
-        if (bijector->feature) print_features(t, bijector->feature, bijector->n_feature);
-        append(t, bijector->feature ? "," : "");
+        const ad_shape image = bijector->child[0]->shape;
+        const size_t channels = image.dim[0];
+        if (type == &nf__type_on) {
+            print_features(t, bijector->feature, bijector->n_feature);
+            append(t, ",");
+        } else if (type == &nf__type_image) {
+            append(t, channels == 1 && !t->with_defaults ? "%zu,%zu," : "%zu,%zu,%zu,", image.dim[1], image.dim[2],
+                   channels);
+        }
         print_flat(t, bijector->child[0]);
         print_arguments(t, bijector, ",");
         append(t, ")");
@@ -228,7 +235,7 @@ static bool same_step(const nf_bijector *a, const nf_bijector *b)
     for (size_t i = 0; a->type->argument && a->type->argument[i].name; i++)
         if (a->argument[i] != b->argument[i] || (a->choice[i].descriptor && !same_choice(&a->choice[i], &b->choice[i])))
             return false;
-    if (a->n_feature != b->n_feature) return false;
+    if (a->n_feature != b->n_feature || !ad_shape_equal(a->shape, b->shape)) return false;
     for (size_t i = 0; i < a->n_feature; i++)
         if (a->feature[i] != b->feature[i]) return false;
     for (size_t i = 0; i < a->n_child; i++)

@@ -6,6 +6,9 @@
  *     factor   = name [ '(' argument { ',' argument } ')' ]  |  '(' chain ')'
  *                |  'invert' '(' chain ')'  |  'on' '(' list ',' chain ')'
  *                |  'conditional' '(' chain { ',' argument } ')'
+ *                |  'image' '(' height ',' width [ ',' channels ] ',' chain ')'
+ *                |  'squeeze' '(' chain ')'  |  'split' '(' chain ')'
+ *                |  'dequantize' '(' chain { ',' argument } ')'
  *     distribution = name [ '(' argument { ',' argument } ')' ]  |  'mixture_of' '(' flow { '|' flow } ')'
  *                |  'product_of' '(' list ':' distribution { '|' list ':' distribution } ')'
  *     argument = number | name '=' ( number | word | list | named )
@@ -89,7 +92,8 @@ nf_bijector *nf__parse_instance(nf__parser *p, const nf_bijector_type *type, siz
                                 .size = a.size,
                                 .n_size = a.n_size,
                                 .feature = a.feature,
-                                .n_feature = a.n_feature};
+                                .n_feature = a.n_feature,
+                                .shape = p->shape};
     if (good) made = nf__bijector_within(type, p->dim, p->context, &given, &p->room, &error);
     if (!made && good && error.status == AD_ERROR_ARGUMENT)
         nf__fail(&p->reader, start, error.message, nf__argument_help(&a, valid));
@@ -111,7 +115,8 @@ static bool parse_named_factor(nf__parser *p, nf__list *to)
                  other_kind(start, length));
         char steps[256];
         snprintf(p->valid, sizeof p->valid,
-                 "%s, invert(…), on([1,3-5],…), conditional(…), '(', or a step that draws: %s",
+                 "%s, invert(…), on([1,3-5],…), conditional(…), image(8,8,…), squeeze(…), split(…), glow, "
+                 "dequantize(…), '(', or a step that draws: %s",
                  nf_registry_names(&nf_bijectors, ", ", p->names, sizeof p->names),
                  nf_registry_names(&nf_stochastic_steps, ", ", steps, sizeof steps));
         return nf__fail(&p->reader, start, p->what, p->valid);
@@ -139,8 +144,7 @@ static nf_bijector *parse_inside(nf__parser *p)
     return child;
 }
 
-/* The same and the ')' behind it. */
-static nf_bijector *parse_enclosed(nf__parser *p, const char *what)
+nf_bijector *nf__parse_enclosed(nf__parser *p, const char *what)
 {
     nf_bijector *child = parse_inside(p);
     if (!child || nf__take(&p->reader, ')')) return child;
@@ -154,7 +158,7 @@ static bool parse_inverted(nf__parser *p, nf__list *to)
 {
     if (!nf__take(&p->reader, '('))
         return nf__fail(&p->reader, p->reader.at, "invert needs what it inverts", "'(' and a formula");
-    nf_bijector *child = parse_enclosed(p, "invert( isn't closed");
+    nf_bijector *child = nf__parse_enclosed(p, "invert( isn't closed");
     return child && nf__list_push(p, to, nf_invert(child, p->reader.error));
 }
 
@@ -162,9 +166,12 @@ static bool parse_inverted(nf__parser *p, nf__list *to)
 static nf_bijector *parse_inner(nf__parser *p, size_t count)
 {
     const size_t dim = p->dim;
+    const ad_shape shape = p->shape;
     p->dim = count;
-    nf_bijector *child = parse_enclosed(p, "on( isn't closed");
+    p->shape = (ad_shape){0};
+    nf_bijector *child = nf__parse_enclosed(p, "on( isn't closed");
     p->dim = dim;
+    p->shape = shape;
     return child;
 }
 
@@ -224,11 +231,46 @@ static bool parse_conditional(nf__parser *p, nf__list *to)
     return child && parse_network(p, child, start, to);
 }
 
+/* Behind "dequantize": a formula of noise whose context is what is dequantized, and arguments. */
+static bool parse_dequantize(nf__parser *p, nf__list *to)
+{
+    const char *start = p->reader.at;
+    const size_t context = p->context;
+    if (!nf__take(&p->reader, '('))
+        return nf__fail(&p->reader, start, "dequantize needs the flow of its noise", "'(' and a formula");
+    p->context = p->dim;
+    nf_bijector *child = parse_inside(p), *made = NULL;
+    p->context = context;
+    if (!child) return false;
+    nf__arguments a = {.type = &nf__type_dequantize, .dim = p->dim};
+    if (nf__read_further_arguments(&p->reader, &a)) {
+        made = nf__dequantize(child, context, &(nf_arguments){.value = a.value}, &p->room, &p->fault);
+        if (!made && p->fault.status == AD_ERROR_ARGUMENT)
+            nf__fail(&p->reader, start, p->fault.message, "dequantize(formula,levels=256)");
+        else if (!made && p->reader.error)
+            *p->reader.error = p->fault;
+    } else {
+        nf_bijector_free(child);
+    }
+    nf__arguments_free(&a);
+    return nf__list_push(p, to, made);
+}
+
 /* What is no bijector's name, but takes formulas. */
 static const struct {
     const char *name;
     bool (*parse)(nf__parser *p, nf__list *to);
-} operators[] = {{"invert", parse_inverted}, {"on", parse_on}, {"conditional", parse_conditional}};
+} operators[] = {{"invert", parse_inverted},         {"on", parse_on},
+                 {"conditional", parse_conditional}, {"image", nf__parse_image},
+                 {"squeeze", nf__parse_squeeze},     {"split", nf__parse_split},
+                 {"glow", nf__parse_glow},           {"dequantize", parse_dequantize}};
+
+bool nf__is_operator(const char *name, size_t length)
+{
+    for (size_t i = 0; i < sizeof operators / sizeof *operators; i++)
+        if (strlen(operators[i].name) == length && memcmp(operators[i].name, name, length) == 0) return true;
+    return false;
+}
 
 static bool parse_factor(nf__parser *p, nf__list *to)
 {

@@ -10,7 +10,7 @@
 #define BIJECTORS(X)                                                                                                   \
     X(loc) X(scale) X(permute) X(flip) X(standardize) X(maf) X(actnorm) X(batchnorm) X(iaf) X(realnvp) X(rqs)          \
     X(rqsar) X(hh) X(planar) X(radial) X(lu) X(leaky) X(tanh) X(sigmoid) X(softplus) X(exp) X(affine) X(sylvester)     \
-    X(coupling) X(autoregressive) X(whiten) X(marginal) X(qr) X(svd) X(orthogonal) X(gaussianize) X(bnaf) X(residual) X(embed) X(cnf)
+    X(conv1x1) X(coupling) X(autoregressive) X(whiten) X(marginal) X(qr) X(svd) X(orthogonal) X(gaussianize) X(bnaf) X(residual) X(embed) X(cnf)
 /* clang-format on */
 
 #define DISTRIBUTIONS(X)                                                                                               \
@@ -60,7 +60,7 @@ ad_status nf_register(const nf_bijector_type *type, ad_error *error)
     const nf_registry *const all[] = {&nf_bijectors, &nf_distributions, &nf_stochastic_steps};
     const nf_registry *own = all[type->log_prob ? 1 : type->stochastic ? 2 : 0];
     const char *name = type->name;
-    bool taken = strcmp(name, "invert") == 0 || strcmp(name, "on") == 0 || strcmp(name, "conditional") == 0;
+    bool taken = nf__is_operator(name, strlen(name));
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         taken |= all[i] != own && nf_registry_find(all[i], name, strlen(name));
     if (taken) return ad_error_set(error, AD_ERROR_ARGUMENT, "registering '%.60s': the name is taken", name);

@@ -3,7 +3,7 @@
  *   mlp        h_1 = a(L_0 x),  h_(i+1) = a(L_i h_i),                          output L_n h_n
  *   residual   h_1 = L_0 x,     h_(i+1) = h_i + L_(2i) a(L_(2i-1) a(h_i)),     output L_(2n+1) h_(n+1)
  *
- * The second has n blocks, all of one width (He et al. 2016, "Identity mappings in deep residual networks"; ResidualNet
+ * and conv, of images, in a file of its own. The second has n blocks, all of one width (He et al. 2016, "Identity mappings in deep residual networks"; ResidualNet
  * in nflows). The last layer of a network starts at a tenth of the others' size and the last one of a block within
  * 1e-3, so that outputs start near 0 and blocks near the identity. */
 #include <weir/networks.h>
@@ -88,12 +88,15 @@ static ad_var residual_outputs(const nf_choice *self, const nf_scope *at, size_t
 
 /* ---- The list ---------------------------------------------------------------------------------------------------- */
 
+extern const nf_conditioner_type nf__conditioner_conv;
+
 enum { MOST = 256 };
 
 static const nf_conditioner_type *types[MOST + 1] = {
     &(const nf_conditioner_type){"mlp", "a layer for each hidden size", .declare = declare_mlp, .outputs = mlp_outputs},
     &(const nf_conditioner_type){"residual", "a block of two layers for each hidden size, all of one width",
                                  .declare = declare_residual, .outputs = residual_outputs},
+    &nf__conditioner_conv,
 };
 const nf_registry nf_conditioners = {"conditioner", types, MOST};
 

@@ -236,6 +236,24 @@ ad_status nf__learn_angle(nf__column *column, const nf__sample *sample, const nf
     return status;
 }
 
+/* ---- Pixels ---------------------------------------------------------------------------------------------------- */
+
+void nf__learn_pixel(nf__column *column, size_t rows, double least, double most, bool whole)
+{
+    nf_column *face = &column->face;
+    face->kind = whole ? NF_COLUMN_INTEGER : NF_COLUMN_REAL;
+    face->rows = rows;
+    face->least = least;
+    face->most = most;
+    column->map = whole ? nf__map_of(least, most + 1, 0) : nf__map_of(-INFINITY, INFINITY, 0);
+    column->fill_sd = 1;
+    set_support(column);
+    if (whole)
+        nf__why(column, "pixel: whole numbers, %.15g to %.15g, with uniform noise", least, most);
+    else
+        nf__why(column, "pixel: measured numbers");
+}
+
 /* ---- Duplicates ------------------------------------------------------------------------------------------------ */
 
 static bool same_labels(const nf__sample *sample, size_t other)

@@ -129,6 +129,27 @@ static ad_status copy_names(nf_columns *columns, const nf_table *table, ad_error
     return AD_OK;
 }
 
+static ad_status learn_pixels(nf_columns *columns, const nf_table *table, ad_error *error)
+{
+    const size_t count = table->rows * table->columns;
+    double least = 0, most = -INFINITY;
+    bool whole = true;
+    for (size_t i = 0; i < count; i++) {
+        const double value = table->values[i];
+        if (!isfinite(value))
+            return ad_error_set(error, AD_ERROR_FORMAT, "row %zu, pixel %zu: %g is no value; mend or remove the image",
+                                i / table->columns + 1, i % table->columns + 1, value);
+        whole = whole && value == floor(value) && fabs(value) <= 0x1p40;
+        least = fmin(least, value);
+        most = fmax(most, value);
+    }
+    for (size_t c = 0; c < columns->count; c++) nf__learn_pixel(&columns->column[c], table->rows, least, most, whole);
+    ad_status status = nf__columns_finish(columns, error);
+    if (!status && !columns->column[0].face.why)
+        status = ad_error_set(error, AD_ERROR_MEMORY, "out of memory for %zu pixels", columns->count);
+    return status;
+}
+
 static ad_status learn(nf_columns *columns, const nf_table *table, const char *text, ad_error *error)
 {
     nf__given *given;
@@ -164,7 +185,8 @@ nf_columns *nf_columns_learn(const nf_table *table, const char *given, const nf_
     nf_columns *columns = nf__columns_new(table->columns, error);
     if (!columns) return NULL;
     columns->context = options && options->context;
-    if (!learn(columns, table, given, error)) return columns;
+    const bool pixels = options && options->pixels;
+    if (!(pixels ? learn_pixels(columns, table, error) : learn(columns, table, given, error))) return columns;
     nf_columns_free(columns);
     return NULL;
 }

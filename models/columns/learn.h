@@ -56,6 +56,8 @@ ad_status nf__learn_measured(nf__column *column, const nf__sample *sample, const
                              ad_error *error);
 ad_status nf__learn_angle(nf__column *column, const nf__sample *sample, const nf__given *given, bool context,
                           ad_error *error);
+/* One of the pixels of so many images, of which all have values from least to most, whole ones or any. */
+void nf__learn_pixel(nf__column *column, size_t rows, double least, double most, bool whole);
 /* Is the column an earlier one, times and plus a constant? */
 bool nf__learn_duplicate(nf_columns *columns, const nf__sample *sample);
 

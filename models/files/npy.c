@@ -16,10 +16,15 @@ void nf__npy_header(const nf_table *table, char header[NF__NPY_HEADER])
     memcpy(header, MAGIC "\1\0", 8);
     header[8] = NF__NPY_HEADER - BEFORE;
     header[9] = 0;
-    int length = snprintf(header + BEFORE, NF__NPY_HEADER - BEFORE,
-                          "{'descr': '<f%zu', 'fortran_order': False, 'shape': (%zu, %zu), }",
-                          ad_dtype_size(table->dtype), table->rows, table->columns);
-    header[BEFORE + length] = ' ';
+    const ad_shape *event = &table->event;
+    const bool is_image = event->rank > 0 && ad_shape_size(*event) == table->columns;
+    char *to = header + BEFORE;
+    to += sprintf(to, "{'descr': '<f%zu', 'fortran_order': False, 'shape': (%zu", ad_dtype_size(table->dtype),
+                  table->rows);
+    for (int i = 0; is_image && i < event->rank; i++) to += sprintf(to, ", %zu", event->dim[i]);
+    if (!is_image) to += sprintf(to, ", %zu", table->columns);
+    to += sprintf(to, "), }");
+    *to = ' ';
     header[NF__NPY_HEADER - 1] = '\n';
 }
 

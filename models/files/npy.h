@@ -12,6 +12,7 @@ typedef struct {
 
 typedef struct {
     size_t rows, columns;
+    ad_shape event; /* nf_table.event */
     size_t begin; /* of the elements, in bytes */
     bool fortran_order;
     nf__npy_element element;

@@ -20,7 +20,7 @@ struct header {
     const char *descr; /* the dtype: not ended by a NUL; NULL when it is no simple one */
     size_t descr_length;
     bool fortran_order;
-    size_t dimensions, dimension[2]; /* those beyond two are only counted */
+    size_t dimensions, dimension[4]; /* those beyond these are only counted */
 };
 
 struct cursor {
@@ -71,7 +71,7 @@ static bool take_shape(struct cursor *c, struct header *header)
     for (header->dimensions = 0; !take(c, ")"); header->dimensions++) {
         size_t size;
         if (!take_size(c, &size)) return false;
-        if (header->dimensions < 2) header->dimension[header->dimensions] = size;
+        if (header->dimensions < 4) header->dimension[header->dimensions] = size;
         take(c, "L"); /* Python 2 wrote (3L, 2L) */
         if (!take(c, ",")) {
             /* A single number in parentheses is no tuple. */
@@ -154,12 +154,23 @@ static ad_status check_header(const char *path, const struct header *header, nf_
                             "convert it with array.astype('float64')",
                             path,
                             header->descr ? nf__excerpt_of(header->descr, header->descr_length).text : "structured");
-    if (header->dimensions < 1 || header->dimensions > 2)
-        return ad_error_set(error, AD_ERROR_FORMAT, "'%s' has %zu dimensions; a table has 2 (rows, columns), or 1",
+    if (header->dimensions < 1 || header->dimensions > 4)
+        return ad_error_set(error, AD_ERROR_FORMAT,
+                            "'%s' has %zu dimensions; a table has 2 (rows, columns), or 1, and images have 3 (rows, "
+                            "height, width), or 4, channels last",
                             path, header->dimensions);
     format->rows = header->dimension[0];
-    format->columns = header->dimensions == 2 ? header->dimension[1] : 1;
+    format->columns = header->dimensions >= 2 ? header->dimension[1] : 1;
     format->fortran_order = header->fortran_order;
+    format->event = (ad_shape){0};
+    for (size_t i = 1; header->dimensions > 2 && i < header->dimensions; i++)
+        format->event.dim[format->event.rank++] = header->dimension[i];
+    if (format->event.rank > 0) format->columns = ad_shape_size(format->event);
+    if (format->event.rank > 0 && format->fortran_order)
+        return ad_error_set(
+            error, AD_ERROR_FORMAT,
+            "'%s' has %zu dimensions in Fortran's order: convert it with numpy.ascontiguousarray(array)", path,
+            header->dimensions);
     if (format->rows == 0 || format->columns == 0)
         return ad_error_set(error, AD_ERROR_FORMAT, "'%s' has %zu rows and %zu columns: it holds no data", path,
                             format->rows, format->columns);
@@ -270,6 +281,7 @@ ad_status nf__npy_parse(const char *path, const char *data, size_t bytes, nf_tab
     table->rows = rows;
     table->columns = columns;
     table->dtype = nf__npy_dtype(format.element);
+    table->event = format.event;
     const char *first = data + format.begin;
     if (!format.fortran_order) nf__npy_decode(format.element, first, rows * columns, table->values, 1);
     for (size_t c = 0; format.fortran_order && c < columns; c++)

@@ -98,6 +98,11 @@ size_t nf_npy_columns(const nf_npy *npy)
     return npy ? npy->format.columns : 0;
 }
 
+ad_shape nf_npy_event(const nf_npy *npy)
+{
+    return npy ? npy->format.event : (ad_shape){0};
+}
+
 ad_dtype nf_npy_dtype(const nf_npy *npy)
 {
     return npy ? nf__npy_dtype(npy->format.element) : AD_F64;

@@ -44,14 +44,19 @@ static ad_status open_npy(nf_table_reader *reader, bool ordinary, nf__text_sourc
         if (!status && source->filled == 0)
             status = ad_error_set(error, AD_ERROR_FORMAT, "'%s' is empty", reader->path);
         if (!status) status = nf__npy_parse(reader->path, source->text, source->filled, &reader->whole, error);
-        *head = (nf_table){.rows = reader->whole.rows, .columns = reader->whole.columns, .dtype = reader->whole.dtype};
+        *head = (nf_table){.rows = reader->whole.rows,
+                           .columns = reader->whole.columns,
+                           .dtype = reader->whole.dtype,
+                           .event = reader->whole.event};
         return status;
     }
     if (source->last && source->filled == 0) return ad_error_set(error, AD_ERROR_FORMAT, "'%s' is empty", reader->path);
     reader->npy = nf_npy_open(reader->path, error);
     if (!reader->npy) return error->status;
-    *head = (nf_table){
-        .rows = nf_npy_rows(reader->npy), .columns = nf_npy_columns(reader->npy), .dtype = nf_npy_dtype(reader->npy)};
+    *head = (nf_table){.rows = nf_npy_rows(reader->npy),
+                       .columns = nf_npy_columns(reader->npy),
+                       .dtype = nf_npy_dtype(reader->npy),
+                       .event = nf_npy_event(reader->npy)};
     return AD_OK;
 }
 
@@ -176,6 +181,7 @@ ad_status nf_table_next(nf_table_reader *reader, size_t most, const nf_table **p
                        .values = next->values,
                        .names = reader->head.names,
                        .dtype = reader->head.dtype,
+                       .event = reader->head.event,
                        .missing = reader->head.missing,
                        .first_row = reader->done};
     ad_status status = make_room(reader, most, error);

@@ -64,7 +64,7 @@ nf_table_writer *nf_table_create(const char *path, const nf_table *head, ad_erro
         return NULL;
     }
     writer->format = format;
-    writer->head = (nf_table){.rows = head->rows, .columns = head->columns, .dtype = head->dtype};
+    writer->head = (nf_table){.rows = head->rows, .columns = head->columns, .dtype = head->dtype, .event = head->event};
     ad_status status = nf_file_create(path, &writer->file, error);
     if (!status) status = check_place(writer, error);
     if (!status) status = nf__table_begin(writer->file, format, head, error);

@@ -35,9 +35,23 @@ static void find_changes(problem *p, ad_var y, int k, bool *changes)
 /* Ops that take more to move, or of which the tape knows less. */
 static bool may_be_coarse(const char *op)
 {
-    static const char *const names[] = {
-        "greater", "greater_equal", "equal", "sign",        "relu",     "maximum",     "minimum",          "max",
-        "where",   "gate",          "solve", "log_abs_det", "sum_rows", "matmul_rows", "solve_triangular", "cholesky"};
+    static const char *const names[] = {"greater",
+                                        "greater_equal",
+                                        "equal",
+                                        "sign",
+                                        "relu",
+                                        "maximum",
+                                        "minimum",
+                                        "max",
+                                        "where",
+                                        "gate",
+                                        "solve",
+                                        "log_abs_det",
+                                        "sum_rows",
+                                        "matmul_rows",
+                                        "conv2d_weight_rows",
+                                        "solve_triangular",
+                                        "cholesky"};
     for (size_t i = 0; i < COUNT(names); i++)
         if (strcmp(op, names[i]) == 0) return true;
     return false;

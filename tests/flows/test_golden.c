@@ -1,12 +1,15 @@
 /* Bijectors against numbers that others computed: each line of golden/bijectors_*.csv is a formula, D, the count of its
  * trained numbers, those, z, x and log|det dx/dz|, as the script beside it tells. In formulas ; is a comma. And of
- * cnf_gradients.csv x, log p(x), and its gradient with respect to x and to the numbers. */
+ * *_gradients.csv x, log p(x), and its gradient with respect to x and to the numbers. */
 #include "flows/flow_tools.h"
 #include "scratch.h"
 
 #include <math.h>
 
-static const char *const files[] = {"bijectors_linear.csv", "bijectors_cnf.csv"};
+static const char *const files[] = {"bijectors_linear.csv", "bijectors_cnf.csv", "images.csv"};
+static const char *const gradient_files[] = {"cnf_gradients.csv", "images_gradients.csv"};
+
+enum { MOST_PARAMETERS = 64 };
 
 /* One line being read, from left to right. */
 typedef struct {
@@ -104,8 +107,9 @@ static void check_gradient_line(reader *r)
     nf_flow *flow = nf_flow_new(NULL, bijector, AD_F64, &error);
     ad_tape *tape = ad_tape_new();
     const nf_flow_scope at = nf_flow_bind(flow, tape);
-    ad_var in = ad_input(tape, "x", AD_SHAPE(dim)), wrt[16] = {in}, out[17];
+    ad_var in = ad_input(tape, "x", AD_SHAPE(dim)), wrt[MOST_PARAMETERS + 1] = {in}, out[MOST_PARAMETERS + 2];
     const size_t n = nf_flow_trained_parameters(flow);
+    ck_assert_uint_le(n, MOST_PARAMETERS);
     for (size_t i = 0; i < n; i++) wrt[i + 1] = nf_flow_bound_parameter(&at, i).var;
     out[0] = ad_to_rows(nf_flow_record_log_prob(&at, in));
     ad_grad(ad_sum_rows(out[0]), wrt, (int)n + 1, out + 1);
@@ -153,7 +157,7 @@ END_TEST
 
 START_TEST(gradients_agree)
 {
-    check_file("cnf_gradients.csv", check_gradient_line);
+    check_file(gradient_files[_i], check_gradient_line);
 }
 END_TEST
 
@@ -163,7 +167,7 @@ Suite *golden_suite(void)
     TCase *all = tcase_create("all");
     tcase_set_timeout(all, 60);
     tcase_add_loop_test(all, agrees, 0, COUNT(files));
-    tcase_add_test(all, gradients_agree);
+    tcase_add_loop_test(all, gradients_agree, 0, COUNT(gradient_files));
     suite_add_tcase(suite, all);
     return suite;
 }

@@ -26,21 +26,41 @@ void describe_columns(json_t *result, const nf_columns *features, const nf_colum
     if (given) json_object_set_new(result, "context_column_kinds", describe(given));
 }
 
+static bool is_told(const json_t *column)
+{
+    return strcmp(report_text_of(column, "kind"), nf_column_kind_name(NF_COLUMN_REAL)) != 0 ||
+           report_number_of(column, "missing") != 0;
+}
+
+/* How many from this one on are told the same of: the pixels of an image. */
+static size_t count_alike(const json_t *list, size_t first)
+{
+    const char *why = report_text_of(json_array_get(list, first), "why");
+    size_t next = first + 1;
+    while (next < json_array_size(list) && strcmp(report_text_of(json_array_get(list, next), "why"), why) == 0) next++;
+    return next - first;
+}
+
 static void print_list(const json_t *list, const char *title, FILE *to)
 {
     static const char blank[] = "";
+    enum { MANY = 3, MOST = 24 };
     const json_t *column;
     size_t i, widest = 0;
     json_array_foreach(list, i, column) widest =
         (size_t)fmax((double)widest, (double)strlen(report_text_of(column, "name")));
-    json_array_foreach(list, i, column)
-    {
-        bool plain = strcmp(report_text_of(column, "kind"), nf_column_kind_name(NF_COLUMN_REAL)) == 0 &&
-                     report_number_of(column, "missing") == 0;
-        if (plain) continue;
-        fprintf(to, "%-11s %-*s  %s\n", title, (int)(widest < 24 ? widest : 24), report_text_of(column, "name"),
-                report_text_of(column, "why"));
-        title = blank;
+    for (i = 0; i < json_array_size(list);) {
+        column = json_array_get(list, i);
+        const size_t alike = count_alike(list, i), count = alike > MANY ? alike : 1;
+        char name[256];
+        snprintf(name, sizeof name, "%.100s%s%.100s", report_text_of(column, "name"), count > 1 ? " … " : "",
+                 count > 1 ? report_text_of(json_array_get(list, i + count - 1), "name") : "");
+        if (is_told(column)) {
+            fprintf(to, "%-11s %-*s  %s\n", title, (int)(widest < MOST ? widest : MOST), name,
+                    report_text_of(column, "why"));
+            title = blank;
+        }
+        i += count;
     }
 }
 

@@ -1,6 +1,7 @@
 /* Models as commands use them: a flow, and what its columns are. */
 #include "model.h"
 #include "columns.h"
+#include "images.h"
 #include "inference.h"
 
 #include <math.h>
@@ -148,6 +149,7 @@ static ad_status decode_columns(const struct model *model, double *x, size_t row
     ad_status status = nf_columns_decode(model->features, x, rows, table, error);
     /* What comes out of a map is no longer a number of the flow's dtype. */
     if (!status) table->dtype = plain ? dtype : AD_F64;
+    if (!status) table->event = images_event(images_of_flow(model->flow));
     return status;
 }
 

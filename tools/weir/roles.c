@@ -116,7 +116,8 @@ static ad_status learn(const struct finding *finding, const struct roles_text *t
         roles->features = nf_columns_plain(finding->n_rest, (const char *const *)roles->table.names, error);
         if (!roles->features) status = error->status;
     } else if (!status) {
-        roles->features = nf_columns_learn(&roles->table, kinds.features, NULL, error);
+        roles->features =
+            nf_columns_learn(&roles->table, kinds.features, &(nf_columns_options){.pixels = text->pixels}, error);
         if (!roles->features) status = error->status;
     }
     if (!status && finding->n_conditions > 0) {

@@ -8,6 +8,7 @@
 struct roles_text {
     const char *context, *drop, *weights;
     const char *kinds; /* "income:positive, 3:count", as nf_columns_learn() takes it, of columns in any role */
+    bool pixels;       /* what is modelled are the pixels of images: nf_columns_options */
 };
 
 struct roles {

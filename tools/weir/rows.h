@@ -16,6 +16,8 @@ struct training_data {
     const double *validation_weights;
     const nf_rows *streamed;   /* all the rows, of which the table is a sample; NULL: it has them all */
     nf_checkpoint *checkpoint; /* of the training; NULL: none */
+    ad_shape images;           /* what the rows are, (height, width, channels); rank 0: no images */
+    size_t levels;             /* of these, whose dequantization is to be learned; 0: it isn't */
 };
 
 /* Rows as the flow takes them. */

@@ -1,6 +1,7 @@
 /* Training a flow as the command line says. */
 #include "training.h"
 #include "files.h"
+#include "images.h"
 #include "interrupt.h"
 #include "keep.h"
 #include "known.h"
@@ -122,17 +123,32 @@ static bool has_standardize(const nf_bijector *bijector)
     return false;
 }
 
-/* The flow of the formula that was given, standardized where it doesn't say so, unless it is one of angles. */
-static nf_flow *make_flow(const struct arguments *arguments, size_t dim, size_t context, bool *appended,
-                          ad_error *error)
+/* The flow that was given, around which is said that it is one of images where it is. */
+static nf_flow *parse_given(const struct arguments *arguments, const struct training_data *data, size_t dim,
+                            size_t context, ad_error *error)
+{
+    const bool images = data->images.rank > 0, told = option_named(arguments, "flow");
+    const char *given = images && !told ? "glow" : option_text(arguments, "flow");
+    char *complete = images ? images_formula(given, data->images, data->levels) : NULL;
+    if (images && !complete) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for the formula"), NULL;
+    nf_flow *flow = nf_flow_parse(images ? complete : given, dim, context, (ad_dtype)option_choice(arguments, "dtype"),
+                                  option_count(arguments, "seed"), error);
+    free(complete);
+    return flow;
+}
+
+/* The flow of the formula that was given, standardized where it doesn't say so, unless it is one of angles, or of
+ * images, whose pixels have one scale. */
+static nf_flow *make_flow(const struct arguments *arguments, const struct training_data *data, size_t dim,
+                          size_t context, bool *appended, ad_error *error)
 {
     *appended = false;
     uint64_t seed = option_count(arguments, "seed");
     ad_dtype dtype = (ad_dtype)option_choice(arguments, "dtype");
-    nf_flow *given = nf_flow_parse(option_text(arguments, "flow"), dim, context, dtype, seed, error);
+    nf_flow *given = parse_given(arguments, data, dim, context, error);
     if (!given) return NULL;
     *appended = !option_flag(arguments, "no-standardize") && !nf_flow_is_circular(given) &&
-                !has_standardize(nf_flow_bijector(given));
+                images_of_flow(given).rank == 0 && !has_standardize(nf_flow_bijector(given));
     if (!*appended) return given;
     char *formula = nf_flow_formula(given, false), *complete = NULL;
     nf_flow_free(given);
@@ -318,7 +334,7 @@ ad_status train(const struct arguments *arguments, const struct training_data *d
     *trained = (struct trained){0};
     bool appended;
     size_t dim = data->features ? nf_columns_features(data->features) : data->table->columns;
-    nf_flow *flow = make_flow(arguments, dim, nf_columns_features(data->given), &appended, error);
+    nf_flow *flow = make_flow(arguments, data, dim, nf_columns_features(data->given), &appended, error);
     ad_pool *pool = flow ? ranks_pool(arguments, error) : NULL;
     struct rows rows = {0};
     nf_fit_report report = {0};
@@ -336,6 +352,7 @@ ad_status train(const struct arguments *arguments, const struct training_data *d
     if (record) {
         if (!is_by_likelihood(arguments)) tell_likelihood(record, &report.val);
         scores_tell(record, &rows, is_by_likelihood(arguments), flow, pool);
+        images_tell_bits(record, flow, "val_nll", "val_nll_stderr");
         *trained = (struct trained){flow, record, make_result(flow, record, &report, appended), "", ""};
         snprintf(trained->weights, sizeof trained->weights, stopped ? "the weights at hand" : "the initial weights");
         if (report.best_epoch > 0)
@@ -394,6 +411,7 @@ void print_training(const json_t *result, FILE *to)
     double val_error = report_number_of(result, "val_nll_stderr");
     if (!isnan(val_nll) && isnan(val_error)) fprintf(to, "val NLL     %.4f nats per row\n", val_nll);
     if (!isnan(val_nll) && !isnan(val_error)) fprintf(to, "val NLL     %.4f ± %.4f nats per row\n", val_nll, val_error);
+    images_print_bits(result, "            ", to);
     if (!isnan(test_nll))
         fprintf(to, "test NLL    %.4f ± %.4f nats per row, on %lld fresh rows\n", test_nll,
                 report_number_of(result, "test_nll_stderr"), report_count_of(result, "test_rows"));

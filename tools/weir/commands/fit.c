@@ -2,6 +2,7 @@
 #include "automatic.h"
 #include "checkpoints.h"
 #include "describe.h"
+#include "images.h"
 #include "interrupt.h"
 #include "report.h"
 #include "roles.h"
@@ -20,6 +21,21 @@ static const struct option options[] = {
      .value = "KINDS",
      .help = "what columns are, where that isn't as it is found to be, as in 'income:positive, share:[0,1], "
              "visits:count, city:category, phase:angle(360)'; the others: real, integer[1,5], drop"},
+    {.name = "shape",
+     .kind = OPTION_TEXT,
+     .value = "H,W[,C]",
+     .help =
+         "rows are images of this height, width and number of channels, channels last, whose pixels are the columns; "
+         "a .npy file of 3 or 4 dimensions says so itself. The flow is of images then, glow where none is given, and "
+         "whole numbers get uniform noise: see 'weir help formulas'"},
+    {.name = "dequantization",
+     .kind = OPTION_CHOICE,
+     .value = "HOW",
+     .initial = "uniform",
+     .choices = "uniform|variational",
+     .help =
+         "of images of whole numbers: log p is that of pixels with noise, averaged over it, which is uniform; or one "
+         "that is learned, by a flow which sees the pixels, and log p is a lower bound then (Ho et al. 2019)"},
     {.name = "weights",
      .kind = OPTION_TEXT,
      .value = "COLUMN",
@@ -155,16 +171,60 @@ static ad_status read_file(const struct arguments *arguments, struct input *inpu
                         why.message);
 }
 
-static ad_status read_input(const struct arguments *arguments, bool is_automatic, struct input *input, ad_error *error)
+/* Pixels are all alike: options that tell of single columns aren't for them. */
+static ad_status check_images(const struct arguments *arguments, ad_shape size, ad_error *error)
+{
+    static const char *const columns[] = {"drop", "columns", "weights", "budget", "tune"};
+    for (size_t i = 0; size.rank && i < sizeof columns / sizeof *columns; i++)
+        if (option_named(arguments, columns[i]))
+            return ad_error_set(error, AD_ERROR_ARGUMENT, "--%s isn't for images, which the rows of %s are", columns[i],
+                                arguments->positionals[0]);
+    return AD_OK;
+}
+
+static ad_status check_pixels(ad_shape size, const char *path, const struct roles *roles, ad_error *error)
+{
+    const size_t pixels = ad_shape_size(size);
+    if (size.rank == 0 || pixels == roles->table.columns) return AD_OK;
+    return ad_error_set(error, AD_ERROR_ARGUMENT,
+                        "--shape: %zu x %zu pixels of %zu channel%s are %zu numbers, but a row of %s has %zu%s",
+                        size.dim[0], size.dim[1], size.dim[2], size.dim[2] == 1 ? "" : "s", pixels, path,
+                        roles->table.columns, roles->given ? " without its context" : "");
+}
+
+/* Where noise is the flow's to make, pixels are features as they are. */
+static ad_status leave_noise(const char *path, struct input *input, ad_error *error)
+{
+    const nf_column *pixel = nf_columns_column(input->roles.features, 0);
+    if (input->data.images.rank == 0)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "--dequantization is of images: --shape H,W says that rows are");
+    if (pixel->kind != NF_COLUMN_INTEGER || pixel->low < 0 || pixel->high < 1)
+        return ad_error_set(error, AD_ERROR_FORMAT,
+                            "--dequantization variational: expected pixels of whole numbers from 0 on, got %g to %g in "
+                            "%s",
+                            pixel->least, pixel->most, path);
+    nf_columns *plain =
+        nf_columns_plain(input->roles.table.columns, (const char *const *)input->roles.table.names, error);
+    if (!plain) return error->status;
+    input->data.levels = (size_t)pixel->high + 1;
+    nf_columns_free(input->roles.features);
+    input->data.features = input->roles.features = plain;
+    return AD_OK;
+}
+
+static ad_status read_input(const struct arguments *arguments, bool is_automatic, ad_shape images, struct input *input,
+                            ad_error *error)
 {
     const char *path = arguments->positionals[0];
     const struct roles_text text = {option_text(arguments, "context"), option_text(arguments, "drop"),
-                                    option_text(arguments, "weights"), option_text(arguments, "columns")};
+                                    option_text(arguments, "weights"), option_text(arguments, "columns"),
+                                    images.rank > 0};
     nf_npy *npy;
     *input = (struct input){0};
     ad_status status = read_file(arguments, input, is_automatic, &npy, error);
     if (!status) {
         status = roles_find(&input->file, path, &text, &input->roles, error);
+        if (!status) status = check_pixels(images, path, &input->roles, error);
         if (status && npy && input->file.rows != nf_npy_rows(npy)) {
             const ad_error why = *error;
             ad_error_set(error, status, "%.900s (rows are those of a sample of %zu)", why.message, input->file.rows);
@@ -184,15 +244,17 @@ static ad_status read_input(const struct arguments *arguments, bool is_automatic
                                          .conditions = roles->given ? &roles->conditions : NULL,
                                          .features = roles->features,
                                          .given = roles->given,
+                                         .images = images,
                                          .weights = roles->weights,
                                          .streamed = input->stream.npy ? &input->stream.rows : NULL};
+    if (option_choice(arguments, "dequantization") && leave_noise(path, input, error)) return error->status;
     return read_validation(arguments, input, error);
 }
 
 /* What was said of the table, beside the options of the training. */
 static void tell_options(const struct arguments *arguments, json_t *record)
 {
-    static const char *const names[] = {"drop", "columns", "weights", "validation"};
+    static const char *const names[] = {"drop", "columns", "shape", "weights", "validation"};
     json_t *told = json_object_get(record, "options");
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const char *text = option_text(arguments, names[i]);
@@ -208,8 +270,12 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     struct input input;
     struct trained trained = {0};
     bool is_automatic;
-    if (fit_is_automatic(arguments, &is_automatic, error) || check_output(output, error)) return error->status;
-    ad_status status = read_input(arguments, is_automatic, &input, error);
+    ad_shape images;
+    if (fit_is_automatic(arguments, &is_automatic, error) || check_output(output, error) ||
+        images_size(arguments, arguments->positionals[0], &images, error) || check_images(arguments, images, error))
+        return error->status;
+    is_automatic = is_automatic && images.rank == 0;
+    ad_status status = read_input(arguments, is_automatic, images, &input, error);
     if (!status) status = checkpoint_open(arguments, &input.data.checkpoint, error);
     interrupt_catch();
     if (!status) table_warn(&input.file);

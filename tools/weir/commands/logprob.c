@@ -1,4 +1,5 @@
 /* weir logprob: the log-density of points under a trained flow. */
+#include "images.h"
 #include "likelihood.h"
 #include "outliers.h"
 #include "parts.h"
@@ -129,6 +130,7 @@ static ad_status report(struct scoring *scoring, json_t *result, ad_error *error
     json_object_set_new(result, "rows", json_integer((json_int_t)scoring->rows));
     json_object_set_new(result, "nll", report_number(nll));
     json_object_set_new(result, "nll_stderr", report_number(standard_error));
+    images_tell_bits(result, model->flow, "nll", "nll_stderr");
     json_object_set_new(result, "outliers",
                         outliers_lowest(&scoring->outliers, json_object_get(model->record, "log_prob_quantiles")));
     if (!scoring->writer) return AD_OK;
@@ -192,6 +194,7 @@ static void print(const json_t *result, FILE *to)
     else
         fprintf(to, "NLL %.4f ± %.4f nats per row, mean over %lld rows of %s\n", report_number_of(result, "nll"),
                 report_number_of(result, "nll_stderr"), report_count_of(result, "rows"), data);
+    images_print_bits(result, "    ", to);
     outliers_print(json_object_get(result, "outliers"), to);
     if (json_object_get(result, "output"))
         fprintf(to, "%s: the log-density of each\n", report_text_of(result, "output"));

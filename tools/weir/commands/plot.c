@@ -1,8 +1,10 @@
 /* weir plot: a picture of a trained flow. */
 #include "columns.h"
 #include "context.h"
+#include "images.h"
 #include "nearest.h"
 #include "pictures/pairs_picture.h"
+#include "pictures/sheet_picture.h"
 #include "pictures/steps_picture.h"
 #include "pictures/target_picture.h"
 #include "points.h"
@@ -209,6 +211,22 @@ static ad_status draw(const struct arguments *arguments, const struct model *mod
     return status;
 }
 
+/* Of images, as many samples as a sheet has room for, unless fewer are asked for. */
+static ad_status draw_sheet(const struct arguments *arguments, const struct model *model, const struct picture *picture,
+                            const struct points *points, struct canvas *canvas, ad_error *error)
+{
+    enum { MOST = SHEET_ACROSS * SHEET_DOWN };
+    const size_t asked = option_count(arguments, "rows"), rows = asked < MOST ? asked : MOST;
+    nf_table samples = {0};
+    ad_status status =
+        model_sample(model, picture->given, 0, rows, option_count(arguments, "seed"), &samples, picture->pool, error);
+    if (!status)
+        status = sheet_picture_draw(images_of_flow(model->flow), model->features, &samples,
+                                    points ? &points->features : NULL, canvas, error);
+    nf_table_free(&samples);
+    return status;
+}
+
 static ad_status draw_model(const struct arguments *arguments, const struct model *model, struct canvas *canvas,
                             const struct points *points, size_t *columns, size_t *drawn, ad_error *error)
 {
@@ -223,6 +241,8 @@ static ad_status draw_model(const struct arguments *arguments, const struct mode
     picture.given = context.values;
     if (!status && option_flag(arguments, "steps"))
         status = steps_picture_draw(&picture, option_count(arguments, "seed"), canvas, error);
+    else if (!status && images_of_flow(model->flow).rank && !option_named(arguments, "show"))
+        status = draw_sheet(arguments, model, &picture, points, canvas, error);
     else if (!status)
         status = draw(arguments, model, canvas, &picture, points, &context, drawn, error);
     *columns = picture.columns;
