@@ -21,6 +21,8 @@ typedef struct {
     void *log_weights;            /* [rows], as the next one */
     void *weights;                /* of each draw in the step */
     double *group_numbers;        /* log weights and weights of a group */
+    double ess; /* of the last step, where draws are weighed: its weights' (Σ|w|)² / Σ w², the mean
+                 * over groups */
 } nf__vi_objective;
 
 /* flow … beta are the caller's; the rest is made here. */
