@@ -75,6 +75,11 @@ typedef struct {
     nf_vi_score score;
     nf_vi_point *history; /* about 500 points; ad_free() */
     size_t n_history;
+    double best_loss; /* possible, where the target's log Z is known and β is 1 in the end; else NaN */
+    /* Of how many draws a step's weights are worth, (Σ|w|)² / Σ w², of a group where there are groups: the mean of the
+     * `averaged` last iterations. NaN: the objective doesn't weigh its draws. */
+    double step_ess;
+    char warning[512]; /* what the user should know: that weights are of too few draws to mean much; "": nothing */
 } nf_vi_report;
 
 /* Fit the flow to the target, from the flow's parameters on. First it is checked: that they have as many features, that

@@ -120,6 +120,8 @@ static void put_vi(json_t **to, const nf_vi_report *report)
     nf__json_put(to, "outcome", json_string(outcomes[report->outcome]));
     put_count(to, "iterations", report->iterations);
     put_number(to, "average_loss", report->average_loss);
+    put_number(to, "best_loss", report->best_loss);
+    if (!isnan(report->step_ess)) put_number(to, "step_ess", report->step_ess);
     put_count(to, "averaged", report->averaged);
     put_number(to, "elbo", score->elbo);
     put_number(to, "elbo_stderr", score->elbo_stderr);

@@ -182,6 +182,7 @@ static ad_status end_round(nf__rounds *r, bool *good, bool *stopped, ad_error *e
         forget_modes(fit);
     if (!status) status = evaluate(r, o->draws, o->seed, &fit->report.score, stopped, error);
     fit->report.average_loss = -fit->report.score.elbo;
+    fit->report.best_loss = 0 - r->target->log_z;
     *good = !status && is_good(fit, r->target);
     return status;
 }
@@ -227,7 +228,8 @@ ad_status nf_infer(const nf_target *target, const nf_infer_options *options, nf_
     nf_infer_options o = options ? *options : (nf_infer_options){0};
     double begun;
     resolve(&o);
-    *inference = (nf_inference){.report = {.average_loss = NAN, .score = {0, NAN, NAN, NAN, NAN, NAN}}};
+    *inference = (nf_inference){
+        .report = {.average_loss = NAN, .score = {0, NAN, NAN, NAN, NAN, NAN}, .best_loss = NAN, .step_ess = NAN}};
     const nf_start_options hunt = {o.searches, o.seed, o.pool, o.interrupted, o.context};
     ad_status status = nf__agree(o.pool, NULL, &begun, error);
     if (!status) status = nf_find_start(target, &hunt, &inference->start, error);

@@ -114,6 +114,19 @@ void nf__vi_objective_close(nf__vi_objective *o)
 
 /* ---- Running ------------------------------------------------------------------------------------------------- */
 
+/* As many draws as are worth these; none where they cancel out. */
+static double effective_draws(const double *weight, size_t draws)
+{
+    double most = 0, sum = 0, squares = 0;
+    for (size_t i = 0; i < draws; i++) most = fmax(most, fabs(weight[i]));
+    for (size_t i = 0; i < draws && most > 0; i++) {
+        const double part = fabs(weight[i]) / most;
+        sum += part;
+        squares += part * part;
+    }
+    return most > 0 ? sum * sum / squares : 0;
+}
+
 /* The weights of the group of draws from `first` on; returns its part of the loss. */
 static double weigh_group(nf__vi_objective *o, size_t first)
 {
@@ -128,6 +141,7 @@ static double weigh_group(nf__vi_objective *o, size_t first)
     if (!isfinite(most)) return -most;
     double loss = o->what.type->weigh(o->what.type, o->what.argument, log_weight, o->group, weight);
     for (size_t i = 0; i < o->group; i++) ad_set_element(dtype, o->weights, first + i, weight[i] / groups);
+    o->ess += effective_draws(weight, o->group) / groups;
     return loss / groups;
 }
 
@@ -143,7 +157,7 @@ ad_status nf__vi_objective_run(nf__vi_objective *o, const ad_run *run, double *l
     ad_status status = o->weigh ? ad_plan_run(o->weigh, run, error)
                                 : nf__annealing_run(&o->annealing, run, o->beta, o->annealed, error);
     if (!o->weigh && !status) ad_from_double(dtype, o->annealed, o->log_weights, o->rows);
-    *loss = 0;
+    *loss = o->ess = 0;
     for (size_t first = 0; first < o->rows && status == AD_OK; first += o->group) *loss += weigh_group(o, first);
     if (status == AD_OK && isfinite(*loss)) status = ad_plan_run(o->step, run, error);
     return status;

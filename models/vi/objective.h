@@ -25,6 +25,7 @@ typedef struct {
     void *weights;                /* of each draw in the step */
     double *group_numbers;        /* log weights and weights of a group */
     double *annealed;             /* [rows], log weights of draws that are moved */
+    double ess; /* of the last step, where draws are weighed: (Σ|w|)² / Σ w² of its weights, the mean over groups */
 } nf__vi_objective;
 
 /* flow … beta are the caller's; the rest is made here. */

@@ -3,7 +3,7 @@
 
 #include <weir/objective.h>
 
-#define OBJECTIVES(X) X(elbo) X(stl) X(iwae) X(dreg) X(forward) X(fab)
+#define OBJECTIVES(X) X(elbo) X(stl) X(iwae) X(dreg) X(renyi) X(cubo) X(forward) X(fab)
 
 #define DECLARE(name) extern const nf_objective_type nf__objective_##name;
 #define POINTER(name) &nf__objective_##name,

@@ -20,8 +20,9 @@ typedef struct {
     nf_flow *flow;
     nf__vi_objective objective;
     nf__loop loop;
-    double *recent; /* [WINDOW], the losses of the last iterations, at iteration % WINDOW */
-    void *before;   /* parameters before the point to come: its mean loss speaks for them, and not for what follows */
+    /* [WINDOW], of the last iterations, at iteration % WINDOW: losses, and what their weights were worth. */
+    double *recent, *recent_ess;
+    void *before; /* parameters before the point to come: its mean loss speaks for them, and not for what follows */
     double best_loss, best_beta;
     nf_vi_point point;     /* sums, of the point to come */
     size_t in_point, room; /* iterations in it; points in the history at most */
@@ -125,6 +126,7 @@ static void list(void *context, nf__state *state)
     nf__loop_list(&v->loop, state);
     nf__state_array(state, "before", nf_flow_dtype(v->flow), v->before, count);
     nf__state_array(state, "recent", AD_F64, v->recent, WINDOW);
+    nf__state_array(state, "recent ESS", AD_F64, v->recent_ess, WINDOW);
     const size_t points = nf__state_size(state, "history", v->report->n_history);
     if (points > v->room)
         nf__state_fail(state, AD_ERROR_FORMAT, "its history is too long");
@@ -166,7 +168,8 @@ static ad_status start(inference *v, const nf_target *target, ad_error *error)
     status = nf__vi_objective_open(&v->objective, error);
     if (status != AD_OK) return status;
     size_t interval = (v->o.iters + POINTS - 1) / POINTS;
-    v->recent = ad_alloc(WINDOW, sizeof *v->recent);
+    v->recent = ad_alloc(2 * WINDOW, sizeof *v->recent);
+    v->recent_ess = v->recent ? v->recent + WINDOW : NULL;
     v->before = ad_alloc_aligned(nf__parameter_bytes(v->flow), 1);
     v->room = v->o.iters / interval + 1;
     v->report->history = ad_alloc(v->room, sizeof *v->report->history);
@@ -182,11 +185,11 @@ static ad_status start(inference *v, const nf_target *target, ad_error *error)
 
 /* ---- The loop ------------------------------------------------------------------------------------------------- */
 
-static double mean_of_recent(const inference *v)
+static double mean_of_recent(const inference *v, const double *recent)
 {
     size_t n = v->now.iteration < WINDOW ? v->now.iteration : WINDOW;
     double sum = 0;
-    for (size_t i = 0; i < n; i++) sum += v->recent[i];
+    for (size_t i = 0; i < n; i++) sum += recent[i];
     return sum / (double)n;
 }
 
@@ -212,7 +215,7 @@ static ad_status diverged_in(inference *v, const ad_run *run, double loss, ad_er
     if (loss == INFINITY)
         return diverged(v, v->now.iteration + 1,
                         "the log-density is -inf at a draw: the flow reaches beyond the target's support; declare the "
-                        "sites' constraints, or minimise iwae, dreg or forward",
+                        "sites' constraints, or minimise iwae, dreg, forward, cubo, or renyi with alpha below 1",
                         error);
     nf__loop_explain(&v->loop, loss, run_step, v, run, how);
     return diverged(v, v->now.iteration + 1, how, error);
@@ -260,6 +263,7 @@ static ad_status step(inference *v, ad_error *error)
     if (status == AD_ERROR_NUMERIC) return diverged_in(v, &run, loss, error);
     if (status != AD_OK) return status;
     v->recent[v->now.iteration % WINDOW] = loss;
+    v->recent_ess[v->now.iteration % WINDOW] = v->objective.ess;
     v->now.iteration++;
     v->point.loss += loss;
     v->point.gradient_norm += v->loop.norm;
@@ -275,7 +279,7 @@ static bool tell(inference *v)
     double loss = v->now.loss;
     v->told = time;
     v->now.seconds = time - v->loop.started;
-    v->now.loss = mean_of_recent(v);
+    v->now.loss = mean_of_recent(v, v->recent);
     bool go_on = v->o.progress(v->o.context, &v->now);
     v->now.loss = loss;
     return go_on;
@@ -286,6 +290,31 @@ static ad_status ask(inference *v, bool *stop, ad_error *error)
 {
     *stop = !tell(v);
     return nf__loop_ask(&v->loop, v->now.iteration, v->now.loss, stop, error);
+}
+
+/* Of all draws of a step as one group: an estimate within a logarithm, or of a normalising constant, that hangs on a
+ * few of them is far off, and always to the same side. */
+static void tell_weights(inference *v)
+{
+    enum { FEW = 10 };
+    const nf__vi_objective *o = &v->objective;
+    nf_vi_report *report = v->report;
+    if (!o->what.type->weigh || !v->now.iteration) return;
+    report->step_ess = mean_of_recent(v, v->recent_ess);
+    if (o->what.type->groups || report->step_ess >= fmin(FEW, (double)o->rows / 2)) return;
+    snprintf(
+        report->warning, sizeof report->warning,
+        "the weights of %.60s are worth %.1f of %zu draws a step: its loss and gradients hang on these few and mean "
+        "little; take more draws a step, or begin nearer to the target, with a fit by elbo",
+        o->what.type->name, report->step_ess, o->rows);
+}
+
+/* Where q = p. */
+static double best_loss(const inference *v)
+{
+    const double log_z = v->o.beta == 1 ? v->objective.target->log_z : NAN;
+    const nf_best_loss best = v->objective.what.type->best;
+    return isnan(log_z) || best == NF_BEST_LOG_Z ? log_z : best == NF_BEST_ZERO ? 0 : 0 - log_z;
 }
 
 static ad_status iterate(inference *v, ad_error *error)
@@ -309,7 +338,8 @@ static ad_status iterate(inference *v, ad_error *error)
     nf_flow_pull(v->flow);
     v->report->iterations = v->now.iteration;
     v->report->averaged = v->now.iteration < WINDOW ? v->now.iteration : WINDOW;
-    v->report->average_loss = mean_of_recent(v);
+    v->report->average_loss = mean_of_recent(v, v->recent);
+    tell_weights(v);
     return status;
 }
 
@@ -331,9 +361,14 @@ ad_status nf_vi(nf_flow *flow, const nf_target *target, const nf_vi_options *opt
                         .interrupted = v.o.interrupted,
                         .context = v.o.context};
     if (!error) error = &own;
-    *v.report = (nf_vi_report){.outcome = NF_FINISHED, .average_loss = NAN, .score = {0, NAN, NAN, NAN, NAN, NAN}};
+    *v.report = (nf_vi_report){.outcome = NF_FINISHED,
+                               .average_loss = NAN,
+                               .score = {0, NAN, NAN, NAN, NAN, NAN},
+                               .best_loss = NAN,
+                               .step_ess = NAN};
     ad_status status = start(&v, target, error);
     bool started = status == AD_OK;
+    if (started) v.report->best_loss = best_loss(&v);
     if (started) status = iterate(&v, error);
     v.report->seconds = nf__clock() - v.loop.started;
     nf__checkpoint_leave(v.o.checkpoint, &v);

@@ -113,9 +113,10 @@ START_TEST(of_an_inference)
     nf_target *target = target_of("banana(dim=3, b=0.1)");
     nf_flow *flow = inferred(target, &report);
     json_t *json = json_of(flow, (nf_record){.target = target, .vi = &report, .draws = 100});
-    assert_keys(json,
-                "weir target exact_log_z outcome iterations average_loss averaged elbo elbo_stderr khat log_z ess "
-                "draws seconds values columns history ");
+    assert_keys(
+        json,
+        "weir target exact_log_z outcome iterations average_loss best_loss averaged elbo elbo_stderr khat log_z ess "
+        "draws seconds values columns history ");
     ck_assert_str_eq(json_string_value(json_object_get(json, "target")), "banana(dim=3, b=0.1)");
     ck_assert_double_eq(json_number_value(json_object_get(json, "exact_log_z")), 0);
     ck_assert_double_eq_tol(json_number_value(json_object_get(json, "elbo")), report.score.elbo,

@@ -134,7 +134,7 @@ static const struct {
     {{"fit", "a.csv", "--optimizer", "adams"}, {"--optimizer", "'adams'", "adam or adamw"}},
     {{"fit", "a.csv", "--optimizer", "ada"}, {"--optimizer", "'ada'", "rmsprop or adadelta"}},
     {{"fit", "a.csv", "--schedule", "sine"}, {"--schedule", "'sine'", "cosine or constant"}},
-    {{"vi", "pot1", "--objective", "kl"}, {"--objective", "'kl'", "elbo or stl or iwae or dreg or forward"}},
+    {{"vi", "pot1", "--objective", "kl"}, {"--objective", "'kl'", "elbo or stl or iwae or dreg or renyi or cubo or forward"}},
     {{"fit", "a.csv", "--json=yes"}, {"--json", "no value"}},
     {{"fit", "a.csv", "--flow", "", "-o", "m"}, {"--flow", "''"}},
     {{"fit", "a.csv"}, {"-o MODEL", "missing"}},

@@ -215,10 +215,17 @@ static void print_khat(const json_t *result, FILE *to)
         fprintf(to, "%s\n", khat < 0.5 || equal ? "good" : "fair");
 }
 
+double best_loss(const json_t *record)
+{
+    const bool is_told = json_object_get(record, "best_loss") != NULL;
+    return is_told ? report_number_of(record, "best_loss") : 0 - report_number_of(record, "exact_log_z");
+}
+
 void print_inference(const json_t *result, FILE *to)
 {
     char seconds[32], rate[32];
-    double spent = report_number_of(result, "seconds"), exact = report_number_of(result, "exact_log_z");
+    double spent = report_number_of(result, "seconds"), exact = report_number_of(result, "exact_log_z"),
+           best = best_loss(result);
     if (json_object_get(result, "formula")) fprintf(to, "flow        %s\n", report_text_of(result, "formula"));
     fprintf(to, "target      %s\n", report_text_of(result, "target"));
     fprintf(to, "inference   %s after %lld iterations%s", report_text_of(result, "outcome"),
@@ -230,7 +237,12 @@ void print_inference(const json_t *result, FILE *to)
     if (report_count_of(result, "averaged") > 0)
         fprintf(to, ", mean of the last %lld", report_count_of(result, "averaged"));
     fprintf(to, "\n");
-    if (!isnan(exact)) fprintf(to, "            %.4f is the best possible: -log Z\n", 0 - exact);
+    if (!isnan(best))
+        fprintf(to, "            %.4f is the best possible%s\n", best,
+                best == 0 - exact ? ": -log Z"
+                : best == exact   ? ": log Z"
+                                  : "");
+    report_warning(result, to);
     if (report_count_of(result, "draws") == 0) {
         fprintf(to, "scores      none: they were interrupted\n");
         return;

@@ -20,6 +20,9 @@ ad_status infer_alone(const nf_target *target, const nf_infer_options *options, 
 json_t *infer_and_keep(nf_flow *flow, const nf_target *target, const nf_vi_options *options, const char *label,
                        const char *path, nf_vi_report *report, ad_status *status, ad_error *error);
 
+/* The best possible loss; NaN: not known. Models of earlier versions, whose objectives all had -log Z, don't tell it.
+ */
+double best_loss(const json_t *record);
 /* What `result` says of an inference. */
 void print_inference(const json_t *result, FILE *to);
 

@@ -126,3 +126,13 @@ const char *report_spent(const json_t *object, const char *separator, char buffe
     snprintf(buffer, 32, "%s%s", isnan(seconds) ? "" : separator, isnan(seconds) ? "" : report_seconds(seconds, text));
     return buffer;
 }
+
+void report_warning(const json_t *object, FILE *to)
+{
+    const char *text = report_text_of(object, "warning");
+    while (*text) {
+        const size_t length = strcspn(text, "\n");
+        fprintf(to, "warning     %.*s\n", (int)length, text);
+        text += length + (text[length] != 0);
+    }
+}

@@ -30,4 +30,7 @@ const char *report_seconds(double seconds, char buffer[static 32]);
 /* "; 4.31 s" of the member "seconds", behind `separator`; "" where there is none, as in what a model keeps. */
 const char *report_spent(const json_t *object, const char *separator, char buffer[static 32]);
 
+/* The member "warning", a line for each of its sentences. */
+void report_warning(const json_t *object, FILE *to);
+
 #endif

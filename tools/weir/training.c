@@ -379,16 +379,6 @@ ad_status save_trained(struct trained *trained, ad_status status, const char *pa
     return keep(&what, status, path, trained->kept, error);
 }
 
-/* A line for each of its sentences. */
-static void print_warning(const char *text, FILE *to)
-{
-    while (*text) {
-        const size_t length = strcspn(text, "\n");
-        fprintf(to, "warning     %.*s\n", (int)length, text);
-        text += length + (text[length] != 0);
-    }
-}
-
 void print_training(const json_t *result, FILE *to)
 {
     char rate[32], seconds[32];
@@ -405,7 +395,7 @@ void print_training(const json_t *result, FILE *to)
     if (!isnan(report_number_of(result, "rows_per_second")))
         fprintf(to, ", %s rows/s", report_rate(report_number_of(result, "rows_per_second"), rate));
     fprintf(to, "\n");
-    print_warning(report_text_of(result, "warning"), to);
+    report_warning(result, to);
     if (best_epoch > 0) fprintf(to, "best epoch  %lld\n", best_epoch);
     if (!isnan(train_nll)) fprintf(to, "train NLL   %.4f nats per row\n", train_nll);
     double val_error = report_number_of(result, "val_nll_stderr");

@@ -206,6 +206,7 @@ static ad_status finish(const struct arguments *arguments, const nf_target *targ
     json_object_set_new(result, "dim", json_integer((json_int_t)nf_flow_dim(flow)));
     json_object_set_new(result, "parameters", json_integer((json_int_t)nf_flow_trained_elements(flow)));
     json_object_update(result, record);
+    if (*report->warning) json_object_set_new(result, "warning", report_text(report->warning));
     if (*kept) json_object_set_new(result, "output", report_text(kept));
     ad_free(formula);
     json_decref(record);

@@ -1,5 +1,6 @@
 /* The curves of an inference, as panels of a gnuplot script. */
 #include "pictures/inference_picture.h"
+#include "inference.h"
 #include "report.h"
 
 #include <math.h>
@@ -107,7 +108,7 @@ static void set_logarithmic(FILE *script, struct range range)
 
 void inference_curve(FILE *script, struct box box, const json_t *record, enum inference_curve curve)
 {
-    double last = report_number_of(record, "average_loss"), best = 0 - report_number_of(record, "exact_log_z");
+    double last = report_number_of(record, "average_loss"), best = best_loss(record);
     const json_t *values = json_object_get(json_object_get(record, "history"), curves[curve].key);
     size_t annealed = curve == INFERENCE_LOSS ? annealed_points(record) : 0;
     struct range range = curve_range(values, annealed < json_array_size(values) ? annealed : 0, curves[curve].left_out);
