@@ -105,7 +105,7 @@ static double weigh_annealed(const nf_objective_type *self, const double *argume
                              size_t draws, double *weight)
 {
     (void)self, (void)argument;
-    return normalize(log_weight, draws, weight);
+    return normalize(1, log_weight, draws, weight);
 }
 
 static void anneal(const nf_objective_type *self, const double *argument, nf_annealing *how)

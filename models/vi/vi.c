@@ -314,7 +314,8 @@ static double best_loss(const inference *v)
 {
     const double log_z = v->o.beta == 1 ? v->objective.target->log_z : NAN;
     const nf_best_loss best = v->objective.what.type->best;
-    return isnan(log_z) || best == NF_BEST_LOG_Z ? log_z : best == NF_BEST_ZERO ? 0 : 0 - log_z;
+    if (isnan(log_z) || best == NF_BEST_LOG_Z) return log_z;
+    return best == NF_BEST_TWICE_LOG_Z ? 2 * log_z : best == NF_BEST_ZERO ? 0 : 0 - log_z;
 }
 
 static ad_status iterate(inference *v, ad_error *error)

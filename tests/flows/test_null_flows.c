@@ -329,7 +329,7 @@ static ad_var record_sum(const void *context, ad_var z)
 static void call_stochastic(void)
 {
     const nf_density density = {record_sum, NULL};
-    ad_var gradient;
+    ad_var at_z;
     nf_set_densities(at, NULL, &density);
     CASE(nf_bijector_is_stochastic) QUIET(nf_bijector_is_stochastic(HARMLESS(bijector, bijector)));
     CASE(nf_flow_is_stochastic) QUIET(nf_flow_is_stochastic(HARMLESS(flow, flow)));
@@ -338,7 +338,7 @@ static void call_stochastic(void)
     QUIET(nf_set_densities(HARMLESS(at, at), OPTIONAL(base, &density), OPTIONAL(target, &density)));
     CASE(nf_intermediate_log_density) recorded(nf_intermediate_log_density(HARMLESS(at, at), v));
     CASE(nf_intermediate_gradient)
-    recorded(nf_intermediate_gradient(HARMLESS(at, at), v, OPTIONAL(gradient, &gradient)));
+    recorded(nf_intermediate_gradient(HARMLESS(at, at), v, OPTIONAL(gradient, &at_z)));
     nf_set_densities(at, NULL, NULL);
 }
 
