@@ -129,10 +129,11 @@ const char *option_expects(const struct option *option, char buffer[static 160])
 void help_print(const struct command *command, FILE *to);
 /* How formulas are written, and the bijectors that there are. */
 void help_print_formulas(FILE *to);
-/* The targets that there are, the optimisers, the schedules, and the objectives of inference. */
+/* The targets that there are, the optimisers, the schedules, the objectives of inference, and the priors. */
 void help_print_targets(FILE *to);
 void help_print_optimizers(FILE *to);
 void help_print_schedules(FILE *to);
 void help_print_objectives(FILE *to);
+void help_print_priors(FILE *to);
 
 #endif

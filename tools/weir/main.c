@@ -36,7 +36,7 @@ static const struct {
     void (*print)(FILE *to);
 } topics[] = {
     {"formulas", help_print_formulas},   {"targets", help_print_targets},       {"optimizers", help_print_optimizers},
-    {"schedules", help_print_schedules}, {"objectives", help_print_objectives},
+    {"schedules", help_print_schedules}, {"objectives", help_print_objectives}, {"priors", help_print_priors},
 };
 
 /* After a signal it is 128 and the signal's number, as shells have it. */
@@ -107,7 +107,7 @@ static void print_overview(FILE *to)
         "                 installed with this command. The variable WEIR_MPI says the same.\n"
         "  --no-mpi       have nothing to do with them (WEIR_MPI=no): for runs that a launcher starts side by side\n"
         "\n'weir help COMMAND' tells more of one, 'weir help formulas' how flows are written,\n'weir help "
-        "targets' the densities that there are, 'weir help optimizers', schedules and\nobjectives how they are "
+        "targets' the densities that there are, 'weir help optimizers', schedules,\nobjectives and priors how they are "
         "fitted, 'weir --version' the version.\nTry: weir demo moons\n");
 }
 
