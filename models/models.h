@@ -23,6 +23,7 @@
 #include <weir/objective.h>
 #include <weir/optimizer.h>
 #include <weir/plugin.h>
+#include <weir/prior.h>
 #include <weir/psis.h>
 #include <weir/record.h>
 #include <weir/rows.h>

@@ -6,6 +6,7 @@
 #include <weir/checkpoint.h>
 #include <weir/flow.h>
 #include <weir/optimizer.h>
+#include <weir/prior.h>
 #include <weir/rows.h>
 
 WEIR_BEGIN_DECLARATIONS
@@ -108,6 +109,10 @@ typedef struct {
     /* Written between steps; one that was read is gone on from, to the same bits. NULL: none. */
     nf_checkpoint *checkpoint;
     nf_fit_objective objective; /* likelihood */
+    /* A density of the trained parameters, as <weir/prior.h> says, "*.weight*:normal(sd=0.1)": the fit is for the most
+     * probable ones. All losses that are told are of the likelihood alone; only callbacks see what is minimised. It is
+     * AD_ERROR_ARGUMENT where the objective is no likelihood. NULL: none. */
+    const char *prior;
 } nf_fit_options;
 
 typedef enum { NF_FINISHED, NF_STOPPED_EARLY, NF_STOPPED_BY_CALLER, NF_DIVERGED } nf_outcome;

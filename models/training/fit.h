@@ -51,14 +51,16 @@ typedef struct {
     nf__stream *stream; /* in the place of all these: rows are read when they are needed; NULL: they are in memory */
     nf__batches batches;
     struct nf__pairs *pairs; /* of flow matching, in matching.h; NULL: there are none */
-    double *redrawn; /* room for rows that are made anew, of each thread */
+    double *redrawn;         /* room for rows that are made anew, of each thread */
     /* A step; the loss alone; log p of each row; and what evaluation needs of the training rows, NULL for nothing. */
     ad_plan *step_plan, *val_plan, *score_plan, *statistics_plan;
     void *average;     /* like the trained parameters; NULL where options.ema is 0 */
     void *update;      /* like all parameters: what a step, or the statistics' plan, makes of those that it updates */
     nf__part *updated; /* which those are */
     size_t n_updated;
-    double step_loss, val_loss; /* room for an element of the flow's dtype */
+    double step_loss, val_loss; /* room for an element of the flow's dtype, as the next one */
+    double minimised;           /* with the prior's part, where there is one */
+    double counted;             /* training rows, each by its weight */
     nf__loop loop;
     nf_progress now;
     nf_fit_report *report;

@@ -115,8 +115,8 @@ static double weight_of(const nf__training *t, size_t row)
     return !w ? 1 : row < t->rows ? w[row] : w[row - t->rows];
 }
 
-/* The weights of these rows in the flow's dtype, with a mean of 1. */
-static void scale_weights(nf__training *t, const uint32_t *row, size_t rows)
+/* The weights of these rows in the flow's dtype, with a mean of 1; returns their sum. */
+static double scale_weights(nf__training *t, const uint32_t *row, size_t rows)
 {
     const ad_dtype dtype = nf_flow_dtype(t->flow);
     double sum = 0;
@@ -125,15 +125,17 @@ static void scale_weights(nf__training *t, const uint32_t *row, size_t rows)
         double scaled = weight_of(t, row[i]) / sum * (double)rows;
         ad_from_double(dtype, &scaled, (char *)t->weight + row[i] * ad_dtype_size(dtype), 1);
     }
+    return sum;
 }
 
 static ad_status take_weights(nf__training *t, ad_error *error)
 {
     const size_t all = t->rows + t->o.val_rows;
+    t->counted = (double)t->n_train;
     if (!t->o.row_weights && !t->o.val_weights) return AD_OK;
     t->weight = ad_alloc_aligned(all, ad_dtype_size(nf_flow_dtype(t->flow)));
     if (!t->weight) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for the weights of %zu rows", all);
-    scale_weights(t, t->train, t->n_train);
+    t->counted = scale_weights(t, t->train, t->n_train);
     scale_weights(t, t->val, t->n_val);
     return AD_OK;
 }

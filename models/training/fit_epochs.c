@@ -173,7 +173,8 @@ static ad_status run_epoch(nf__training *t, bool *stop, ad_error *error)
         apply_updates(t);
         t->now.step++;
         *epoch = (nf__epoch){s + 1, epoch->rows + rows, epoch->loss + loss * (double)rows};
-        status = nf__loop_ask(&t->loop, t->now.step, loss, stop, error);
+        const double minimised = ad_element(nf_flow_dtype(t->flow), t->o.prior ? &t->minimised : &t->step_loss, 0);
+        status = nf__loop_ask(&t->loop, t->now.step, minimised, stop, error);
         part = part_of_time(t);
         if (status == AD_OK) nf__loop_checkpoint(&t->loop, t->o.checkpoint, *stop);
     }

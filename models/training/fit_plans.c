@@ -1,6 +1,7 @@
 /* What a fit runs: the mean negative log-likelihood of rows, with its gradient and without. */
 #include "training/fit.h"
 #include "training/matching.h"
+#include "training/prior.h"
 #include "training/stream.h"
 
 /* The mean negative log-likelihood, on a tape of its own with the rows bound to it. */
@@ -56,7 +57,7 @@ static ad_plan *step_plan(nf__training *t, ad_error *error)
 {
     const size_t trained = nf_flow_trained_parameters(t->flow), all = nf_flow_all_parameters(t->flow);
     const size_t size = ad_dtype_size(nf_flow_dtype(t->flow));
-    nf__output *further = ad_alloc(all - trained, sizeof *further);
+    nf__output *further = ad_alloc(all - trained + 1, sizeof *further);
     t->updated = ad_alloc(all - trained, sizeof *t->updated);
     if (!further || !t->updated) {
         ad_error_set(error, AD_ERROR_MEMORY, "out of memory for the training plan");
@@ -72,7 +73,14 @@ static ad_plan *step_plan(nf__training *t, ad_error *error)
         further[t->n_updated] = (nf__output){update, (char *)t->update + offset * size};
         t->updated[t->n_updated++] = (nf__part){offset * size, ad_shape_size(fixed->spec.shape) * size};
     }
-    ad_plan *plan = nf__loop_plan(&t->loop, &r.flow, (nf__output){r.loss, &t->step_loss}, further, t->n_updated, error);
+    nf__output loss = {r.loss, &t->step_loss};
+    size_t n = t->n_updated;
+    if (t->o.prior) {
+        further[n++] = loss;
+        loss.var = ad_sub(r.loss, ad_div(nf__record_prior(t->o.prior, &r.flow), ad_scalar(r.tape, t->counted)));
+        loss.to = &t->minimised;
+    }
+    ad_plan *plan = nf__loop_plan(&t->loop, &r.flow, loss, further, n, error);
     ad_free(further);
     return finish(t, &r, plan);
 }

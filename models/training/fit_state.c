@@ -66,6 +66,7 @@ static void list_settings(const nf__training *t, nf__state *state)
     nf__state_setting(state, "seed", "%" PRIu64, o->seed);
     nf__state_number(state, "limit of seconds", o->seconds);
     nf__state_setting(state, "shuffle", "%s", t->stream ? "by blocks" : "of rows");
+    nf__state_setting(state, "prior", "%s", o->prior ? o->prior : "none");
     nf__state_setting(state, "redrawing of rows", "%s", o->redraw ? "yes" : "no");
 }
 

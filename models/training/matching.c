@@ -50,6 +50,9 @@ static ad_status refuse(const nf__training *t, const char *why, ad_error *error)
 ad_status nf__check_matching(const nf__training *t, ad_error *error)
 {
     if (t->o.objective == NF_LIKELIHOOD) return AD_OK;
+    if (t->o.prior)
+        return ad_error_set(error, AD_ERROR_ARGUMENT,
+                            "fit: a prior goes with a likelihood, and not with flow matching");
     if ((unsigned)t->o.objective > NF_OT_FLOW_MATCHING)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "fit: there is no objective %d", (int)t->o.objective);
     const nf_bijector *bijector = nf_flow_bijector(t->flow);

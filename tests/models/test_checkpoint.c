@@ -260,6 +260,8 @@ START_TEST(other_options_are_refused)
                    "another learning rate: 0.002, not 0.1");
     assert_refused("maf(4)", ROWS_HERE, &(nf_fit_options){.epochs = 3, .optimizer.name = "sgd"},
                    "another optimizer: adam, not sgd");
+    assert_refused("maf(4)", ROWS_HERE, &(nf_fit_options){.epochs = 3, .prior = "normal"},
+                   "another prior: none, not normal");
     assert_refused("maf(5)", ROWS_HERE, &(nf_fit_options){.epochs = 3}, "another flow: maf(4)");
     assert_refused("maf(4)", ROWS_HERE - 1, &(nf_fit_options){.epochs = 3}, "another number of rows: 90, not 89");
     assert_refused("maf(4)", ROWS_HERE, &(nf_fit_options){.epochs = 3, .row_weights = weights},

@@ -2,6 +2,7 @@
 #include "models/null_annealing.h"
 #include "models/null_checks.h"
 #include "models/null_checkpoints.h"
+#include "models/null_registries.h"
 #include "models/null_streams.h"
 #include "models/null_target_tables.h"
 #include "models/null_toys.h"
@@ -119,10 +120,6 @@ static void call_optimizers(void)
         nf_optimizer_save(optimizer, numbers);
         QUIET(nf_optimizer_restore(HARMLESS(optimizer, optimizer), HARMLESS(state, numbers)));
     }
-    CASE(nf_register_optimizer)
-    good(nf_register_optimizer(HARMLESS(type, nf_optimizer_types()[0]), ERROR) == AD_ERROR_ARGUMENT);
-    CASE(nf_register_schedule)
-    good(nf_register_schedule(HARMLESS(type, nf_schedule_types()[0]), ERROR) == AD_ERROR_ARGUMENT);
     CASE(nf_schedule_parse) status(nf_schedule_parse(NEEDED(text, "linear"), NEEDED(schedule, &schedule), ERROR));
     CASE(nf_scheduled_rate) QUIET(nf_scheduled_rate(HARMLESS(schedule, &schedule), 1, 0, 0, 10));
 }
@@ -344,8 +341,6 @@ static void call_inference(void)
     nf_vi_moments moments[DIM];
     nf_objective objective;
     nf_target *plane = target_of("gaussian(dim=2)");
-    CASE(nf_register_objective)
-    good(nf_register_objective(HARMLESS(type, nf_objective_types()[0]), ERROR) == AD_ERROR_ARGUMENT);
     CASE(nf_register_communicator) /* it lacks all functions */
     {
         const nf_communicator_type type = {.name = "none"};
@@ -411,6 +406,7 @@ static void call(void)
     call_columns();
     call_files();
     call_checkpoints(flow, target);
+    call_registries();
     call_targets();
     call_target_tables(target, record);
     call_inference();

@@ -110,7 +110,7 @@ static ad_status fit(const void *what, ad_pool *pool, int rank, int ranks, outco
 static const fit_case same_bits[] = {
     {MAF, {.epochs = 3}},
     {MAF, {.epochs = 2, .batch = 256, .ema = 0.9}, .dtype = AD_F64},
-    {MAF, {.epochs = 2, .val_fraction = -1}, .weights = true},
+    {MAF, {.epochs = 2, .val_fraction = -1, .prior = "*.weight*:laplace(0.1)"}, .weights = true},
     {MAF, {.epochs = 10, .starts = 3, .batch = 64, .ema = 0.9}},
     {"(rqs(8)-flip)*2-standardize", {.epochs = 2}, .context = true, .weights = true, .own_validation = true},
     {"batchnorm-affine-batchnorm-affine-standardize", {.epochs = 3, .batch = 200}},

@@ -96,6 +96,8 @@ START_TEST(help_shows_defaults)
     for (size_t i = 0; schedule_name(i); i++) assert_contains(output, nf_schedule_types()[i]->help);
     SUCCEED("help", "objectives");
     for (size_t i = 0; nf_objective_types()[i]; i++) assert_contains(output, nf_objective_types()[i]->help);
+    SUCCEED("help", "priors");
+    for (size_t i = 0; nf_prior_types()[i]; i++) assert_contains(output, nf_prior_types()[i]->help);
     SUCCEED("demo", "--help");
     assert_contains(output, "[weir-demo]");
     SUCCEED("--version");
@@ -134,7 +136,8 @@ static const struct {
     {{"fit", "a.csv", "--optimizer", "adams"}, {"--optimizer", "'adams'", "adam or adamw"}},
     {{"fit", "a.csv", "--optimizer", "ada"}, {"--optimizer", "'ada'", "rmsprop or adadelta"}},
     {{"fit", "a.csv", "--schedule", "sine"}, {"--schedule", "'sine'", "cosine or constant"}},
-    {{"vi", "pot1", "--objective", "kl"}, {"--objective", "'kl'", "elbo or stl or iwae or dreg or renyi or cubo or forward"}},
+    {{"vi", "pot1", "--objective", "kl"},
+     {"--objective", "'kl'", "elbo or stl or iwae or dreg or renyi or cubo or forward"}},
     {{"fit", "a.csv", "--json=yes"}, {"--json", "no value"}},
     {{"fit", "a.csv", "--flow", "", "-o", "m"}, {"--flow", "''"}},
     {{"fit", "a.csv"}, {"-o MODEL", "missing"}},

@@ -8,8 +8,7 @@
  * each draw weighed by its log w less the mean; so the target's gradient isn't needed.
  *
  *     cc -shared -fPIC log_variance.c $(pkg-config --cflags weir) -o log_variance.so
- *     weir --plugin ./log_variance.so vi pot1 --flow 'planar*4' --objective log_variance --iters 500 -o
- * pot1.safetensors */
+ *     weir --plugin ./log_variance.so vi pot1 --flow 'planar*4' --objective log_variance --iters 500 */
 #include <weir/models.h>
 
 static ad_var term(const nf_objective_draw *draw)

@@ -12,8 +12,13 @@ WEIR_COMMANDS(DECLARE)
 static const struct command *const commands[] = {WEIR_COMMANDS(ENTRY) NULL};
 
 static const struct topic topics[] = {
-    {"formulas", help_print_formulas},   {"targets", help_print_targets},       {"optimizers", help_print_optimizers},
-    {"schedules", help_print_schedules}, {"objectives", help_print_objectives}, {NULL, NULL},
+    {"formulas", help_print_formulas},
+    {"targets", help_print_targets},
+    {"optimizers", help_print_optimizers},
+    {"schedules", help_print_schedules},
+    {"objectives", help_print_objectives},
+    {"priors", help_print_priors},
+    {NULL, NULL},
 };
 
 const struct command *catalog_command(size_t i)
@@ -69,7 +74,9 @@ void catalog_print(FILE *to)
         if (!command_is_part(commands[i])) fprintf(to, "  %-10s%s\n", commands[i]->name, commands[i]->summary);
     fprintf(to, "\nbefore the command:\n");
     for (enum front_option i = 0; i < FRONT_END; i++) print_front(front_usage(i), front_help(i), to);
-    fprintf(to, "\n'weir help COMMAND' tells more of one, 'weir help formulas' how flows are written,\n'weir help "
-                "targets' the densities that there are, 'weir help optimizers', schedules and\nobjectives how they are "
-                "fitted, 'weir --version' the version.\nTry: weir demo moons\n");
+    fprintf(
+        to,
+        "\n'weir help COMMAND' tells more of one, 'weir help formulas' how flows are written,\n'weir help "
+        "targets' the densities that there are, 'weir help optimizers', schedules,\nobjectives and priors how they are "
+        "fitted, 'weir --version' the version.\nTry: weir demo moons\n");
 }

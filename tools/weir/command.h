@@ -132,10 +132,11 @@ void help_print(const struct command *command, FILE *to);
 void help_print_option(const struct command *command, const struct option *option, FILE *to);
 /* How formulas are written, and the bijectors that there are. */
 void help_print_formulas(FILE *to);
-/* The targets that there are, the optimisers, the schedules, and the objectives of inference. */
+/* The targets that there are, the optimisers, the schedules, the objectives of inference, and the priors. */
 void help_print_targets(FILE *to);
 void help_print_optimizers(FILE *to);
 void help_print_schedules(FILE *to);
 void help_print_objectives(FILE *to);
+void help_print_priors(FILE *to);
 
 #endif

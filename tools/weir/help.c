@@ -170,3 +170,24 @@ void help_print_objectives(FILE *to)
         print_descriptor("objective", *type, to);
     fprintf(to, "\nexample:\n  weir vi pot1 --objective iwae --importance 16\n");
 }
+
+void help_print_priors(FILE *to)
+{
+    fprintf(
+        to,
+        "Priors are densities of the numbers w that 'weir fit --prior' trains, of each of them alone: the fit is for "
+        "the\n"
+        "most probable ones (MAP), by log p of the rows and the prior's log-density, once for all of them. Where rows "
+        "have\nweights, these say how many rows each is. --weight-decay with adamw is something else: it shrinks w by "
+        "a "
+        "part\nof itself in each step, however many rows there are.\n\n");
+    for (const nf_prior_type *const *type = nf_prior_types(); *type; type++) print_descriptor("prior", *type, to);
+    fprintf(
+        to,
+        "\nA prior is that of all that is trained, or by names, with * and ?, of which the first that fits counts:\n"
+        "'*.weight*:normal(sd=0.1), *.bias*:laplace'. Names are as 0.maf.weight1, and one that fits nothing is "
+        "answered with\nthose that there are. Of a scale, and what else has a constraint, w is the real number that "
+        "stands for it.\n"
+        "\nexample:\n  weir fit moons.npy --flow '(maf(128,128)-flip)*3' --prior '*.weight*:normal(sd=0.5)' -o "
+        "moons.safetensors\n");
+}

@@ -89,6 +89,12 @@ const struct option training_options[] = {
      .value = "W",
      .initial = "0",
      .help = "times the weights, added to their gradient; of adamw 0 means 0.01"},
+    {.name = "prior",
+     .kind = OPTION_TEXT,
+     .value = "PRIOR",
+     .help = "density of what is trained, so that the most probable weights are found (MAP) in the place of the most "
+             "likely: 'normal(sd=0.1)' of all, or by names, '*.weight*:normal(0.1), *.bias*:laplace'; see 'weir help "
+             "priors'"},
     {.name = "ema",
      .kind = OPTION_NUMBER,
      .value = "D",
@@ -230,6 +236,7 @@ static ad_status fit_flow(const struct arguments *arguments, nf_flow *flow, stru
         .val_fraction = zero_is_off(val_fraction),
         .patience = (long)option_count(arguments, "patience"),
         .ema = option_number(arguments, "ema"),
+        .prior = option_text(arguments, "prior"),
         .row_context = data->streamed ? NULL : rows->context,
         .row_weights = data->weights,
         .seed = option_count(arguments, "seed"),
