@@ -147,7 +147,8 @@ struct nf_bijector {
     bool is_chain; /* its children are steps of a formula */
     bool borrows;  /* the children belong to another: a slice of a chain */
     size_t *room;  /* while build runs for a formula: what nf_flow_parse_within() has left; else NULL */
-    /* Events that are images: (channels, height, width), the order that their features have. Rank 0: they aren't. */
+    /* Events that are images: (channels, height, width), the order that their features have. Rank 0: they aren't. See
+     * nf_image_shape(). */
     ad_shape shape;
 };
 
@@ -169,6 +170,10 @@ ad_var nf_context(const nf_scope *at);
 /* In forward and inverse while at->training: a fixed parameter's value after this training step; and where
  * at->statistics is set too, its value for evaluation, of rows that are all at hand: no running average. */
 void nf_update(const nf_scope *at, const char *name, ad_var value);
+
+/* In build and after, for bijectors that go by channels or pixels: the shape of its events, (channels, height, width);
+ * those that aren't images are one pixel of as many channels as they have features. NULL: of rank 0. */
+ad_shape nf_image_shape(const nf_bijector *self);
 
 /* Make a type of your own known to formulas, at the start of the program, before other threads. The type must outlive
  * all use. AD_ERROR_ARGUMENT: it is NULL, its name is taken or isn't a name, it has neither forward nor inverse, or an
