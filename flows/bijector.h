@@ -159,7 +159,8 @@ struct nf_bijector {
     bool borrows;       /* the children belong to another: a slice of a chain */
     size_t draw, draws; /* of a step that draws: its number in its flow, from 1, and how many those are; 0: in none */
     size_t *room;       /* while build runs for a formula: what nf_flow_parse_within() has left; else NULL */
-    /* Events that are images: (channels, height, width), the order that their features have. Rank 0: they aren't. */
+    /* Events that are images: (channels, height, width), the order that their features have. Rank 0: they aren't. See
+     * nf_image_shape(). */
     ad_shape shape;
 };
 
@@ -181,6 +182,10 @@ ad_var nf_context(const nf_scope *at);
 /* In forward and inverse while at->training: a fixed parameter's value after this training step; and where
  * at->statistics is set too, its value for evaluation, of rows that are all at hand: no running average. */
 void nf_update(const nf_scope *at, const char *name, ad_var value);
+
+/* In build and after, for bijectors that go by channels or pixels: the shape of its events, (channels, height, width);
+ * those that aren't images are one pixel of as many channels as they have features. NULL: of rank 0. */
+ad_shape nf_image_shape(const nf_bijector *self);
 
 /* Make a type of your own known to formulas, at the start of the program, before other threads. The type must outlive
  * all use. AD_ERROR_ARGUMENT: it is NULL, its name is taken or isn't a name, it has neither forward nor inverse, or an
@@ -224,13 +229,13 @@ nf_bijector *nf_conditional(nf_bijector *child, const nf_arguments *given, ad_er
  * child's events have `count` features, in the list's order: nf_on(5, (const size_t[]){0, 2}, 2, child, &error) is
  * `on([1,3],…)`. It owns the child, as these do. */
 nf_bijector *nf_on(size_t dim, const size_t *feature, size_t count, nf_bijector *child, ad_error *error);
-/* Images, within which actnorm and conv1x1 go by channels, masks of couplings by channels or pixels, and networks may be
- * convolutions. `image(8,8,3,…)`: a bijector of images on events that are images as files have them, a pixel's channels
- * side by side: (height, width, channels). `squeeze(…)`: on images of which each block of 2 x 2 pixels is one pixel of
- * the child's, with four times the channels, of which number 4 c + 2 i + j is channel c at (i, j) in the block (Dinh et
- * al. 2017, section 3.6). `split(…)`: on the first of an image's `channels`, as many as the child's images have, the
- * others stay: where an image flow is split before each squeeze, this makes its scales. They own the child, as these do;
- * AD_ERROR_ARGUMENT where its events are no images, or of no size for this. */
+/* Images, within which actnorm and conv1x1 go by channels, masks of couplings by channels or pixels, and networks may
+ * be convolutions. `image(8,8,3,…)`: a bijector of images on events that are images as files have them, a pixel's
+ * channels side by side: (height, width, channels). `squeeze(…)`: on images of which each block of 2 x 2 pixels is one
+ * pixel of the child's, with four times the channels, of which number 4 c + 2 i + j is channel c at (i, j) in the block
+ * (Dinh et al. 2017, section 3.6). `split(…)`: on the first of an image's `channels`, as many as the child's images
+ * have, the others stay: where an image flow is split before each squeeze, this makes its scales. They own the child,
+ * as these do; AD_ERROR_ARGUMENT where its events are no images, or of no size for this. */
 nf_bijector *nf_image(nf_bijector *child, ad_error *error);
 nf_bijector *nf_squeeze(nf_bijector *child, ad_error *error);
 nf_bijector *nf_split(size_t channels, nf_bijector *child, ad_error *error);

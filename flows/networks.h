@@ -63,7 +63,7 @@ typedef struct {
     /* Required: the outputs; of x (inputs), which isn't read when there are none. */
     ad_var (*outputs)(const nf_choice *self, const nf_scope *at, size_t inputs, ad_var x);
     const void *data; /* the author's own */
-    /* It goes by at->self->shape, of events that are images: inputs are whole channels, and so are outputs, of as many
+    /* It goes by nf_image_shape(): inputs are whole channels, and so are outputs, of as many
      * pixels. Where the features that it may see aren't channels, it sees all of the image, with zeros in the place of
      * the others, and its outputs are for all, of which those are left that are needed. */
     bool of_images;

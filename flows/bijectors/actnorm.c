@@ -9,7 +9,7 @@
 /* How many have a scale of their own, and how many features share each. */
 static size_t channels_of(const nf_bijector *self)
 {
-    return self->shape.rank == 3 ? self->shape.dim[0] : self->dim;
+    return nf_image_shape(self).dim[0];
 }
 
 static size_t pixels_of(const nf_bijector *self)

@@ -1,7 +1,8 @@
 /* conv1x1: an invertible 1x1 convolution (Kingma & Dhariwal 2018, "Glow", section 3.2): the channels of each pixel are
  * x = R L U z, the matrix by its LU decomposition (eq. 11): R reverses the channels, so that a coupling sees in each
  * half what was the other, L is lower triangular with 1 on its diagonal, U upper triangular with a positive diagonal.
- * log|det J| = height width Σ log U_ii. The other direction multiplies by the inverse, made once for all pixels.
+ * log|det J| = height width Σ log U_ii. The other direction multiplies by the inverse, made once for all pixels. An
+ * event that is no image is one pixel, whose channels are its features.
  *
  * Parameters: lower = L; upper = Uᵀ, its diagonal softplus(ρ). Both start near 1. */
 #include <weir/bijector.h>
@@ -12,10 +13,7 @@
 
 static ad_status build(nf_bijector *self, ad_error *error)
 {
-    if (self->shape.rank != 3)
-        return ad_error_set(error, AD_ERROR_ARGUMENT,
-                            "conv1x1 is for images: image(height,width,channels,…) around it");
-    const size_t channels = self->shape.dim[0];
+    const size_t channels = nf_image_shape(self).dim[0];
     const nf_parameter_spec lower = {.name = "lower",
                                      .shape = AD_SHAPE(channels, channels),
                                      .init = NF_INIT_NORMAL,
@@ -44,13 +42,13 @@ static ad_var reverse_rows(ad_var a, size_t n)
 
 static ad_var multiply(const nf_scope *at, ad_var matrix, ad_var v)
 {
-    const size_t channels = at->self->shape.dim[0], pixels = at->self->dim / channels;
+    const size_t channels = nf_image_shape(at->self).dim[0], pixels = at->self->dim / channels;
     return ad_reshape(ad_matmul(matrix, ad_reshape(v, AD_SHAPE(channels, pixels))), AD_SHAPE(at->self->dim));
 }
 
 static ad_var log_determinant(const nf_scope *at, ad_var upper)
 {
-    const double pixels = (double)(at->self->dim / at->self->shape.dim[0]);
+    const double pixels = (double)(at->self->dim / nf_image_shape(at->self).dim[0]);
     return ad_mul_scalar(ad_sum(ad_log(nf_diagonal(upper))), pixels);
 }
 
@@ -58,12 +56,12 @@ static ad_var forward(const nf_scope *at, ad_var z, ad_var *log_det)
 {
     ad_var upper = nf_param(at, "upper"), product = ad_matmul(nf_param(at, "lower"), ad_transpose(upper));
     *log_det = log_determinant(at, upper);
-    return multiply(at, reverse_rows(product, at->self->shape.dim[0]), z);
+    return multiply(at, reverse_rows(product, nf_image_shape(at->self).dim[0]), z);
 }
 
 static ad_var inverse(const nf_scope *at, ad_var x, ad_var *log_det)
 {
-    const size_t channels = at->self->shape.dim[0];
+    const size_t channels = nf_image_shape(at->self).dim[0];
     ad_var upper = nf_param(at, "upper"), reversal = reverse_rows(nf_identity(x.tape, channels), channels);
     ad_var half = ad_solve_triangular(nf_param(at, "lower"), reversal, AD_LOWER | AD_UNIT_DIAGONAL);
     *log_det = ad_neg(log_determinant(at, upper));
@@ -72,7 +70,7 @@ static ad_var inverse(const nf_scope *at, ad_var x, ad_var *log_det)
 
 const nf_bijector_type nf__type_conv1x1 = {
     .name = "conv1x1",
-    .help = "x = R L U z of the channels of each pixel of an image, R their reversal",
+    .help = "x = R L U z of the channels of each pixel, R their reversal",
     .build = build,
     .forward = forward,
     .inverse = inverse,

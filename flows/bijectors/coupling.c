@@ -32,14 +32,14 @@ static bool is_seen(const nf_bijector *self, size_t feature)
         return listed != flipped;
     }
     if (dim == 1) return false;
-    const size_t *image = self->shape.dim, pixels = image[1] * image[2];
+    const ad_shape image = nf_image_shape(self);
+    const size_t pixels = image.dim[1] * image.dim[2];
     switch ((int)nf_argument_value(self, "mask")) {
     case CHECKERBOARD:
-        return ((feature % pixels / image[2] + feature % image[2]) % 2 == 0) != flipped;
+        return ((feature % pixels / image.dim[2] + feature % image.dim[2]) % 2 == 0) != flipped;
     case HALF:
-        if (self->shape.rank != 3) break;
         place = feature / pixels;
-        dim = image[0];
+        dim = image.dim[0];
         break;
     case ALTERNATING:
         return (feature % 2 == 0) != flipped;
@@ -70,8 +70,8 @@ static size_t parameters_of(const nf_choice *transformer)
  */
 static bool sees_whole(const nf_bijector *self)
 {
-    if (!conditioner_of(self)->of_images || self->shape.rank != 3) return false;
-    const size_t pixels = self->shape.dim[1] * self->shape.dim[2];
+    if (!conditioner_of(self)->of_images) return false;
+    const size_t pixels = self->dim / nf_image_shape(self).dim[0];
     for (size_t i = 0; i < self->dim; i++)
         if (is_seen(self, i) != is_seen(self, i / pixels * pixels)) return true;
     return false;
@@ -79,13 +79,8 @@ static bool sees_whole(const nf_bijector *self)
 
 static ad_status check_mask(const nf_bijector *self, size_t seen, ad_error *error)
 {
-    const int mask = (int)nf_argument_value(self, "mask");
-    const bool is_image = self->shape.rank == 3;
-    if (mask == CHECKERBOARD && !is_image)
-        return ad_error_set(error, AD_ERROR_ARGUMENT,
-                            "%s: mask=checkerboard is for images: image(height,width,channels,…) around it",
-                            self->type->name);
-    if (mask == HALF && is_image && self->shape.dim[0] == 1 && self->dim > 1)
+    const bool by_channels = (int)nf_argument_value(self, "mask") == HALF;
+    if (by_channels && nf_image_shape(self).dim[0] == 1 && self->dim > 1)
         return ad_error_set(error, AD_ERROR_ARGUMENT,
                             "%s: an image of one channel has no half of its channels: mask=checkerboard, or squeeze(…) "
                             "around it",
@@ -101,7 +96,7 @@ static ad_status build(nf_bijector *self, ad_error *error)
     if (self->feature) qsort(self->feature, self->n_feature, sizeof *self->feature, ascending); /* a set */
     const nf_choice transformer = nf_transformer_of(self);
     const size_t sees = nf_transformer_sees(&transformer), parameters = parameters_of(&transformer);
-    size_t seen = self->shape.rank == 3 || nf_argument_value(self, "mask") != CHECKERBOARD ? count_seen(self) : 0;
+    const size_t seen = count_seen(self);
     if (check_mask(self, seen, error) != AD_OK) return AD_ERROR_ARGUMENT;
     if (conditioner_of(self)->of_images && sees > 1)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "%s: a network of images sees no angles", self->type->name);

@@ -285,3 +285,9 @@ const nf_choice *nf_argument_choice(const nf_bijector *self, const char *name)
         if (strcmp(self->type->argument[i].name, name) == 0) return &self->choice[i];
     return NULL;
 }
+
+ad_shape nf_image_shape(const nf_bijector *self)
+{
+    if (!self) return (ad_shape){0};
+    return self->shape.rank == 3 ? self->shape : AD_SHAPE(self->dim, 1, 1);
+}

@@ -147,6 +147,12 @@ static void call_parameters(void)
     CASE(nf_transformer_of) QUIET(nf_transformer_of(HARMLESS(self, bijector)));
 }
 
+static nf_bijector *image_of(size_t channels, size_t pixels)
+{
+    const nf_arguments given = {.shape = AD_SHAPE(channels, 1, pixels)};
+    return nf_bijector_new(type_of("loc"), channels * pixels, 0, &given, &error);
+}
+
 static void call_bijectors(void)
 {
     nf_bijector *child[] = {parsed("loc", DIM, 1)}, *used = child[0];
@@ -161,6 +167,10 @@ static void call_bijectors(void)
         MADE(free_bijector, nf_chain(NEEDED(child, child), 1, ERROR));
     }
     CASE(nf_invert) MADE(free_bijector, nf_invert(HARMLESS(child, (used = NULL, child[0])), ERROR));
+    CASE(nf_image_shape) QUIET(nf_image_shape(HARMLESS(self, bijector)));
+    CASE(nf_image) MADE(free_bijector, nf_image(HARMLESS(child, image_of(2, 1)), ERROR));
+    CASE(nf_squeeze) MADE(free_bijector, nf_squeeze(HARMLESS(child, image_of(4, 1)), ERROR));
+    CASE(nf_split) MADE(free_bijector, nf_split(3, HARMLESS(child, image_of(2, 1)), ERROR));
     CASE(nf_on)
     {
         const size_t feature[] = {1, 0};

@@ -1,4 +1,4 @@
-"""Write npy/*.npy with NumPy: every kind of table that NumPy can write, and two that Weir refuses.
+"""Write npy/*.npy with NumPy: every kind of table that NumPy can write, and some that Weir refuses.
 
 Element (row i, column j) of the 3 × 2 float tables is 10 i + j + 0.25, of integer tables 10 i + j - 1 (unsigned: 10 i + j).
 """
@@ -29,7 +29,10 @@ write("version_3", table + 0.25, (3, 0))
 write("one_dimension", table[:, 1] + 0.25)
 write("bool", np.array([[False, True], [True, False]]))
 write("not_finite", np.array([[1, 2], [np.nan, -np.inf]]))
-write("three_dimensions", np.zeros((2, 2, 2)))
+write("three_dimensions", np.arange(12.0).reshape(2, 2, 3))
+write("four_dimensions", np.arange(12, dtype="u1").reshape(2, 1, 2, 3))
+write("three_fortran", np.asfortranarray(np.arange(12.0).reshape(2, 2, 3)))
+write("five_dimensions", np.zeros((1, 1, 1, 1, 1)))
 write("no_dimension", np.array(1.0))
 write("no_rows", np.zeros((0, 2)))
 write("complex", np.zeros((2, 2), complex))

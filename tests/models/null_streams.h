@@ -42,6 +42,13 @@ static inline void call_streams(const nf_table *table)
     CASE(nf_table_skip) status(nf_table_skip(NEEDED(reader, reader), 1, ERROR));
     CASE(nf_table_again) QUIET(nf_table_again(HARMLESS(reader, reader)));
     nf_table_close(reader);
+    CASE(nf_npy_event)
+    {
+        const file_path array = scratch_path("event.npy");
+        nf_npy *npy = nf_table_write(array.text, table, NULL) == AD_OK ? nf_npy_open(array.text, NULL) : NULL;
+        good(nf_npy_event(OPTIONAL(npy, npy)).rank == 0);
+        nf_npy_close(npy);
+    }
     CASE(nf_table_create)
     MADE(abort_writer, nf_table_create(NEEDED(path, scratch_path("new.csv").text), NEEDED(head, table), ERROR));
     CASE(nf_table_append)

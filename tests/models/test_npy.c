@@ -65,6 +65,39 @@ START_TEST(npy_without_extension)
 }
 END_TEST
 
+/* Images, as rows in C's order, and written again as they were. */
+START_TEST(npy_images)
+{
+    static const struct {
+        const char *name;
+        ad_shape event;
+    } images[] = {{"three_dimensions", {.rank = 2, .dim = {2, 3}}}, {"four_dimensions", {.rank = 3, .dim = {1, 2, 3}}}};
+    for (size_t i = 0; i < COUNT(images); i++) {
+        nf_table table = read_table(numpy_path(images[i].name).text);
+        nf_npy *npy = nf_npy_open(numpy_path(images[i].name).text, NULL);
+        ck_assert_uint_eq(table.rows, 2);
+        ck_assert_uint_eq(table.columns, 6);
+        ck_assert_uint_eq(nf_npy_columns(npy), 6);
+        ck_assert(ad_shape_equal(table.event, images[i].event) && ad_shape_equal(nf_npy_event(npy), images[i].event));
+        for (size_t k = 0; k < 12; k++) ck_assert_double_eq(table.values[k], (double)k);
+        const file_path copy = scratch_path("copy.npy");
+        ck_assert_int_eq(nf_table_write(copy.text, &table, NULL), AD_OK);
+        nf_table again = read_table(copy.text);
+        ck_assert(ad_shape_equal(again.event, images[i].event));
+        ck_assert_mem_eq(again.values, table.values, 12 * sizeof(double));
+        again.event.dim[0] = 7; /* of other columns than there are */
+        ck_assert_int_eq(nf_table_write(copy.text, &again, NULL), AD_OK);
+        nf_table_free(&again);
+        again = read_table(copy.text);
+        ck_assert_int_eq(again.event.rank, 0);
+        nf_table_free(&again);
+        nf_table_free(&table);
+        nf_npy_close(npy);
+    }
+    ck_assert_int_eq(nf_npy_event(NULL).rank, 0);
+}
+END_TEST
+
 START_TEST(npy_booleans)
 {
     nf_table table = read_table(numpy_path("bool").text);
@@ -75,7 +108,8 @@ END_TEST
 
 START_TEST(npy_refuses)
 {
-    assert_refused(numpy_path("three_dimensions").text, AD_ERROR_FORMAT, "has 3 dimensions");
+    assert_refused(numpy_path("five_dimensions").text, AD_ERROR_FORMAT, "has 5 dimensions");
+    assert_refused(numpy_path("three_fortran").text, AD_ERROR_FORMAT, "numpy.ascontiguousarray(array)");
     assert_refused(numpy_path("no_dimension").text, AD_ERROR_FORMAT, "has 0 dimensions");
     assert_refused(numpy_path("no_rows").text, AD_ERROR_FORMAT, "has 0 rows");
     assert_refused(numpy_path("complex").text, AD_ERROR_FORMAT, "dtype <c16; float32, float64");
@@ -185,6 +219,7 @@ Suite *npy_suite(void)
     tcase_add_loop_test(npy, npy_reads_what_numpy_wrote, 0, COUNT(numpy_tables));
     tcase_add_test(npy, npy_one_dimension_is_a_column);
     tcase_add_test(npy, npy_booleans);
+    tcase_add_test(npy, npy_images);
     tcase_add_test(npy, npy_without_extension);
     tcase_add_test(npy, npy_refuses);
     tcase_add_loop_test(npy, npy_refuses_every_other_length, 0, 3);
