@@ -39,11 +39,13 @@ weir vi eight_schools_c|eight_schools_centered|eight_schools_centered"
 
 # Outside of completion itself there is no compopt.
 in_bash() (
+    # shellcheck disable=SC2317
     compopt() { :; }
+    # shellcheck source=/dev/null
     . "$scripts/weir.bash"
     COMP_LINE=$1 COMP_POINT=${#1}
     _weir weir
-    printf '%s\n' "${COMPREPLY[@]}"
+    printf '%s\n' "${COMPREPLY[@]}" | sed 's/ $//' | uniq
 )
 
 in_zsh() {
@@ -56,6 +58,7 @@ in_zsh() {
 }
 
 in_fish() {
+    # shellcheck disable=SC2016
     HOME=$scratch fish --no-config -c 'source $argv[1]; complete -C $argv[2]' "$scripts/weir.fish" "$1" | cut -f 1
 }
 

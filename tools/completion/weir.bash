@@ -2,10 +2,11 @@
 # shellcheck shell=bash
 
 # Splits what is typed up to the cursor at blanks, as the shell would, into `words`, without their quotes; COMP_WORDS
-# is split at '=' and ':' too. `start` becomes where in the last word, without quotes, what bash replaces begins.
+# is split at '=' and ':' too. `start` becomes where in the last word, without quotes, what bash replaces begins; `quote`
+# the quote that is open there.
 _weir_split() {
-    local line=${COMP_LINE:0:COMP_POINT} quote='' word='' begun='' c i
-    words=() start=0
+    local line=${COMP_LINE:0:COMP_POINT} word='' begun='' c i
+    words=() start=0 quote=''
     for ((i = 0; i < ${#line}; i++)); do
         c=${line:i:1}
         if [[ $quote ]]; then
@@ -26,20 +27,23 @@ _weir_split() {
 }
 
 _weir() {
-    local words start line files='' weir=$1
+    local words start quote line files='' more='' weir=${1/#\~/$HOME}
     _weir_split
     COMPREPLY=()
     while IFS= read -r line; do
         case $line in
         :files) files=yes ;;
-        :more) compopt -o nospace ;;
+        :more) more=yes ;;
         *)
             line=${line%%$'\t'*}
-            [[ $line == *= || $line == *'(' ]] && compopt -o nospace
+            [[ $line == *= ]] && more=yes
             COMPREPLY+=("${line:start}")
             ;;
         esac
     done < <("$weir" --complete "${words[@]:1}" 2>/dev/null)
+    [[ $more ]] && compopt -o nospace
+    # A quote would be closed behind the only word that there is.
+    [[ $more && $quote && ${#COMPREPLY[@]} == 1 ]] && COMPREPLY+=("${COMPREPLY[0]} ")
     if [[ $files && ${#COMPREPLY[@]} == 0 ]]; then
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -f -- "${words[-1]:start}")
