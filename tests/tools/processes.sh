@@ -32,7 +32,7 @@ report() {
 start_ranks() {
     number=$1
     shift
-    timeout 200 "$launcher" -n "$number" "$@" >said 2>told
+    timeout 1000 "$launcher" -n "$number" "$@" >said 2>told
 }
 
 # A launcher's own exit status is not always that of its processes: 0 or another is all that is looked at.
@@ -79,7 +79,7 @@ results="fit.safetensors vi.safetensors nuts.npy sample.npy logprob.npy"
 compare_ranks() {
     for number in $1; do
         rm -rf ranks
-        all ranks timeout 200 "$launcher" -n "$number"
+        all ranks timeout 1000 "$launcher" -n "$number"
         for result in $results; do same "$result" "$number ranks of $mpi"; done
     done
 }

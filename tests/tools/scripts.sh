@@ -15,7 +15,7 @@ expect() {
     what=$1 status=$2 text=$3
     shift 3
     got=0
-    output=$(timeout 60 "$@" 2>&1) || got=$?
+    output=$(timeout 600 "$@" 2>&1) || got=$?
     # What timeout had to end didn't end.
     if [ $got != 124 ] && [ $((got != 0)) = "$status" ] && printf '%s\n' "$output" | grep -q -e "$text"; then
         passed=$((passed + 1))

@@ -14,7 +14,7 @@ static void interrupt_a_fit(void)
     ck_assert_int_ge(child, 0);
     if (child == 0) {
         freopen("/dev/null", "w", stdout);
-        freopen("told", "w", stderr);
+        freopen(scratch_path("told").text, "w", stderr);
         become_command(WORDS("fit", "moons.npy", "--flow", "maf(16)-flip-maf(16)", "--epochs", "1000000", "-o",
                              "m.safetensors", "--checkpoint", "1ms"));
     }

@@ -72,14 +72,17 @@ static struct range bulk_of(const struct axis *axis, const struct values *values
     return bulk;
 }
 
-/* Samples that are far from all data are those of a flow that doesn't fit, and would leave the data no room. */
-static struct range join(struct range data, struct range samples)
+/* Samples that are far from all data are those of a flow that doesn't fit, and would leave the data no room: there is a
+ * quarter of it for them on either side, or as much of the whole as nine tenths of them take. */
+static struct range join(struct range data, struct range samples, struct range most_samples)
 {
     if (!(data.low <= data.high)) return samples;
     if (!(samples.low <= samples.high)) return data;
-    const double room = data.low < data.high ? (data.high - data.low) / 4 : INFINITY;
-    return (struct range){fmin(data.low, fmax(samples.low, data.low - room)),
-                          fmax(data.high, fmin(samples.high, data.high + room))};
+    const double width = data.low < data.high ? data.high - data.low : INFINITY;
+    const double below = fmax(width / 4, fmin(width, data.low - most_samples.low));
+    const double above = fmax(width / 4, fmin(width, most_samples.high - data.high));
+    return (struct range){fmin(data.low, fmax(samples.low, data.low - below)),
+                          fmax(data.high, fmin(samples.high, data.high + above))};
 }
 
 static double part_inside(const struct axis *axis, const struct values *values)
@@ -98,7 +101,11 @@ static void lay(struct axis *axis, const struct values *data, const struct value
     axis->whole = all_whole(first);
     axis->bars = axis->whole && first->count > 0 && first->sorted[first->count - 1] - first->sorted[0] < MOST_BARS;
     axis->decades = !axis->whole && in_decades(first) && (samples->count == 0 || samples->sorted[0] > 0);
-    struct range span = join(bulk_of(axis, data), bulk_of(axis, samples));
+    struct range most = {0, 0};
+    if (samples->count > 0)
+        most =
+            (struct range){axis_position(axis, quantile(samples, 0.05)), axis_position(axis, quantile(samples, 0.95))};
+    struct range span = join(bulk_of(axis, data), bulk_of(axis, samples), most);
     axis->range = with_margin(span);
     axis->bins = MOST_BINS;
     axis->binned = span.low < span.high ? span : axis->range;

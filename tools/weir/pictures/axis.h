@@ -20,7 +20,7 @@ struct axis {
 };
 
 /* Of a column of the samples and the data. All values are inside, but for tails that would leave the others no room: a
- * hundredth at either end, and what of the samples is far from all data. */
+ * hundredth at either end, and samples that are far from all data. */
 ad_status axis_of(const struct picture *picture, size_t column, struct axis *axis, ad_error *error);
 
 double axis_position(const struct axis *axis, double value); /* NaN: it has none */

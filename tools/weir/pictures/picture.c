@@ -119,8 +119,8 @@ static ad_status draw_plane(FILE *script, const struct canvas *canvas, const str
     ad_status status = write_density(script, picture, &plane, &grid, error);
     if (status) return status;
     panels_title(script, canvas, title);
-    draw_density(script, &plane, (struct box){0.075, 0.445, alone ? 0.1 : 0.58, 0.9}, &grid);
-    draw_points(script, &plane, (struct box){0.61, 0.98, 0.58, 0.9}, "samples", "Samples of the flow", "sample_colour");
+    draw_density(script, &plane, (struct box){0.075, 0.445, alone ? 0.1 : 0.59, 0.9}, &grid);
+    draw_points(script, &plane, (struct box){0.61, 0.98, 0.59, 0.9}, "samples", "Samples of the flow", "sample_colour");
     if (picture->near > 0)
         snprintf(data_title, sizeof data_title, "Data, the %zu of the nearest context", picture->near);
     if (picture->data)

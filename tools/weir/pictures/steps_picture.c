@@ -34,10 +34,14 @@ static size_t count_panels(const nf_bijector *chain, ad_error *error)
 static void name_axes(const struct steps *steps, size_t panel, char names[2][128])
 {
     const nf_columns *columns = steps->picture->features;
+    const nf_table *samples = steps->picture->samples;
     for (size_t i = 0; i < 2; i++) {
         snprintf(names[i], 128, panel == 0 ? "z[%zu]" : "feature %zu", i + 1);
-        if (panel + 1 == steps->panels && nf_columns_features(columns) > 0)
+        if (panel + 1 < steps->panels) continue;
+        if (nf_columns_features(columns) > 0)
             nf_columns_feature_name(columns, i, names[i]);
+        else if (samples && samples->names)
+            snprintf(names[i], 128, "%s", samples->names[i]);
     }
 }
 

@@ -5,7 +5,8 @@
 #include "pictures/picture.h"
 
 /* The first two features: draws of the base, and the same draws after each step of the chain; a last step `standardize`
- * goes with the step before. The picture's samples and data aren't looked at. */
+ * goes with the step before. Of the samples names alone are looked at,
+ * where there are no features. */
 ad_status steps_picture_draw(const struct picture *picture, uint64_t seed, struct canvas *canvas, ad_error *error);
 
 #endif
