@@ -82,7 +82,7 @@ static void go_back(work *w, const pull_back *b)
 {
     const ad__ode_pull *pull = w->state->pull;
     for (size_t back = 0; step_back(w, back); back++) {
-        run(w, w->state->back);
+        run(w, w->state->back, &w->ran_back);
         for (int i = 0; i < pull->n_captured; i++) {
             const size_t size = size_of(pull, i);
             if (!pull->of_rows) add(size, b->result[i + 1], b->sum[i]);

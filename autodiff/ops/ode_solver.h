@@ -71,7 +71,8 @@ typedef struct {
     real *result[AD__ODE_RESULTS]; /* [active][dim] */
     uint32_t *active;
     size_t n_active;
-    char *rest; /* of the scratch */
+    bool ran_rate, ran_step, ran_back; /* the plans, on this tile */
+    char *rest;                        /* of the scratch */
 } work;
 
 static inline size_t rounded(size_t bytes)
@@ -143,9 +144,10 @@ static inline work begin(const ad_tile *tile, const ad_tensor *in)
     return w;
 }
 
-static inline void run(const work *w, ad_plan *plan)
+static inline void run(const work *w, ad_plan *plan, bool *ran)
 {
-    ad_status status = ad__plan_run_within(plan, &(ad_run){.rows = w->n_active, .index = w->active}, NULL);
+    ad_status status = ad__plan_run_within(plan, &(ad_run){.rows = w->n_active, .index = w->active}, *ran, NULL);
+    *ran = true;
     assert(status == AD_OK);
     (void)status;
 }
@@ -181,7 +183,7 @@ static inline void find_rates(work *w, const real *s, const real *z)
     const ad__ode_program *program = w->state->program;
     ad_plan_set_input(w->state->rate, program->input[0], s);
     ad_plan_set_input(w->state->rate, program->input[1], z);
-    run(w, w->state->rate);
+    run(w, w->state->rate, &w->ran_rate);
 }
 
 /* How far a row goes at first (Hairer, Nørsett & Wanner 1993, section II.4): so far that an explicit Euler step would
@@ -292,7 +294,7 @@ static inline void walk(work *w)
     begin_rows(w);
     for (size_t r = 0; r < w->rows; r++) w->h[r] = w->h[r] < 1 ? w->h[r] : 1;
     while (w->n_active > 0) {
-        run(w, w->state->step);
+        run(w, w->state->step, &w->ran_step);
         size_t kept = 0;
         for (size_t k = 0; k < w->n_active; k++) {
             const size_t row = w->active[k];

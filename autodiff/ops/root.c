@@ -60,6 +60,7 @@ typedef struct {
     real *result[2]; /* [active][dim] */
     uint32_t *active;
     size_t n_active;
+    bool ran;   /* the plan, on this tile */
     char *rest; /* of the scratch */
 } work;
 
@@ -112,7 +113,9 @@ static work begin(const ad_tile *tile)
 
 static void run(work *w)
 {
-    ad_status status = ad__plan_run_within(w->state->plan, &(ad_run){.rows = w->n_active, .index = w->active}, NULL);
+    ad_status status =
+        ad__plan_run_within(w->state->plan, &(ad_run){.rows = w->n_active, .index = w->active}, w->ran, NULL);
+    w->ran = true;
     assert(status == AD_OK);
     (void)status;
 }

@@ -370,7 +370,7 @@ static void copy_outputs(const ad_plan *plan)
     }
 }
 
-ad_status ad__plan_run_within(ad_plan *plan, const ad_run *run, ad_error *error)
+ad_status ad__plan_run_within(ad_plan *plan, const ad_run *run, bool again, ad_error *error)
 {
     /* Looking for faults, each rank runs all rows, for which none is to wait. */
     ad_pool *pool = run->find_nan ? NULL : run->pool;
@@ -389,7 +389,7 @@ ad_status ad__plan_run_within(ad_plan *plan, const ad_run *run, ad_error *error)
     if (run->find_nan) look_at_parameters(&e);
     for (size_t s = 0; s < plan->n_stage && !e.status; s++) {
         e.stage = &plan->stage[s];
-        run_shared(&e);
+        if (s > 0 || !again) run_shared(&e);
         if (!e.status) ad__run_pass(&e);
         for (size_t i = 0; i < e.stage->n_sum && run->find_nan; i++) look_at_sum(&e, e.stage->sum[i]);
     }
@@ -411,7 +411,7 @@ ad_status ad_plan_run(ad_plan *plan, const ad_run *run, ad_error *error)
     ad_status status = check(plan, run, error);
     if (status == AD_OK) status = ad__gemm_enter(threads, error);
     if (status == AD_OK) {
-        status = ad__plan_run_within(plan, run, error);
+        status = ad__plan_run_within(plan, run, false, error);
         ad__gemm_leave(threads);
     }
     if (plan) atomic_store(&plan->running, false);

@@ -108,7 +108,7 @@ ad_var nf_target_log_density(const nf_target *target, ad_var z)
     char got[128];
     ad_var log_det, density = {z.tape, -1}, *value = constrain(target, z, &log_det);
     if (!value) return density;
-    if (!target->external && !target->log_density) {
+    if (!target->external && !target->external_rows && !target->log_density) {
         ad_tape_fail(z.tape, AD_ERROR_ARGUMENT, "target '%s' has no density: its sites alone are known", target->name);
         ad_free(value);
         return density;

@@ -3,6 +3,8 @@
 #include "autodiff/engine.h"
 #include "scratch.h"
 
+#include <stdatomic.h>
+
 /* ---- Exact solutions -------------------------------------------------------------------------------------------- */
 
 /* dz/dt = [[a, -w], [w, a]] z: z turns with w and grows with a. */
@@ -198,6 +200,100 @@ START_TEST(special_rows)
 }
 END_TEST
 
+/* A run that looks for NaN names the first row without a solution: one that is stiff, one whose solution leaves for
+ * infinity before t1, one whose rate isn't a number. */
+static ad_var explodes(void *context, ad_tape *inner, ad_var t, ad_var z, const ad_var *captured)
+{
+    (void)context, (void)inner, (void)t;
+    return ad_mul(captured[0], ad_square(z));
+}
+
+static ad_var root_of(void *context, ad_tape *inner, ad_var t, ad_var z, const ad_var *captured)
+{
+    (void)context, (void)inner, (void)t;
+    return ad_neg(ad_mul(captured[0], ad_sqrt(z)));
+}
+
+START_TEST(failed_rows_are_named)
+{
+    static const struct {
+        ad_var (*f)(void *context, ad_tape *inner, ad_var t, ad_var z, const ad_var *captured);
+        double k; /* of row 2; of the others it is 0.1 */
+    } cases[] = {{relaxation, 1e5}, {explodes, 4}, {root_of, 9}};
+    double k[] = {0.1, 0.1, cases[_i].k, 0.1}, z0[] = {1, 1, 1, 1}, got[4];
+    problem p = problem_new(4, 0);
+    ad_var begin = bind(&p, true, AD_SHAPE(1), z0), rate = bind(&p, true, AD_SCALAR, k);
+    ad_tape_enter(p.tape, "outer");
+    ad_var z = ad_ode(begin, ad_scalar(p.tape, 0), ad_scalar(p.tape, 1), &rate, 1, NULL, cases[_i].f, NULL);
+    ad_tape_leave(p.tape);
+    ad_error fault = {AD_OK, ""};
+    ad_plan *plan = ad_plan_new(&z, 1, &(ad_plan_options){.dtype = AD_F64}, &fault);
+    ad_plan_set_input(plan, begin, z0);
+    ad_plan_set_input(plan, rate, k);
+    ad_plan_set_output(plan, 0, got);
+    ck_assert_int_eq(ad_plan_run(plan, &(ad_run){.rows = 4}, &fault), AD_OK);
+    for (int r = 0; r < 4; r++) ck_assert(isnan(got[r]) == (r == 2));
+    ck_assert_int_eq(ad_plan_run(plan, &(ad_run){.rows = 4, .find_nan = true}, &fault), AD_ERROR_NUMERIC);
+    ck_assert_msg(strstr(fault.message, "op 'ode'") && strstr(fault.message, "in outer") &&
+                      strstr(fault.message, "in row 2"),
+                  "%s", fault.message);
+    ad_plan_free(plan);
+    problem_free(&p);
+}
+END_TEST
+
+/* ---- Work -------------------------------------------------------------------------------------------------------- */
+
+static atomic_size_t evaluations; /* of the op below, on any number of rows */
+
+static void count_evaluation(size_t n, const void *const in[], const size_t stride[], void *out,
+                             const double *attribute)
+{
+    (void)stride, (void)attribute;
+    evaluations++;
+    memcpy(out, in[0], n * sizeof(double));
+}
+
+static void pass_on(const ad_call *call, ad_var y, ad_var g, ad_var *gradient)
+{
+    (void)call, (void)y;
+    gradient[0] = g;
+}
+
+static const ad_op counted = {
+    .name = "counted", .n_in = 1, .flags = AD_OP_ELEMENTWISE, .loop = {NULL, count_evaluation}, .vjp = pass_on};
+
+static ad_var counted_network(void *context, ad_tape *inner, ad_var t, ad_var z, const ad_var *captured)
+{
+    return ad_apply(&counted, (ad_var[]){network(context, inner, t, z, captured)}, 1, NULL, 0, inner);
+}
+
+/* Beside z, gradients of what is shared and of what is per-row go back through the steps that z took: they evaluate f
+ * where these begin, and don't look for them again. */
+START_TEST(steps_are_found_once)
+{
+    problem p = problem_new(40, 3);
+    ad_var z0 = bind_random(&p, true, AD_SHAPE(3), -2, 2);
+    ad_var captured[] = {bind_random(&p, false, AD_SHAPE(6, 3), -1.5, 1.5), bind_random(&p, false, AD_SHAPE(6), -3, 3),
+                         bind_random(&p, false, AD_SHAPE(6), -3, 3)};
+    ad_var z = ad_ode(z0, ad_scalar(p.tape, 0), ad_scalar(p.tape, 1), captured, 3, &(ad_ode_options){.rtol = 1e-6},
+                      counted_network, NULL);
+    ad_var out[3] = {z}, wrt[] = {captured[0], z0};
+    ad_grad(ad_sum(ad_square(z)), wrt, 2, out + 1);
+    size_t before[3];
+    for (int count = 1; count <= 3; count++) {
+        double *value[3];
+        evaluations = 0;
+        evaluate(&p, out, count, AD_F64, value);
+        before[count - 1] = evaluations;
+    }
+    ck_assert_uint_gt(before[0], 0);
+    ck_assert_uint_lt(before[1], 2 * before[0]);
+    ck_assert_uint_lt(before[2], 3 * before[0]);
+    problem_free(&p);
+}
+END_TEST
+
 /* ---- Memory ------------------------------------------------------------------------------------------------------ */
 
 /* Of the first ones each, of later ones some. What is told is that memory was out; or, where there was none for the
@@ -310,6 +406,8 @@ Suite *ode_suite(void)
     tcase_add_loop_test(all, gradients_against_differences, 0, 3);
     tcase_add_test(all, rows_by_themselves);
     tcase_add_test(all, special_rows);
+    tcase_add_loop_test(all, failed_rows_are_named, 0, 3);
+    tcase_add_test(all, steps_are_found_once);
     tcase_add_test(all, every_allocation_fails);
     tcase_add_test(all, mistakes);
     tcase_add_test(all, no_second_derivatives);

@@ -1,8 +1,9 @@
 /* Bijectors against numbers that others computed: each line of golden/bijectors_*.csv is a formula, D, the count of its
  * trained numbers, those, z, x and log|det dx/dz|, as the script beside it tells. In formulas ; is a comma. And of
- * *_gradients.csv x, log p(x), and its gradient with respect to x and to the numbers. */
+ * *_gradients.csv, where C follows D, x, the context, log p(x), and its gradient by x, by the numbers and by the
+ * context. */
 #include "flows/flow_tools.h"
-#include "scratch.h"
+#include "golden_lines.h"
 
 #include <math.h>
 
@@ -11,43 +12,12 @@ static const char *const gradient_files[] = {"cnf_gradients.csv", "images_gradie
 
 enum { MOST_PARAMETERS = 64 };
 
-/* One line being read, from left to right. */
-typedef struct {
-    const char *file;
-    size_t line;
-    char *at;
-} reader;
-
-static char *next_field(reader *r)
-{
-    char *field = r->at, *end = field + strcspn(field, ",\n");
-    ck_assert_msg(end > field, "%s:%zu ends too early", r->file, r->line);
-    r->at = end + (*end != '\0');
-    *end = '\0';
-    return field;
-}
-
 static char *next_formula(reader *r)
 {
     char *formula = next_field(r);
     for (char *c = formula; *c; c++)
         if (*c == ';') *c = ',';
     return formula;
-}
-
-static double next_number(reader *r)
-{
-    char *end, *field = next_field(r);
-    double number = strtod(field, &end);
-    ck_assert_msg(*end == '\0', "%s:%zu: '%s'", r->file, r->line, field);
-    return number;
-}
-
-static double *next_numbers(reader *r, size_t count)
-{
-    double *number = malloc((count + 1) * sizeof *number);
-    for (size_t i = 0; i < count; i++) number[i] = next_number(r);
-    return number;
 }
 
 static bool take_values(void *context, const char *name, nf_parameter *parameter)
@@ -95,69 +65,59 @@ static void check_line(reader *r)
     free(got);
 }
 
-/* log p(x) and all of its gradient, of one x. */
+/* log p(x) and all of its gradient, of one x and its context. */
 static void check_gradient_line(reader *r)
 {
     char *formula = next_formula(r);
-    size_t dim = (size_t)next_number(r), count = (size_t)next_number(r);
-    double *rho = next_numbers(r, count), *x = next_numbers(r, dim), *rest = rho, log_prob = next_number(r), got;
-    double *expected = next_numbers(r, dim + count), *gradient = malloc((dim + count) * sizeof *gradient);
-    nf_bijector *bijector = parsed(formula, dim, 1);
-    nf_each_parameter(bijector, take_values, &rest);
-    nf_flow *flow = nf_flow_new(NULL, bijector, AD_F64, &error);
+    size_t dim = (size_t)next_number(r), size = (size_t)next_number(r), count = (size_t)next_number(r);
+    double *rho = next_numbers(r, count), *x = next_numbers(r, dim), *context = next_numbers(r, size), *rest = rho;
+    double log_prob = next_number(r), got, *expected = next_numbers(r, dim + count + size);
+    double *gradient = malloc((dim + count + size) * sizeof *gradient);
+    nf_flow *flow = nf_flow_parse(formula, dim, size, AD_F64, 1, &error);
+    ck_assert_msg(flow != NULL, "%s", error.message);
+    nf_each_parameter(nf_flow_bijector(flow), take_values, &rest);
+    ck_assert_msg(rest == rho + count, "%s:%zu: %s has %zu numbers", r->file, r->line, formula, (size_t)(rest - rho));
+    nf_flow_push(flow);
     ad_tape *tape = ad_tape_new();
     const nf_flow_scope at = nf_flow_bind(flow, tape);
-    ad_var in = ad_input(tape, "x", AD_SHAPE(dim)), wrt[MOST_PARAMETERS + 1] = {in}, out[MOST_PARAMETERS + 2];
-    const size_t n = nf_flow_trained_parameters(flow);
-    ck_assert_uint_le(n, MOST_PARAMETERS);
-    for (size_t i = 0; i < n; i++) wrt[i + 1] = nf_flow_bound_parameter(&at, i).var;
+    ad_var in = ad_input(tape, "x", AD_SHAPE(dim)), given = nf_context(at.bijector), wrt[MOST_PARAMETERS + 2] = {in};
+    ad_var out[MOST_PARAMETERS + 3];
+    int n = 1;
+    ck_assert_uint_le(nf_flow_trained_parameters(flow), MOST_PARAMETERS);
+    for (size_t i = 0; i < nf_flow_trained_parameters(flow); i++) wrt[n++] = nf_flow_bound_parameter(&at, i).var;
+    if (size) wrt[n++] = given;
     out[0] = ad_to_rows(nf_flow_record_log_prob(&at, in));
-    ad_grad(ad_sum_rows(out[0]), wrt, (int)n + 1, out + 1);
-    ad_plan *plan = ad_plan_new(out, (int)n + 2, &(ad_plan_options){.dtype = AD_F64}, &error);
+    ad_grad(ad_sum_rows(out[0]), wrt, n, out + 1);
+    ad_plan *plan = ad_plan_new(out, n + 1, &(ad_plan_options){.dtype = AD_F64}, &error);
     ck_assert_msg(plan != NULL, "%s", error.message);
     nf_flow_bind_plan(&at, plan);
     ad_plan_set_input(plan, in, x);
+    if (size) ad_plan_set_input(plan, given, context);
     ad_plan_set_output(plan, 0, &got);
     double *to = gradient;
-    for (size_t i = 0; i <= n; to += ad_shape_size(ad_shape_of(wrt[i++]))) ad_plan_set_output(plan, (int)i + 1, to);
+    for (int i = 0; i < n; to += ad_shape_size(ad_shape_of(wrt[i++]))) ad_plan_set_output(plan, i + 1, to);
     ASSERT_OK(ad_plan_run(plan, &(ad_run){.rows = 1}, &error));
     assert_near(r, formula, dim, "log p", &got, &log_prob, 1);
-    assert_near(r, formula, dim, "its gradient", gradient, expected, dim + count);
+    assert_near(r, formula, dim, "its gradient", gradient, expected, dim + count + size);
     ad_plan_free(plan);
     ad_tape_free(tape);
     nf_flow_free(flow);
     free(rho);
     free(x);
+    free(context);
     free(expected);
     free(gradient);
 }
 
-static void check_file(const char *name, void (*check)(reader *r))
-{
-    FILE *file = fopen(golden_path(name).text, "r");
-    ck_assert_ptr_nonnull(file);
-    char *line = NULL;
-    size_t room = 0;
-    reader r = {.file = name};
-    while (getline(&line, &room, file) > 0) {
-        r.at = line;
-        r.line++;
-        check(&r);
-    }
-    ck_assert_uint_gt(r.line, 0);
-    free(line);
-    fclose(file);
-}
-
 START_TEST(agrees)
 {
-    check_file(files[_i], check_line);
+    check_lines(files[_i], check_line);
 }
 END_TEST
 
 START_TEST(gradients_agree)
 {
-    check_file(gradient_files[_i], check_gradient_line);
+    check_lines(gradient_files[_i], check_gradient_line);
 }
 END_TEST
 

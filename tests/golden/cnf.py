@@ -4,7 +4,8 @@
 
 The first has lines as bijectors_linear.csv, with ; in formulas for a comma: formula, D, the count of the trained
 numbers, those, z, x, log|det dx/dz|. The second has formula, D, count, the numbers, x, and then log p(x) under a
-standard normal base, its gradient with respect to x, and with respect to the numbers.
+standard normal base, its gradient with respect to x, to the numbers, and to the context. There the size C of the context
+stands after D, and it after x.
 
 The network is written as in FFJORD: a linear layer of (z, t), hidden layers, a linear layer; the divergence is the sum
 of D gradients. Gradients are those of the equation, not of its discretisation: by the adjoint equation, at the same
@@ -23,21 +24,26 @@ ACTIVATIONS = {"tanh": torch.tanh, "silu": torch.nn.functional.silu, "sin": torc
 
 
 class Flow:
-    def __init__(self, dim, hidden, activation):
+    def __init__(self, dim, hidden, activation, context):
         self.dim, self.activation = dim, ACTIVATIONS[activation]
         self.time = torch.randn(hidden[0])
         sizes = [dim, *hidden, dim]
         self.weight = [torch.randn(b, a) * 1.2 / math.sqrt(a) for a, b in zip(sizes, sizes[1:])]
         self.bias = [0.5 * torch.randn(b) for b in sizes[1:]]
-        self.parameters = [self.time]
-        for pair in zip(self.weight, self.bias):
+        self.of_context = [torch.randn(hidden[0], context)] if context else []
+        self.context = torch.randn(context) if context else torch.zeros(0)
+        first, *rest = zip(self.weight, self.bias)
+        self.parameters = [self.time, *first, *self.of_context]
+        for pair in rest:
             self.parameters.extend(pair)
-        for parameter in self.parameters:
+        for parameter in [*self.parameters, self.context]:
             parameter.requires_grad_(True)
 
     def rates(self, t, z):
         """The velocity at z, which wants a gradient, and its divergence."""
         h = z @ self.weight[0].T + self.time * t + self.bias[0]
+        for weight in self.of_context:
+            h = h + weight @ self.context
         for weight, bias in zip(self.weight[1:], self.bias[1:]):
             h = self.activation(h) @ weight.T + bias
         divergence = sum(torch.autograd.grad(h[i], z, create_graph=True)[0][i] for i in range(self.dim))
@@ -59,11 +65,12 @@ class Flow:
             at = torch.tensor(state[:dim], requires_grad=True)
             v, divergence = self.rates(t, at)
             total = torch.tensor(state[dim : 2 * dim]) @ v + divergence
-            pulled = torch.autograd.grad(total, [at, *self.parameters], allow_unused=True)
-            pulled = [torch.zeros_like(p) if g is None else g for g, p in zip(pulled, [at, *self.parameters])]
+            wrt = [at, *self.parameters, self.context]
+            pulled = torch.autograd.grad(total, wrt, allow_unused=True)
+            pulled = [torch.zeros_like(p) if g is None else g for g, p in zip(pulled, wrt)]
             return np.concatenate([v.detach().numpy(), *[-g.flatten().numpy() for g in pulled]])
 
-        count = sum(p.numel() for p in self.parameters)
+        count = sum(p.numel() for p in [*self.parameters, self.context])
         return solve(f, 0.0, 1.0, np.concatenate([z, adjoint, np.zeros(count)]))[dim:]
 
 
@@ -77,26 +84,30 @@ def text(numbers):
 
 def main():
     cases = [
-        ("cnf(6)", 1, [6], "tanh"),
-        ("cnf(6)", 3, [6], "tanh"),
-        ("cnf(8;7)", 2, [8, 7], "tanh"),
-        ("cnf(8;7)", 5, [8, 7], "tanh"),
-        ("cnf(5;4;3;activation=silu)", 2, [5, 4, 3], "silu"),
-        ("cnf(9;9;activation=sin)", 2, [9, 9], "sin"),
+        ("cnf(6)", 1, [6], "tanh", 0),
+        ("cnf(6)", 3, [6], "tanh", 0),
+        ("cnf(8;7)", 2, [8, 7], "tanh", 0),
+        ("cnf(8;7)", 5, [8, 7], "tanh", 0),
+        ("cnf(5;4;3;activation=silu)", 2, [5, 4, 3], "silu", 0),
+        ("cnf(9;9;activation=sin)", 2, [9, 9], "sin", 0),
+        ("cnf(6)", 2, [6], "tanh", 1),
+        ("cnf(5;6)", 3, [5, 6], "tanh", 4),
     ]
     values, gradients = [], []
-    for formula, dim, hidden, activation in cases:
-        flow = Flow(dim, hidden, activation)
-        numbers = torch.cat([p.detach().flatten() for p in flow.parameters])
-        head = [formula, str(dim), str(len(numbers)), *text(numbers)]
-        for _ in range(2):
+    for formula, dim, hidden, activation, context in cases:
+        flow = Flow(dim, hidden, activation, context)
+        numbers = text(torch.cat([p.detach().flatten() for p in flow.parameters]))
+        head = [formula, str(dim), str(len(numbers)), *numbers]
+        for _ in range(0 if context else 2):
             z = torch.randn(dim).numpy()
             x, log_det = flow.solve(z, 0.0, 1.0)
             values.append(",".join([*head, *text(z), *text(x), *text([log_det])]))
         x = torch.randn(dim).numpy()
         z, log_det = flow.solve(x, 1.0, 0.0)
         log_p = -0.5 * (z**2).sum() - 0.5 * dim * math.log(2 * math.pi) + log_det
-        gradients.append(",".join([*head, *text(x), *text([log_p]), *text(flow.pull_back(z, -z))]))
+        head.insert(2, str(context))
+        given = [*text(x), *text(flow.context.detach())]
+        gradients.append(",".join([*head, *given, *text([log_p]), *text(flow.pull_back(z, -z))]))
     for name, lines in (("bijectors_cnf.csv", values), ("cnf_gradients.csv", gradients)):
         with open(name, "w", encoding="ascii") as file:
             file.write("\n".join(lines) + "\n")

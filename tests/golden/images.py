@@ -188,5 +188,5 @@ with open(HERE / "images.csv", "w") as values, open(HERE / "images_gradients.csv
         log_prob = model.log_prob(x, None)
         got = torch.autograd.grad(log_prob.sum(), [x] + taken, allow_unused=True)
         got = [torch.zeros_like(p) if g is None else g for g, p in zip(got, [x] + taken)]
-        line = head + numbers(as_event(x)) + numbers(log_prob) + numbers(as_event(got[0]))
+        line = [*head[:2], "0", *head[2:]] + numbers(as_event(x)) + numbers(log_prob) + numbers(as_event(got[0]))
         print(",".join(line + [n for g in got[1:] for n in numbers(g)]), file=gradients)

@@ -66,6 +66,8 @@ static const struct {
     {"rqs(4)-loc", AD_F32, {.epochs = 5, .val_x = fresh[0], .val_rows = 20, .optimizer.name = "adagrad_window"}},
     {"rqs(4)-loc", AD_F64, {.epochs = 3, .val_fraction = -1, .seconds = 1000, .warmup = 2}},
     {"maf(6)-loc", AD_F32, {.epochs = 3, .batch = 7, .shuffle = NF_SHUFFLE_BLOCKS}},
+    {"cnf(6,rtol=1e-3)-standardize", AD_F32, {.epochs = 3, .batch = 32}},
+    {"cnf(6)-standardize", AD_F64, {.epochs = 4, .batch = 32, .objective = NF_OT_FLOW_MATCHING}},
 };
 
 static nf_fit_report fit(nf_flow *flow, int which, size_t steps, nf_checkpoint *checkpoint)

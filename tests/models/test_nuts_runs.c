@@ -217,7 +217,7 @@ START_TEST(options_are_checked)
     assert_fails(&flat, (nf_nuts_options){.max_depth = 25}, AD_ERROR_ARGUMENT, "got 25");
     assert_fails(&flat, (nf_nuts_options){.draws = SIZE_MAX}, AD_ERROR_ARGUMENT, "draws");
     assert_fails(&flat, (nf_nuts_options){.flow = flow}, AD_ERROR_ARGUMENT,
-                 "flow has 3 features, but target 'flat' has 4");
+                 "target 'flat' has 4 unconstrained features, but the flow is of dimension 3");
     nf_flow_free(flow);
 }
 END_TEST

@@ -116,6 +116,8 @@ static const fit_case same_bits[] = {
     {"batchnorm-affine-batchnorm-affine-standardize", {.epochs = 3, .batch = 200}},
     {"gaussian_mixture(components=2):affine-marginal", {.epochs = 2, .batch = 512}},
     {MAF, {.epochs = 3}, .redrawn = true},
+    {"cnf(6,6,rtol=1e-3)-standardize", {.epochs = 2}, .context = true},
+    {"cnf(6,6)-standardize", {.epochs = 3, .objective = NF_OT_FLOW_MATCHING}, .dtype = AD_F64},
     {MAF, {.epochs = 30, .schedule = "plateau", .patience = 3}},
     {MAF, {.epochs = 5, .seconds = 3000}},
     {"affine-standardize", {.epochs = 100, .optimizer.learning_rate = 1e-3}, .tolerance = 0.05},
