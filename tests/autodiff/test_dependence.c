@@ -13,7 +13,7 @@ static void find_dependence(ad_var y, ad_var x, bool *depends)
 
 /* ---- Every op ------------------------------------------------------------------------------------------------- */
 
-enum { MOST = 4096 };
+enum { MOST = 8192 };
 
 /* Does moving element j of leaf k, in all rows, by much and by little, move element i of y? */
 static void find_changes(problem *p, ad_var y, int k, bool *changes)
