@@ -129,6 +129,8 @@ static bool is_known(const char *name)
 int main(int argc, char **argv)
 {
     unsigned seed = (unsigned)time(NULL);
+    /* Limits are for tests that hang: others come to their end, however busy the machine is. */
+    setenv("CK_TIMEOUT_MULTIPLIER", "10", 0);
     static const struct option options[] = {{"seed", required_argument, NULL, 's'}, {0}};
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (option != 's' || !parse_seed(optarg, &seed)) {

@@ -70,6 +70,8 @@ static const struct {
 } refused[] = {
     {"-o", "p.gif", "'p.gif': a picture's name ends in .png, .svg or .pdf"},
     {"-o", "picture", "'picture': a picture's name ends in"},
+    {"-o", "/dev/shm/picture", "'/dev/shm/picture': a picture's name ends in"},
+    {"-o", "/tmp", "'/tmp': a picture's name ends in"},
     {"--size", "800", "--size: expected a width and a height from 20 to 20000, as in '1200x800', got '800'"},
     {"--size", "800x", "got '800x'"},
     {"--size", "0x600", "got '0x600'"},

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- Formats ---------------------------------------------------------------------------------------------------- */
@@ -98,10 +99,20 @@ static bool has_sixels(void)
     return false;
 }
 
+/* Standard output, whatever that is, or what is no ordinary file: its name tells nothing. */
+static bool is_stream(const char *path)
+{
+    struct stat about;
+    return strcmp(path, "/dev/stdout") == 0 ||
+           (stat(path, &about) == 0 && !S_ISREG(about.st_mode) && !S_ISDIR(about.st_mode));
+}
+
 /* The terminal that a path leads to, to be closed; -1: another thing. */
 static int open_terminal(const char *path)
 {
-    int fd = strncmp(path, "/dev/", 5) == 0 ? open(path, O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC) : -1;
+    struct stat about;
+    bool device = stat(path, &about) == 0 && S_ISCHR(about.st_mode);
+    int fd = device ? open(path, O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC) : -1;
     if (fd < 0 || isatty(fd)) return fd;
     close(fd);
     return -1;
@@ -120,7 +131,7 @@ static enum form form_of(const char *path)
     const char *dot = strrchr(path, '.');
     enum form form = FORM_PNG;
     while (form < FORMS && !(dot && forms[form].ending && strcasecmp(dot, forms[form].ending) == 0)) form++;
-    if (form < FORMS || strncmp(path, "/dev/", 5) != 0) return form;
+    if (form < FORMS || !is_stream(path)) return form;
     return !is_terminal(path) ? FORM_PNG : has_sixels() ? FORM_SIXEL : FORM_TEXT;
 }
 

@@ -6,7 +6,7 @@
 #include <weir/error.h>
 
 struct canvas {
-    const char *path;  /* or a device, as /dev/stdout: text where that is a terminal, else a PNG */
+    const char *path;  /* or standard output, a device, a pipe: text where that is a terminal, else a PNG */
     const char *title; /* in the place of the picture's own; "": none; NULL: its own */
     int width, height; /* in pixels, of a terminal in characters; 0: the picture's own, or the terminal's */
     bool dark;         /* light on dark */
