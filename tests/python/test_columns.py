@@ -65,11 +65,11 @@ def test_fit_to_a_table(rng, tmp_path):
 
 
 def test_context_by_name(rng):
-    age = rng.uniform(20, 60, 500)
-    table = {"age": age, "weight": 40 + age + rng.normal(size=500)}
-    density = weir.fit(table, context="age", budget=2, seed=2)
+    age = rng.uniform(20, 60, 200)
+    table = {"age": age, "weight": 40 + age + rng.normal(size=200)}
+    density = weir.fit(table, context="age", flow="maf(4)", budget=3600)
     draws = density.sample(300, context={"age": [50.0]}, seed=1)
-    assert abs(np.mean(draws["weight"]) - 90) < 1.5 and list(draws) == ["weight"]
+    assert abs(np.mean(draws["weight"]) - 90) < 2 and list(draws) == ["weight"]
     np.testing.assert_array_equal(density.log_prob(table), density.log_prob({"weight": table["weight"]},
                                                                             {"age": table["age"]}))
     with pytest.raises(weir.ArgumentError, match="'height', which is no column"):
@@ -91,10 +91,10 @@ def test_data_frames(rng):
 
 def test_fit_without_settings(correlated):
     told = []
-    density = weir.fit(correlated, budget=3, progress=told.append)
+    density = weir.fit(correlated, budget=1, progress=told.append)  # the normal is tried in any case
     entropy = 0.5 * np.log(np.linalg.det(2 * np.pi * np.e * np.cov(correlated.T)))
     assert abs(-density.log_prob(correlated).mean() - entropy) < 0.05
-    assert len(density.report.candidates) > 1 and density.report.candidates[0].formula == "whiten" and told
+    assert density.report.candidates[0].formula == "whiten" and told
     assert density.sample(3).shape == (3, 2) and density.columns is None
     with pytest.raises(weir.ArgumentError, match="rows, columns"):
         weir.fit(np.zeros(5))

@@ -62,7 +62,7 @@ def test_vi():
 
 
 def test_vi_without_settings():
-    inference = weir.vi(weir.Target(exponential, {"rate": weir.Site(1, "positive")}), budget=10, seed=3)
+    inference = weir.vi(weir.Target(exponential, {"rate": weir.Site(1, "positive")}), budget=3600, seed=3)
     assert abs(inference.summary()["rate"].mean - 0.5) < 0.03 and abs(inference.log_z) < 0.02
     assert inference.report.modes[0].held and inference.sample(10)["rate"].shape == (10,)
 

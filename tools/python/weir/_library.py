@@ -21,6 +21,8 @@ ffi: Any = _ffi
 _path = str(pathlib.Path(__file__).with_name("libweir.so"))
 lib: Any = ffi.dlopen(_path, ffi.RTLD_NOW)
 NULL: Any = ffi.NULL
+# It has an nf_target, which points to it: older cffi must see it first.
+ffi.sizeof("nf_target_type")
 
 # ---- Text and structs -----------------------------------------------------------------------------------------------
 

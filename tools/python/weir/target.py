@@ -38,8 +38,9 @@ class Target(Watched):
         weir.Target(function, {"mu": 1, "tau": weir.Site(1, "positive"), "theta": 8})
 
     The function gives, for values (rows, size) of all sites one after the other, the log-densities (rows) and their
-    gradients (rows, size), as NumPy arrays or what becomes one: a call for many rows, from several threads. A function
-    of one vector, as models of Stan and PyMC are, is given with `rows=False`. What it raises ends the work. The
+    gradients (rows, size), as NumPy arrays or what becomes one: a call for many rows, from several threads at once. A
+    function of one vector, as models of Stan and PyMC are, is given with `rows=False`, and called by one thread at a
+    time; the arrays that it is given are good for the call only. What it raises ends the work. The
     density is that of the values; what changing constrained ones into real numbers adds is seen to."""
 
     def __init__(self, target: str | Density, sites: int | Mapping[str, int | Site] | None = None, *,
@@ -88,8 +89,9 @@ class Target(Watched):
         if self.failure is not None:
             return
         if not self._by_rows:
-            for r in range(rows):
-                densities[r], gradients[r] = self._function(values[r])
+            with self._lock:
+                for r in range(rows):
+                    densities[r], gradients[r] = self._function(values[r])
             return
         given, of_given = (np.asarray(part, dtype=np.float64) for part in self._function(values))
         for name, part, shape in (("log-densities", given, (rows,)), ("gradients", of_given, (rows, size))):

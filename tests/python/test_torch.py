@@ -1,0 +1,68 @@
+"""A flow inside PyTorch: its gradients against finite differences and a density of PyTorch's own."""
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import weir  # noqa: E402
+import weir.torch  # noqa: E402
+
+
+def module(formula="(maf(8)-flip)*2", dim=3, context=0):
+    flow = weir.Flow(formula, dim=dim, context=context, dtype="float64")
+    flow.trained[:] = np.random.default_rng(1).normal(size=len(flow.trained)) / 3
+    return weir.torch.FlowModule(flow)
+
+
+def test_gradients_of_log_prob():
+    of = module(context=2)
+    x = torch.randn(4, 5, 3, dtype=torch.float64, requires_grad=True)
+    context = torch.randn(4, 5, 2, dtype=torch.float64, requires_grad=True)
+    assert of.log_prob(x, context).shape == (4, 5)
+    assert torch.autograd.gradcheck(lambda x, context, _: of(x, context), (x, context, of.trained))
+    one = torch.randn(2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(of.log_prob, (x, one))
+
+
+def test_gradients_of_draws():
+    of = module(context=2)
+    context = torch.randn(5, 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda context, _: of.sample(5, context, seed=3), (context, of.trained))
+
+
+def test_equals_a_density_of_pytorch(rng):
+    of = module("scale-loc", 2)
+    x = torch.from_numpy(rng.normal(size=(6, 2))).requires_grad_()
+    rho, mean = of.trained.detach().clone().requires_grad_().reshape(2, 2).unbind()
+    normal = torch.distributions.Normal(mean, torch.nn.functional.softplus(rho))
+    expected = torch.autograd.grad(normal.log_prob(x).sum(), x)[0]
+    assert torch.allclose(torch.autograd.grad(of(x).sum(), x)[0], expected, atol=1e-12)
+
+
+def test_trains(correlated):
+    of = weir.torch.FlowModule(weir.Flow("affine", dim=2))
+    x = torch.from_numpy(correlated).float()
+    assert of(x).dtype == torch.float32
+    optimizer = torch.optim.Adam(of.parameters(), lr=0.05)
+    for _ in range(300):
+        optimizer.zero_grad()
+        loss = -of(x).mean()
+        loss.backward()
+        optimizer.step()
+    entropy = 0.5 * np.log(np.linalg.det(2 * np.pi * np.e * np.cov(correlated.T)))
+    assert abs(loss.item() - entropy) < 0.02
+    np.testing.assert_array_equal(of.flow.trained, of.trained.detach().numpy())
+
+
+def test_state_dict():
+    one, other = module(), module()
+    with torch.no_grad():
+        one.trained += 0.1
+    other.load_state_dict(one.state_dict())
+    x = torch.randn(3, 3, dtype=torch.float64)
+    assert torch.equal(one(x), other(x))
+    moved = module().to(torch.float32)  # the parameter has memory of its own from here on
+    with torch.no_grad():
+        moved.trained.zero_()
+    assert torch.equal(moved(x), torch.from_numpy(np.asarray(moved.flow.log_prob(x.numpy()))))
+    assert not moved.flow.trained.any()
