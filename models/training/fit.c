@@ -11,6 +11,8 @@
 
 /* 0.999 is slow to forget the large gradients of narrow densities. */
 static const nf__optimizer_defaults adam_here = {"adam", 2e-3, "beta2", 0.98};
+/* The gradients of flow matching are small, and alike throughout. */
+static const nf__optimizer_defaults adam_of_matching = {"adam", 5e-3, "beta2", 0.98};
 
 /* Enough to tell initial weights apart, where there is no telling how many epochs there will be. */
 enum { EPOCHS_OF_A_START = 10 };
@@ -76,7 +78,8 @@ static ad_status start(nf__training *t, ad_error *error)
                             "fit: this flow is conditional: expected a context of %zu numbers a row", context);
     if (t->o.optimizer.clip == 0) t->o.optimizer.clip = 1;
     if (!t->o.schedule) t->o.schedule = "cosine";
-    ad_status status = nf__loop_open(&t->loop, &t->o.optimizer, &adam_here, t->o.schedule, error);
+    const nf__optimizer_defaults *defaults = t->o.objective == NF_LIKELIHOOD ? &adam_here : &adam_of_matching;
+    ad_status status = nf__loop_open(&t->loop, &t->o.optimizer, defaults, t->o.schedule, error);
     if (status == AD_OK) status = resolve(t, error);
     if (status == AD_OK) status = nf__take_data(t, error);
     if (status == AD_OK) status = nf__check_matching(t, error);

@@ -94,7 +94,10 @@ ad_var nf__record_matching(const nf__training *t, const nf_flow_scope *at, ad_va
     if (!at->base || !at->bijector) return failed;
     const steps s = steps_of(at->bijector->self);
     const nf_scope *flow = scope_of(at, s.continuous);
-    ad_var time = ad_uniform(tape, AD_SCALAR, TIME_STREAM), end = row_end(at, s, x);
+    /* More times near the data, where the velocity bends most and its errors cost most: the derivative of KL's
+     * divergence by t weighs them by t / (1 - t). */
+    ad_var time = ad_sub(ad_scalar(tape, 1), ad_square(ad_uniform(tape, AD_SCALAR, TIME_STREAM)));
+    ad_var end = row_end(at, s, x);
     if (t->pairs) *paired = ad_input(tape, "paired", AD_SHAPE(t->dim));
     ad_var begin = t->pairs ? *paired : draw_end(at, s), change = ad_sub(end, begin);
     ad_var v = flow->self->type->velocity(flow, time, ad_add(begin, ad_mul(time, change)), &unwanted);

@@ -54,6 +54,30 @@ START_TEST(finds_the_drift)
 }
 END_TEST
 
+/* dz/dt = a t. With E t = 2/3 and E t² = 8/15 the mean of (a t - (x - z))² is least for a 5/4 of the mean of x - z. */
+static ad_var accelerate(const nf_scope *at, ad_var t, ad_var z, ad_var *divergence)
+{
+    return ad_mul(drift(at, t, z, divergence), t);
+}
+
+static const nf_bijector_type accelerating = {
+    .name = "accelerating", .build = declare_drift, .forward = drift_forward, .velocity = accelerate};
+
+START_TEST(times_are_more_often_near_the_data)
+{
+    enum { MANY = 4000 };
+    double *x = normals(MANY, 0.5, 1);
+    for (int r = 0; r < MANY; r++) x[r] += 3;
+    nf_flow *flow = nf_flow_new(NULL, nf_bijector_new(&accelerating, 1, 0, NULL, &error), AD_F64, &error);
+    const nf_fit_options o = {
+        .epochs = 20, .batch = 100, .optimizer.learning_rate = 0.05, .objective = (nf_fit_objective)_i};
+    ASSERT_OK(nf_fit(flow, x, MANY, &o, NULL, &error));
+    ck_assert_double_eq_tol(parameter_at(flow, 0), 3.75, 0.25);
+    nf_flow_free(flow);
+    free(x);
+}
+END_TEST
+
 static int ascending(const void *a, const void *b)
 {
     const double x = *(const double *)a, y = *(const double *)b;
@@ -177,6 +201,7 @@ Suite *matching_suite(void)
     TCase *all = tcase_create("all");
     tcase_set_timeout(all, 120);
     tcase_add_loop_test(all, finds_the_drift, NF_FLOW_MATCHING, NF_OT_FLOW_MATCHING + 1);
+    tcase_add_loop_test(all, times_are_more_often_near_the_data, NF_FLOW_MATCHING, NF_OT_FLOW_MATCHING + 1);
     tcase_add_test(all, pairs_are_best);
     tcase_add_loop_test(all, learns_a_density, NF_FLOW_MATCHING, NF_OT_FLOW_MATCHING + 1);
     tcase_add_test(all, learns_by_likelihood);

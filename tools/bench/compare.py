@@ -12,6 +12,8 @@ jit over many steps), of whichever the python3 at hand, or $PYTHON, can import.
   ranks     training on two ranks of this machine with its MPI, and what the model of the next table says of them
   scaling   how training would go on up to 1,024 ranks of a cluster, by a model of one rank and of a network: ranks.py
 
+'tools/bench/run families' is of its own: families of flows on toy densities, trained for the same time; see its --help.
+
 All in float32. Programs take turns, each bound to as many cores as it has threads; a figure is the median of all
 trials, with half of the distance between its quartiles. The peak is of multiply-adds in registers, measured between
 Weir's trials; a fraction of it counts the multiplications and additions by weights that are not masked.

@@ -44,7 +44,8 @@ const struct option training_options[] = {
      .kind = OPTION_NUMBER,
      .value = "RATE",
      .above_low = true,
-     .help = "learning rate, at the start; adam's is 0.002 where it isn't given, others have their own"},
+     .help = "learning rate, at the start; adam's is 0.002, of flow matching 0.005, where it isn't given, others have "
+             "their own"},
     {.name = "optimizer",
      .kind = OPTION_TEXT,
      .value = "NAME",
