@@ -39,7 +39,8 @@ static ad_status build(nf_target *self, nf_site *site, ad_error *error)
     return AD_OK;
 }
 
-static const nf_site sites[] = {{"mu", 1}, {"tau", 1, NF_SITE_POSITIVE_EXP}, {"eta", 1}};
+static const nf_site sites[] = {
+    {"mu", 1, NF_SITE_REAL, 0, 0}, {"tau", 1, NF_SITE_POSITIVE_EXP, 0, 0}, {"eta", 1, NF_SITE_REAL, 0, 0}};
 
 static const nf_target_type schools = {
     .name = "schools",
