@@ -181,8 +181,8 @@ ad_var nf_context(const nf_scope *at);
 void nf_update(const nf_scope *at, const char *name, ad_var value);
 
 /* Make a type of your own known to formulas, at the start of the program, before other threads. The type must outlive
- * all use. AD_ERROR_ARGUMENT: it is NULL, its name is taken or isn't a name, it has neither forward nor inverse, or an
- * argument lacks what its kind needs. */
+ * all use. AD_ERROR_ARGUMENT: it is NULL, its name is taken or isn't a name, it has neither forward nor inverse, it is
+ * stochastic and has an inverse, or an argument lacks what its kind needs. */
 ad_status nf_register(const nf_bijector_type *type, ad_error *error);
 
 /* ---- Making bijectors ------------------------------------------------------------------------------------------- */
