@@ -85,6 +85,8 @@ def test_data_frames(rng):
     assert columns.description == weir.Columns(table).description
     back = columns.decode(columns.encode(frame)[0])
     assert isinstance(back, pandas.DataFrame) and back["children"].dtype == np.int64
+    by_index = weir.fit(frame, context=frame.columns[:1], flow="maf(4)", budget=3600)
+    assert by_index.context_columns.names == [frame.columns[0]]
     with pytest.raises(weir.ArgumentError, match="'when' has times"):
         weir.Columns({"when": pandas.to_datetime(["2026-01-01", "2026-01-02"])})
 

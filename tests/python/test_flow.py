@@ -162,11 +162,35 @@ def test_other_threads_run_meanwhile(correlated):
     (lambda: weir.Flow("maf", dim=2).fit(np.zeros((9, 2)), epochs=1.5), weir.ArgumentError, "epochs"),
     (lambda: weir.Flow("maf", dim=2).fit(np.zeros((9, 2)), shuffle="no"), weir.ArgumentError, "blocks, rows"),
     (lambda: weir.Flow("maf", dim=2).fit(np.full((9, 2), np.nan)), weir.Error, "nan"),
-    (lambda: weir.Flow("maf", dim=2).sample(-1), weir.ArgumentError, "negative"),
+    (lambda: weir.Flow("maf", dim=2).fit(np.zeros((9, 2)), epochs="2"), weir.ArgumentError, "epochs must be a number"),
+    (lambda: weir.Flow("maf", dim=2).fit(np.zeros((9, 2)), optimizer=3), weir.ArgumentError, "optimizer must be text"),
+    (lambda: weir.Flow("maf", dim=2).fit(np.zeros((9, 2)), seed=None), weir.ArgumentError, "seed must be a whole number"),
+    (lambda: weir.Flow("maf", dim=-1), weir.ArgumentError, "dim must be from 0"),
+    (lambda: weir.Flow("maf", dim=2.0), weir.ArgumentError, "dim must be a whole number"),
+    (lambda: weir.Flow("maf", dim=2).sample(-1), weir.ArgumentError, "n must be from 0"),
+    (lambda: weir.Flow("maf", dim=2).sample((2, 3)), weir.ArgumentError, "n must be a whole number"),
+    (lambda: weir.Flow("maf", dim=2).log_prob(np.ones((1, 2)) * 1j), weir.ArgumentError, "complex"),
+    (lambda: weir.fit(np.zeros(9)), weir.ArgumentError, r"reshape\(-1, 1\)"),
+    (lambda: weir.fit(np.zeros((9, 2)), budget=-1), weir.ArgumentError, "positive number of seconds"),
+    (lambda: weir.fit(np.zeros((9, 2)), budget="5m"), weir.ArgumentError, "positive number of seconds"),
+    (lambda: weir.fit(np.zeros((9, 2)), dtype="float16"), weir.ArgumentError, "float32, float64"),
+    (lambda: weir.vi("banana", dtype=None), weir.ArgumentError, "float32, float64"),
 ])
 def test_mistakes_are_told(make, exception, part):
     with pytest.raises(exception, match=part):
         make()
+
+
+def test_numbers_of_other_kinds(rng):
+    flow = weir.Flow("maf(8)", dim=2, dtype=np.float64)
+    assert flow.dtype == np.float64
+    wide = rng.normal(size=(6, 4))
+    expected = flow.log_prob(wide[::2, ::2].copy())
+    for same in (wide[::2, ::2], np.asfortranarray(wide[::2, ::2]), wide[::2, ::2].astype(">f8"), wide[::2, ::2].tolist()):
+        np.testing.assert_array_equal(flow.log_prob(same), expected)
+    assert flow.log_prob(np.empty((0, 2))).shape == (0,)
+    # What is masked is missing, and its log-density isn't that of the number behind the mask.
+    np.testing.assert_array_equal(np.isnan(flow.log_prob(np.ma.masked_greater([[0, 1], [0, 9]], 5))), [False, True])
 
 
 def test_files_and_copies(tmp_path, correlated):

@@ -1,5 +1,8 @@
 """Targets from Python: variational inference and NUTS of densities whose moments are known."""
+import pickle
 import signal
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -91,7 +94,7 @@ def test_what_a_target_raises(run):
 
     with pytest.raises(ZeroDivisionError, match="in the target"):
         run(weir.Target(broken, 2))
-    with pytest.raises(weir.ArgumentError, match=r"\(\d+,\) are expected"):
+    with pytest.raises(weir.ArgumentError, match=r"\(\d+,\) is expected"):
         run(weir.Target(lambda values: (0.0, values), 2))
 
 
@@ -120,9 +123,49 @@ def test_ctrl_c():
     (lambda: weir.Target("nothing"), "nothing"),
     (lambda: weir.Target("funnel", 2), "sites of its own"),
     (lambda: weir.Target(normal, {"x": weir.Site(2, "unknown")}), "must be one of real"),
+    (lambda: weir.Target(normal, {"x": weir.Site(2, "interval", 1, 0)}), "low < high"),
+    (lambda: weir.Target(normal, {"x": weir.Site(5, "correlation_cholesky")}), "K rows"),
+    (lambda: weir.Target(normal, 0), "at least 1"),
+    (lambda: weir.Target(normal, {"x": weir.Site(1, "simplex")}), "nothing free"),
+    (lambda: weir.Target(normal, 2.0), "whole number"),
+    (lambda: weir.Target(normal, {"x": weir.Site(-1)}), "size of 'x'"),
+    (lambda: weir.Target(3, 2), "a name or a function"),
+    (lambda: weir.nuts(weir.Target(lambda x: x, 2)), "a pair is expected"),
+    (lambda: weir.nuts(weir.Target(lambda x: (0.0, np.zeros(2)), 2)), "rows=False"),
+    (lambda: weir.nuts(weir.Target(lambda x: (0.0, 1.0), 2, rows=False)), "gradient of shape"),
     (lambda: weir.vi("funnel", iters=10, budget=3), "budget is of a fit without settings"),
     (lambda: weir.nuts("funnel", chains=-1), "must not be negative"),
 ])
 def test_mistakes_are_told(make, part):
     with pytest.raises(weir.ArgumentError, match=part):
         make()
+
+
+def test_nuts_on_an_inference():
+    inference = weir.vi("gaussian", "affine", iters=200, seed=1)
+    np.testing.assert_array_equal(weir.nuts("gaussian", inference, chains=1, tune=20, draws=20).values,
+                                  weir.nuts("gaussian", inference.flow, chains=1, tune=20, draws=20).values)
+
+
+def test_copies():
+    of_name, of_function = weir.Target("funnel(dim=3)"), weir.Target(normal, {"mu": 1, "tau": weir.Site(1, "positive")})
+    z = np.ones((2, 2))
+    assert pickle.loads(pickle.dumps(of_name)).dim == 3
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(of_function)).log_density(z), of_function.log_density(z))
+    draws = weir.nuts(of_function, chains=2, tune=20, draws=20)
+    copy = pickle.loads(pickle.dumps(draws))
+    np.testing.assert_array_equal(copy.sites["tau"], draws.sites["tau"])
+    assert copy.summary().keys() == draws.summary().keys()
+
+
+@pytest.mark.parametrize("from_dict", [lambda data: data,
+                                       lambda posterior=None, *, sample_stats=None, **_: {"posterior": posterior,
+                                                                                          "sample_stats": sample_stats}])
+def test_to_arviz(from_dict, monkeypatch):
+    """ArviZ takes all groups in one dictionary from 1 on, and each as an argument before; there a dictionary alone is
+    taken for the posterior."""
+    monkeypatch.setitem(sys.modules, "arviz", types.SimpleNamespace(from_dict=from_dict))
+    draws = weir.nuts("eight_schools", chains=2, tune=20, draws=20)
+    groups = draws.to_arviz()
+    assert groups["posterior"].keys() == draws.sites.keys() and groups["posterior"]["mu"].shape == (2, 20)
+    assert groups["sample_stats"]["diverging"].shape == (2, 20)

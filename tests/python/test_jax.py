@@ -57,3 +57,26 @@ def test_float32(flow, rng):
     x = jnp.asarray(rng.normal(size=(4, 3)), dtype=jnp.float32)
     found = weir.jax.log_prob(flow, jnp.asarray(flow.trained, dtype=jnp.float32), x, jnp.ones(2, dtype=jnp.float32))
     assert found.dtype == jnp.float32
+
+
+def test_the_flow_stays_as_it_was(flow):
+    own = flow.trained.copy()
+    jax.grad(lambda trained: weir.jax.log_prob(flow, trained, jnp.ones((2, 3)), jnp.ones(2)).sum())(jnp.zeros(len(own)))
+    np.testing.assert_array_equal(flow.trained, own)
+
+
+def test_keys_and_whole_numbers(flow):
+    trained, key, context = jnp.asarray(flow.trained), jax.random.key(1), jnp.ones(2)
+    np.testing.assert_array_equal(weir.jax.sample(flow, trained, 3, key, context)[0],
+                                  weir.jax.sample(flow, trained, 3, jax.random.bits(key), context)[0])
+    np.testing.assert_array_equal(weir.jax.log_prob(flow, trained, jnp.ones((2, 3), dtype=int), context),
+                                  flow.log_prob(np.ones((2, 3)), np.ones(2)))
+
+
+@pytest.mark.parametrize("width, dropped, context, part", [
+    (2, 0, 2, "3 numbers in its last axis"), (3, 1, 2, "trained must be of shape"), (3, 0, None, "is conditional"),
+])
+def test_mistakes_are_told(flow, width, dropped, context, part):
+    trained = jnp.asarray(flow.trained)[dropped:]
+    with pytest.raises(weir.ArgumentError, match=part):
+        weir.jax.log_prob(flow, trained, jnp.ones((2, width)), context and jnp.ones(context))

@@ -66,3 +66,27 @@ def test_state_dict():
         moved.trained.zero_()
     assert torch.equal(moved(x), torch.from_numpy(np.asarray(moved.flow.log_prob(x.numpy()))))
     assert not moved.flow.trained.any()
+
+
+def test_numbers_of_another(rng):
+    """A call with other numbers than the module's leaves the module, and its flow, as they were."""
+    of = module()
+    x = torch.from_numpy(rng.normal(size=(4, 3)))
+    before, other = of(x), torch.zeros_like(of.trained)
+    assert torch.allclose(torch.func.functional_call(of, {"trained": other}, (x,)), -(x**2).sum(1) / 2 - 1.5 * np.log(2 * np.pi))
+    assert torch.equal(of(x), before)
+    np.testing.assert_array_equal(of.flow.log_prob(x.numpy()), before.detach().numpy())
+
+
+def test_dtypes():
+    of = module()
+    expected = of(torch.ones(2, 3, dtype=torch.float64))
+    assert torch.equal(of(torch.ones(2, 3, dtype=torch.int64)), expected.to(torch.get_default_dtype()))
+    assert torch.equal(of(torch.ones(2, 3, dtype=torch.bfloat16)), expected.bfloat16())
+    assert torch.equal(of(np.ones((2, 3))), expected)
+
+
+def test_compiled():
+    of = module()
+    x = torch.ones(2, 3, dtype=torch.float64)
+    assert torch.equal(torch.compile(of, backend="eager")(x), of(x))

@@ -4,6 +4,7 @@ Everything that the headers declare is here as `lib.NAME`: `_declarations` is ma
 While a call runs, other Python threads run too: cffi lets go of the interpreter's lock."""
 from __future__ import annotations
 
+import operator
 import os
 import pathlib
 import threading
@@ -78,6 +79,27 @@ def listed(array: Any) -> Iterator[Any]:
         i += 1
 
 
+# ---- Numbers --------------------------------------------------------------------------------------------------------
+
+
+def whole(value: Any, name: str) -> int:
+    """A count, a length or a seed, as the library takes them."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise errors.ArgumentError(f"{name} must be a whole number, and is {value!r}") from None
+    if not 0 <= number < 2**64:
+        raise errors.ArgumentError(f"{name} must be from 0 to 2^64 - 1, and is {number}")
+    return number
+
+
+def seconds_of(budget: Any) -> float:
+    """How long a fit without settings may take."""
+    if not isinstance(budget, (int, float, np.number)) or not budget > 0:
+        raise errors.ArgumentError(f"budget must be a positive number of seconds, and is {budget!r}")
+    return float(budget)
+
+
 # ---- Arrays ---------------------------------------------------------------------------------------------------------
 
 Array = NDArray[np.float64]
@@ -88,16 +110,28 @@ def pointer(array: Array | None) -> Any:
     return NULL if array is None else ffi.from_buffer("double[]", array)
 
 
+def numbers_of(values: Any, name: str) -> Array:
+    """What becomes an array of real numbers, contiguous; what is masked is NaN."""
+    if isinstance(values, np.ma.MaskedArray):
+        values = values.astype(np.float64).filled(np.nan)
+    try:
+        if np.iscomplexobj(values):
+            raise TypeError("they are complex")
+        return np.ascontiguousarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as fault:
+        hint = (f"; weir.Columns({name}) makes numbers of a table's columns, for Flow(…, columns=…)"
+                if hasattr(values, "columns") else "")
+        raise errors.ArgumentError(f"{name} must be an array of numbers: {fault}{hint}") from None
+
+
 def rows_of(values: Any, width: int | None, name: str) -> tuple[Array, tuple[int, ...]]:
     """An array (…, width) as rows (n, width), without a copy where it is contiguous and float64; and the shape … before
     its last axis. Any width where none is given, of an array of two axes."""
-    try:
-        array = np.ascontiguousarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as fault:
-        raise errors.ArgumentError(f"{name} must be an array of numbers: {fault}") from None
+    array = numbers_of(values, name)
     if width is None:
         if array.ndim != 2:
-            raise errors.ArgumentError(f"{name} must be of shape (rows, columns), and is of {np.shape(values)}")
+            hint = "; reshape(-1, 1) makes one column of it" if np.ndim(values) == 1 else ""
+            raise errors.ArgumentError(f"{name} must be of shape (rows, columns), and is of {np.shape(values)}{hint}")
         width = array.shape[1]
     if np.ndim(values) == 0 or array.shape[-1] != width:
         shape = tuple(np.shape(values))

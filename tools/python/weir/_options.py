@@ -5,11 +5,21 @@ from __future__ import annotations
 import difflib
 from typing import Any, Literal, TypedDict
 
+import numpy as np
+
 from weir import errors
 from weir._library import choices, ffi, given_text
 
 Dtype = Literal["float32", "float64"]
 dtypes: dict[str, int] = {"float32": 0, "float64": 1}
+
+
+def dtype_of(dtype: Any) -> int:
+    """The library's number of a dtype: of its name, or as NumPy has it."""
+    try:
+        return dtypes["" if dtype is None else np.dtype(dtype).name]
+    except (KeyError, TypeError):
+        raise errors.ArgumentError(f"dtype must be one of {', '.join(dtypes)}, and is {dtype!r}") from None
 
 
 class OptimizerOptions(TypedDict, total=False):
@@ -92,8 +102,12 @@ def options_of(struct: str, allowed: type[Any], given: dict[str, Any]) -> tuple[
         if kind.kind == "enum":
             value = _enumerated(kind, name, value)
         elif kind.kind == "pointer":
+            if not isinstance(value, str):
+                raise errors.ArgumentError(f"{name} must be text, and is {value!r}")
             value = given_text(value)
             kept.append(value)
+        elif not isinstance(value, (int, float, np.number, np.bool_)):
+            raise errors.ArgumentError(f"{name} must be a number, and is {value!r}")
         elif value == 0 and name in _zero_is_negative:
             value = -1
         elif value == 0 and name not in _zero_is_none:

@@ -17,6 +17,8 @@ def split_context(x: Any, context: Any) -> tuple[Any, Any]:
     """A table and its context, of which the latter may be names of the table's columns."""
     if isinstance(context, str):
         context = [context]
+    elif getattr(context, "ndim", 0) == 1:
+        context = list(context)  # an index of pandas', say
     names = names_of(x)
     if not isinstance(context, (list, tuple)) or not all(isinstance(name, str) for name in context) or not context:
         return x, context

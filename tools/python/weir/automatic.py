@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from weir._library import check, conditions_of, ffi, given_text, lib, new_error, pointer, pool, record
-from weir._options import Dtype, dtypes
+from weir._library import check, conditions_of, ffi, given_text, lib, new_error, pointer, pool, record, seconds_of, whole
+from weir._options import Dtype, dtype_of
 from weir._rows import Rows, split_context
 from weir._tables import names_of
 from weir._watch import Progress, Watch
@@ -35,8 +35,8 @@ def fit(x: Any, context: Any = None, *, flow: str | None = None, columns: str | 
     if context is not None:
         given = context if context_kinds is None else context_kinds.encode(context)[0]
         rows.context = conditions_of(given, np.shape(given)[-1], len(rows.x))
-    options = ffi.new("nf_automatic_options *", {"dtype": dtypes[dtype], "seconds": budget, "tune": tune, "seed": seed,
-                                                 "pool": pool()})
+    options = ffi.new("nf_automatic_options *", {"dtype": dtype_of(dtype), "seconds": seconds_of(budget), "tune": tune,
+                                                 "seed": whole(seed, "seed"), "pool": pool()})
     rows.fill(options)
     if rows.log_weight is not None:
         options.row_log_weights = pointer(rows.log_weight)

@@ -4,6 +4,8 @@ from __future__ import annotations
 import os
 import secrets
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any, Unpack
 
@@ -12,8 +14,8 @@ from numpy.typing import NDArray
 
 from weir import errors
 from weir._library import (NULL, Array, Memory, check, conditions_of, ffi, given_text, lib, listed, made, new_error,
-                           pointer, pool, record, rows_of, taken_text, text, weights_of)
-from weir._options import Dtype, FitOptions, dtypes, options_of
+                           pointer, pool, record, rows_of, taken_text, text, weights_of, whole)
+from weir._options import Dtype, FitOptions, dtype_of, options_of
 from weir._rows import Rows
 from weir._tables import names_of
 from weir._watch import Progress, Watch
@@ -21,7 +23,7 @@ from weir.columns import Columns
 
 def new_seed(seed: int | None) -> int:
     """The seed that was given; of its own each time where none was."""
-    return secrets.randbits(63) if seed is None else seed
+    return secrets.randbits(63) if seed is None else whole(seed, "seed")
 
 
 class Flow:
@@ -44,12 +46,11 @@ class Flow:
                  columns: Columns | None = None, context_columns: Columns | None = None) -> None:
         if dim is None and columns is None:
             raise errors.ArgumentError("dim is missing: how many numbers has an event?")
-        width = dim if columns is None else columns.features
-        given = context if context_columns is None else context_columns.features
-        if dtype not in dtypes:
-            raise errors.ArgumentError(f"dtype must be one of {', '.join(dtypes)}, and is {dtype!r}")
+        width = whole(dim, "dim") if columns is None else columns.features
+        given = whole(context, "context") if context_columns is None else context_columns.features
         error = new_error()
-        self._take(made(lib.nf_flow_parse(given_text(formula), width, given, dtypes[dtype], seed, error), error))
+        self._take(made(lib.nf_flow_parse(given_text(formula), width, given, dtype_of(dtype), whole(seed, "seed"), error),
+                        error))
         self.columns, self.context_columns = columns, context_columns
 
     def _take(self, flow: Any) -> None:
@@ -98,6 +99,21 @@ class Flow:
         count = lib.nf_flow_trained_elements(self._flow) + lib.nf_flow_fixed_elements(self._flow)
         return np.asarray(Memory(self._flow, lib.nf_flow_parameters(self._flow), (count,), self.dtype))
 
+    @contextmanager
+    def _with(self, trained: Any) -> Iterator[None]:
+        """For a while, the numbers of this array in the place of `trained`, unless it shares their memory."""
+        own, given = self.trained, np.asarray(trained)
+        if given.shape != own.shape:
+            raise errors.ArgumentError(f"trained must be of shape {own.shape}, and is of {given.shape}")
+        kept = None if np.may_share_memory(own, given) else own.copy()
+        try:
+            if kept is not None:
+                own[:] = given
+            yield
+        finally:
+            if kept is not None:
+                own[:] = kept
+
     @property
     def parameters(self) -> dict[str, NDArray[Any]]:
         """Every parameter by its name, trained or fixed: as `trained`, the flow's own memory. Of one with a constraint
@@ -129,7 +145,7 @@ class Flow:
 
         The weights of the best epoch are kept; ctrl-C stops, keeps them too, and raises KeyboardInterrupt."""
         filled, kept = options_of("nf_fit_options", FitOptions, dict(options))
-        filled.seed = seed
+        filled.seed = whole(seed, "seed")
         rows = self._rows(x, context, weights, seed)
         rows.fill(filled)
         if validation is not None:
@@ -213,8 +229,7 @@ class Flow:
                 n = int(self.context_columns.table(context).struct.rows)
             else:
                 n = 1 if np.ndim(context) < 2 else len(context)
-        if n < 0:
-            raise errors.ArgumentError(f"n must not be negative, and is {n}")
+        n = whole(n, "n")
         conditions = self._conditions(context, None, n)
         x, error = np.empty((n, self.dim)), new_error()
         log_prob = np.empty(n) if scored else None
@@ -285,7 +300,7 @@ class Flow:
     def __setstate__(self, state: dict[str, Any]) -> None:
         error = new_error()
         self._take(made(lib.nf_flow_parse(given_text(state["formula"]), state["dim"], state["context"],
-                                          dtypes[state["dtype"]], 1, error), error))
+                                          dtype_of(state["dtype"]), 1, error), error))
         self._numbers()[:] = state["numbers"]
         lib.nf_flow_pull(self._flow)
         self.columns, self.context_columns = state["columns"], state["context_columns"]

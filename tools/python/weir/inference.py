@@ -1,6 +1,7 @@
 """Variational inference and NUTS: what is known of a target, from a flow or from chains."""
 from __future__ import annotations
 
+import inspect
 import os
 from types import SimpleNamespace
 from typing import Any, Unpack
@@ -8,8 +9,8 @@ from typing import Any, Unpack
 import numpy as np
 
 from weir import errors
-from weir._library import Array, check, ffi, given_text, lib, new_error, pointer, pool, record, rows_of
-from weir._options import Dtype, NUTSOptions, VIOptions, dtypes, options_of
+from weir._library import Array, check, ffi, given_text, lib, new_error, pointer, pool, record, rows_of, seconds_of, whole
+from weir._options import Dtype, NUTSOptions, VIOptions, dtype_of, options_of
 from weir._watch import Progress, Watch
 from weir.flow import Flow
 from weir.target import Density, Target
@@ -81,7 +82,7 @@ def vi(target: Target | str | Density, flow: str | Flow | None = None, *, budget
         raise errors.ArgumentError("budget is of a fit without settings, and there are some: "
                                    + (", ".join(options) or "a flow to go on from"))
     filled, kept = options_of("nf_vi_options", VIOptions, dict(options))
-    filled.seed, filled.draws, filled.pool = seed, draws, pool()
+    filled.seed, filled.draws, filled.pool = whole(seed, "seed"), whole(draws, "draws"), pool()
     fitted = flow if isinstance(flow, Flow) else Flow(flow or "scale-loc", own.dim, dtype=dtype, seed=seed)
     report, error = ffi.new("nf_vi_report *"), new_error()
     with Watch(filled, progress, (own,)) as watch:
@@ -103,8 +104,8 @@ def _report(report: Any) -> SimpleNamespace:
 def _without_settings(target: Target, formula: str | None, budget: float, dtype: Dtype, draws: int, seed: int,
                       progress: Progress) -> Inference:
     named = given_text(formula)
-    options = ffi.new("nf_infer_options *", {"formula": named, "budget": budget, "draws": draws, "dtype": dtypes[dtype],
-                                             "seed": seed, "pool": pool()})
+    options = ffi.new("nf_infer_options *", {"formula": named, "budget": seconds_of(budget), "draws": whole(draws, "draws"),
+                                             "dtype": dtype_of(dtype), "seed": whole(seed, "seed"), "pool": pool()})
     fit, error = ffi.gc(ffi.new("nf_inference *"), lib.nf_inference_free), new_error()
     with Watch(options, progress, (target,)) as watch:
         status = lib.nf_infer(target._target, options, fit, error)
@@ -162,28 +163,28 @@ class Draws:
         stats = {"lp": self.stats["log_density"], "energy": self.stats["energy"], "diverging": self.stats["divergent"],
                  "acceptance_rate": self.stats["acceptance"], "n_steps": self.stats["steps"],
                  "tree_depth": self.stats["depth"]}
-        try:
-            return arviz.from_dict({"posterior": self.sites, "sample_stats": stats})
-        except TypeError:  # before ArviZ 1
-            return arviz.from_dict(posterior=self.sites, sample_stats=stats)
+        groups = {"posterior": self.sites, "sample_stats": stats}
+        if "posterior" in inspect.signature(arviz.from_dict).parameters:  # before ArviZ 1
+            return arviz.from_dict(**groups)
+        return arviz.from_dict(groups)
 
     def __repr__(self) -> str:
         chains, draws, _ = self.values.shape
         return f"<weir.Draws of {self.target!r}: {chains} chains of {draws}, {self.report.divergent} divergent>"
 
 
-def nuts(target: Target | str | Density, flow: Flow | None = None, *, seed: int = 1, progress: Progress = None,
+def nuts(target: Target | str | Density, flow: Flow | Inference | None = None, *, seed: int = 1, progress: Progress = None,
          **options: Unpack[NUTSOptions]) -> Draws:
     """Draw from a target by the No-U-Turn Sampler. Chains begin where searches for the target ended; with a `flow` that
-    vi() has fitted to it they run on that flow's base (NeuTra: Hoffman et al. 2019).
+    vi() has fitted to it, or vi()'s result, they run on that flow's base (NeuTra: Hoffman et al. 2019).
 
     Ctrl-C raises KeyboardInterrupt, whose `.result` is the draws so far."""
     own = _target_of(target)
     filled, kept = options_of("nf_nuts_options", NUTSOptions, dict(options))
-    filled.seed, filled.pool = seed, pool()
+    filled.seed, filled.pool = whole(seed, "seed"), pool()
     start, error = ffi.gc(ffi.new("nf_start *"), lib.nf_start_free), new_error()
     if flow is not None:
-        filled.flow = flow._flow
+        filled.flow = (flow.flow if isinstance(flow, Inference) else flow)._flow
     else:
         searched = ffi.new("nf_start_options *", {"seed": seed, "pool": pool()})
         with Watch(searched, False, (own,)) as watch:

@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from weir import errors
 from weir.flow import Flow
 
 _lock = threading.Lock()  # a flow has one set of numbers, and callbacks come from several threads
@@ -28,8 +29,7 @@ def _with(flow: Flow, trained: Any, evaluate: Callable[..., Any], *arrays: Any) 
         each = [[array[i if len(array) > 1 else 0] for array in map(np.asarray, arrays)] for i in range(len(trained))]
         parts = [_with(flow, one, evaluate, *own) for one, own in zip(trained, each)]
         return jax.tree.map(lambda *leaves: np.stack(leaves), *parts)
-    with _lock:
-        flow.trained[:] = trained.reshape(-1)
+    with _lock, flow._with(trained.reshape(-1)):
         return evaluate(*map(np.asarray, arrays))
 
 
@@ -41,16 +41,32 @@ def _shape(shape: tuple[int, ...], dtype: Any) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(shape, dtype)
 
 
+def _floating(values: Any) -> Any:
+    """An array of them; of whole numbers too one whose likeness isn't rounded."""
+    array = jax.numpy.asarray(values)
+    return array if jax.numpy.issubdtype(array.dtype, jax.numpy.floating) else array.astype(float)
+
+
+def _checked(flow: Flow, trained: Any) -> Any:
+    found, size = _floating(trained), len(flow.trained)
+    if found.shape != (size,):
+        raise errors.ArgumentError(f"trained must be of shape ({size},), as flow.trained is, and is of {found.shape}")
+    return found
+
+
 # ---- Densities ------------------------------------------------------------------------------------------------------
 
 
 def log_prob(flow: Flow, trained: Any, x: Any, context: Any = None) -> Any:
     """log p (…) of events x (…, dim), with `trained` in the place of flow.trained; the context is (…, context size), or
     one for all rows."""
-    x = jax.numpy.asarray(x)
-    size = flow.context_size
+    x, size = _floating(x), flow.context_size
+    if x.ndim == 0 or x.shape[-1] != flow.dim:
+        raise errors.ArgumentError(f"x must have {flow.dim} numbers in its last axis, and is of shape {x.shape}")
+    if context is None and size:
+        raise errors.ArgumentError(f"this flow is conditional: it needs a context of {size} numbers for each row")
     given = np.zeros((*x.shape[:-1], 0)) if context is None else context
-    return _log_prob(flow, trained, x, jax.numpy.broadcast_to(given, (*x.shape[:-1], size)))
+    return _log_prob(flow, _checked(flow, trained), x, jax.numpy.broadcast_to(given, (*x.shape[:-1], size)))
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -95,11 +111,13 @@ _log_prob.defvjp(_log_prob_forward, _log_prob_backward)
 
 def sample(flow: Flow, trained: Any, n: int, seed: Any, context: Any = None) -> tuple[Any, Any]:
     """n draws (n, dim) and log p of each: a function of `trained` and the context, through which gradients pass; the
-    seed is a whole number, such as jax.random.bits(key)."""
+    seed is a whole number or a jax.random.key()."""
     given = np.zeros((n, 0)) if context is None else context
-    trained = jax.numpy.asarray(trained)
+    trained, seed = _checked(flow, trained), jax.numpy.asarray(seed)
+    if jax.numpy.issubdtype(seed.dtype, jax.dtypes.prng_key):
+        seed = jax.random.bits(seed)
     conditions = jax.numpy.broadcast_to(given, (n, flow.context_size)).astype(trained.dtype)
-    drawn: tuple[Any, Any] = _sample(flow, n, trained, jax.numpy.asarray(seed, dtype=jax.numpy.uint32), conditions)
+    drawn: tuple[Any, Any] = _sample(flow, n, trained, seed.astype(jax.numpy.uint32), conditions)
     return drawn
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from weir import errors
-from weir._library import Array, check, ffi, given_text, lib, made, new_error, pointer, pool, rows_of, text
+from weir._library import NULL, Array, check, ffi, given_text, lib, made, new_error, pointer, pool, rows_of, text, whole
 from weir._watch import Watched
 
 # In the order of nf_site_constraint.
@@ -28,6 +29,16 @@ class Site:
     constraint: str = "real"
     low: float = 0
     high: float = 1
+
+
+def _sites_of(given: Mapping[str, int | Site]) -> dict[str, Site]:
+    sites = {name: site if isinstance(site, Site) else Site(whole(site, f"the size of {name!r}"))
+             for name, site in given.items()}
+    for name, site in sites.items():
+        if site.constraint not in _constraints:
+            raise errors.ArgumentError(f"the constraint of {name!r} must be one of {', '.join(_constraints)}, and is "
+                                       f"{site.constraint!r}")
+    return sites
 
 
 class Target(Watched):
@@ -54,28 +65,37 @@ class Target(Watched):
             return
         if sites is None:
             raise errors.ArgumentError("sites are missing: how many numbers does the function take?")
+        if not callable(target):
+            raise errors.ArgumentError(f"a target is a name or a function, and not {target!r}")
         self.name = getattr(target, "__name__", "target")
         self._function = target
         self._by_rows = rows
         self._lock = threading.Lock()
-        self._declare({"x": sites} if isinstance(sites, int) else sites)
+        self._sites = _sites_of(sites if isinstance(sites, Mapping) else {"x": sites})
+        self._declare(self._sites)
 
-    def _declare(self, given: Mapping[str, int | Site]) -> None:
-        sites = {name: Site(site) if isinstance(site, int) else site for name, site in given.items()}
+    def __reduce__(self) -> Any:
+        # A copy, or one for another process, has the same function.
+        if hasattr(self, "_sites"):
+            return partial(Target, rows=self._by_rows), (self._function, self._sites)
+        return Target, (self.name,)
+
+    def _declare(self, sites: Mapping[str, Site]) -> None:
         array = ffi.new("nf_site[]", len(sites))
         self._kept: list[Any] = [array, given_text(self.name)]
         for place, (name, site) in zip(array, sites.items()):
-            if site.constraint not in _constraints:
-                raise errors.ArgumentError(f"the constraint of {name!r} must be one of {', '.join(_constraints)}, and is "
-                                           f"{site.constraint!r}")
             self._kept.append(given_text(name))
-            place.name, place.size = self._kept[-1], site.size
+            place.name, place.size = self._kept[-1], whole(site.size, f"the size of {name!r}")
             place.constraint, place.low, place.high = _constraints.index(site.constraint), site.low, site.high
         self._target = ffi.new("nf_target *", {"name": self._kept[1], "site": array, "n_site": len(sites),
                                                "log_z": float("nan")})
         kind = next(field.type for name, field in ffi.typeof("nf_target").fields if name == "external_rows")
         self._callback = ffi.callback(kind, self._evaluate, onerror=self._failed)
         self._target.external_rows = self._callback
+        error = new_error()
+        check(lib.nf_target_unconstrain(self._target, NULL, 0, NULL, NULL, NULL, error), error)  # which looks at the sites
+        if self.dim == 0:
+            raise errors.ArgumentError(f"the sites of {self.name} leave nothing free: they need a number at least")
 
     def _failed(self, kind: Any, value: BaseException, trace: Any) -> None:
         self.failure = self.failure or value
@@ -91,14 +111,24 @@ class Target(Watched):
         if not self._by_rows:
             with self._lock:
                 for r in range(rows):
-                    densities[r], gradients[r] = self._function(values[r])
-            return
-        given, of_given = (np.asarray(part, dtype=np.float64) for part in self._function(values))
-        for name, part, shape in (("log-densities", given, (rows,)), ("gradients", of_given, (rows, size))):
+                    densities[r], gradients[r] = self._call(values[r])
+        else:
+            densities[:], gradients[:] = self._call(values)
+
+    def _call(self, values: Array) -> Any:
+        """The log-density and gradient of a vector, or of each row."""
+        given = self._function(values)
+        if not isinstance(given, (tuple, list)) or len(given) != 2:
+            raise errors.ArgumentError(f"{self.name} gave {type(given).__name__}; a pair is expected: the log-density and "
+                                       "its gradient")
+        found = [np.asarray(part, dtype=np.float64) for part in given]
+        for name, part, shape in zip(("log-density", "gradient"), found, (values.shape[:-1], values.shape)):
             if part.shape != shape:
-                raise errors.ArgumentError(f"{self.name} gave {name} of shape {part.shape} for values of {values.shape}; "
-                                           f"{shape} are expected")
-        densities[:], gradients[:] = given, of_given
+                hint = ("; for a function of one vector say rows=False"
+                        if part.shape == shape[1:] and self._by_rows else "")
+                raise errors.ArgumentError(f"{self.name} gave a {name} of shape {part.shape} for values of "
+                                           f"{values.shape}; {shape} is expected{hint}")
+        return found
 
     @property
     def dim(self) -> int:

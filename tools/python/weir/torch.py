@@ -8,6 +8,7 @@ The computing is the library's, on the CPU and in the flow's dtype; tensors that
 There are no second derivatives."""
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from weir.flow import Flow, new_seed
 
 
 def _numbers(tensor: torch.Tensor | None) -> Array | None:
-    return None if tensor is None else tensor.detach().cpu().numpy().astype(np.float64, copy=False)
+    return None if tensor is None else tensor.detach().to("cpu", torch.float64).numpy()
 
 
 def _rows(tensor: torch.Tensor, width: int) -> Array:
@@ -37,16 +38,18 @@ class _LogProb(torch.autograd.Function):
     def forward(ctx: Any, flow: Flow, trained: torch.Tensor, x: torch.Tensor, context: torch.Tensor | None) -> Any:
         ctx.flow = flow
         ctx.save_for_backward(trained, x, context)
-        return torch.from_numpy(np.asarray(flow.log_prob(_numbers(x), _numbers(context)))).to(x)
+        with _with(flow, trained):
+            log_prob = flow.log_prob(_numbers(x), _numbers(context))
+        return torch.from_numpy(np.asarray(log_prob)).to(x)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, weight: torch.Tensor) -> Any:
         trained, x, context = ctx.saved_tensors
-        _write(ctx.flow, trained)
         rows = _rows(x, ctx.flow.dim)
-        _, of_x, of_context, of_trained = ctx.flow.log_prob_gradient(rows, _numbers(context),
-                                                                     weight=_rows(weight, 1)[:, 0])
+        with _with(ctx.flow, trained):
+            _, of_x, of_context, of_trained = ctx.flow.log_prob_gradient(rows, _numbers(context),
+                                                                         weight=_rows(weight, 1)[:, 0])
         return None, _like(of_trained, trained), _like(of_x, x), _summed(of_context, context)
 
 
@@ -55,16 +58,17 @@ class _Sample(torch.autograd.Function):
     def forward(ctx: Any, flow: Flow, n: int, seed: int, trained: torch.Tensor, context: torch.Tensor | None) -> Any:
         ctx.flow, ctx.n, ctx.seed = flow, n, seed
         ctx.save_for_backward(trained, context)
-        x, log_prob = flow.sample_and_log_prob(n, _numbers(context), seed=seed)
+        with _with(flow, trained):
+            x, log_prob = flow.sample_and_log_prob(n, _numbers(context), seed=seed)
         return torch.from_numpy(x).to(trained), torch.from_numpy(log_prob).to(trained)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, of_draws: torch.Tensor, weight: torch.Tensor) -> Any:
         trained, context = ctx.saved_tensors
-        _write(ctx.flow, trained)
-        of_context, of_trained = ctx.flow.sample_gradient(ctx.n, _numbers(context), seed=ctx.seed,
-                                                          x_weight=_numbers(of_draws), weight=_numbers(weight))
+        with _with(ctx.flow, trained):
+            of_context, of_trained = ctx.flow.sample_gradient(ctx.n, _numbers(context), seed=ctx.seed,
+                                                              x_weight=_numbers(of_draws), weight=_numbers(weight))
         return None, None, None, _like(of_trained, trained), _summed(of_context, context)
 
 
@@ -75,31 +79,46 @@ def _summed(gradient: Array | None, context: torch.Tensor | None) -> torch.Tenso
     return _like(gradient, context)
 
 
-def _write(flow: Flow, trained: torch.Tensor) -> None:
-    """The module's numbers into the flow, unless they share its memory, as at first."""
-    own = flow.trained
-    if trained.data_ptr() != own.ctypes.data:
-        own[:] = trained.detach().cpu().numpy()
+def _with(flow: Flow, trained: torch.Tensor) -> AbstractContextManager[None]:
+    """The flow with these numbers, for a while: they may be others than the module's, as in torch.func.functional_call."""
+    return flow._with(_own(flow, trained))
+
+
+def _own(flow: Flow, trained: torch.Tensor) -> Any:
+    """Trained numbers in the flow's dtype: the memory that they have where it is of that dtype."""
+    return trained.detach().to("cpu", getattr(torch, flow.dtype.name)).numpy()
+
+
+def _floating(values: Any) -> torch.Tensor:
+    """A tensor of them; whole numbers in the default dtype, so that what is made in its likeness isn't rounded."""
+    tensor = torch.as_tensor(values)
+    return tensor if tensor.is_floating_point() else tensor.to(torch.get_default_dtype())
 
 
 class FlowModule(torch.nn.Module):
     """A weir.Flow whose trained numbers are the parameter `trained` of the module; at first they share the flow's
-    memory, so that what an optimiser does is done to the flow."""
+    memory, so that what an optimiser does is done to the flow. Where the module was moved, or has been given another
+    parameter, `flow` of the module is the flow with that one's numbers."""
 
     def __init__(self, flow: Flow) -> None:
         super().__init__()
-        self.flow = flow
+        self._flow = flow
         self.trained = torch.nn.Parameter(torch.from_numpy(flow.trained))
 
+    @property
+    def flow(self) -> Flow:
+        self._flow.trained[:] = _own(self._flow, self.trained)
+        return self._flow
+
+    @torch.compiler.disable  # what is traced has no numbers
     def log_prob(self, x: torch.Tensor, context: torch.Tensor | None = None) -> torch.Tensor:
         """log p (…) of events x (…, dim), in x's dtype."""
-        _write(self.flow, self.trained)
-        return _LogProb.apply(self.flow, self.trained, x, context)  # type: ignore[no-any-return, no-untyped-call]
+        return _LogProb.apply(self._flow, self.trained, _floating(x), None if context is None else _floating(context))  # type: ignore[no-any-return, no-untyped-call]
 
     forward = log_prob
 
+    @torch.compiler.disable
     def sample(self, n: int, context: torch.Tensor | None = None, *,
                seed: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """n draws (n, dim), and log p of each: reparametrised, so that gradients pass through both."""
-        _write(self.flow, self.trained)
-        return _Sample.apply(self.flow, n, new_seed(seed), self.trained, context)  # type: ignore[no-any-return, no-untyped-call]
+        return _Sample.apply(self._flow, n, new_seed(seed), self.trained, context)  # type: ignore[no-any-return, no-untyped-call]
