@@ -83,4 +83,4 @@ def main(program, site, screenshots=None):
 if __name__ == "__main__":
     passed, failed = main(*sys.argv[1:])
     print(f"in Chromium: {passed} pages without a fault, {failed} with one")
-    sys.exit(failed > 0)
+    sys.exit(failed > 0 or passed == 0)

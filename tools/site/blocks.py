@@ -10,6 +10,8 @@ what is done with a block:
     ```file include=FILE     the same, and not shown
     ```sh needs=torch        run where there is a command, or module of Python's, of this name, and shown in any case
     ```sh not-run: a cluster shown, with the reason why it isn't run
+
+A picture that `weir plot` draws is drawn once more, light on dark, for readers who prefer that.
 """
 import html
 import os
@@ -25,12 +27,18 @@ from pygments.lexers import get_lexer_by_name
 
 SOURCE = Path(__file__).resolve().parents[2]
 FENCE = re.compile(r"^```(\w+)(.*)\n((?:.*\n)*?)```$", re.M)
+PLOT = re.compile(r"^weir (?!.*--dark)(?:.* )?plot .* -o (\S+\.png)$", re.M)
 LONGEST = 600  # seconds that a block may take
 
 
 def colored(text, language):
     """Code as HTML."""
     return highlight(text, get_lexer_by_name(language), HtmlFormatter(nowrap=True)).strip("\n")
+
+
+def dark_name(picture):
+    """moons.png: dark-moons.png"""
+    return f"dark-{picture}"
 
 
 def _is_there(name):
@@ -74,6 +82,9 @@ class Page:
         elif language in ("sh", "python") and not reason:
             line = self.path.read_text().count("\n", 0, match.start()) + 1
             output = _run(code, language, self.folder, f"{self.path}:{line}")
+            for plot in PLOT.finditer(code):
+                again = f"{plot[0].removesuffix(plot[1])}{dark_name(plot[1])} --dark"
+                _run(again, "sh", self.folder, f"{self.path}:{line}")
         shown = [f'<div class="block"><pre class="{language}"><code>{colored(code, language)}</code></pre>']
         if name:
             shown.insert(0, f'<p class="name">{html.escape(name)}</p>')

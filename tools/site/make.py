@@ -9,13 +9,13 @@ from pathlib import Path
 
 import markdown
 
-import help
-from blocks import SOURCE, Page
+import command_help
+from blocks import Page, dark_name
 from reference import Reference, headers
 
 HERE = Path(__file__).resolve().parent
 TASKS = ("table", "posterior", "bijector", "conditional", "images", "cluster", "python", "model-file", "gallery")
-PICTURE = re.compile(r'(<img [^>]*src=")([\w.-]+)(")')
+PICTURE = re.compile(r'<img(?P<before>[^>]*) src="(?P<name>[\w.-]+)"(?P<after>[^>]*)>')
 TITLE = re.compile(r"<h1[^>]*>(.*?)</h1>", re.S)
 
 
@@ -28,8 +28,8 @@ class Site:
         self.folder, self.reference = folder, Reference()
         self.groups = [
             ("Tasks", [(f"{page}.html", title_of(page)) for page in TASKS]),
-            ("Commands", [(f"help/{name.replace(' ', '-')}.html", f"weir {name}") for name in help.commands()]),
-            ("What names stand for", [(f"help/{name}.html", name.capitalize()) for name in help.subjects()]),
+            ("Commands", [(f"help/{name.replace(' ', '-')}.html", f"weir {name}") for name in command_help.commands()]),
+            ("What names stand for", [(f"help/{name}.html", name.capitalize()) for name in command_help.subjects()]),
             ("Reference", [("reference/index.html", "All headers")] +
              [(f"reference/{path.stem}.html", path.name) for _, path in headers()]),
         ]
@@ -47,35 +47,38 @@ class Site:
         heading = re.sub(r"<.*?>", "", TITLE.search(body).group(1))
         template = (HERE / "page.html").read_text()
         for name, value in {"title": heading, "root": root, "groups": groups, "footer": footer, "kind": kind,
-                            "body": body, "version": help.weir("--version").split()[-1]}.items():
+                            "body": body, "version": command_help.weir("--version").split()[-1]}.items():
             template = template.replace("{{" + name + "}}", value)
         path = self.folder / place
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(template)
 
     def page(self, name, scratch):
-        """A page of Markdown; the pictures on it are those that its commands have made, or the source's."""
+        """A page of Markdown; the pictures on it are those that its commands have made."""
         page = Page(HERE / "pages" / f"{name}.md", scratch / name)
         body = markdown.markdown(page.text(), extensions=["tables", "toc", "attr_list", "md_in_html"])
         body = body.replace("<table>", '<div class="wide" tabindex="0"><table>').replace("</table>", "</table></div>")
 
-        def place(match):
-            made, kept = page.folder / match.group(2), SOURCE / "tools/pictures" / match.group(2)
-            target = self.folder / "pictures" / f"{name}-{match.group(2)}"
-            target.parent.mkdir(exist_ok=True)
-            shutil.copyfile(made if made.exists() else kept, target)
-            return f"{match.group(1)}pictures/{target.name}{match.group(3)}"
+        def placed(match):
+            light, dark = page.folder / match["name"], page.folder / dark_name(match["name"])
+            for picture in filter(Path.exists, (light, dark)):
+                shutil.copyfile(picture, self.folder / "pictures" / f"{name}-{picture.name}")
+            image = f'<img{match["before"]} src="pictures/{name}-{light.name}"{match["after"]}>'
+            if not dark.exists():
+                return image
+            return (f'<picture><source media="(prefers-color-scheme: dark)" srcset="pictures/{name}-{dark.name}">'
+                    f"{image}</picture>")
 
-        self.write(f"{name}.html", PICTURE.sub(place, body), name)
+        self.write(f"{name}.html", PICTURE.sub(placed, body), name)
         print(f"{name}.html", flush=True)
 
     def make(self):
-        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "pictures").mkdir(parents=True)
         with tempfile.TemporaryDirectory() as scratch:
             for name in ("index", *TASKS):
                 self.page(name, Path(scratch))
-        for name in help.commands() + help.subjects():
-            self.write(f"help/{name.replace(' ', '-')}.html", help.body(name))
+        for name in command_help.commands() + command_help.subjects():
+            self.write(f"help/{name.replace(' ', '-')}.html", command_help.body(name))
         self.write("reference/index.html", self.reference.index())
         for _, path in headers():
             self.write(f"reference/{path.stem}.html", self.reference.body(path), "reference")
