@@ -56,6 +56,8 @@ def told(events):
             address = parameters["request"]["url"]
             if not address.startswith(("file:", "data:")):
                 yield f"asks for {address}"
+        elif parameters.get("canceled"):
+            continue  # of the page before, whose colours had begun to change
         elif event.get("method") in ("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded", "Network.loadingFailed"):
             yield f"console: {parameters.get('entry', parameters)}"
 

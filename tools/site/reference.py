@@ -46,7 +46,8 @@ def _prose(comment):
             shown.append(f'<pre class="formula" tabindex="0">{html.escape(textwrap.dedent(chr(10).join(part)).rstrip())}</pre>')
         elif kind == "p":
             text = html.escape(" ".join(part))
-            shown.append("<p>" + re.sub(r"(?<![\w*])\*(\w[\w ]*?)\*(?![\w*])", r"<em>\1</em>", text) + "</p>")
+            text = re.sub(r"(?<![\w*])\*(\w[\w ]*?)\*(?![\w*])", r"<em>\1</em>", text)
+            shown.append("<p>" + re.sub(r"`([^`]+)`", r"<code>\1</code>", text) + "</p>")
     return "".join(shown)
 
 
