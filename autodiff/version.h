@@ -13,7 +13,7 @@
 
 /* Of the binary interface: it changes when a struct of the public headers is laid out anew, or a function takes other
  * arguments. A plug-in that was compiled for another one is refused. */
-#define WEIR_ABI 5
+#define WEIR_ABI 6
 
 /* What is declared between these two has C's linkage in C++ too, and is what the shared library shows: everything else
  * in it is hidden. */
