@@ -7,12 +7,13 @@ from pathlib import Path
 
 from chromium import Chromium
 
-SCREENS = {"wide": (1280, 900, "light"), "dark": (1280, 900, "dark"), "narrow": (360, 740, "light")}
+SCREENS = {"wide": (1280, 900, "light"), "narrow": (360, 740, "light"), "dark": (1280, 900, "dark")}
 
 # What overflows the page sideways; pictures that don't show; text whose contrast with what is behind it is below 4.5, the
 # least of the Web Content Accessibility Guidelines' level AA; and text smaller than 12 pixels.
 FAULTS = r"""
-(() => {
+(async () => {
+    await Promise.all([...document.images].map(image => image.decode().catch(() => {})));
     const faults = [], luminance = color => {
         const [r, g, b] = color.match(/[\d.]+/g).slice(0, 3).map(c => {
             c /= 255;
@@ -56,8 +57,6 @@ def told(events):
             address = parameters["request"]["url"]
             if not address.startswith(("file:", "data:")):
                 yield f"asks for {address}"
-        elif parameters.get("canceled"):
-            continue  # of the page before, whose colours had begun to change
         elif event.get("method") in ("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded", "Network.loadingFailed"):
             yield f"console: {parameters.get('entry', parameters)}"
 
@@ -68,13 +67,15 @@ def main(program, site, screenshots=None):
         browser = Chromium(program, profile)
         for page in sorted(site.rglob("*.html")):
             faults = []
+            browser.screen(*SCREENS["wide"])
+            browser.open(page.as_uri())
             for name, screen in SCREENS.items():
                 browser.screen(*screen)
-                browser.open(page.as_uri())
-                faults += [f"{name}: {fault}" for fault in [*browser.value(FAULTS), *told(browser.events)]]
+                faults += [f"{name}: {fault}" for fault in browser.value(FAULTS)]
                 if screenshots:
                     place = Path(screenshots) / f"{page.relative_to(site).with_suffix('').as_posix().replace('/', '-')}-{name}.png"
                     place.write_bytes(base64.b64decode(browser("Page.captureScreenshot", captureBeyondViewport=False)["data"]))
+            faults += told(browser.events)
             for fault in faults:
                 print(f"{page.relative_to(site)}: {fault}")
             passed, failed = passed + (not faults), failed + bool(faults)

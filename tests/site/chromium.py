@@ -60,7 +60,7 @@ class Chromium:
             self.events.append(self._message())
 
     def value(self, expression):
-        answer = self("Runtime.evaluate", expression=expression, returnByValue=True)
+        answer = self("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         if "exceptionDetails" in answer:
             raise RuntimeError(answer["exceptionDetails"])
         return answer["result"].get("value")

@@ -18,6 +18,15 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"; echo "site: $passed passed, $failed failed"' EXIT
 export PYTHONDONTWRITEBYTECODE=1
 
+# The reference has a place for every symbol of the library.
+all_names_told() {
+    for symbol in $(nm -D --defined-only "$build/libweir.so" | sed -n 's/^[0-9a-f]* [A-Z] \([a-z]*_[a-z0-9_]*\).*/\1/p'); do
+        grep -q "#$symbol\"" "$scratch/site/reference/index.html" || echo "$symbol is not in the reference"
+    done >"$scratch/untold"
+    cat "$scratch/untold"
+    [ ! -s "$scratch/untold" ]
+}
+
 # check COMMAND …
 check() {
     if "$@"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
@@ -26,6 +35,7 @@ check() {
 check env PYTHON="$python" "$source/tools/site/build" --built "$build" "$scratch/site"
 [ $failed -eq 0 ] || exit 1
 check "$python" "$source/tests/site/links.py" "$scratch/site"
+check all_names_told
 chromium=$(command -v chromium || command -v chromium-browser || command -v google-chrome || :)
 if [ -n "$chromium" ]; then
     check "$python" "$source/tests/site/browse.py" "$chromium" "$scratch/site"

@@ -21,6 +21,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import markdown
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
@@ -59,10 +60,10 @@ class Page:
     """Runs the blocks of one page, and puts HTML in their place."""
 
     def __init__(self, path, folder):
-        self.path, self.folder = path, folder
+        self.path, self.folder, self.blocks = path, folder, []
         folder.mkdir(parents=True)
 
-    def html_of(self, match):
+    def _block(self, match):
         language, said, code = match.group(1), match.group(2).strip(), match.group(3)
         reason = said.partition("not-run:")[2].strip()
         options = {} if reason else dict(word.partition("=")[::2] for word in said.split())
@@ -93,7 +94,11 @@ class Page:
         if output.strip() and ("output" in options or language == "python"):
             lines = output.rstrip().split("\n")[-int(options.get("output") or 1000):]
             shown.append(f'<pre class="output" tabindex="0"><samp>{html.escape(os.linesep.join(lines))}</samp></pre>')
-        return "\n\n" + "".join(shown).replace("\n\n", "\n&#8203;\n") + "</div>\n\n"
+        self.blocks.append("".join(shown) + "</div>")
+        return f"@block{len(self.blocks) - 1}@"
 
-    def text(self):
-        return FENCE.sub(self.html_of, self.path.read_text())
+    def html(self):
+        """The page as HTML. What the blocks became is put in last, so that Markdown leaves it alone."""
+        text = FENCE.sub(self._block, self.path.read_text())
+        body = markdown.markdown(text, extensions=["tables", "toc", "attr_list", "md_in_html"])
+        return re.sub(r"<p>@block(\d+)@</p>", lambda match: self.blocks[int(match[1])], body)

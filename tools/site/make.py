@@ -7,8 +7,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-import markdown
-
 import command_help
 from blocks import Page, dark_name
 from reference import Reference, headers
@@ -34,7 +32,7 @@ class Site:
              [(f"reference/{path.stem}.html", path.name) for _, path in headers()]),
         ]
 
-    def write(self, place, body, kind=""):
+    def write(self, place, body):
         """A page, with the way to all others."""
         root, order = "../" * place.count("/"), [link for _, links in self.groups for link in links]
         groups = "".join(
@@ -46,7 +44,7 @@ class Site:
         footer = "".join(f'<a rel="{rel}" href="{root}{to}">{html.escape(title)}</a>' for (to, title), rel in around)
         heading = re.sub(r"<.*?>", "", TITLE.search(body).group(1))
         template = (HERE / "page.html").read_text()
-        for name, value in {"title": heading, "root": root, "groups": groups, "footer": footer, "kind": kind,
+        for name, value in {"title": heading, "root": root, "groups": groups, "footer": footer,
                             "body": body, "version": command_help.weir("--version").split()[-1]}.items():
             template = template.replace("{{" + name + "}}", value)
         path = self.folder / place
@@ -56,8 +54,7 @@ class Site:
     def page(self, name, scratch):
         """A page of Markdown; the pictures on it are those that its commands have made."""
         page = Page(HERE / "pages" / f"{name}.md", scratch / name)
-        body = markdown.markdown(page.text(), extensions=["tables", "toc", "attr_list", "md_in_html"])
-        body = body.replace("<table>", '<div class="wide" tabindex="0"><table>').replace("</table>", "</table></div>")
+        body = page.html().replace("<table>", '<div class="wide" tabindex="0"><table>').replace("</table>", "</table></div>")
 
         def placed(match):
             light, dark = page.folder / match["name"], page.folder / dark_name(match["name"])
@@ -69,7 +66,7 @@ class Site:
             return (f'<picture><source media="(prefers-color-scheme: dark)" srcset="pictures/{name}-{dark.name}">'
                     f"{image}</picture>")
 
-        self.write(f"{name}.html", PICTURE.sub(placed, body), name)
+        self.write(f"{name}.html", PICTURE.sub(placed, body))
         print(f"{name}.html", flush=True)
 
     def make(self):
@@ -81,7 +78,7 @@ class Site:
             self.write(f"help/{name.replace(' ', '-')}.html", command_help.body(name))
         self.write("reference/index.html", self.reference.index())
         for _, path in headers():
-            self.write(f"reference/{path.stem}.html", self.reference.body(path), "reference")
+            self.write(f"reference/{path.stem}.html", self.reference.body(path))
         shutil.copyfile(HERE / "style.css", self.folder / "style.css")
 
 

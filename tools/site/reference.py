@@ -1,5 +1,6 @@
 """The reference: each public header as a page. A header is comments and declarations by turns, and so is its page;
-formulas and shapes keep their lines, and a name that is declared anywhere is a link to where it is."""
+formulas and shapes keep their lines, and a name that is declared anywhere is a link to where it is. (Comments of Weir's
+aren't written for Doxygen, which would leave them out, and run a formula's lines together.)"""
 import html
 import re
 import textwrap
@@ -10,16 +11,17 @@ ROOMS = {"autodiff": "Record, differentiate and run", "flows": "Build flows", "m
 PIECES = re.compile(r"^/\*(.*?)\*/\n", re.S | re.M)
 GUARD = re.compile(r"^(#ifndef WEIR_\w+_H|#define WEIR_\w+_H|#endif|#include .*|WEIR_(BEGIN|END)_DECLARATIONS)\n", re.M)
 DECLARED = [re.compile(pattern, re.M) for pattern in (
-    r"^(?!typedef|#|\s|//|/\*)[\w *]*?\b((?:ad|nf)_\w+)\(",  # a function
+    r"^(?!typedef|#|\s|//|/\*)[\w *]*?\b((?:ad|nf|weir)_\w+)\(",  # a function
     r"^typedef[^;{]*\(\*?((?:ad|nf)_\w+)\)\(",  # of a function
     r"^typedef [\w ]*?\b\**((?:ad|nf)_\w+);",
     r"^\} ((?:ad|nf)_\w+);",
-    r"^extern [\w ]*?\b((?:ad|nf)_\w+)[;\[]",
+    r"^extern const \w+ ((?:ad|nf)_\w+)[,;]",
+    r"^extern const \w+ \w+, ((?:ad|nf)_\w+);",
     r"^struct ((?:ad|nf)_\w+) \{",
     r"^#define ((?:AD|NF|WEIR)_\w+)",
     r"^(?:enum \{|    ) ?((?:AD|NF)_[A-Z0-9_]+)(?= = |,| \})",
 )]
-NAME = re.compile(r"\b(?:ad|nf|AD|NF|WEIR)_\w+")
+NAME = re.compile(r"\b(?:ad|nf|weir|AD|NF|WEIR)_\w+")
 
 
 def headers():
