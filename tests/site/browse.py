@@ -13,7 +13,10 @@ SCREENS = {"wide": (1280, 900, "light"), "narrow": (360, 740, "light"), "dark": 
 # least of the Web Content Accessibility Guidelines' level AA; and text smaller than 12 pixels.
 FAULTS = r"""
 (async () => {
-    await Promise.all([...document.images].map(image => image.decode().catch(() => {})));
+    const frame = () => new Promise(requestAnimationFrame);
+    await frame();
+    await frame();  // other colours may have other pictures, which are asked for now
+    await Promise.all([...document.images].map(image => image.complete || new Promise(done => image.onload = image.onerror = done)));
     const faults = [], luminance = color => {
         const [r, g, b] = color.match(/[\d.]+/g).slice(0, 3).map(c => {
             c /= 255;
