@@ -11,9 +11,8 @@
 /* "0.2.0": of these headers. */
 #define WEIR_VERSION WEIR_VERSION_EXPANDED(WEIR_VERSION_MAJOR, WEIR_VERSION_MINOR, WEIR_VERSION_PATCH)
 
-/* Of the binary interface, all that public headers declare: in the shared library's name (libweir.so.1), in its
- * symbols' version (WEIR_1), and in a plug-in: one that was compiled for another number is refused. The end says when
- * it moves. */
+/* Of the binary interface, all that public headers declare: in the shared library's name (libweir.so.1), its symbols'
+ * version (WEIR_1), and plug-ins: one compiled for another number is refused. The end says when it moves. */
 #define WEIR_ABI 1
 
 /* What is declared between these two has C's linkage in C++ too, and is what the shared library shows: everything else
