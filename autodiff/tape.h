@@ -242,11 +242,11 @@ typedef struct {
  * f is recorded and captures as ad_root() says. The gradient, with respect to z0, t0, t1 and what is captured, goes
  * back through the steps: it is that of the discrete solution, exact to rounding for the steps that were taken, as
  * parts of t1 - t0. The other way, solving the adjoint equation backwards, has an error of its own that only a smaller
- * tolerance bounds, and needs the trajectory backwards, which is not stable where rows come together. Of each step z
- * is kept, so memory is D + 2 numbers for each step of each row of a tile, which grows as it is needed; where there is
- * none, the gradient is NaN. The steps are found twice, once for the value and once for the gradient. There are no
- * second derivatives: asking for them is an error of the tape. captured may be NULL where n_captured is 0; options (the
- * defaults) and context may be. */
+ * tolerance bounds, and needs the trajectory backwards, which is not stable where rows come together. Where stability
+ * limits steps, and not accuracy (a stiff equation at a loose tolerance), the gradient may be far from the solution's:
+ * there it takes a smaller rtol. Each thread keeps the steps of its last tile for the gradient, D + 2 numbers for each
+ * step of each row, and what is captured, until tape and plans are freed; where memory is out, the gradient is NaN. No
+ * second derivatives: an error of the tape. captured may be NULL if n_captured is 0, options (defaults) and context. */
 ad_var ad_ode(ad_var z0, ad_var t0, ad_var t1, const ad_var *captured, int n_captured, const ad_ode_options *options,
               ad_var (*f)(void *context, ad_tape *inner, ad_var t, ad_var z, const ad_var *captured), void *context);
 

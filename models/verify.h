@@ -26,9 +26,9 @@ enum { NF_MOST_CHECKS = 24 };
  *   both sides of kinks; zeros of the Jacobian that are exactly zero;
  *   no NaN at events of 0 and ±1e-30 … ±1e6 and at extreme parameters, where the Jacobian's determinant has the same
  *   sign for all of them (a constraint that is wrong or missing shows there, and so does one that rounding breaks:
- *   tanh(a) of a large a is not below 1), unless a type says that it is `singular` for some: then for each of them; of
- *   continuous flows at moderate parameters alone, and but for determinants below e^-20, for equations that are stiff
- *   have no solution here;
+ *   tanh(a) of a large a is not below 1), unless a type says that it is `singular` for some: then for each of them;
+ *   where an equation is stiff and has no solution here all of its row is NaN; and what the tolerance of solving
+ *   (arguments rtol and atol) makes of a determinant has no sign;
  *   chains 100 deep (D <= 3, types known to formulas);
  *   a density that integrates to 1, and samples that follow it (D <= 2); float32 against float64, both ways.
  * Fills result[0 … *count-1], at most NF_MOST_CHECKS; AD_ERROR_NUMERIC when one exceeds its bound, with the first such

@@ -14,6 +14,7 @@
 nf_check_result *nf__check_result_add(nf__checker *c, const char *property, double bound)
 {
     nf_check_result *result = &c->result[c->count++];
+    if (bound > 0) bound = fmax(bound, 100 * nf__check_tolerance(c->bijector));
     *result = (nf_check_result){.property = property, .bound = bound};
     return result;
 }
@@ -26,11 +27,23 @@ bool nf__check_worse(nf_check_result *result, double error)
     return true;
 }
 
-bool nf__check_is_solved(const nf_bijector *bijector)
+/* Of an argument of this name; 0 where there is none. */
+static double argument_of(const nf_bijector *bijector, const char *name)
 {
-    bool solved = bijector->type->velocity;
-    for (size_t i = 0; i < bijector->n_child && !solved; i++) solved = nf__check_is_solved(bijector->child[i]);
-    return solved;
+    const nf_argument *argument = bijector->type->argument;
+    for (size_t i = 0; argument && argument[i].name; i++)
+        if (strcmp(argument[i].name, name) == 0) return bijector->argument[i];
+    return 0;
+}
+
+double nf__check_tolerance(const nf_bijector *bijector)
+{
+    const double usual = 1e-12; /* of ad_ode_options */
+    double tolerance = 0;
+    if (bijector->type->velocity)
+        tolerance = fmax(usual, fmax(argument_of(bijector, "rtol"), argument_of(bijector, "atol")));
+    for (size_t i = 0; i < bijector->n_child; i++) tolerance = fmax(tolerance, nf__check_tolerance(bijector->child[i]));
+    return tolerance;
 }
 
 void nf__check_at(nf_check_result *result, const char *name, const double *event, size_t dim)

@@ -272,7 +272,9 @@ static bool may_be_singular(const nf_bijector *bijector)
 }
 
 /* A bijection's determinant has one sign, and since it is zero for no parameters, the same for all of them: where a
- * constraint is missing or wrong, there are some for which it has another. And log-dets are right for these too. */
+ * constraint is missing or wrong, there are some for which it has another. And log-dets are right for these too. Of
+ * what is solved at moderate ones alone: extreme ones make equations stiff, and where stability limits the steps, their
+ * derivatives are not near those of the solution. */
 ad_status nf__check_orientation(nf__checker *c)
 {
     enum { EVENTS = 32 };
@@ -281,8 +283,10 @@ ad_status nf__check_orientation(nf__checker *c)
     nf_check_result *log_dets = nf__check_result_add(c, "log-det against the Jacobian, other parameters", 1e-8);
     size_t dim = c->dim;
     double log_det[EVENTS], *work = ad_alloc(dim, dim * sizeof *work);
-    const bool singular = may_be_singular(c->bijector), solved = nf__check_is_solved(c->bijector);
-    const double unit = solved ? 1e-11 : 1e-14, least = solved ? -20 : -INFINITY; /* log-dets below aren't resolved */
+    const double tolerance = nf__check_tolerance(c->bijector);
+    const bool singular = may_be_singular(c->bijector), solved = tolerance > 0;
+    const double unit = fmax(1e-14, 10 * tolerance);
+    const double least = solved ? log(200 * unit) : -INFINITY; /* a smaller determinant may have either sign */
     int first = 0;
     double *in = ad_alloc(EVENTS, dim * sizeof *in), *jacobian = ad_alloc(EVENTS * dim, dim * sizeof *jacobian);
     double *saved = nf__check_save(c);

@@ -25,13 +25,15 @@ typedef struct {
     double *context;
 } nf__check_direction;
 
-/* A new line of the report. */
+/* A new line of the report; a bound above 0 grows to a hundred times the tolerance of solving, where that is larger. */
 nf_check_result *nf__check_result_add(nf__checker *c, const char *property, double bound);
 /* Is this error the worst so far? Then the caller says where it was. NaN is the worst of all. */
 bool nf__check_worse(nf_check_result *result, double error);
-/* Is a part of it the solution of a differential equation? Its values are good to the solver's tolerance alone, and
- * where parameters are extreme there may be none: the equation is stiff. */
-bool nf__check_is_solved(const nf_bijector *bijector);
+/* Of what is in part the solution of a differential equation, the tolerance by which that is solved in float64: the
+ * largest of the arguments rtol and atol of its types, or ad_ode()'s own. 0 where nothing is solved. Steps' errors add
+ * up, so values and derivatives are good to some ten times that; and an equation may have no solution here, where
+ * parameters are extreme: it is stiff. */
+double nf__check_tolerance(const nf_bijector *bijector);
 /* "z = (1, 2)" into result->at. */
 void nf__check_at(nf_check_result *result, const char *name, const double *event, size_t dim);
 ad_status nf__check_out_of_memory(nf__checker *c);

@@ -152,8 +152,8 @@ START_TEST(batches_and_losses)
     for (int i = 0; i < 2; i++) {
         ck_assert_double_eq_tol(report[0].history[i].train_nll, report[1].history[i].train_nll, 1e-5);
         ck_assert_double_eq_tol(report[0].history[i].val_nll, report[1].history[i].val_nll, 1e-5);
-        ad_free(report[i].history);
     }
+    for (int i = 0; i < 2; i++) ad_free(report[i].history);
     nf_flow_free(with);
     nf_flow_free(without);
 }

@@ -28,6 +28,55 @@ START_TEST(the_example_passes_with_any_seed)
 }
 END_TEST
 
+/* ---- What is solved -------------------------------------------------------------------------------------------- */
+
+static ad_var wave(const nf_scope *at, ad_var t, ad_var z, ad_var *divergence)
+{
+    (void)at, (void)divergence;
+    return ad_sin(ad_add(ad_mul_scalar(z, 2), t));
+}
+
+static ad_var solve(const nf_scope *at, bool inverse, ad_var v, ad_var *log_det)
+{
+    const double *rtol = at->self->type->data;
+    return nf_integrate(at, inverse, v, &(nf_integrate_options){.solver.rtol = *rtol}, log_det);
+}
+
+static ad_var solve_forward(const nf_scope *at, ad_var z, ad_var *log_det)
+{
+    return solve(at, false, z, log_det);
+}
+
+static ad_var solve_inverse(const nf_scope *at, ad_var x, ad_var *log_det)
+{
+    return solve(at, true, x, log_det);
+}
+
+/* Bounds follow the tolerance that a type says it is solved by, and no other one. */
+START_TEST(solved_to_its_tolerance)
+{
+    static const nf_argument says[] = {{"rtol", NF_NUMBER, 1e-6, 0, 0.1, NULL, "the solver's relative tolerance"}, {0}};
+    static const struct {
+        double rtol;
+        const nf_argument *argument;
+        bool passes;
+    } cases[] = {{0, NULL, true}, {1e-6, says, true}, {1e-6, NULL, false}, {1e-3, says, false}};
+    const nf_bijector_type type = {.name = "wave",
+                                   .argument = cases[_i].argument,
+                                   .data = &cases[_i].rtol,
+                                   .forward = solve_forward,
+                                   .inverse = solve_inverse,
+                                   .velocity = wave};
+    nf_check_result result[NF_MOST_CHECKS];
+    int count;
+    nf_bijector *bijector = nf_bijector_new(&type, 1, 0, NULL, &error);
+    ck_assert_msg(bijector != NULL, "%s", error.message);
+    const ad_status status = nf_check_bijector(bijector, 1, result, &count, &error);
+    ck_assert_msg(status == (cases[_i].passes ? AD_OK : AD_ERROR_NUMERIC), "%d: %s", _i, error.message);
+    nf_bijector_free(bijector);
+}
+END_TEST
+
 /* ---- Base distributions ---------------------------------------------------------------------------------------- */
 
 static ad_status check(const nf_bijector_type *type, size_t dim, uint64_t seed)
@@ -154,6 +203,10 @@ Suite *verify_suite(void)
     tcase_add_loop_test(tcase, every_distribution_passes, 0, distributions);
     tcase_add_loop_test(tcase, faulty_distributions_fail, 0, (int)COUNT(cases));
     tcase_add_test(tcase, a_bijector_is_no_distribution);
+    TCase *solved = tcase_create("solved");
+    tcase_set_timeout(solved, 60);
+    tcase_add_loop_test(solved, solved_to_its_tolerance, 0, 4);
+    suite_add_tcase(suite, solved);
     suite_add_tcase(suite, tcase);
     return suite;
 }

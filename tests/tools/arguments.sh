@@ -9,11 +9,12 @@ includes=
 for room in autodiff flows models; do
     includes="$includes -I$faces/$room"
 done
+# CC may have a compiler cache before it.
 # shellcheck disable=SC2086
 for header in "$faces"/*/weir/*.h; do
     echo "#include <weir/$(basename "$header")>"
 done |
-    "${CC:-cc}" -std=c17 -E $includes -x c - |
+    ${CC:-cc} -std=c17 -E $includes -x c - |
     awk '
         function finish(    head, list, name, i, n, c, depth, part, count, vars) {
             gsub(/__attribute__ *\(\([^()]*(\([^()]*\)[^()]*)*\)\)/, "", statement)
