@@ -28,7 +28,7 @@ expect() {
 mkdir "$scratch/bin" "$scratch/lone" "$scratch/copy"
 cp -R tools "$scratch/copy"
 cd "$scratch"
-for script in test demo wheel bench/run site/build; do
+for script in test demo package wheel bench/run site/build; do
     name=$(basename $script)
     ln -s "$source/tools/$script" "bin/$name"
     [ "$name" = run ] || expect "a link to $script" 0 '^usage: ' "bin/$name" --help
