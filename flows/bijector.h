@@ -188,8 +188,8 @@ void nf_update(const nf_scope *at, const char *name, ad_var value);
 ad_shape nf_image_shape(const nf_bijector *self);
 
 /* Make a type of your own known to formulas, at the start of the program, before other threads. The type must outlive
- * all use. AD_ERROR_ARGUMENT: it is NULL, its name is taken or isn't a name, it has neither forward nor inverse, or an
- * argument lacks what its kind needs. */
+ * all use. AD_ERROR_ARGUMENT: it is NULL, its name is taken or isn't a name, it has neither forward nor inverse, it is
+ * stochastic and has an inverse, or an argument lacks what its kind needs. */
 ad_status nf_register(const nf_bijector_type *type, ad_error *error);
 
 /* ---- Making bijectors ------------------------------------------------------------------------------------------- */

@@ -11,7 +11,8 @@
  * A formula names a chain: `(maf(128,128)-flip)*3-standardize`. Terms are joined by '-', the leftmost is applied to the
  * base sample first; `term*K` is K copies, each with parameters of its own; parentheses group; `invert(…)` turns a chain
  * around, `on([1,3-5],…)` maps the listed features, in this order, and leaves the others; `conditional(…)` makes the
- * parameters of a chain those of the context; arguments are positional or named; spaces are free. A flow's formula may name its base distribution first: `student(df=5):maf-flip`; without, it
+ * parameters of a chain those of the context; `image(8,8,3,…)`, `squeeze(…)`, `split(…)` and `glow(…)` are of images;
+ * `dequantize(…)` ends a flow of whole numbers, whose log p is then one draw of a lower bound (Ho et al. 2019); arguments are positional or named; spaces are free. A flow's formula may name its base distribution first: `student(df=5):maf-flip`; without, it
  * is N(0, I).
  */
 #ifndef WEIR_FLOWS_H

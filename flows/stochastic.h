@@ -5,16 +5,16 @@
  *     log q(path) = log p_base(z_0) - Σ ΔS,
  *
  * where ΔS is log|det J| of a bijector and, of a step that draws, log b(z_t | z_t+1) - log f(z_t+1 | z_t): the
- * densities of the way back and of the way there (equation 13). p(x) / q(path) is an importance weight as p/q is of an
- * exact flow: its mean is Z, and draws with such weights are p's (equation 16); and E[log q(path) - log p(x)] is a
- * bound of -log Z, by which nf_vi() trains (section 3).
+ * densities of the way back and of the way there. p(x) / q(path) is an importance weight as p/q is of an exact flow:
+ * its mean is Z, and draws with such weights are p's; and E[log q(path) - log p(x)], at least -log Z, is what nf_vi()
+ * trains by.
  *
  * nf_flow_record_sample(), and all that draws, gives log q(path) in the place of log p. What needs log p itself of a
  * point, or an inverse, is an error that says so: a likelihood fit, nf_log_prob(), nf_transform().
  *
  * Steps are drawn towards densities between the base distribution and a target, which the flow has to be told:
  *
- *     log π_λ(z) = (1 - λ) log p_base(z) + λ log p(z),      λ = k / K for step k of K that draw (equation 12).
+ *     log π_λ(z) = (1 - λ) log p_base(z) + λ log p(z),      λ = k / K for step k of K that draw.
  *
  * error may be NULL. Threads: as in <weir/bijector.h> and <weir/flow.h>. */
 #ifndef WEIR_STOCHASTIC_H

@@ -1,9 +1,9 @@
-/* langevin: steps of overdamped Langevin dynamics, unadjusted (Wu, Köhler & Noé 2020, section 4). With u = -log π_λ
- * and ε the step, from y to y':
+/* langevin: steps of overdamped Langevin dynamics, unadjusted (Wu, Köhler & Noé 2020, "Stochastic normalizing flows").
+ * With u = -log π_λ and ε the step, from y to y':
  *
  *     y' = y - ε ∇u(y) + √(2ε) η,      η ~ N(0, I),
  *
- * whose way back is a step of the same kind with the noise η' (equations 18 and 19):
+ * whose way back is a step of the same kind with the noise η':
  *
  *     y = y' - ε ∇u(y') + √(2ε) η',    η' = √(ε/2) (∇u(y) + ∇u(y')) - η,      ΔS = (|η|² - |η'|²) / 2.
  *

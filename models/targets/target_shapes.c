@@ -154,8 +154,7 @@ const nf_target_type nf__target_gaussian = {
     .build = build,
 };
 
-/* ---- many_well: Noé, Olsson, Köhler & Wu 2019, "Boltzmann generators"; Midgley et al. 2023, section 4.2 -----------
- */
+/* ---- many_well: Noé, Olsson, Köhler & Wu 2019, "Boltzmann generators"; Midgley et al. 2023 ------------------------ */
 
 /* For each pair of features, -x1⁴ + 6 x1² + x1 / 2 - x2² / 2: two wells, of which one holds more. */
 static ad_var many_well(const nf_target *self, const ad_var *value)

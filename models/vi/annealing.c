@@ -93,6 +93,12 @@ ad_status nf__annealing_open(nf__annealing *a, ad_error *error)
     const ad_dtype dtype = nf_flow_dtype(a->flow);
     const size_t size = ad_dtype_size(dtype), dim = nf_flow_dim(a->flow);
     if (nf__vi_check_sizes(a->flow, a->target, error)) return error->status;
+    if (a->distributions == 0 || !(a->alpha > 0))
+        return ad_error_set(
+            error, AD_ERROR_ARGUMENT,
+            "annealed importance sampling: expected 1 density between or more, and a power above 0, got "
+            "%zu, %g",
+            a->distributions, a->alpha);
     if (nf_flow_is_stochastic(a->flow))
         return ad_error_set(
             error, AD_ERROR_ARGUMENT,

@@ -5,6 +5,7 @@
 #include "vi/inference.h"
 
 #include <weir/environment.h>
+#include <weir/stochastic.h>
 
 #include <math.h>
 #include <stdio.h>
@@ -237,6 +238,10 @@ ad_status nf_infer(const nf_target *target, const nf_infer_options *options, nf_
     if (!o.formula) o.formula = nf_infer_formula(&inference->start, formula);
     inference->flow = nf_flow_parse(o.formula, inference->start.dim, 0, o.dtype, o.seed, error);
     if (!inference->flow) return error->status;
+    if (nf_flow_is_stochastic(inference->flow))
+        return ad_error_set(error, AD_ERROR_ARGUMENT,
+                            "a fit without settings begins by likelihood, which a flow with steps that draw doesn't "
+                            "have: fit it with settings (nf_vi(); --iters)");
     inference->mode = ad_alloc(inference->start.modes, sizeof *inference->mode);
     if (!inference->mode) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for modes");
     /* Searches that were interrupted found another start than there would be. */

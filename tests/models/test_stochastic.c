@@ -263,6 +263,10 @@ START_TEST(what_needs_an_inverse)
     nf_nuts_result result;
     ASSERT_FAILS(nf_nuts(target, &(nf_nuts_options){.flow = flow}, &result, &error), AD_ERROR_ARGUMENT,
                  "steps that draw");
+    nf_inference inference;
+    ASSERT_FAILS(nf_infer(target, &(nf_infer_options){.formula = "metropolis", .searches = 2}, &inference, &error),
+                 AD_ERROR_ARGUMENT, "begins by likelihood");
+    nf_inference_free(&inference);
     nf_check_result checks[NF_MOST_CHECKS];
     int count;
     nf_bijector *bijector = parsed("planar-metropolis", 2, 1);

@@ -88,6 +88,8 @@ START_TEST(context_and_channels)
                                   "c.safetensors");
     assert_contains(text_in(result, "formula"), "image(2,2,3,squeeze((coupling(32,32,");
     json_decref(result);
+    SUCCEED("fit", "thirteen.npy", "--shape", "2,2,3", "--context", "13", "--columns", "13:category", "--flow", SMALL,
+            "--epochs", "1", "-o", "k.safetensors");
     SUCCEED("sample", "c.safetensors", "--context", "3", "-n", "4", "-o", "c.npy");
     nf_table drawn = table_of("c.npy");
     ck_assert(ad_shape_equal(drawn.event, (ad_shape){.rank = 3, .dim = {2, 2, 3}}));
@@ -132,7 +134,7 @@ START_TEST(mistakes)
     assert_refused("are of 8 x 8 pixels of 1 channel; leave it out",
                    WORDS("fit", DIGITS, "--shape", "4,16", "-o", "m.safetensors"));
     assert_refused("even sizes", WORDS("fit", "odd.npy", "--shape", "3,5", "-o", "m.safetensors"));
-    assert_refused("--columns isn't for images",
+    assert_refused("pixels are all of one kind",
                    WORDS("fit", "flat.npy", "--shape", "8,8", "--columns", "1:real", "-o", "m.safetensors"));
     assert_refused("--tune isn't for images", WORDS("fit", DIGITS, "--tune", "-o", "m.safetensors"));
     assert_refused("--dequantization is of images",

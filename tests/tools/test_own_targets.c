@@ -76,6 +76,7 @@ static const struct {
     {{"nuts", PLUGIN("posteriors")}, 2, {"brings several targets", "weir --plugin FILE"}},
     {{"nuts", "./copy.so", "-o", "copy.so"}, 2, {"copy.so"}},
     {{"vi", "./copy.so", "-o", "copy.so"}, 2, {"output 'copy.so' is the input"}},
+    {{"nuts", "pot1", "--stats"}, 2, {"--stats: they go where draws go; give a file as -o"}},
     {{"nuts", "none.so"}, 1, {"plug-in 'none.so': No such file"}},
 };
 

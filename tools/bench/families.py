@@ -17,7 +17,6 @@ import pathlib
 import resource
 import subprocess
 import sys
-import time
 
 try:
     import numpy as np
@@ -73,14 +72,12 @@ class Bench:
         return self.weir("fit", train, "--flow", formula, *COMMON, *options, "--epochs", epochs, "-o", model)
 
     def seconds_of_epoch(self, formula, options, train, model):
-        """What a first one tells, without starting and scoring; where it is short, what others add to both."""
-        begin = time.perf_counter()
-        one = self.fit(formula, options, train, model, 1)
-        epoch = one["computed"] * one["seconds"] / (time.perf_counter() - begin)
-        more = math.ceil(max(1.5, one["computed"] - epoch) / epoch)
-        if more == 1:
-            return epoch
-        return (self.fit(formula, options, train, model, 1 + more)["computed"] - one["computed"]) / more
+        """What others add to a first one, with which it also starts and scores rows: as many as take a second."""
+        one, more, added = self.fit(formula, options, train, model, 1)["computed"], 0, 0
+        while added < 1:
+            more = max(1, 8 * more)
+            added = self.fit(formula, options, train, model, 1 + more)["computed"] - one
+        return added / more
 
     def peer(self, name):
         """Rows that zuko trains on in a second; None where it isn't installed, or has no such family."""
@@ -133,7 +130,7 @@ def main():
     parser.add_argument("weir", help=argparse.SUPPRESS)
     parser.add_argument("family", nargs="*", metavar="FAMILY", help="of the table's names; all where none is given")
     parser.add_argument("--seconds", type=float, default=6, metavar="S",
-                        help="of each fit (default: 6; all of them take a quarter of an hour)")
+                        help="of each fit (default: 6; all of them take half an hour)")
     parser.add_argument("--data", default=",".join(DATA), metavar="NAMES", help=f"densities (default: {','.join(DATA)})")
     parser.add_argument("--table", type=pathlib.Path, default=HERE / "families.txt", metavar="FILE",
                         help="the families (default: tools/bench/families.txt)")

@@ -6,7 +6,7 @@
  *
  *     cc -shared -fPIC schools.c $(pkg-config --cflags weir) -o schools.so
  *     weir nuts ./schools.so --data schools.csv --chains 4 --tune 500 --draws 500 --stats -o draws.csv
- *     weir vi './schools.so(scale=10)' --data schools.csv --budget 5s -o schools.safetensors
+ *     weir vi './schools.so(scale=10)' --data schools.csv --flow iaf-lu-loc --iters 500 -o schools.safetensors
  *     weir sample schools.safetensors -n 100 -o samples.csv */
 #include <math.h>
 #include <weir/models.h>
@@ -39,14 +39,14 @@ static ad_status build(nf_target *self, nf_site *site, ad_error *error)
     return AD_OK;
 }
 
-static const nf_site sites[] = {{"mu", 1}, {"tau", 1, NF_SITE_POSITIVE_EXP}, {"eta", 1}};
+static const nf_site sites[] = {{.name = "mu", .size = 1},
+                                {.name = "tau", .size = 1, .constraint = NF_SITE_POSITIVE_EXP},
+                                {.name = "eta", .size = 1}};
 
 static const nf_target_type schools = {
     .name = "schools",
     .help = "a hierarchical model of experiments: theta = mu + tau eta",
-    .argument =
-        (const nf_argument[]){
-            {.name = "scale", .kind = NF_NUMBER, .value = 5, .low = 0.01, .high = 1e4, .help = "of tau"}, {0}},
+    .argument = (const nf_argument[]){{.name = "scale", .kind = NF_NUMBER, .value = 5, .low = 0.01, .high = 1e4}, {0}},
     .target = {.site = sites, .n_site = 3, .log_density = log_density, .log_likelihood = log_likelihood, .log_z = NAN},
     .build = build,
     .column = (const nf_target_column_type[]){{.name = "effect"}, {.name = "standard_error"}, {0}},

@@ -117,12 +117,12 @@ void help_print_formulas(FILE *to)
             "defaults of their "
             "arguments in brackets:\n");
     print_types("bijector", nf_bijector_types(), to);
+    fprintf(to, "\nbase distributions:\n");
+    print_types("base distribution", nf_distribution_types(), to);
     fprintf(to, "\nsteps that draw, between bijectors: stochastic normalizing flows, for 'weir vi', towards densities "
                 "between the "
                 "base\ndistribution and the target; '(planar*2-metropolis)*4':\n");
     print_types("step that draws", nf_stochastic_types(), to);
-    fprintf(to, "\nbase distributions:\n");
-    print_types("base distribution", nf_distribution_types(), to);
     fprintf(to, "\ntransformers, maps of a feature, for coupling and autoregressive: transformer=affine(bound=2):\n");
     for (const nf_transformer_type *const *type = nf_transformer_types(); *type; type++)
         print_descriptor("transformer", *type, to);

@@ -25,7 +25,7 @@ static ad_status load_netcdf(const netcdf_part **part, ad_error *error)
         return ad_error_set(
             error, AD_ERROR_IO,
             "this weir was built without NetCDF: install libnetcdf-dev (of Debian; libnetcdf elsewhere) "
-            "and build it anew, or name a .npy or .csv file");
+            "and build it anew, or name a file of another kind");
     void *object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     *part = object ? dlsym(object, "weir_netcdf") : NULL;
     if (!*part) return ad_error_set(error, AD_ERROR_IO, "NetCDF can't be written: %.900s", dlerror());

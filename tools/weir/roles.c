@@ -111,6 +111,10 @@ static ad_status learn(const struct finding *finding, const struct roles_text *t
     struct kinds kinds = {0};
     ad_status status = kinds_split(text->kinds, file, finding->rest, finding->n_rest, finding->conditions,
                                    finding->n_conditions, finding->dropped, finding->n_dropped, &kinds, error);
+    if (!status && text->pixels && kinds.features[0])
+        status = ad_error_set(error, AD_ERROR_ARGUMENT,
+                              "--columns '%s': pixels are all of one kind; only columns of the context have others",
+                              text->kinds);
     if (!status) status = columns_select(file, finding->rest, finding->n_rest, &roles->table, error);
     if (!status && file->rows < 2) { /* of one row there is nothing to learn */
         roles->features = nf_columns_plain(finding->n_rest, (const char *const *)roles->table.names, error);

@@ -174,10 +174,10 @@ static ad_status read_file(const struct arguments *arguments, struct input *inpu
 /* Pixels are all alike: options that tell of single columns aren't for them. */
 static ad_status check_images(const struct arguments *arguments, ad_shape size, ad_error *error)
 {
-    static const char *const columns[] = {"drop", "columns", "weights", "budget", "tune"};
-    for (size_t i = 0; size.rank && i < sizeof columns / sizeof *columns; i++)
-        if (option_named(arguments, columns[i]))
-            return ad_error_set(error, AD_ERROR_ARGUMENT, "--%s isn't for images, which the rows of %s are", columns[i],
+    static const char *const none[] = {"drop", "weights", "budget", "tune"};
+    for (size_t i = 0; size.rank && i < sizeof none / sizeof *none; i++)
+        if (option_named(arguments, none[i]))
+            return ad_error_set(error, AD_ERROR_ARGUMENT, "--%s isn't for images, which the rows of %s are", none[i],
                                 arguments->positionals[0]);
     return AD_OK;
 }

@@ -4,6 +4,7 @@
 #include "command.h"
 #include "draws.h"
 #include "files.h"
+#include "inference_data.h"
 #include "interrupt.h"
 #include "ranks.h"
 #include "report.h"
@@ -176,11 +177,13 @@ static void describe(const struct arguments *arguments, const nf_target *target,
 static ad_status run(const struct arguments *arguments, json_t *result, ad_error *error)
 {
     const char *output = option_text(arguments, "output"), *model = option_text(arguments, "flow");
+    const bool statistics = option_flag(arguments, "stats");
+    if (statistics && !output)
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "--stats: they go where draws go; give a file as -o");
     if (output && check_draws(output, error)) return error->status;
     nf_target *target = target_open(arguments, error);
     if (!target) return error->status;
-    const bool statistics = option_flag(arguments, "stats");
-    if (statistics && check_statistics(target, error)) {
+    if (statistics && !is_netcdf(output) && check_statistics(target, error)) {
         nf_target_free(target);
         return error->status;
     }

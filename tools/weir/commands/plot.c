@@ -63,7 +63,7 @@ static const struct option options[] = {
      .value = "N",
      .initial = "10000",
      .low = 1,
-     .help = "how many samples to draw"},
+     .help = "how many samples to draw; of a flow of images, which is shown as a sheet of them, at most 96"},
     {.name = "seed", .kind = OPTION_COUNT, .value = "N", .initial = "1", .help = "of the samples"},
     OPTION_HEADER,
     OPTION_THREADS,
