@@ -1,7 +1,6 @@
 """Variational inference and NUTS: what is known of a target, from a flow or from chains."""
 from __future__ import annotations
 
-import inspect
 import os
 from types import SimpleNamespace
 from typing import Any, Unpack
@@ -164,9 +163,8 @@ class Draws:
                  "acceptance_rate": self.stats["acceptance"], "n_steps": self.stats["steps"],
                  "tree_depth": self.stats["depth"]}
         groups = {"posterior": self.sites, "sample_stats": stats}
-        if "posterior" in inspect.signature(arviz.from_dict).parameters:  # before ArviZ 1
-            return arviz.from_dict(**groups)
-        return arviz.from_dict(groups)
+        # Before ArviZ 1 the first argument was the posterior, whatever it was called.
+        return arviz.from_dict(**groups) if hasattr(arviz, "InferenceData") else arviz.from_dict(groups)
 
     def __repr__(self) -> str:
         chains, draws, _ = self.values.shape

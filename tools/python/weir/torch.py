@@ -80,7 +80,7 @@ def _summed(gradient: Array | None, context: torch.Tensor | None) -> torch.Tenso
 
 
 def _with(flow: Flow, trained: torch.Tensor) -> AbstractContextManager[None]:
-    """The flow with these numbers, for a while: they may be others than the module's, as in torch.func.functional_call."""
+    """The flow with these numbers, for a while: in torch.func.functional_call they are others than the module's."""
     return flow._with(_own(flow, trained))
 
 
@@ -113,7 +113,8 @@ class FlowModule(torch.nn.Module):
     @torch.compiler.disable  # what is traced has no numbers
     def log_prob(self, x: torch.Tensor, context: torch.Tensor | None = None) -> torch.Tensor:
         """log p (…) of events x (…, dim), in x's dtype."""
-        return _LogProb.apply(self._flow, self.trained, _floating(x), None if context is None else _floating(context))  # type: ignore[no-any-return, no-untyped-call]
+        given = None if context is None else _floating(context)
+        return _LogProb.apply(self._flow, self.trained, _floating(x), given)  # type: ignore[no-any-return, no-untyped-call]
 
     forward = log_prob
 
