@@ -10,7 +10,8 @@ def weir(*words):
 
 def commands():
     """["data", "fit", …, "demo banana"]"""
-    return [name.replace("\\-", " ") for name in re.findall(r"^\.BR weir\\-(\S+) \(1\)$", weir("--man", "2000-01-01"), re.M)]
+    named = re.findall(r"^\.BR weir\\-(\S+) \(1\)$", weir("--man", "2000-01-01"), re.M)
+    return list(dict.fromkeys(name.replace("\\-", " ") for name in named))
 
 
 def subjects():
