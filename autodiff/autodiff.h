@@ -39,6 +39,7 @@
 #include <weir/environment.h>
 #include <weir/error.h>
 #include <weir/gradcheck.h>
+#include <weir/graph.h>
 #include <weir/memory.h>
 #include <weir/op.h>
 #include <weir/plan.h>

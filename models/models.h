@@ -18,9 +18,11 @@
 #include <weir/diagnostics.h>
 #include <weir/file.h>
 #include <weir/flows.h>
+#include <weir/import.h>
 #include <weir/infer.h>
 #include <weir/nuts.h>
 #include <weir/objective.h>
+#include <weir/onnx.h>
 #include <weir/optimizer.h>
 #include <weir/plugin.h>
 #include <weir/prior.h>

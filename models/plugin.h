@@ -20,7 +20,7 @@
 
 WEIR_BEGIN_DECLARATIONS
 
-/* What a plug-in defines, as the variable weir_plugin. */
+/* What a plug-in defines, as the variable nf_plugin_entry. */
 typedef struct {
     int abi;             /* WEIR_ABI, of the headers that it was compiled with; always first */
     const char *name;    /* letters, digits and '_' */
@@ -32,8 +32,8 @@ typedef struct {
 /* Once in a plug-in, behind its start function. */
 #define WEIR_PLUGIN(plugin_name, plugin_version, plugin_start)                                                         \
     WEIR_BEGIN_DECLARATIONS                                                                                            \
-    extern const nf_plugin weir_plugin;                                                                                \
-    const nf_plugin weir_plugin = {WEIR_ABI, plugin_name, plugin_version, plugin_start};                               \
+    extern const nf_plugin nf_plugin_entry;                                                                            \
+    const nf_plugin nf_plugin_entry = {WEIR_ABI, plugin_name, plugin_version, plugin_start};                           \
     WEIR_END_DECLARATIONS
 
 /* Load the plug-in in this file and start it, at the start of the program, before other threads: what it registers can

@@ -2,10 +2,18 @@
 #include "tape/builtin.h"
 #include "tape/record.h"
 
+#include <weir/graph.h>
 #include <weir/memory.h>
 
 #include <stdlib.h>
 #include <string.h>
+
+/* What graph.h says of the attribute. */
+_Static_assert((int)AD_MATMUL_BLOCKS == (int)AD__BLOCKS && (int)AD_MATMUL_BLOCKED == (int)AD__BLOCKED &&
+                   (int)AD_MATMUL_TRANSPOSE_B == (int)AD__TRANSPOSE_B &&
+                   (int)AD_MATMUL_BLOCK_COUNT == (int)AD__BLOCK_COUNT &&
+                   (int)AD_MATMUL_BLOCKED_A == (int)AD__BLOCKED_A && (int)AD_MATMUL_BLOCKED_C == (int)AD__BLOCKED_C,
+               "the attribute of a matrix product is public");
 
 static ad_var fail_memory(ad_tape *tape)
 {

@@ -6,7 +6,7 @@
 
 /* clang-format off */
 #define TRANSFORMERS(X)                                                                                                \
-    X(additive) X(linear_spline) X(quadratic_spline) X(cubic_spline) X(bounded_rational_quadratic)                     \
+    X(additive) X(scale_shift) X(linear_spline) X(quadratic_spline) X(cubic_spline) X(bounded_rational_quadratic)      \
     X(circular_rational_quadratic) X(sum_of_squares) X(bernstein) X(deep_sigmoidal) X(logistic_mixture) X(umnn)
 /* clang-format on */
 

@@ -15,7 +15,16 @@ enum {
     MOST_BYTES = 4096, /* where there may be spaces */
 };
 
+/* Dtypes that are read, and what they become; those at the end in files of other programs alone. */
+static const struct type {
+    const char *name;
+    size_t bytes;
+    ad_dtype becomes;
+    bool foreign;
+} types[] = {{"F32", 4, AD_F32, false}, {"F64", 8, AD_F64, false}, {"I64", 8, AD_F64, true}, {"BOOL", 1, AD_F64, true}};
+
 struct nf__safetensors {
+    bool foreign;
     json_t *metadata;
     char *names; /* of all tensors */
     nf__safetensor *tensors;
@@ -27,6 +36,7 @@ struct nf__safetensors {
 /* Where a tensor's data are in the file, counted from the header's end. */
 struct entry {
     nf__safetensor tensor;
+    const struct type *type;
     size_t begin, end;
 };
 
@@ -39,7 +49,7 @@ static bool size_of_json(const json_t *json, size_t *size)
 }
 
 /* On failure false, with a phrase in `fault`, which is empty where memory is out. */
-static bool parse_entry(json_t *json, struct entry *entry, char fault[FAULT_BYTES])
+static bool parse_entry(json_t *json, bool foreign, struct entry *entry, char fault[FAULT_BYTES])
 {
     const char *dtype;
     json_t *shape, *offsets;
@@ -55,11 +65,14 @@ static bool parse_entry(json_t *json, struct entry *entry, char fault[FAULT_BYTE
         snprintf(fault, FAULT_BYTES, "%zu object item(s) left unpacked", json_object_size(json) - 3);
         return false;
     }
-    tensor->dtype = strcmp(dtype, dtype_names[AD_F32]) == 0 ? AD_F32 : AD_F64;
-    if (strcmp(dtype, dtype_names[tensor->dtype]) != 0) {
-        snprintf(fault, FAULT_BYTES, "dtype is %s; F32 and F64 are read", nf__excerpt_of(dtype, strlen(dtype)).text);
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (strcmp(dtype, types[i].name) == 0 && (foreign || !types[i].foreign)) entry->type = &types[i];
+    if (!entry->type) {
+        snprintf(fault, FAULT_BYTES, "dtype is %s; F32 and F64 are read%s", nf__excerpt_of(dtype, strlen(dtype)).text,
+                 foreign ? ", and I64 and BOOL" : "");
         return false;
     }
+    tensor->dtype = entry->type->becomes;
     bool is_shape = json_is_array(shape) && json_array_size(shape) <= AD_MAX_RANK;
     for (size_t i = 0; is_shape && i < json_array_size(shape); i++, tensor->shape.rank++)
         is_shape = size_of_json(json_array_get(shape, i), &tensor->shape.dim[i]);
@@ -72,7 +85,8 @@ static bool parse_entry(json_t *json, struct entry *entry, char fault[FAULT_BYTE
         snprintf(fault, FAULT_BYTES, "data_offsets are not [begin, end]");
         return false;
     }
-    size_t bytes = tensor_bytes(tensor), given = entry->end - entry->begin;
+    const size_t size = ad_shape_size(tensor->shape), given = entry->end - entry->begin;
+    const size_t bytes = size < SIZE_MAX / sizeof(double) ? size * entry->type->bytes : SIZE_MAX;
     if (bytes != given) {
         char text[128];
         snprintf(fault, FAULT_BYTES, "shape %s of dtype %s takes %zu bytes, data_offsets give it %zu",
@@ -130,22 +144,33 @@ static size_t aligned(size_t bytes)
     return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
+static void copy_elements(const struct entry *entry, const char *from, void *to)
+{
+    const size_t count = ad_shape_size(entry->tensor.shape);
+    if (!entry->type->foreign) memcpy(to, from, count * entry->type->bytes);
+    for (size_t i = 0; i < count && entry->type->foreign; i++) {
+        int64_t whole = from[i];
+        if (entry->type->bytes == sizeof whole) memcpy(&whole, from + i * sizeof whole, sizeof whole);
+        ((double *)to)[i] = (double)whole;
+    }
+}
+
 /* Give each tensor an aligned copy of its data. */
 static ad_status copy_tensors(const char *path, nf__safetensors *file, const struct entry *entries, const char *data,
                               ad_error *error)
 {
     size_t bytes = 0;
-    for (size_t i = 0; i < file->count; i++) bytes += aligned(entries[i].end - entries[i].begin);
+    for (size_t i = 0; i < file->count; i++) bytes += aligned(tensor_bytes(&entries[i].tensor));
     file->tensors = ad_alloc(file->count, sizeof *file->tensors);
     file->data = ad_alloc_aligned(bytes, 1);
     if (!file->tensors || !file->data)
         return ad_error_set(error, AD_ERROR_MEMORY, "no memory for the tensors of '%s'", path);
     char *place = file->data;
     for (size_t i = 0; i < file->count; i++) {
-        size_t size = entries[i].end - entries[i].begin;
         file->tensors[i] = entries[i].tensor;
-        file->tensors[i].data = memcpy(place, data + entries[i].begin, size);
-        place += aligned(size);
+        file->tensors[i].data = place;
+        copy_elements(&entries[i], data + entries[i].begin, place);
+        place += aligned(tensor_bytes(&entries[i].tensor));
     }
     return AD_OK;
 }
@@ -207,7 +232,7 @@ static ad_status visit_tensor(struct header *header, const char *name, json_t *v
     struct entry *entry = &header->entries[header->file->count++];
     entry->tensor.name = header->name;
     header->name = stpcpy(header->name, name) + 1;
-    bool good = parse_entry(value, entry, fault);
+    bool good = parse_entry(value, header->file->foreign, entry, fault);
     json_decref(value);
     if (good) return AD_OK;
     if (!*fault) return out_of_memory_for(header);
@@ -270,12 +295,13 @@ static ad_status parse(const char *path, nf__safetensors *file, const char *byte
     return status ? status : sort_names(path, file, error);
 }
 
-nf__safetensors *nf__safetensors_read(const char *path, ad_error *error)
+static nf__safetensors *read_file(const char *path, bool foreign, ad_error *error)
 {
     char *bytes;
     size_t size;
     if (nf_file_read(path, &bytes, &size, error) != AD_OK) return NULL;
     nf__safetensors *file = ad_alloc(1, sizeof *file);
+    if (file) file->foreign = foreign;
     ad_status status = file ? parse(path, file, bytes, size, error)
                             : ad_error_set(error, AD_ERROR_MEMORY, "no memory to read '%s'", path);
     ad_free(bytes);
@@ -284,6 +310,16 @@ nf__safetensors *nf__safetensors_read(const char *path, ad_error *error)
         return NULL;
     }
     return file;
+}
+
+nf__safetensors *nf__safetensors_read(const char *path, ad_error *error)
+{
+    return read_file(path, false, error);
+}
+
+nf__safetensors *nf__safetensors_read_foreign(const char *path, ad_error *error)
+{
+    return read_file(path, true, error);
 }
 
 void nf__safetensors_free(nf__safetensors *file)

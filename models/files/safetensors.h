@@ -30,6 +30,8 @@ typedef struct nf__safetensors nf__safetensors;
 
 /* Read a file, checking all that it says before believing it; NULL with *error on failure. */
 nf__safetensors *nf__safetensors_read(const char *path, ad_error *error);
+/* The same of another program's, in which whole numbers and truth values, I64 and BOOL, become float64. */
+nf__safetensors *nf__safetensors_read_foreign(const char *path, ad_error *error);
 void nf__safetensors_free(nf__safetensors *file);
 
 /* In the order of their data, which are 64-byte aligned and live as long as the file. */

@@ -283,7 +283,7 @@ static ad_status failure_here(sampler *s, ad_error *error)
 static ad_status run_chains(sampler *s, ad_error *error)
 {
     for (bool stop = false;;) {
-        size_t active;
+        size_t active = 0;
         nf_nuts_progress progress;
         ad_pool_run(s->o.pool, s->groups, run_group, s);
         ad_status status = nf__agree_on_failure(s->o.pool, failure_here(s, error), error);

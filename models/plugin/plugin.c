@@ -50,10 +50,13 @@ static const nf_plugin *open_plugin(const char *path, const char *file, ad_error
         ad_error_set(error, AD_ERROR_FORMAT, "plug-in '%.300s' can't be loaded: %.600s", path, why);
         return NULL;
     }
-    const nf_plugin *plugin = dlsym(object, "weir_plugin");
+    const nf_plugin *plugin = dlsym(object, "nf_plugin_entry");
     if (!plugin) {
-        ad_error_set(error, AD_ERROR_FORMAT,
-                     "'%.300s' is a shared object, but no plug-in of Weir's: it has no WEIR_PLUGIN(…)", path);
+        ad_error_set(
+            error, AD_ERROR_FORMAT,
+            "'%.300s' is a shared object, but no plug-in of Weir's: it has no WEIR_PLUGIN(…), or that of headers "
+            "before ABI 1; then compile it again, with this version's headers",
+            path);
     } else if (plugin->abi != WEIR_ABI) {
         ad_error_set(
             error, AD_ERROR_FORMAT,

@@ -41,7 +41,9 @@ static ad_status check_rounding(const given *from, const double *values, size_t 
             double value = values[r * from->columns + c];
             low = fmin(low, value);
             high = fmax(high, value);
-            rounding = fmax(rounding, fabs(value - (double)(float)value));
+            /* No fmax(): at a third one here gcc 12 breaks off, for arm64. */
+            const double lost = fabs(value - (double)(float)value);
+            if (lost > rounding) rounding = lost;
         }
         if (low < high && rounding > from->blur * (high - low))
             return ad_error_set(

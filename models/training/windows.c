@@ -12,7 +12,8 @@ enum { EMPTY, LOADING, READY };
 
 /* Of a group; those of the windows after the next take their place. */
 typedef struct {
-    size_t window, epoch;
+    size_t window;
+    uint64_t epoch;
     bool used;
     atomic_uchar *state; /* of each block */
     char *data[2];       /* x and context: (blocks, rows of a block, numbers) */

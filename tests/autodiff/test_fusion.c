@@ -122,7 +122,7 @@ END_TEST
 
 static void check_program(uint64_t seed)
 {
-    program g = program_new(seed, FUSED, seed % 3 ? 1 + seed % 40 : 1 + seed % 300, 10 + (int)(seed % 51));
+    program g = program_new(seed, FUSED, 1 + (size_t)(seed % (seed % 3 ? 40 : 300)), 10 + (int)(seed % 51));
     g.p.tile_rows = (size_t[]){16, 32, 0}[seed % 3];
     ad_var y[12];
     for (int i = 0; i < 12; i++) y[i] = g.var[i == 0 ? g.count - 1 : pick(&g)];

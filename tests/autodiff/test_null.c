@@ -180,6 +180,14 @@ static void call_plan(void)
     const ad_var y = ad_exp(x);
     bool depends[4];
     CASE(ad_dependence) status(ad_dependence(y, x, NEEDED(depends, depends), ERROR));
+    CASE(ad_tape_size) QUIET(ad_tape_size(HARMLESS(tape, tape)));
+    CASE(ad_tape_node) QUIET(ad_tape_node(HARMLESS(tape, tape), 0, HARMLESS(node, &(ad_node){0})));
+    CASE(ad_needed)
+    {
+        bool *needed = calloc(ad_tape_size(tape), sizeof *needed);
+        status(ad_needed(NEEDED(outputs, &y), 1, NEEDED(needed, needed), ERROR));
+        free(needed);
+    }
     CASE(ad_gradcheck)
     status(ad_gradcheck(y, NEEDED(wrt, &x), 1, NEEDED(inputs, &x), NEEDED(values, points), 1,
                         OPTIONAL(options, (&(ad_gradcheck_options){.rows = 3})),

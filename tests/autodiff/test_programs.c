@@ -6,7 +6,7 @@ START_TEST(random_programs)
 {
     ad_pool *pool = ad_pool_new(3, NULL);
     for (uint64_t seed = 0; seed < 1000; seed++) {
-        program g = program_new(seed, WHOLE_NUMBERS, 1 + seed % 50, 50);
+        program g = program_new(seed, WHOLE_NUMBERS, 1 + (size_t)(seed % 50), 50);
         g.p.run.pool = seed % 2 ? pool : NULL;
         g.p.tile_rows = seed % 3 ? 16 : 0;
         int item[10];
@@ -35,7 +35,7 @@ END_TEST
 START_TEST(gradients_of_random_programs)
 {
     for (uint64_t seed = 0; seed < 150; seed++) {
-        program g = program_new(seed, SMOOTH, 1 + seed % 20, 22);
+        program g = program_new(seed, SMOOTH, 1 + (size_t)(seed % 20), 22);
         problem *p = &g.p;
         if (p->n_leaf == 0) { /* all of it is made of numbers */
             problem_free(p);

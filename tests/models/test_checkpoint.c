@@ -296,7 +296,7 @@ START_TEST(damage_is_noticed)
     const char *end = memchr(content + 8, ' ', bytes);
     uint64_t header;
     memcpy(&header, content, sizeof header);
-    for (size_t i = 8 + header; i < bytes; i += 5) {
+    for (size_t i = 8 + (size_t)header; i < bytes; i += 5) {
         content[i] ^= 4;
         ck_assert_ptr_null(nf_checkpoint_read(scratch_write("c", content, bytes).text, NULL, &error));
         ck_assert_int_eq(error.status, AD_ERROR_FORMAT);

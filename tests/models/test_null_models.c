@@ -2,6 +2,7 @@
 #include "models/null_annealing.h"
 #include "models/null_checks.h"
 #include "models/null_checkpoints.h"
+#include "models/null_onnx.h"
 #include "models/null_registries.h"
 #include "models/null_streams.h"
 #include "models/null_target_tables.h"
@@ -402,6 +403,7 @@ static void call(void)
     call_tables();
     call_streams(&table);
     call_toys();
+    call_onnx(flow);
     call_npy();
     call_columns();
     call_files();

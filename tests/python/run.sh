@@ -15,13 +15,8 @@ if [ -z "$python" ]; then
     exit 77
 fi
 
-# The package as it would be installed.
-package=$build/python/weir
 rm -rf "$build/python"
-mkdir -p "$package"
-ln -s "$source"/tools/python/weir/* "$package"
-ln -s "$build/libweir.so" "$package/libweir.so"
-"$python" "$source/tools/python/declarations.py" "$package/_declarations.py" "${CC:-cc}" -I"$build/faces/autodiff" \
+"$source/tools/python/assemble" "$python" "$build/libweir.so" "$build/python" -I"$build/faces/autodiff" \
     -I"$build/faces/flows" -I"$build/faces/models"
 
 status=0

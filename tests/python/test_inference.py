@@ -126,3 +126,13 @@ def test_ctrl_c():
 def test_mistakes_are_told(make, part):
     with pytest.raises(weir.ArgumentError, match=part):
         make()
+
+
+def test_draws_are_what_arviz_has():
+    arviz = pytest.importorskip("arviz")
+    draws = weir.nuts("eight_schools", chains=2, tune=50, draws=50)
+    opened = draws.to_arviz()
+    assert np.array_equal(opened["posterior"]["mu"].values, draws.sites["mu"])
+    assert opened["posterior"]["theta_trans"].shape == (2, 50, 8)
+    assert np.array_equal(opened["sample_stats"]["lp"].values, draws.stats["log_density"])
+    assert "mu" in arviz.summary(opened).index

@@ -23,11 +23,11 @@ static ad_status start(ad_error *error)
 #define EXPANDED(text) STRING(text)
 
 WEIR_BEGIN_DECLARATIONS
-extern const nf_plugin weir_plugin;
-const nf_plugin weir_plugin = {WEIR_ABI + (FAULT == OTHER_ABI),
-                               FAULT == TWIN       ? "cubic"
-                               : FAULT == BAD_NAME ? "not a name"
-                                                   : EXPANDED(FAULT),
-                               "1.0", start};
+extern const nf_plugin nf_plugin_entry;
+const nf_plugin nf_plugin_entry = {WEIR_ABI + (FAULT == OTHER_ABI),
+                                   FAULT == TWIN       ? "cubic"
+                                   : FAULT == BAD_NAME ? "not a name"
+                                                       : EXPANDED(FAULT),
+                                   "1.0", start};
 WEIR_END_DECLARATIONS
 #endif

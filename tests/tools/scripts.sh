@@ -28,7 +28,7 @@ expect() {
 mkdir "$scratch/bin" "$scratch/lone" "$scratch/copy"
 cp -R tools "$scratch/copy"
 cd "$scratch"
-for script in test demo wheel bench/run; do
+for script in test demo package wheel bench/run site/build; do
     name=$(basename $script)
     ln -s "$source/tools/$script" "bin/$name"
     [ "$name" = run ] || expect "a link to $script" 0 '^usage: ' "bin/$name" --help
@@ -40,7 +40,7 @@ done
 if command -v shellcheck >/dev/null; then
     cd "$source"
     # shellcheck disable=SC2046
-    expect shellcheck 0 '' shellcheck --external-sources $(grep -rlI -E '^#!/bin/sh|^# shellcheck shell=' tools tests .ci)
+    expect shellcheck 0 '' shellcheck --external-sources $(grep -rlI --exclude='*.md' -E '^#!/bin/sh|^# shellcheck shell=' tools tests .ci)
 fi
 echo "scripts: $passed passed, $failed failed"
 [ $failed -eq 0 ]

@@ -19,6 +19,7 @@ static const struct {
     {{"sample", "m.safetensors", "-n", "20", "--threads", "1"}, "o.csv"},
     {{"logprob", "m.safetensors", "d.csv", "--threads", "1"}, "o.csv"},
     {{"transform", "m.safetensors", "d.csv", "--threads", "1"}, "o.npy"},
+    {{"export", "m.safetensors"}, "o.onnx"},
     {{"nuts", "gaussian", "--chains", "1", "--tune", "5", "-n", "20", "--threads", "1"}, "o.csv"},
 };
 enum { MODELS = 2, FEW = 3, WORKS = COUNT(works), BYTES = 1 << 16 }; /* the first of them */

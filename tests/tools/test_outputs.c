@@ -31,6 +31,7 @@ static const char *const writers[] = {
     "sample m.safetensors -n 20",
     "logprob m.safetensors moons.csv",
     "transform m.safetensors moons.csv",
+    "export m.safetensors",
     "nuts gaussian --chains 1 --tune 20 -n 20",
     "fit moons.csv --flow loc --epochs 1",
     "vi gaussian --flow loc --iters 1 --draws 10",

@@ -36,6 +36,7 @@ START_TEST(commands_in_little_stack)
     IN_LITTLE_STACK("sample", "moons.safetensors", "-n", "100", "-o", "draws.csv");
     IN_LITTLE_STACK("logprob", "moons.safetensors", "draws.csv");
     IN_LITTLE_STACK("transform", "moons.safetensors", "moons.npy", "-o", "z.npy");
+    IN_LITTLE_STACK("export", "moons.safetensors", "-o", "moons.onnx");
     IN_LITTLE_STACK("check", "(maf(16,16)-flip)*2", "--dim", "3");
     IN_LITTLE_STACK("info", "moons.safetensors");
 }

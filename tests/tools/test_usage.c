@@ -48,7 +48,7 @@ START_TEST(help_of_formulas)
     strcpy(all, output);
     list = strstr(all, "\nbijectors");
     ck_assert_ptr_nonnull(list);
-    char *end = strstr(list, "\nsteps that draw");
+    char *end = strstr(list, "\nbase distributions");
     ck_assert_ptr_nonnull(end);
     *end = '\0';
     for (char *line = strstr(list, "\n  "); line; line = strstr(line + 1, "\n  ")) {

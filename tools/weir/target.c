@@ -32,7 +32,7 @@ static const char *plugin_name(const char *path)
 {
     char file[PATH_MAX];
     void *object = realpath(path, file) ? dlopen(file, RTLD_NOW | RTLD_NOLOAD) : NULL;
-    const nf_plugin *plugin = object ? dlsym(object, "weir_plugin") : NULL;
+    const nf_plugin *plugin = object ? dlsym(object, "nf_plugin_entry") : NULL;
     if (object) dlclose(object);
     return plugin ? plugin->name : "";
 }

@@ -162,10 +162,9 @@ class Draws:
         stats = {"lp": self.stats["log_density"], "energy": self.stats["energy"], "diverging": self.stats["divergent"],
                  "acceptance_rate": self.stats["acceptance"], "n_steps": self.stats["steps"],
                  "tree_depth": self.stats["depth"]}
-        try:
-            return arviz.from_dict({"posterior": self.sites, "sample_stats": stats})
-        except TypeError:  # before ArviZ 1
-            return arviz.from_dict(posterior=self.sites, sample_stats=stats)
+        groups = {"posterior": self.sites, "sample_stats": stats}
+        # Before ArviZ 1 the first argument was the posterior, whatever it was called.
+        return arviz.from_dict(**groups) if hasattr(arviz, "InferenceData") else arviz.from_dict(groups)
 
     def __repr__(self) -> str:
         chains, draws, _ = self.values.shape

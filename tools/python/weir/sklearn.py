@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from weir.automatic import fit
 from weir.columns import Columns
 from weir.flow import Flow
+from weir._options import FitOptions
 from weir._tables import names_of
 
 
@@ -77,9 +78,10 @@ class FlowDensity(DensityMixin, BaseEstimator):
         kinds = Columns(rows, self.columns) if self.columns or self._is_table(X) else None
         flow = Flow(f"{self.formula}-standardize", None if kinds else rows.shape[1], columns=kinds, dtype=self._dtype(),
                     seed=seed)
-        rate = {} if self.learning_rate is None else {"learning_rate": self.learning_rate}
-        flow.fit(rows, weights=weights, seed=seed, progress=progress, epochs=self.epochs, batch=self.batch_size,
-                 **rate)  # type: ignore[typeddict-item]
+        options: FitOptions = {"epochs": self.epochs, "batch": self.batch_size}
+        if self.learning_rate is not None:
+            options["learning_rate"] = self.learning_rate
+        flow.fit(rows, weights=weights, seed=seed, progress=progress, **options)
         self.flow_ = flow
         return self
 

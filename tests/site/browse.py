@@ -1,0 +1,92 @@
+"""Every page of the manual in Chromium, as its reader sees it: browse.py CHROMIUM FOLDER [SCREENSHOTS]. Tells of each fault,
+and how many pages had none; SCREENSHOTS is a folder for pictures of all pages."""
+import base64
+import sys
+import tempfile
+from pathlib import Path
+
+from chromium import Chromium
+
+SCREENS = {"wide": (1280, 900, "light"), "narrow": (360, 740, "light"), "dark": (1280, 900, "dark")}
+
+# What overflows the page sideways; pictures that don't show; text whose contrast with what is behind it is below 4.5, the
+# least of the Web Content Accessibility Guidelines' level AA; and text smaller than 12 pixels.
+FAULTS = r"""
+(async () => {
+    const frame = () => new Promise(requestAnimationFrame);
+    await frame();
+    await frame();  // other colours may have other pictures, which are asked for now
+    await Promise.all([...document.images].map(image => image.complete || new Promise(done => image.onload = image.onerror = done)));
+    const faults = [], luminance = color => {
+        const [r, g, b] = color.match(/[\d.]+/g).slice(0, 3).map(c => {
+            c /= 255;
+            return c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+        });
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const behind = element => {
+        for (; element; element = element.parentElement) {
+            const color = getComputedStyle(element).backgroundColor;
+            if (!/^rgba\(.*, 0\)$/.test(color)) return color;
+        }
+        return "rgb(255, 255, 255)";
+    };
+    const page = document.documentElement;
+    if (page.scrollWidth > innerWidth) {
+        const widest = [...document.querySelectorAll("main *, nav *, header *")].filter(
+            e => e.getBoundingClientRect().right > innerWidth && !e.closest("pre, .wide, .skip"))[0];
+        faults.push(`${page.scrollWidth} pixels wide in a window of ${innerWidth}: ${widest ? widest.outerHTML.slice(0, 80) : ""}`);
+    }
+    for (const image of document.images) if (!image.naturalWidth || !image.alt) faults.push(`no picture, or no text for it: ${image.src}`);
+    const seen = new Set();
+    for (const element of document.querySelectorAll("body *")) {
+        if (![...element.childNodes].some(node => node.nodeType === 3 && node.data.trim()) || !element.checkVisibility()) continue;
+        const style = getComputedStyle(element), front = luminance(style.color), back = luminance(behind(element));
+        const contrast = (Math.max(front, back) + 0.05) / (Math.min(front, back) + 0.05);
+        const what = contrast < 4.5 ? `contrast ${contrast.toFixed(2)}` : parseFloat(style.fontSize) < 12 ? `text of ${style.fontSize}` : "";
+        if (what && !seen.has(what)) faults.push(`${what}: ${element.outerHTML.slice(0, 80)}`);
+        seen.add(what);
+    }
+    return faults;
+})()
+"""
+
+
+def told(events):
+    """What the console shows, and requests that aren't for the manual's own files."""
+    for event in events:
+        parameters = event.get("params", {})
+        if event.get("method") == "Network.requestWillBeSent":
+            address = parameters["request"]["url"]
+            if not address.startswith(("file:", "data:")):
+                yield f"asks for {address}"
+        elif event.get("method") in ("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded", "Network.loadingFailed"):
+            yield f"console: {parameters.get('entry', parameters)}"
+
+
+def main(program, site, screenshots=None):
+    site, passed, failed = Path(site).resolve(), 0, 0
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        browser = Chromium(program, profile)
+        for page in sorted(site.rglob("*.html")):
+            faults = []
+            browser.screen(*SCREENS["wide"])
+            browser.open(page.as_uri())
+            for name, screen in SCREENS.items():
+                browser.screen(*screen)
+                faults += [f"{name}: {fault}" for fault in browser.value(FAULTS)]
+                if screenshots:
+                    place = Path(screenshots) / f"{page.relative_to(site).with_suffix('').as_posix().replace('/', '-')}-{name}.png"
+                    place.write_bytes(base64.b64decode(browser("Page.captureScreenshot", captureBeyondViewport=False)["data"]))
+            faults += told(browser.events)
+            for fault in faults:
+                print(f"{page.relative_to(site)}: {fault}")
+            passed, failed = passed + (not faults), failed + bool(faults)
+        browser.close()
+    return passed, failed
+
+
+if __name__ == "__main__":
+    passed, failed = main(*sys.argv[1:])
+    print(f"in Chromium: {passed} pages without a fault, {failed} with one")
+    sys.exit(failed > 0 or passed == 0)
