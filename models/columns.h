@@ -124,13 +124,14 @@ typedef struct {
      * all of these; a column that had missing values has one feature more, which is 1 where they are. Constants
      * and duplicates have no feature and may have any value. */
     bool context;
-    /* The columns are the pixels of images, all of one kind. Where all are whole numbers, and none is missing, each is a
-     * wide integer from the least of all of them, or 0 if that is more, to the most, as "integer[0,255]" of a wide range
-     * is: uniform dequantization (Uria et al. 2013) and RealNVP's log-odds. Other numbers are real. */
+    /* The columns are the pixels of images, all of one kind. Where all are whole numbers, and none is missing, each is
+     * a wide integer from the least of all of them, or 0 if that is more, to the most, as "integer[0,255]" of a wide
+     * range is: uniform dequantization (Uria et al. 2013) and RealNVP's log-odds. Other numbers are real. */
     bool pixels;
 } nf_columns_options;
 
-/* Learn what the columns of a table are, from at least two rows. NaN is missing; an infinity is a mistake.
+/* Learn what the columns of a table are, from at least two rows, or one of pixels. NaN is missing; an infinity is a
+ * mistake.
  *
  * `given` (may be NULL) says what some of them are: "income:positive, share:[0,1], children:count", column and
  * kind as in the list above. A name with a comma, a colon or a blank at an end is quoted: '"a, b":real'; a number

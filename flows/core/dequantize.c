@@ -83,7 +83,8 @@ static ad_var inverse(const nf_scope *at, ad_var x, ad_var *log_det)
     const double levels = nf_argument_value(at->self, "levels");
     ad_var outside, zero = ad_scalar(x.tape, 0), noise_det;
     ad_var inside = nf_into_support(x, -0.5, levels - 0.5, 0, &outside);
-    ad_var whole = ad_floor(inside), broken = ad_greater(ad_abs(ad_sub(inside, whole)), zero);
+    ad_var floor = ad_floor(inside), broken = ad_greater(ad_abs(ad_sub(inside, floor)), zero);
+    ad_var whole = ad_maximum(floor, zero); /* the floor of -0.3 is below all levels */
     const nf_scope *noise = given_values(at, whole, levels);
     ad_var epsilon = ad_normal(x.tape, AD_SHAPE(at->self->dim), STREAM), v = nf_forward(noise, epsilon, &noise_det);
     ad_var u = ad_inside(ad_sigmoid(v), 0, 1);

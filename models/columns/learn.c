@@ -132,7 +132,7 @@ static ad_status copy_names(nf_columns *columns, const nf_table *table, ad_error
 static ad_status learn_pixels(nf_columns *columns, const nf_table *table, ad_error *error)
 {
     const size_t count = table->rows * table->columns;
-    double least = 0, most = -INFINITY;
+    double least = INFINITY, most = -INFINITY;
     bool whole = true;
     for (size_t i = 0; i < count; i++) {
         const double value = table->values[i];
@@ -143,6 +143,7 @@ static ad_status learn_pixels(nf_columns *columns, const nf_table *table, ad_err
         least = fmin(least, value);
         most = fmax(most, value);
     }
+    if (whole) least = fmin(least, 0);
     for (size_t c = 0; c < columns->count; c++) nf__learn_pixel(&columns->column[c], table->rows, least, most, whole);
     ad_status status = nf__columns_finish(columns, error);
     if (!status && !columns->column[0].face.why)
@@ -177,15 +178,15 @@ nf_columns *nf_columns_learn(const nf_table *table, const char *given, const nf_
     AD_DEFAULT_ENVIRONMENT;
     if (!table)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "columns: expected two rows or more, but table is NULL"), NULL;
-    if (!table->values || table->rows < 2 || table->columns == 0) {
-        ad_error_set(error, AD_ERROR_ARGUMENT, "columns can be learned from two rows or more, but there are %zu",
-                     table->values ? table->rows : 0);
+    const bool pixels = options && options->pixels;
+    if (!table->values || table->rows < (pixels ? 1 : 2) || table->columns == 0) {
+        ad_error_set(error, AD_ERROR_ARGUMENT, "columns can be learned from %s or more, but there are %zu",
+                     pixels ? "one image" : "two rows", table->values ? table->rows : 0);
         return NULL;
     }
     nf_columns *columns = nf__columns_new(table->columns, error);
     if (!columns) return NULL;
     columns->context = options && options->context;
-    const bool pixels = options && options->pixels;
     if (!(pixels ? learn_pixels(columns, table, error) : learn(columns, table, given, error))) return columns;
     nf_columns_free(columns);
     return NULL;

@@ -123,6 +123,7 @@ ad_var nf__record_prior(const char *text, const nf_flow_scope *at)
     else
         read_list(strcpy(copy, text), &a, &error);
     if (!error.status) nf_flow_each_parameter(at->flow, add_prior, &a);
+    if (!error.status && a.place == 0) ad_error_set(&error, AD_ERROR_ARGUMENT, "the flow has nothing that is trained");
     for (size_t i = 0; i < a.count && !error.status; i++)
         if (!a.list[i].fits)
             ad_error_set(&error, AD_ERROR_ARGUMENT, "'%.100s' is no trained parameter that is without one: %s%s",

@@ -138,6 +138,7 @@ static double weigh_group(nf__vi_objective *o, size_t first)
         if (isnan(log_weight[i])) return NAN;
         most = fmax(most, log_weight[i]);
     }
+    if (most == -INFINITY) o->beyond = true;
     if (!isfinite(most)) return -most;
     double loss = o->what.type->weigh(o->what.type, o->what.argument, log_weight, o->group, weight);
     for (size_t i = 0; i < o->group; i++) ad_set_element(dtype, o->weights, first + i, weight[i] / groups);
@@ -158,6 +159,7 @@ ad_status nf__vi_objective_run(nf__vi_objective *o, const ad_run *run, double *l
                                 : nf__annealing_run(&o->annealing, run, o->beta, o->annealed, error);
     if (!o->weigh && !status) ad_from_double(dtype, o->annealed, o->log_weights, o->rows);
     *loss = o->ess = 0;
+    o->beyond = false;
     for (size_t first = 0; first < o->rows && status == AD_OK; first += o->group) *loss += weigh_group(o, first);
     if (status == AD_OK && isfinite(*loss)) status = ad_plan_run(o->step, run, error);
     return status;

@@ -25,6 +25,7 @@ typedef struct {
     void *weights;                /* of each draw in the step */
     double *group_numbers;        /* log weights and weights of a group */
     double *annealed;             /* [rows], log weights of draws that are moved */
+    bool beyond;                  /* in the last step all draws of a group were where the target's density is 0 */
     double ess; /* of the last step, where draws are weighed: (Σ|w|)² / Σ w² of its weights, the mean over groups */
 } nf__vi_objective;
 

@@ -211,13 +211,17 @@ static ad_status run_step(void *context, const ad_run *run, ad_error *error)
 /* With what made the first NaN. */
 static ad_status diverged_in(inference *v, const ad_run *run, double loss, ad_error *error)
 {
+    static const char beyond[] = "the flow reaches beyond the target's support; declare the sites' constraints, or ";
+    const bool groups = v->objective.what.type->groups;
     char how[800];
-    if (loss == INFINITY)
-        return diverged(v, v->now.iteration + 1,
-                        "the log-density is -inf at a draw: the flow reaches beyond the target's support; declare the "
-                        "sites' constraints, or minimise iwae, dreg, forward, cubo, or renyi with alpha below 1",
-                        error);
-    nf__loop_explain(&v->loop, loss, run_step, v, run, how);
+    if (loss == INFINITY && v->objective.beyond)
+        snprintf(how, sizeof how, "the log-density is -inf at all %zu draws of a %s: %stake more draws a %s",
+                 v->objective.group, groups ? "group" : "step", beyond, groups ? "group (importance)" : "step");
+    else if (loss == INFINITY)
+        snprintf(how, sizeof how, "the log-density is -inf at a draw: %sminimise iwae%s", beyond,
+                 nf_flow_is_stochastic(v->flow) ? "" : ", dreg, forward, cubo, or renyi with alpha below 1");
+    else
+        nf__loop_explain(&v->loop, loss, run_step, v, run, how);
     return diverged(v, v->now.iteration + 1, how, error);
 }
 

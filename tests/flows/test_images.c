@@ -291,14 +291,15 @@ END_TEST
 
 START_TEST(what_is_no_level)
 {
-    static const double x[][2] = {{0.5, 1}, {-1, 1}, {3, 0}, {1, 1e30}, {-INFINITY, 0}, {NAN, 1}, {2, 0}};
+    static const double x[][2] = {{0.5, 1},    {-1, 1},        {3, 0},   {1, 1e30}, {-0.3, 1},
+                                  {-1e-30, 1}, {-INFINITY, 0}, {NAN, 1}, {2, 0}};
     double log_prob[COUNT(x)];
     for (ad_dtype dtype = AD_F32; dtype <= AD_F64; dtype++) {
         nf_flow *flow = dequantized_flow(dtype);
         ASSERT_OK(nf_log_prob(flow, x[0], NULL, COUNT(x), log_prob, NULL, &error));
-        for (size_t i = 0; i < 5; i++) ck_assert_msg(log_prob[i] == -INFINITY, "row %zu: %g", i, log_prob[i]);
-        ck_assert_double_nan(log_prob[5]);
-        ck_assert_double_finite(log_prob[6]);
+        for (size_t i = 0; i < 7; i++) ck_assert_msg(log_prob[i] == -INFINITY, "row %zu: %g", i, log_prob[i]);
+        ck_assert_double_nan(log_prob[7]);
+        ck_assert_double_finite(log_prob[8]);
         nf_flow_free(flow);
     }
 }

@@ -84,9 +84,27 @@ START_TEST(other_pixels)
     ASSERT_OK(nf_columns_encode(columns, &table, 1, 0, features, NULL, &error));
     ck_assert_mem_eq(features, real, sizeof real);
     nf_columns_free(columns);
+    for (size_t i = 0; i < 2 * PIXELS; i++) real[i] += 5;
+    columns = learned_pixels(real, 2);
+    ck_assert(nf_columns_column(columns, 0)->least == 5 && nf_columns_column(columns, 0)->most == 6);
+    nf_columns_free(columns);
     columns = learned_pixels(negative, 2);
     ck_assert(nf_columns_column(columns, 3)->low == -2 && nf_columns_column(columns, 3)->high == 3);
     nf_columns_free(columns);
+}
+END_TEST
+
+/* One image tells what pixels are. */
+START_TEST(one_image)
+{
+    double values[PIXELS] = {3, 1, 7, 0};
+    nf_columns *columns = learned_pixels(values, 1);
+    ck_assert_msg(columns != NULL, "%s", error.message);
+    ck_assert_int_eq(nf_columns_column(columns, 3)->kind, NF_COLUMN_INTEGER);
+    ck_assert(nf_columns_column(columns, 3)->low == 0 && nf_columns_column(columns, 3)->high == 7);
+    nf_columns_free(columns);
+    ck_assert_ptr_null(learned_pixels(values, 0));
+    ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "from one image or more, but there are 0");
 }
 END_TEST
 
@@ -109,6 +127,7 @@ Suite *pixels_suite(void)
     tcase_add_test(all, probability);
     tcase_add_test(all, kept_in_a_file);
     tcase_add_test(all, other_pixels);
+    tcase_add_test(all, one_image);
     tcase_add_test(all, missing_pixels);
     suite_add_tcase(suite, all);
     return suite;

@@ -197,6 +197,10 @@ START_TEST(mistakes_are_told)
     ASSERT_FAILS(nf_fit(flow, x, N_X, &(nf_fit_options){.prior = longer}, NULL, &error), AD_ERROR_ARGUMENT,
                  "expected less than 1024 characters");
     nf_flow_free(flow);
+    flow = new_flow("standardize", 1, AD_F64);
+    ASSERT_FAILS(nf_fit(flow, x, N_X, &(nf_fit_options){.prior = "normal"}, NULL, &error), AD_ERROR_ARGUMENT,
+                 "prior: the flow has nothing that is trained");
+    nf_flow_free(flow);
     flow = new_flow("cnf(4)", 1, AD_F64);
     nf_fit_options matching = {.prior = "normal", .objective = NF_FLOW_MATCHING};
     ASSERT_FAILS(nf_fit(flow, x, N_X, &matching, NULL, &error), AD_ERROR_ARGUMENT, "a prior goes with a likelihood");

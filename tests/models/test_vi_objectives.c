@@ -202,6 +202,48 @@ START_TEST(draws_at_an_edge)
 }
 END_TEST
 
+static ad_var right_half(const nf_target *self, const ad_var *value)
+{
+    (void)self;
+    ad_var x = value[0], beyond = ad_scalar(x.tape, -INFINITY);
+    return ad_where(ad_greater(ad_sum(x), ad_scalar(x.tape, 0)), ad_mul_scalar(ad_sum(ad_square(x)), -0.5), beyond);
+}
+
+/* Half of all draws are of no use; what is said of it depends on which are weighed together. */
+START_TEST(draws_beyond_the_support)
+{
+    static const struct {
+        const char *formula, *objective;
+        size_t importance;
+        const char *message; /* NULL: all is well */
+    } cases[] = {
+        {"affine", "elbo", 0,
+         "-inf at a draw: the flow reaches beyond the target's support; declare the sites' "
+         "constraints, or minimise iwae, dreg, forward"},
+        {"affine-metropolis(steps=1)", "elbo", 0, "or minimise iwae; the best parameters"},
+        {"affine", "iwae", 2, "-inf at all 2 draws of a group"},
+        {"affine", "dreg", 2, "or take more draws a group (importance)"},
+        {"affine", "iwae", 64, NULL},
+        {"affine", "renyi", 0, NULL},
+        {"affine", "cubo", 0, NULL},
+        {"affine", "forward", 0, NULL},
+        {"affine", "fab", 0, NULL},
+    };
+    static const nf_site one[] = {{.name = "x", .size = 1}};
+    const nf_target target = {.name = "half", .site = one, .n_site = 1, .log_density = right_half, .log_z = NAN};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        nf_flow *flow = new_flow(cases[i].formula, 1, AD_F64);
+        const nf_vi_options o = {
+            .objective = cases[i].objective, .importance = cases[i].importance, .iters = 5, .draws = 1000};
+        if (cases[i].message)
+            ASSERT_FAILS(nf_vi(flow, &target, &o, NULL, &error), AD_ERROR_NUMERIC, cases[i].message);
+        else
+            ASSERT_OK(nf_vi(flow, &target, &o, NULL, &error));
+        nf_flow_free(flow);
+    }
+}
+END_TEST
+
 Suite *vi_objectives_suite(void);
 
 Suite *vi_objectives_suite(void)
@@ -217,6 +259,7 @@ Suite *vi_objectives_suite(void)
     tcase_add_test(tests, tempered_and_annealed);
     tcase_add_test(tests, both_lobes);
     tcase_add_test(tests, draws_at_an_edge);
+    tcase_add_test(tests, draws_beyond_the_support);
     suite_add_tcase(suite, tests);
     return suite;
 }

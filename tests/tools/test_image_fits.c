@@ -139,6 +139,14 @@ START_TEST(mistakes)
     assert_refused("--tune isn't for images", WORDS("fit", DIGITS, "--tune", "-o", "m.safetensors"));
     assert_refused("--dequantization is of images",
                    WORDS("fit", "flat.npy", "--flow", "loc", "--dequantization", "variational", "-o", "m.safetensors"));
+    write_text("fractions.csv", "0.5,1\n0.25,0\n");
+    assert_refused("got numbers with fractions from 0 to 1 in fractions.csv",
+                   WORDS("fit", "fractions.csv", "--shape", "1,2", "--flow", "maf(4)", "--dequantization",
+                         "variational", "-o", "m.safetensors"));
+    write_text("huge.csv", "16777216,1\n2,0\n");
+    assert_refused("up to 16777215 at most, got whole numbers from 0 to 16777216",
+                   WORDS("fit", "huge.csv", "--shape", "1,2", "--flow", "maf(4)", "--dequantization", "variational",
+                         "-o", "m.safetensors"));
     write_text("missing.csv", "1,2,3,4\n1,2,3,4\n1,NA,3,4\n");
     assert_refused("row 3, pixel 2: nan is no value",
                    WORDS("fit", "missing.csv", "--shape", "2,2", "-o", "m.safetensors"));
@@ -146,6 +154,19 @@ START_TEST(mistakes)
     assert_refused("pixels of whole numbers", WORDS("fit", "real.csv", "--shape", "2,2", "--dequantization",
                                                     "variational", "-o", "m.safetensors"));
     ck_assert(!exists("m.safetensors"));
+}
+END_TEST
+
+/* Without validation bits are those of the training rows, of which there may be one. */
+START_TEST(without_validation)
+{
+    write_part("flat.npy", 1, 64);
+    json_t *result = SUCCEED_JSON("fit", "flat.npy", "--shape", "8,8", "--flow", SMALL, "--dequantization",
+                                  "variational", "--epochs", "1", "-o", "n.safetensors");
+    ck_assert_double_eq_tol(number_in(result, "bits_per_dim"), number_in(result, "train_nll") / (64 * log(2)), 1e-9);
+    json_decref(result);
+    SUCCEED("info", "n.safetensors");
+    assert_contains(output, "bits per dimension at most");
 }
 END_TEST
 
@@ -157,6 +178,7 @@ Suite *image_fits_suite(void)
     tcase_add_test(tests, rows_with_a_shape);
     tcase_add_test(tests, context_and_channels);
     tcase_add_test(tests, learned_noise);
+    tcase_add_test(tests, without_validation);
     tcase_add_test(tests, mistakes);
     return suite;
 }

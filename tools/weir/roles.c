@@ -116,7 +116,7 @@ static ad_status learn(const struct finding *finding, const struct roles_text *t
                               "--columns '%s': pixels are all of one kind; only columns of the context have others",
                               text->kinds);
     if (!status) status = columns_select(file, finding->rest, finding->n_rest, &roles->table, error);
-    if (!status && file->rows < 2) { /* of one row there is nothing to learn */
+    if (!status && file->rows < 2 && !text->pixels) { /* of one row there is nothing to learn */
         roles->features = nf_columns_plain(finding->n_rest, (const char *const *)roles->table.names, error);
         if (!roles->features) status = error->status;
     } else if (!status) {

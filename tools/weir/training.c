@@ -360,7 +360,10 @@ ad_status train(const struct arguments *arguments, const struct training_data *d
     if (record) {
         if (!is_by_likelihood(arguments)) tell_likelihood(record, &report.val);
         scores_tell(record, &rows, is_by_likelihood(arguments), flow, pool);
-        images_tell_bits(record, flow, "val_nll", "val_nll_stderr");
+        if (isnan(report_number_of(record, "val_nll")))
+            images_tell_bits(record, flow, "train_nll", "train_nll_stderr");
+        else
+            images_tell_bits(record, flow, "val_nll", "val_nll_stderr");
         *trained = (struct trained){flow, record, make_result(flow, record, &report, appended), "", ""};
         snprintf(trained->weights, sizeof trained->weights, stopped ? "the weights at hand" : "the initial weights");
         if (report.best_epoch > 0)

@@ -196,13 +196,14 @@ static ad_status check_pixels(ad_shape size, const char *path, const struct role
 static ad_status leave_noise(const char *path, struct input *input, ad_error *error)
 {
     const nf_column *pixel = nf_columns_column(input->roles.features, 0);
+    const bool whole = pixel->kind == NF_COLUMN_INTEGER;
     if (input->data.images.rank == 0)
         return ad_error_set(error, AD_ERROR_ARGUMENT, "--dequantization is of images: --shape H,W says that rows are");
-    if (pixel->kind != NF_COLUMN_INTEGER || pixel->low < 0 || pixel->high < 1)
+    if (!whole || pixel->low < 0 || pixel->high < 1 || pixel->high >= 0x1p24)
         return ad_error_set(error, AD_ERROR_FORMAT,
-                            "--dequantization variational: expected pixels of whole numbers from 0 on, got %g to %g in "
-                            "%s",
-                            pixel->least, pixel->most, path);
+                            "--dequantization variational: expected pixels of whole numbers from 0 on, up to 16777215 "
+                            "at most, got %s from %.10g to %.10g in %s",
+                            whole ? "whole numbers" : "numbers with fractions", pixel->least, pixel->most, path);
     nf_columns *plain =
         nf_columns_plain(input->roles.table.columns, (const char *const *)input->roles.table.names, error);
     if (!plain) return error->status;

@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-enum { SHEET_WIDTH = 900, TITLE = 50 };
+enum { SHEET_WIDTH = 900, TITLE = 50, LINE = 215 }; /* pixels; and the grey between images, some of which are white */
 
 struct sheet {
     ad_shape size;
@@ -49,7 +49,7 @@ static void write_sheet(FILE *script, const char *block, const struct sheet *she
                 between ? NULL : images->values + row * images->columns + (i % tall * size[1] + x % wide) * size[2];
             fprintf(script, "%zu %zu", x, y);
             for (size_t c = 0; c < 3; c++)
-                fprintf(script, " %d", pixel ? level(sheet, pixel[size[2] == 3 ? c : 0]) : 255);
+                fprintf(script, " %d", pixel ? level(sheet, pixel[size[2] == 3 ? c : 0]) : LINE);
             fprintf(script, "\n");
         }
     fprintf(script, "EOD\n");
@@ -79,15 +79,15 @@ ad_status sheet_picture_draw(ad_shape size, const nf_columns *columns, const nf_
     sheet.height = sheet.down * (size.dim[0] + 1) - 1;
     FILE *script = gnuplot_begin(error);
     if (!script) return error->status;
-    const double ratio = (double)sheet.height / (double)sheet.width, share = data ? 0.5 : 1;
+    const double ratio = (double)sheet.height / (double)sheet.width, right = data ? 0.49 : 0.99;
     const int tall = (int)fmin(fmax(SHEET_WIDTH * ratio, 60), 4 * SHEET_WIDTH) + TITLE;
     canvas_begin(script, canvas, data ? 2 * SHEET_WIDTH : SHEET_WIDTH, tall);
     write_sheet(script, "samples", &sheet, samples);
     if (data) write_sheet(script, "data", &sheet, data);
     fprintf(script, "set multiplot\n");
     const double top = 1 - (double)TITLE / tall;
-    draw_sheet(script, "samples", &sheet, (struct box){0.01 * share, 0.99 * share, 0.01, top}, "Samples of the flow");
-    if (data) draw_sheet(script, "data", &sheet, (struct box){0.505, 0.995, 0.01, top}, "Data");
+    draw_sheet(script, "samples", &sheet, (struct box){0.01, right, 0.01, top}, "Samples of the flow");
+    if (data) draw_sheet(script, "data", &sheet, (struct box){0.51, 0.99, 0.01, top}, "Data");
     panels_end(script);
     return gnuplot_finish(script, canvas->path, error);
 }
