@@ -12,8 +12,9 @@
  * base sample first; `term*K` is K copies, each with parameters of its own; parentheses group; `invert(…)` turns a chain
  * around, `on([1,3-5],…)` maps the listed features, in this order, and leaves the others; `conditional(…)` makes the
  * parameters of a chain those of the context; `image(8,8,3,…)`, `squeeze(…)`, `split(…)` and `glow(…)` are of images;
- * `dequantize(…)` ends a flow of whole numbers, whose log p is then one draw of a lower bound (Ho et al. 2019); arguments are positional or named; spaces are free. A flow's formula may name its base distribution first: `student(df=5):maf-flip`; without, it
- * is N(0, I).
+ * `dequantize(…)` ends a flow of whole numbers, whose log p is then one draw of a lower bound (Ho et al. 2019);
+ * arguments are positional or named; spaces are free. A flow's formula may name its base distribution first:
+ * `student(df=5):maf-flip`; without, it is N(0, I).
  */
 #ifndef WEIR_FLOWS_H
 #define WEIR_FLOWS_H
