@@ -24,7 +24,7 @@ options_of() {
 
 commands=$("$weir" --help | sed -n '/^commands:/,/^$/s/^  \([a-z]*\) .*/\1/p')
 for command in '' $commands 'demo banana' 'data convert'; do
-    page=$scratch/page
+    page=$scratch/page.1
     # shellcheck disable=SC2086
     "$weir" --man 2024-02-29 $command >"$page"
     if command -v man >/dev/null; then
