@@ -69,6 +69,7 @@ START_TEST(bits_in_any_environment)
     const ad_dtype dtype = _i % 2 ? AD_F64 : AD_F32;
     problem p = problem_new(ROWS, 3);
     ad_plan *plan = make_plan(&p, dtype, &got);
+    memset(&got, 0, sizeof got);
     run_in(leave_as_it_is, plan, NULL);
     expected = got;
     for (int threads = 0; threads <= 4; threads++)
