@@ -45,8 +45,8 @@ static const char *formula_number(size_t i, size_t dim)
         const char *name, *few, *many;
     } small[] = {{"bnaf", "bnaf", "bnaf(1)"},
                  {"cnf", "cnf(6,6)", "cnf(3)"},
-                 {"gaussianize", "gaussianize", "gaussianize(2)"},
-                 {"residual", "residual", "residual(4)"}};
+                 {"gaussianize", "gaussianize(3)", "gaussianize(2)"},
+                 {"residual", "residual(8)", "residual(4)"}};
     if (i >= n_types()) return chains[i - n_types()];
     const char *name = nf_bijector_types()[i]->name;
     for (size_t k = 0; k < COUNT(small); k++)
