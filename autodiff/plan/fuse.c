@@ -29,6 +29,7 @@ typedef struct {
     places rows, scalars; /* of numbers of each row, and of such that serve all */
     ad__row_sum *sum;
     size_t n_sum, sum_capacity, sum_vectors;
+    ad__element valid; /* the mask of the tile's rows */
     bool failed;
 } fuser;
 
@@ -131,7 +132,6 @@ static ad__element append_unary(fuser *f, ad__element_kind kind, ad__element in,
 /* Rows that are not valid add zeros. */
 static void sum_over_rows(fuser *f, size_t member, bool wide, const ad__element *in, size_t count)
 {
-    const ad__element valid = ad__element_append(&f->list, (ad__element_operation){.kind = AD_ELEMENT_LOAD});
     for (size_t e = 0; e < count; e++) {
         void *array = f->sum;
         ad__row_sum *sum = append(&array, &f->n_sum, &f->sum_capacity, sizeof *sum);
@@ -143,7 +143,7 @@ static void sum_over_rows(fuser *f, size_t member, bool wide, const ad__element 
         *sum = (ad__row_sum){member, e * f->request->turns, f->sum_vectors, wide};
         f->sum_vectors += wide ? 2 : 1;
         const ad__element x = ad__element_append(
-            &f->list, (ad__element_operation){.kind = AD_ELEMENT_AND, .n_in = 2, .in = {in[e], valid}});
+            &f->list, (ad__element_operation){.kind = AD_ELEMENT_AND, .n_in = 2, .in = {in[e], f->valid}});
         if (wide) {
             append_unary(f, AD_ELEMENT_SUM_HALF, append_unary(f, AD_ELEMENT_LOW, x, 0), sum->vector);
             append_unary(f, AD_ELEMENT_SUM_HALF, append_unary(f, AD_ELEMENT_HIGH, x, 0), sum->vector + 1);
@@ -282,7 +282,11 @@ static bool finish(fuser *f, ad__arena **arena, ad__assembler *code, ad__fused_l
 bool ad__fuse(const ad__fuse_request *request, ad__arena **arena, ad__assembler *code, ad__fused_loop *loop)
 {
     fuser f = {.request = request, .list = {.dtype = request->dtype}};
-    if (request->rows) add_place(&f, &f.rows, (ad__place){.per_row = true, .is_mask = true}); /* the first */
+    if (request->rows)
+        f.valid = ad__element_append(
+            &f.list,
+            (ad__element_operation){.kind = AD_ELEMENT_LOAD,
+                                    .at = add_place(&f, &f.rows, (ad__place){.per_row = true, .is_mask = true})});
     for (size_t i = 0; i < request->n && !f.failed; i++) fuse_node(&f, i);
     if (!f.failed) store_results(&f);
     const bool good = !f.failed && !f.list.failed && finish(&f, arena, code, loop);

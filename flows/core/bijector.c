@@ -170,6 +170,21 @@ nf_bijector *nf__bijector_within(const nf_bijector_type *type, size_t dim, size_
     return self;
 }
 
+nf_bijector *nf__adopt(nf_bijector *self, nf_bijector *child, ad_error *error)
+{
+    nf_bijector **children = self ? ad_alloc(1, sizeof *children) : NULL;
+    if (children) {
+        children[0] = child;
+        self->child = children;
+        self->n_child = 1;
+        return self;
+    }
+    if (self) ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a bijector");
+    nf_bijector_free(self);
+    nf_bijector_free(child);
+    return NULL;
+}
+
 nf_bijector *nf__bijector_with_children(const nf_bijector_type *type, nf_bijector **child, size_t count,
                                         ad_error *error)
 {

@@ -37,16 +37,8 @@ nf_bijector *nf__conditional(nf_bijector *child, const nf_arguments *given, size
     const bool refused = nf__refuse_stochastic("conditional", child, error) != AD_OK;
     nf_bijector *self =
         refused ? NULL : nf__bijector_within(&nf__type_conditional, child->dim, child->context, given, room, error);
-    nf_bijector **children = self ? ad_alloc(1, sizeof *children) : NULL;
-    if (!children) {
-        if (self) ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a bijector");
-        nf_bijector_free(self);
-        nf_bijector_free(child);
-        return NULL;
-    }
-    children[0] = child;
-    self->child = children;
-    self->n_child = 1;
+    self = nf__adopt(self, child, error);
+    if (!self) return NULL;
     self->shape = child->shape;
     self->room = room;
     const size_t outputs = self->context ? trained_elements(child) : 0;

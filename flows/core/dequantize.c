@@ -27,17 +27,9 @@ nf_bijector *nf__dequantize(nf_bijector *child, size_t context, const nf_argumen
     if (!child) return NULL;
     nf_arguments own = given ? *given : (nf_arguments){0};
     own.shape = child->shape;
-    nf_bijector *self = nf__bijector_within(&nf__type_dequantize, child->dim, context, &own, room, error);
-    nf_bijector **children = self ? ad_alloc(1, sizeof *children) : NULL;
-    if (!children) {
-        if (self) ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a bijector");
-        nf_bijector_free(self);
-        nf_bijector_free(child);
-        return NULL;
-    }
-    children[0] = child;
-    self->child = children;
-    self->n_child = 1;
+    nf_bijector *self =
+        nf__adopt(nf__bijector_within(&nf__type_dequantize, child->dim, context, &own, room, error), child, error);
+    if (!self) return NULL;
     if (child->context == self->dim) return self;
     ad_error_set(error, AD_ERROR_ARGUMENT, "dequantize: expected a bijector whose context has %zu numbers, got %zu",
                  self->dim, child->context);

@@ -13,6 +13,9 @@ extern const nf_bijector_type nf__type_normal;
 /* An instance without arguments that owns its children; frees them on failure. */
 nf_bijector *nf__bijector_with_children(const nf_bijector_type *type, nf_bijector **child, size_t count,
                                         ad_error *error);
+/* Give an instance without children its only one, which it owns then, also on failure; NULL, and the instance is freed,
+ * where memory is out. NULL stays NULL, with the child freed. */
+nf_bijector *nf__adopt(nf_bijector *self, nf_bijector *child, ad_error *error);
 /* mixture_of: child is the base distribution and the bijector of each flow in turn, which it owns, also on failure. */
 nf_bijector *nf__mixture_of(nf_bijector **child, size_t count, ad_error *error);
 /* nf_conditional() with what it may take; NULL: anything. */
