@@ -4,38 +4,6 @@
 
 /* ---- Values and gradients --------------------------------------------------------------------------------------- */
 
-typedef struct {
-    nf_callback callback;
-    double gradient[2], loss;
-} watcher;
-
-static bool watch(nf_callback *self, const nf_iteration *at)
-{
-    watcher *w = (watcher *)self;
-    memcpy(w->gradient, at->gradient, sizeof w->gradient);
-    w->loss = at->loss;
-    return true;
-}
-
-/* Of N(mean, sd²) with the target N(0, 1): the loss of a step, and its gradient by sd and mean. */
-static watcher first_step(const char *objective, double mean, double sd, size_t mc, size_t importance)
-{
-    nf_target *target = target_of("gaussian(dim=1)");
-    nf_flow *flow = normal_flow(mean, sd);
-    watcher w = {.callback.call = watch};
-    nf_vi_options o = {.objective = objective,
-                       .iters = 1,
-                       .mc = mc,
-                       .importance = importance,
-                       .draws = 100,
-                       .callbacks = (nf_callback *[]){&w.callback, NULL}};
-    ASSERT_OK(nf_vi(flow, target, &o, NULL, &error));
-    w.gradient[0] /= -expm1(-sd); /* d softplus(ρ)/dρ = 1 - exp(-sd) */
-    nf_flow_free(flow);
-    nf_target_free(target);
-    return w;
-}
-
 /* Rényi's D_α(N(m, s²) ‖ N(0, 1)) = -log s - log v / 2(α-1) + α m² / 2v, v = α + (1-α) s² (Gil, Alajaji & Linder 2013,
  * "Rényi divergence measures for commonly used univariate continuous distributions", table 2). It is
  * 1/(α-1) log E_q[w^(1-α)] of negative α as well, which is how E_q[wⁿ] comes: n = 1 - α, and cubo is -D_α. */
@@ -58,12 +26,12 @@ START_TEST(values_and_gradients)
 {
     enum { MANY = 400000 };
     const double m = 0.4, s = divergences[_i].sd, h = 1e-4, alpha = divergences[_i].alpha, sign = divergences[_i].sign;
-    const watcher w = first_step(divergences[_i].objective, m, s, MANY, 0);
+    const normal_step w = first_normal_step(divergences[_i].objective, m, s, MANY, 0, 0);
     ck_assert_double_eq_tol(w.loss, sign * renyi(alpha, m, s), 0.005);
     ck_assert_double_eq_tol(w.gradient[0], sign * (renyi(alpha, m, s + h) - renyi(alpha, m, s - h)) / (2 * h), 0.01);
     ck_assert_double_eq_tol(w.gradient[1], sign * (renyi(alpha, m + h, s) - renyi(alpha, m - h, s)) / (2 * h), 0.01);
     /* What is doubly reparametrised has no noise at the target. */
-    const watcher there = first_step(divergences[_i].objective, 0, 1, 10, 0);
+    const normal_step there = first_normal_step(divergences[_i].objective, 0, 1, 10, 0, 0);
     for (int i = 0; i < 2; i++) ck_assert_double_eq_tol(there.gradient[i], 0, 1e-12);
     ck_assert_double_eq_tol(there.loss, 0, 1e-12);
 }
@@ -81,8 +49,8 @@ START_TEST(orders_that_have_names)
                  {"renyi(1.00000001)", "stl", 64, 0, 1e-7},
                  {"renyi(0.99999999)", "stl", 64, 0, 1e-7}};
     for (size_t i = 0; i < COUNT(cases); i++) {
-        const watcher one = first_step(cases[i].one, 0.7, 1.6, 64, 0),
-                      other = first_step(cases[i].other, 0.7, 1.6, cases[i].groups, cases[i].draws);
+        const normal_step one = first_normal_step(cases[i].one, 0.7, 1.6, 64, 0, 0),
+                          other = first_normal_step(cases[i].other, 0.7, 1.6, cases[i].groups, cases[i].draws, 0);
         ck_assert_double_eq_tol(one.loss, other.loss, cases[i].tolerance);
         for (int j = 0; j < 2; j++) ck_assert_double_eq_tol(one.gradient[j], other.gradient[j], cases[i].tolerance);
     }

@@ -3,39 +3,6 @@
 
 /* ---- Gradients ------------------------------------------------------------------------------------------------- */
 
-/* The gradient of the first step, and its loss. */
-typedef struct {
-    nf_callback callback;
-    double gradient[2], loss;
-} watcher;
-
-static bool watch(nf_callback *self, const nf_iteration *at)
-{
-    watcher *w = (watcher *)self;
-    memcpy(w->gradient, at->gradient, sizeof w->gradient);
-    w->loss = at->loss;
-    return true;
-}
-
-static watcher first_step(double mean, double sd, const char *objective, size_t mc, size_t importance, double beta)
-{
-    nf_target *target = target_of("gaussian(dim=1)");
-    nf_flow *flow = normal_flow(mean, sd);
-    watcher w = {.callback.call = watch};
-    nf_vi_options o = {.objective = objective,
-                       .iters = 1,
-                       .mc = mc,
-                       .importance = importance,
-                       .beta = beta,
-                       .draws = 100,
-                       .callbacks = (nf_callback *[]){&w.callback, NULL}};
-    ASSERT_OK(nf_vi(flow, target, &o, NULL, &error));
-    w.gradient[0] /= -expm1(-sd); /* with respect to sd: d softplus(ρ)/dρ = 1 - exp(-sd) */
-    nf_flow_free(flow);
-    nf_target_free(target);
-    return w;
-}
-
 enum { MANY = 400000 };
 
 /* KL(N(m, s²) ‖ N(0, 1)) = -log s + (s² + m²) / 2 - 1/2; with the target to the power β: β (s² + m²) / 2. */
@@ -49,7 +16,7 @@ START_TEST(gradients_of_the_reverse_kl)
     const double m = 0.4, s = 0.8;
     for (size_t i = 0; i < COUNT(cases); i++) {
         double beta = cases[i].beta > 0 ? cases[i].beta : 1;
-        watcher w = first_step(m, s, cases[i].objective, MANY, cases[i].importance, cases[i].beta);
+        normal_step w = first_normal_step(cases[i].objective, m, s, MANY, cases[i].importance, cases[i].beta);
         ck_assert_double_eq_tol(w.gradient[1], beta * m, 0.01);
         ck_assert_double_eq_tol(w.gradient[0], beta * s - 1 / s, 0.01);
         double loss = -log(s) - 0.5 + beta * (s * s + m * m) / 2 + (beta - 1) * 0.5 * log(2 * acos(-1));
@@ -62,7 +29,7 @@ END_TEST
 START_TEST(gradient_of_the_forward_kl)
 {
     const double m = 0.4, s = 0.9;
-    watcher w = first_step(m, s, "forward", MANY, 0, 0);
+    normal_step w = first_normal_step("forward", m, s, MANY, 0, 0);
     ck_assert_double_eq_tol(w.gradient[1], m / (s * s), 0.02);
     ck_assert_double_eq_tol(w.gradient[0], 1 / s - (1 + m * m) / (s * s * s), 0.02);
     ck_assert_double_eq_tol(w.loss, log(s) + (1 + m * m) / (2 * s * s) - 0.5, 0.01);
@@ -76,7 +43,7 @@ START_TEST(gradient_of_fab)
     const double square = 1 / precision + (mean - m) * (mean - m);
     static const char *const both[] = {"fab(step=0.3)", "fab(distributions=1,leapfrog=2,step=0.8)"};
     for (size_t i = 0; i < 2; i++) {
-        watcher w = first_step(m, s, both[i], MANY / 4, 0, 0);
+        normal_step w = first_normal_step(both[i], m, s, MANY / 4, 0, 0);
         ck_assert_double_eq_tol(w.gradient[1], (m - mean) / (s * s), 0.02);
         ck_assert_double_eq_tol(w.gradient[0], 1 / s - square / (s * s * s), 0.03);
         ck_assert_double_eq_tol(w.loss, log(s / sqrt(precision)) + m * m / (2 * s * s) + precision * mean * mean / 2,
@@ -108,7 +75,7 @@ START_TEST(groups_of_draws)
     double slope_s = (bound_by_hand(m, s + h) - bound_by_hand(m, s - h)) / (2 * h), value = bound_by_hand(m, s);
     static const char *const both[] = {"iwae", "dreg"};
     for (size_t i = 0; i < 2; i++) {
-        watcher w = first_step(m, s, both[i], MANY, 8, 0);
+        normal_step w = first_normal_step(both[i], m, s, MANY, 8, 0);
         ck_assert_double_eq_tol(w.loss, value, 0.005);
         ck_assert_double_eq_tol(w.gradient[1], slope_m, 0.02);
         ck_assert_double_eq_tol(w.gradient[0], slope_s, 0.03);
@@ -121,12 +88,12 @@ START_TEST(no_variance_at_the_target)
 {
     static const char *const both[] = {"stl", "dreg"};
     for (size_t i = 0; i < 2; i++) {
-        watcher w = first_step(0, 1, both[i], 10, 0, 0);
+        normal_step w = first_normal_step(both[i], 0, 1, 10, 0, 0);
         ck_assert_double_eq_tol(w.gradient[0], 0, 1e-12);
         ck_assert_double_eq_tol(w.gradient[1], 0, 1e-12);
         ck_assert_double_eq_tol(w.loss, 0, 1e-12);
     }
-    ck_assert_double_gt(fabs(first_step(0, 1, "elbo", 10, 0, 0).gradient[1]), 1e-3);
+    ck_assert_double_gt(fabs(first_normal_step("elbo", 0, 1, 10, 0, 0).gradient[1]), 1e-3);
 }
 END_TEST
 

@@ -44,4 +44,38 @@ static inline nf_flow *normal_flow(double mean, double sd)
     return flow;
 }
 
+/* Loss and gradient, with respect to sd and mean, of one step from N(mean, sd²) to the target N(0, 1). */
+typedef struct {
+    nf_callback callback;
+    double gradient[2], loss;
+} normal_step;
+
+static inline bool watch_normal_step(nf_callback *self, const nf_iteration *at)
+{
+    normal_step *step = (normal_step *)self;
+    memcpy(step->gradient, at->gradient, sizeof step->gradient);
+    step->loss = at->loss;
+    return true;
+}
+
+static inline normal_step first_normal_step(const char *objective, double mean, double sd, size_t mc, size_t importance,
+                                            double beta)
+{
+    nf_target *target = target_of("gaussian(dim=1)");
+    nf_flow *flow = normal_flow(mean, sd);
+    normal_step step = {.callback.call = watch_normal_step};
+    nf_vi_options o = {.objective = objective,
+                       .iters = 1,
+                       .mc = mc,
+                       .importance = importance,
+                       .beta = beta,
+                       .draws = 100,
+                       .callbacks = (nf_callback *[]){&step.callback, NULL}};
+    ASSERT_OK(nf_vi(flow, target, &o, NULL, &error));
+    step.gradient[0] /= -expm1(-sd); /* d softplus(ρ)/dρ = 1 - exp(-sd) */
+    nf_flow_free(flow);
+    nf_target_free(target);
+    return step;
+}
+
 #endif

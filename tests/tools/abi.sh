@@ -15,7 +15,8 @@ shift 3
 stored=$source/tests/golden/abi/libweir.abi.gz
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-passed=0 failed=0
+# shellcheck source-path=SCRIPTDIR source=results
+. "$(dirname "$0")/results"
 
 skip() {
     echo "skipped: $1"
@@ -44,19 +45,6 @@ if [ "${1-}" = --store ]; then
     gzip -9 -n <"$scratch/now.abi" >"$stored"
     exit
 fi
-
-# fine WHAT COMMAND …: a test that passes when the command does; what it says is shown where it doesn't.
-fine() {
-    what=$1
-    shift
-    if "$@" >"$scratch/log" 2>&1; then
-        passed=$((passed + 1))
-    else
-        echo "$what:"
-        sed 's/^/    /' "$scratch/log"
-        failed=$((failed + 1))
-    fi
-}
 
 # is VERDICT HEADER SED-EXPRESSION: after this edit of a header, what was compiled before can be used (`additive`), or not
 # (`breaking`).

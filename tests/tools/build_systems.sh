@@ -9,20 +9,8 @@ build=$1 libdir=$2 source=$3
 # shellcheck source-path=SCRIPTDIR source=as_installed
 . "$(dirname "$0")/as_installed"
 examples=$source/tools/examples
-passed=0 failed=0
-
-# fine WHAT COMMAND …: a test that passes when the command does; what it says is shown where it doesn't.
-fine() {
-    what=$1
-    shift
-    if "$@" >"$scratch/log" 2>&1; then
-        passed=$((passed + 1))
-    else
-        echo "$what:"
-        sed 's/^/    /' "$scratch/log"
-        failed=$((failed + 1))
-    fi
-}
+# shellcheck source-path=SCRIPTDIR source=results
+. "$(dirname "$0")/results"
 
 # works PROGRAM yes|no: it runs, and needs the shared library, or not.
 works() {

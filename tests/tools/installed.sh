@@ -7,19 +7,10 @@ set -eu
 build=$1 libdir=$2 source=$3 abi=$4
 # shellcheck source-path=SCRIPTDIR source=as_installed
 . "$(dirname "$0")/as_installed"
-passed=0 failed=0
+# shellcheck source-path=SCRIPTDIR source=results
+. "$(dirname "$0")/results"
 trap 'rm -rf "$scratch"' EXIT
 PATH=$PATH:/sbin:/usr/sbin
-
-# same WHAT EXPECTED GOT
-same() {
-    if [ "$2" = "$3" ]; then
-        passed=$((passed + 1))
-    else
-        echo "$1: '$3' instead of '$2'"
-        failed=$((failed + 1))
-    fi
-}
 
 cat >"$scratch/program.c" <<'PROGRAM'
 #include <math.h>

@@ -3,19 +3,11 @@
 # one for weir, in which man, groff and mandoc, where they are, find nothing to warn of; all that help says is there.
 set -eu
 
-weir=$1 passed=0 failed=0
+# shellcheck source-path=SCRIPTDIR source=results
+. "$(dirname "$0")/results"
+weir=$1
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-
-# same WHAT EXPECTED GOT
-same() {
-    if [ "$2" = "$3" ]; then
-        passed=$((passed + 1))
-    else
-        echo "$1: '$3' instead of '$2'"
-        failed=$((failed + 1))
-    fi
-}
 
 # The words of help on this command, but for the headings, that a page has too.
 options_of() {
