@@ -141,6 +141,7 @@ START_TEST(a_file_of_contexts)
     SUCCEED("fit", "abc.csv", "--context", "c,b", "--flow", "maf(8)", "--epochs", "3", "-o", "m.st");
     SUCCEED("sample", "m.st", "--context", "none.csv", "-n", "40", "-o", "s.csv");
     slurp(scratch_path("s.csv").text, expected, sizeof expected);
+    ck_assert_mem_eq(expected, "a,c,b\n", 6);
     static const char *const files[] = {"cb.csv", "bc.csv"};
     for (size_t i = 0; i < COUNT(files); i++) {
         SUCCEED("sample", "m.st", "--context", files[i], "-n", "40", "-o", "s.csv");

@@ -93,25 +93,31 @@ struct drawing {
     size_t columns;
 };
 
-/* Rows from number `first` on, with names and numbers as the training data had them, or the target. */
-static ad_status draw_part(const struct drawing *drawing, size_t first, size_t rows, nf_table *part, ad_error *error)
+/* Rows from number `first` on, with names and numbers as the training data had them, or the target; and beside them
+ * their context, where it is written. */
+struct part {
+    nf_table samples, beside; /* the second has names and labels of the first */
+};
+
+static void part_free(struct part *part)
+{
+    nf_table_free(&part->beside);
+    nf_table_free(&part->samples);
+}
+
+static ad_status draw_part(const struct drawing *drawing, size_t first, size_t rows, struct part *part, ad_error *error)
 {
     const struct model *model = drawing->model;
     const size_t size = nf_flow_context_size(model->flow);
-    nf_table samples = {0};
     double *context = size > 0 ? ad_alloc(rows, size * sizeof *context) : NULL;
     if (size > 0 && !context)
         return ad_error_set(error, AD_ERROR_MEMORY, "no memory for the context of %zu rows", rows);
     context_rows(drawing->context, size, first, rows, context);
-    ad_status status = model_sample(model, context, first, rows, option_count(drawing->arguments, "seed"), &samples,
-                                    drawing->pool, error);
+    ad_status status = model_sample(model, context, first, rows, option_count(drawing->arguments, "seed"),
+                                    &part->samples, drawing->pool, error);
     ad_free(context);
-    if (!status && !drawing->beside) {
-        *part = samples;
-        return AD_OK;
-    }
-    if (!status) status = put_beside(&samples, first, drawing->context, model, part, error);
-    nf_table_free(&samples);
+    if (!status && drawing->beside)
+        status = put_beside(&part->samples, first, drawing->context, model, &part->beside, error);
     return status;
 }
 
@@ -136,11 +142,12 @@ static ad_status draw_all(struct drawing *drawing, ad_error *error)
     bool more = true;
     while (!status && more) {
         const size_t first = parts_first(&parts), rest = first < rows ? rows - first : 0;
-        nf_table part = {0};
+        struct part part = {0};
+        const nf_table *table = drawing->beside ? &part.beside : &part.samples;
         if (rest > 0) status = draw_part(drawing, first, rest < parts.rows ? rest : parts.rows, &part, error);
-        status = parts_next(&parts, status, &part, write_part, drawing, &more, error);
-        if (drawing->columns == 0) drawing->columns = part.columns;
-        nf_table_free(&part);
+        status = parts_next(&parts, status, table, write_part, drawing, &more, error);
+        if (drawing->columns == 0) drawing->columns = table->columns;
+        part_free(&part);
     }
     parts_end(&parts);
     if (!status && drawing->writer) {
