@@ -139,16 +139,15 @@ void nf__check_close(nf__check_direction *d)
     ad_free(d->value);
 }
 
-ad_status nf__check_run(const nf__check_direction *d, ad_var out, size_t rows, double *to, ad_error *error)
+ad_plan *nf__check_plan(const nf__check_direction *d, const ad_var *out, double *const *to, int count, ad_error *error)
 {
-    ad_var output = ad_to_rows(out);
-    ad_plan *plan = ad_plan_new(&output, 1, &(ad_plan_options){.dtype = AD_F64}, error);
-    if (!plan) return error->status;
+    enum { MOST = 3 };
+    ad_var in_rows[MOST];
+    for (int i = 0; i < count; i++) in_rows[i] = ad_to_rows(out[i]);
+    ad_plan *plan = ad_plan_new(in_rows, count, &(ad_plan_options){.dtype = AD_F64}, error);
     for (size_t i = 0; i < d->n_input; i++) ad_plan_set_input(plan, d->input[i], d->value[i]);
-    ad_plan_set_output(plan, 0, to);
-    ad_status status = ad_plan_run(plan, &(ad_run){.rows = rows}, error);
-    ad_plan_free(plan);
-    return status;
+    for (int i = 0; i < count; i++) ad_plan_set_output(plan, i, to[i]);
+    return plan;
 }
 
 /* ---- Parameters ----------------------------------------------------------------------------------------------- */
@@ -278,5 +277,6 @@ ad_status nf_check_bijector(nf_bijector *bijector, uint64_t seed, nf_check_resul
     for (size_t i = 0; i < sizeof properties / sizeof *properties && status == AD_OK; i++) status = properties[i](&c);
     nf_flow_free(c.flow[AD_F32]);
     nf_flow_free(c.flow[AD_F64]);
+    nf__check_close_slopes(&c);
     return nf__check_conclude(&c, status, count);
 }

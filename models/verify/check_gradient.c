@@ -85,7 +85,7 @@ static ad_status find_kink(line *l, bool *found, double *where)
         right = at[i + 1];
     }
     double now = jump;
-    for (int k = 0; k < HALVINGS && status == AD_OK && jump > 0; k++) {
+    for (int k = 0; k < HALVINGS && status == AD_OK && now > 1e-3 * jump; k++) {
         double three[3] = {left, 0.5 * (left + right), right};
         status = on_line(l, three, 3);
         bool first = fabs(l->slope[1] - l->slope[0]) > fabs(l->slope[2] - l->slope[1]);
@@ -154,14 +154,8 @@ static ad_status kinks_one_way(nf__checker *c, bool inverse, nf_check_result *re
         double *coefficient = l.in; /* for a moment */
         for (size_t i = 0; i < dim; i++) coefficient[i] = 0.5 + ad_random_uniform(c->seed, 10, i);
         ad_var y = ad_add(ad_sum(ad_mul(d.out, ad_constant(d.tape, AD_SHAPE(dim), coefficient))), d.log_det);
-        ad_var out[] = {ad_to_rows(y), ad_to_rows(ad_grad1(y, d.in))};
-        l.plan = ad_plan_new(out, 2, &(ad_plan_options){.dtype = AD_F64}, c->error);
+        l.plan = nf__check_plan(&d, (ad_var[]){y, ad_grad1(y, d.in)}, (double *[]){l.value, l.slope}, 2, c->error);
         if (!l.plan) status = c->error->status;
-    }
-    if (status == AD_OK) {
-        for (size_t i = 0; i < d.n_input; i++) ad_plan_set_input(l.plan, d.input[i], d.value[i]);
-        ad_plan_set_output(l.plan, 0, l.value);
-        ad_plan_set_output(l.plan, 1, l.slope);
     }
     for (size_t j = 0; j < dim && j < FEATURES && status == AD_OK; j++) {
         bool found;

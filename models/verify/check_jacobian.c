@@ -12,9 +12,12 @@ enum { ROWS = 12 };
 
 typedef struct {
     double log_abs;
-    int sign;     /* 0 where rounding may have turned it */
+    int sign;     /* 0 where rounding may have turned it, once the doubt is known */
     double doubt; /* how much log_abs is off for each unit by which elements of A are: where a map has squashed an
                    * event, its Jacobian, 1 - tanh² say, has few digits; infinity where an element isn't finite */
+    const double *of;
+    double *work;
+    size_t n;
 } determinant;
 
 /* By LU with partial pivoting; A (n,n) is overwritten. */
@@ -41,29 +44,62 @@ static determinant eliminate(double *a, size_t n)
     return det;
 }
 
-/* The doubt is what becomes of some random errors, of elements a that have one of 1 + a² units: a derivative of 1/a has
- * that. work: (n,n). */
-static determinant determinant_of(const double *a, size_t n, double *work)
+/* Its sign, and what its doubt is. That takes several times as long as the determinant itself, and is asked only where
+ * something looks wrong. The doubt is what becomes of some random errors, of elements a that have one of 1 + a² units:
+ * a derivative of 1/a has that. */
+static void find_doubt(determinant *det)
 {
     enum { TRIALS = 3 };
     const double unit = 1e-12;
+    const size_t n = det->n;
+    for (uint64_t trial = 0; trial < TRIALS; trial++) {
+        for (size_t i = 0; i < n * n; i++) {
+            const double a = det->of[i];
+            det->work[i] = a + unit * (1 + a * a) * (2 * ad_random_uniform(0, trial, i) - 1);
+        }
+        const determinant other = eliminate(det->work, n);
+        const double change = fabs(other.log_abs - det->log_abs);
+        det->doubt = fmax(det->doubt, isfinite(change) ? 10 * change / unit : INFINITY);
+        if (other.sign != det->sign) det->doubt = INFINITY;
+    }
+    if (!(det->doubt * unit < 1)) det->sign = 0;
+}
+
+/* work: (n,n). */
+static determinant determinant_of(const double *a, size_t n, double *work)
+{
     memcpy(work, a, n * n * sizeof *work);
     determinant det = eliminate(work, n);
-    for (uint64_t trial = 0; trial < TRIALS; trial++) {
-        for (size_t i = 0; i < n * n; i++)
-            work[i] = a[i] + unit * (1 + a[i] * a[i]) * (2 * ad_random_uniform(0, trial, i) - 1);
-        const determinant other = eliminate(work, n);
-        const double change = fabs(other.log_abs - det.log_abs);
-        det.doubt = fmax(det.doubt, isfinite(change) ? 10 * change / unit : INFINITY);
-        if (other.sign != det.sign) det.doubt = INFINITY;
-    }
-    if (!(det.doubt * unit < 1)) det.sign = 0;
+    det.of = a;
+    det.n = n;
+    det.work = work;
     return det;
 }
 
-ad_status nf__check_jacobian(nf__checker *c, const nf__check_direction *d, size_t rows, double *jacobian)
+ad_status nf__check_open_slopes(nf__checker *c, bool inverse)
 {
-    return nf__check_run(d, ad_jacobian(d->out, d->in), rows, jacobian, c->error);
+    nf__check_slopes *s = &c->slopes[inverse];
+    if (s->plan) return AD_OK;
+    s->in = ad_alloc(NF_MOST_EVENTS, c->dim * sizeof *s->in);
+    s->jacobian = ad_alloc(NF_MOST_EVENTS * c->dim, c->dim * sizeof *s->jacobian);
+    s->log_det = ad_alloc(NF_MOST_EVENTS, sizeof *s->log_det);
+    if (!s->in || !s->jacobian || !s->log_det) return nf__check_out_of_memory(c);
+    if (!nf__check_open(c, inverse, NF_MOST_EVENTS, s->in, &s->d)) return c->error->status;
+    const ad_var out[] = {ad_jacobian(s->d.out, s->d.in), s->d.log_det};
+    s->plan = nf__check_plan(&s->d, out, (double *[]){s->jacobian, s->log_det}, 2, c->error);
+    return s->plan ? AD_OK : c->error->status;
+}
+
+void nf__check_close_slopes(nf__checker *c)
+{
+    for (int inverse = 0; inverse < 2; inverse++) {
+        nf__check_slopes *s = &c->slopes[inverse];
+        ad_plan_free(s->plan);
+        nf__check_close(&s->d);
+        ad_free(s->log_det);
+        ad_free(s->jacobian);
+        ad_free(s->in);
+    }
 }
 
 /* How far each feature may move: no further than makes an output move as far, lest it leave the range of the map. */
@@ -119,13 +155,18 @@ static void choose_steps(double *const *difference, int count, size_t n)
 
 /* Where elements of the Jacobian may be off by `unit`, the error is less by what that makes, at most `most`; nothing is
  * said where it makes a tenth and could be more. */
-static void compare_log_det(const determinant *det, double log_det, double unit, double most, const char *name,
+static void compare_log_det(determinant *det, double log_det, double unit, double most, const char *name,
                             const double *event, size_t dim, nf_check_result *result)
 {
-    const double error = fabs(det->log_abs - log_det), doubt = unit > 0 ? fmin(unit * det->doubt, most) : 0;
-    if (doubt > 0.1) return;
-    if (nf__check_worse(result, (error > doubt || isnan(error) ? error - doubt : 0) / fmax(1, fabs(log_det))))
-        nf__check_at(result, name, event, dim);
+    const double error = fabs(det->log_abs - log_det);
+    double off = error / fmax(1, fabs(log_det));
+    if (unit > 0 && !(off <= result->bound)) {
+        find_doubt(det);
+        const double doubt = fmin(unit * det->doubt, most);
+        if (doubt > 0.1) return;
+        off = (error > doubt || isnan(error) ? error - doubt : 0) / fmax(1, fabs(log_det));
+    }
+    if (nf__check_worse(result, off)) nf__check_at(result, name, event, dim);
 }
 
 /* Elements of the Jacobian may be off by what is in `change`, where that isn't NULL; and the last `far` of the events
@@ -136,7 +177,7 @@ static void compare_log_dets(const double *jacobian, const double *change, size_
 {
     const size_t size = dim * dim;
     for (size_t r = 0; r < rows; r++) {
-        const determinant det = determinant_of(jacobian + r * size, dim, work);
+        determinant det = determinant_of(jacobian + r * size, dim, work);
         const bool is_far = r + far >= rows;
         double off = is_far ? unit : 0;
         for (size_t i = r * size; change && i < (r + 1) * size; i++)
@@ -171,34 +212,31 @@ static ad_status one_way(nf__checker *c, bool inverse, const char *property[2])
 {
     enum { STEPS = 3 };
     static const double step[STEPS] = {1e-3, 1e-4, 1e-5};
-    size_t dim = c->dim;
+    const size_t dim = c->dim;
     size_t rows = dim > 8 ? 6 : ROWS, far = dim > 8 ? 2 : 4;
-    double *jacobian[STEPS], *in = ad_alloc(ROWS, dim * sizeof *in), *reach = ad_alloc(ROWS, dim * sizeof *reach);
-    double log_det[ROWS], *work = ad_alloc(dim, dim * sizeof *work);
-    nf__check_direction d = {0};
-    bool good = in && reach && work;
-    for (int k = 0; k < STEPS; k++) good = (jacobian[k] = ad_alloc(rows * dim, dim * sizeof *in)) && good;
-    ad_status status = good ? near_and_far(c, inverse, rows, far, in) : nf__check_out_of_memory(c);
-    if (status == AD_OK && !nf__check_open(c, inverse, rows, in, &d)) status = c->error->status;
-    if (status == AD_OK) status = nf__check_run(&d, d.log_det, rows, log_det, c->error);
-    if (status == AD_OK) status = nf__check_jacobian(c, &d, rows, jacobian[0]);
-    if (status == AD_OK) find_reach(jacobian[0], in, rows, dim, reach);
-    if (status == AD_OK)
-        compare_log_dets(jacobian[0], NULL, dim, rows, far, 1e-14, log_det, &d, inverse, work,
-                         nf__check_result_add(c, property[0], 1e-8));
-    for (int k = 0; k < STEPS && status == AD_OK; k++)
-        status = difference_jacobian(c, inverse, in, rows, step[k], reach, jacobian[k]);
+    const nf__check_slopes *s = &c->slopes[inverse];
+    double *difference[STEPS], *reach = ad_alloc(ROWS, dim * sizeof *reach), *work = ad_alloc(dim, dim * sizeof *work);
+    bool good = reach && work;
+    for (int k = 0; k < STEPS; k++) good = (difference[k] = ad_alloc(rows * dim, dim * sizeof *work)) && good;
+    ad_status status = good ? nf__check_open_slopes(c, inverse) : nf__check_out_of_memory(c);
+    if (status == AD_OK) status = near_and_far(c, inverse, rows, far, s->in);
+    if (status == AD_OK) status = ad_plan_run(s->plan, &(ad_run){.rows = rows}, c->error);
     if (status == AD_OK) {
-        choose_steps(jacobian, STEPS, rows * dim * dim);
+        find_reach(s->jacobian, s->in, rows, dim, reach);
+        compare_log_dets(s->jacobian, NULL, dim, rows, far, 1e-14, s->log_det, &s->d, inverse, work,
+                         nf__check_result_add(c, property[0], 1e-8));
+    }
+    for (int k = 0; k < STEPS && status == AD_OK; k++)
+        status = difference_jacobian(c, inverse, s->in, rows, step[k], reach, difference[k]);
+    if (status == AD_OK) {
+        choose_steps(difference, STEPS, rows * dim * dim);
         if (inverse) rows -= far, far = 0; /* steps may leave the range of the map */
-        compare_log_dets(jacobian[0], jacobian[1], dim, rows, far, 1e-11, log_det, &d, inverse, work,
+        compare_log_dets(difference[0], difference[1], dim, rows, far, 1e-11, s->log_det, &s->d, inverse, work,
                          nf__check_result_add(c, property[1], 1e-8));
     }
-    nf__check_close(&d);
-    for (int k = 0; k < STEPS; k++) ad_free(jacobian[k]);
+    for (int k = 0; k < STEPS; k++) ad_free(difference[k]);
     ad_free(work);
     ad_free(reach);
-    ad_free(in);
     return status;
 }
 
@@ -222,35 +260,31 @@ static ad_status zeros_one_way(nf__checker *c, bool inverse, nf_check_result *re
     enum { EVENTS = 3 };
     size_t dim = c->dim, n = EVENTS * dim;
     bool *depends = ad_alloc(dim, dim);
-    double *in = ad_alloc(n, sizeof *in), *moved = ad_alloc(n, sizeof *moved), *out = ad_alloc(n, sizeof *out);
-    double *after = ad_alloc(n, sizeof *after), *jacobian = ad_alloc(n, dim * sizeof *jacobian);
-    nf__check_direction d = {0};
-    ad_status status = depends && in && moved && out && after && jacobian ? nf__check_events(c, inverse, EVENTS, in)
-                                                                          : nf__check_out_of_memory(c);
-    if (status == AD_OK && !nf__check_open(c, inverse, EVENTS, in, &d)) status = c->error->status;
-    if (status == AD_OK) status = ad_dependence(d.out, d.in, depends, c->error);
-    if (status == AD_OK) status = nf__check_transform(c, AD_F64, inverse, in, EVENTS, out, NULL);
-    if (status == AD_OK) status = nf__check_jacobian(c, &d, EVENTS, jacobian);
+    double *moved = ad_alloc(n, sizeof *moved), *out = ad_alloc(n, sizeof *out), *after = ad_alloc(n, sizeof *after);
+    const nf__check_slopes *s = &c->slopes[inverse];
+    ad_status status =
+        depends && moved && out && after ? nf__check_open_slopes(c, inverse) : nf__check_out_of_memory(c);
+    if (status == AD_OK) status = nf__check_events(c, inverse, EVENTS, s->in);
+    if (status == AD_OK) status = ad_dependence(s->d.out, s->d.in, depends, c->error);
+    if (status == AD_OK) status = nf__check_transform(c, AD_F64, inverse, s->in, EVENTS, out, NULL);
+    if (status == AD_OK) status = ad_plan_run(s->plan, &(ad_run){.rows = EVENTS}, c->error);
     for (size_t j = 0; j < dim && status == AD_OK; j++) {
-        memcpy(moved, in, n * sizeof *in);
+        memcpy(moved, s->in, n * sizeof *moved);
         for (size_t r = 0; r < EVENTS; r++) moved[r * dim + j] *= 0.7;
         status = nf__check_transform(c, AD_F64, inverse, moved, EVENTS, after, NULL);
         for (size_t r = 0; r < EVENTS && status == AD_OK; r++)
             for (size_t i = 0; i < dim; i++) {
                 bool same = memcmp(&after[r * dim + i], &out[r * dim + i], sizeof *out) == 0;
-                if (depends[i * dim + j] || (same && jacobian[(r * dim + i) * dim + j] == 0)) continue;
+                if (depends[i * dim + j] || (same && s->jacobian[(r * dim + i) * dim + j] == 0)) continue;
                 if (result->worst == 0)
                     snprintf(result->at, sizeof result->at, "output %zu moves with %s_%zu", i + 1,
                              nf__check_side(inverse), j + 1);
                 result->worst++;
             }
     }
-    nf__check_close(&d);
-    ad_free(jacobian);
     ad_free(after);
     ad_free(out);
     ad_free(moved);
-    ad_free(in);
     ad_free(depends);
     return status;
 }
@@ -277,53 +311,38 @@ static bool may_be_singular(const nf_bijector *bijector)
  * derivatives are not near those of the solution. */
 ad_status nf__check_orientation(nf__checker *c)
 {
-    enum { EVENTS = 32 };
     static const double scale[] = {0.1, 1, 3, 10};
     nf_check_result *result = nf__check_result_add(c, "one sign of det J at extreme parameters (count)", 0);
     nf_check_result *log_dets = nf__check_result_add(c, "log-det against the Jacobian, other parameters", 1e-8);
     size_t dim = c->dim;
-    double log_det[EVENTS], *work = ad_alloc(dim, dim * sizeof *work);
+    double *work = ad_alloc(dim, dim * sizeof *work);
     const double tolerance = nf__check_tolerance(c->bijector);
     const bool singular = may_be_singular(c->bijector), solved = tolerance > 0;
     const double unit = fmax(1e-14, 10 * tolerance);
     const double least = solved ? log(200 * unit) : -INFINITY; /* a smaller determinant may have either sign */
     int first = 0;
-    double *in = ad_alloc(EVENTS, dim * sizeof *in), *jacobian = ad_alloc(EVENTS * dim, dim * sizeof *jacobian);
+    const nf__check_slopes *s = &c->slopes[false];
     double *saved = nf__check_save(c);
-    nf__check_direction d = {0};
-    ad_plan *plan = NULL;
-    ad_status status = in && jacobian && saved && work ? AD_OK : nf__check_out_of_memory(c);
-    if (status == AD_OK && !nf__check_open(c, false, EVENTS, in, &d)) status = c->error->status;
-    if (status == AD_OK) {
-        ad_var out[] = {ad_to_rows(ad_jacobian(d.out, d.in)), ad_to_rows(d.log_det)};
-        plan = ad_plan_new(out, 2, &(ad_plan_options){.dtype = AD_F64}, c->error);
-        if (!plan) status = c->error->status;
-    }
-    for (size_t i = 0; i < d.n_input && plan; i++) ad_plan_set_input(plan, d.input[i], d.value[i]);
-    ad_plan_set_output(plan, 0, jacobian);
-    ad_plan_set_output(plan, 1, log_det);
+    ad_status status = saved && work ? nf__check_open_slopes(c, false) : nf__check_out_of_memory(c);
     for (unsigned move = solved ? NF_OTHER_MOVES : 0; move < NF_ALL_MOVES && status == AD_OK; move++) {
-        for (size_t i = 0; i < EVENTS * dim; i++)
-            in[i] = scale[i / dim % 4] * ad_random_normal(c->seed, 11 + ((uint64_t)move << 32), i);
+        for (size_t i = 0; i < NF_MOST_EVENTS * dim; i++)
+            s->in[i] = scale[i / dim % 4] * ad_random_normal(c->seed, 11 + ((uint64_t)move << 32), i);
         nf__check_move(c, saved, move);
-        status = ad_plan_run(plan, &(ad_run){.rows = EVENTS}, c->error);
-        for (size_t r = 0; r < EVENTS && status == AD_OK; r++) {
+        status = ad_plan_run(s->plan, &(ad_run){.rows = NF_MOST_EVENTS}, c->error);
+        for (size_t r = 0; r < NF_MOST_EVENTS && status == AD_OK; r++) {
             if (singular && (r == 0 || c->bijector->context)) first = 0; /* a context may be of the other sign */
-            const determinant det = determinant_of(jacobian + r * dim * dim, dim, work);
+            determinant det = determinant_of(s->jacobian + r * dim * dim, dim, work);
             if (move >= NF_OTHER_MOVES)
-                compare_log_det(&det, log_det[r], unit, INFINITY, "z", in + r * dim, dim, log_dets);
-            if (!(log_det[r] >= least)) continue;
+                compare_log_det(&det, s->log_det[r], unit, INFINITY, "z", s->in + r * dim, dim, log_dets);
+            if (!(s->log_det[r] >= least)) continue;
+            if (det.sign * first <= 0) find_doubt(&det);
             if (first == 0) first = det.sign;
             if (det.sign * first >= 0) continue;
-            if (result->worst == 0) nf__check_at(result, "det J has another sign at z", in + r * dim, dim);
+            if (result->worst == 0) nf__check_at(result, "det J has another sign at z", s->in + r * dim, dim);
             result->worst++;
         }
     }
-    ad_plan_free(plan);
-    nf__check_close(&d);
     if (saved) nf__check_restore(c, saved);
     ad_free(work);
-    ad_free(jacobian);
-    ad_free(in);
     return status;
 }

@@ -155,11 +155,10 @@ static ad_status alone_one_way(nf__checker *c, bool inverse, nf_check_result *re
     if (status == AD_OK) status = nf__check_events(c, inverse, ROWS, in);
     if (status == AD_OK && !nf__check_open(c, inverse, ROWS, in, &d)) status = c->error->status;
     if (status == AD_OK) {
-        ad_var all = ad_to_rows(ad_concat((ad_var[]){d.out, ad_reshape(d.log_det, AD_SHAPE(1))}, 2, 0));
-        plan = ad_plan_new(&all, 1, &(ad_plan_options){.dtype = AD_F64}, c->error);
+        const ad_var all = ad_concat((ad_var[]){d.out, ad_reshape(d.log_det, AD_SHAPE(1))}, 2, 0);
+        plan = nf__check_plan(&d, &all, out, 1, c->error);
         if (!plan) status = c->error->status;
     }
-    for (size_t i = 0; i < d.n_input && plan; i++) ad_plan_set_input(plan, d.input[i], d.value[i]);
     for (int k = 0; k < 3 && status == AD_OK; k++) {
         ad_plan_set_output(plan, 0, out[k]);
         status = ad_plan_run(plan, &run[k], c->error);
@@ -235,123 +234,165 @@ static bool is_unsolved(const double *out, const double *gradient, double log_de
     return all;
 }
 
+/* A direction at extreme events. */
+typedef struct {
+    nf__check_direction d;
+    ad_plan *plan;
+    double *in, *out, *gradient, *log_det; /* the gradient, by the event, is that of Σ out + log_det */
+} extremes;
+
+static ad_status open_extremes(nf__checker *c, bool inverse, extremes *e)
+{
+    const size_t dim = c->dim;
+    *e = (extremes){.in = ad_alloc(EXTREMES, (3 * dim + 1) * sizeof *e->in)};
+    if (!e->in) return nf__check_out_of_memory(c);
+    e->out = e->in + EXTREMES * dim;
+    e->gradient = e->out + EXTREMES * dim;
+    e->log_det = e->gradient + EXTREMES * dim;
+    extreme_events(c, e->in);
+    if (!nf__check_open(c, inverse, EXTREMES, e->in, &e->d)) return c->error->status;
+    const ad_var sum = ad_add(ad_sum(e->d.out), e->d.log_det);
+    const ad_var out[] = {e->d.out, e->d.log_det, ad_grad1(sum, e->d.in)};
+    e->plan = nf__check_plan(&e->d, out, (double *[]){e->out, e->log_det, e->gradient}, 3, c->error);
+    return e->plan ? AD_OK : c->error->status;
+}
+
+static void close_extremes(extremes *e)
+{
+    ad_plan_free(e->plan);
+    nf__check_close(&e->d);
+    ad_free(e->in);
+}
+
 /* A value may overflow honestly, and a point be out of support; nothing may be NaN, and what is finite has finite
  * gradients. Equations that are stiff may be left unsolved. */
-static ad_status look_for_nan(nf__checker *c, bool inverse, bool may_be_stiff, nf_check_result *result)
+static ad_status look_for_nan(nf__checker *c, const extremes *e, bool inverse, bool may_be_stiff,
+                              nf_check_result *result)
 {
-    size_t dim = c->dim;
-    double *in = ad_alloc(EXTREMES, dim * sizeof *in), *out = ad_alloc(EXTREMES, dim * sizeof *out);
-    double *gradient = ad_alloc(EXTREMES, dim * sizeof *gradient), log_det[EXTREMES];
-    nf__check_direction d = {0};
-    ad_status status = in && out && gradient ? AD_OK : nf__check_out_of_memory(c);
-    if (status == AD_OK) {
-        extreme_events(c, in);
-        if (!nf__check_open(c, inverse, EXTREMES, in, &d)) status = c->error->status;
-    }
-    if (status == AD_OK) status = nf__check_run(&d, d.out, EXTREMES, out, c->error);
-    if (status == AD_OK) status = nf__check_run(&d, d.log_det, EXTREMES, log_det, c->error);
-    if (status == AD_OK) {
-        ad_var sum = ad_add(ad_sum(d.out), d.log_det);
-        status = nf__check_run(&d, ad_grad1(sum, d.in), EXTREMES, gradient, c->error);
-    }
+    const size_t dim = c->dim;
+    const ad_status status = ad_plan_run(e->plan, &(ad_run){.rows = EXTREMES}, c->error);
     for (size_t r = 0; r < EXTREMES && status == AD_OK; r++) {
-        bool bad = isnan(log_det[r]), overflow = isinf(log_det[r]);
-        for (size_t j = 0; j < dim; j++) overflow |= isinf(out[r * dim + j]);
+        const double *out = e->out + r * dim, *gradient = e->gradient + r * dim, log_det = e->log_det[r];
+        bool bad = isnan(log_det), overflow = isinf(log_det);
+        for (size_t j = 0; j < dim; j++) overflow |= isinf(out[j]);
         for (size_t j = 0; j < dim; j++)
-            bad |= isnan(out[r * dim + j]) || (overflow ? isnan(gradient[r * dim + j]) && log_det[r] == -INFINITY
-                                                        : !isfinite(gradient[r * dim + j]));
-        if (!bad || (may_be_stiff && is_unsolved(out + r * dim, gradient + r * dim, log_det[r], dim))) continue;
-        if (result->worst == 0) nf__check_at(result, inverse ? "x" : "z", in + r * dim, dim);
+            bad |= isnan(out[j]) || (overflow ? isnan(gradient[j]) && log_det == -INFINITY : !isfinite(gradient[j]));
+        if (!bad || (may_be_stiff && is_unsolved(out, gradient, log_det, dim))) continue;
+        if (result->worst == 0) nf__check_at(result, nf__check_side(inverse), e->in + r * dim, dim);
         result->worst++;
     }
-    nf__check_close(&d);
-    ad_free(gradient);
-    ad_free(out);
-    ad_free(in);
     return status;
 }
 
 /* Nor are the gradients with respect to parameters, at an event of zeros and where one feature is. */
-static ad_status look_at_parameters(nf__checker *c, bool inverse, nf_check_result *result)
+static ad_status look_at_parameters(nf__checker *c, const nf__check_direction *d, bool inverse, nf_check_result *result)
 {
     enum { ZEROS = 4 };
-    double *in = ad_alloc(EXTREMES, c->dim * sizeof *in), sum = 0;
-    ad_var *gradient = NULL;
-    nf__check_direction d = {0};
-    ad_status status = in ? AD_OK : nf__check_out_of_memory(c);
-    if (status == AD_OK) {
-        extreme_events(c, in);
-        if (!nf__check_open(c, inverse, ZEROS, in, &d)) status = c->error->status;
-    }
-    if (status == AD_OK && !(gradient = ad_alloc(d.n_parameter, sizeof *gradient))) status = nf__check_out_of_memory(c);
-    if (status == AD_OK && d.n_parameter > 0) {
-        ad_grad(ad_sum_rows(ad_add(ad_sum(d.out), d.log_det)), d.input + 1, (int)d.n_parameter, gradient);
-        ad_var all = ad_sum(gradient[0]);
-        for (size_t i = 1; i < d.n_parameter; i++) all = ad_add(all, ad_sum(gradient[i]));
-        ad_plan *plan = ad_plan_new(&all, 1, &(ad_plan_options){.dtype = AD_F64}, c->error);
-        for (size_t i = 0; i < d.n_input; i++) ad_plan_set_input(plan, d.input[i], d.value[i]);
-        ad_plan_set_output(plan, 0, &sum);
-        status = plan ? ad_plan_run(plan, &(ad_run){.rows = ZEROS}, c->error) : c->error->status;
-        ad_plan_free(plan);
-    }
-    if (status == AD_OK && isnan(sum) && result->worst++ == 0)
+    if (d->n_parameter == 0) return AD_OK;
+    ad_var *gradient = ad_alloc(d->n_parameter, sizeof *gradient);
+    if (!gradient) return nf__check_out_of_memory(c);
+    ad_grad(ad_sum_rows(ad_add(ad_sum(d->out), d->log_det)), d->input + 1, (int)d->n_parameter, gradient);
+    ad_var all = ad_sum(gradient[0]);
+    for (size_t i = 1; i < d->n_parameter; i++) all = ad_add(all, ad_sum(gradient[i]));
+    double sum[ZEROS] = {0}; /* the same for each row */
+    ad_plan *plan = nf__check_plan(d, &all, (double *[]){sum}, 1, c->error);
+    const ad_status status = plan ? ad_plan_run(plan, &(ad_run){.rows = ZEROS}, c->error) : c->error->status;
+    if (status == AD_OK && isnan(sum[0]) && result->worst++ == 0)
         snprintf(result->at, sizeof result->at, "a gradient with respect to the parameters, at %s with zeros",
                  nf__check_side(inverse));
-    nf__check_close(&d);
+    ad_plan_free(plan);
     ad_free(gradient);
-    ad_free(in);
+    return status;
+}
+
+/* At the parameters as they are, and at extreme ones. */
+static ad_status finite_one_way(nf__checker *c, bool inverse, nf_check_result *result, nf_check_result *moved)
+{
+    enum { MOVES = 2 };
+    const bool solved = nf__check_tolerance(c->bijector) > 0;
+    extremes e;
+    ad_status status = open_extremes(c, inverse, &e);
+    if (status == AD_OK) status = look_for_nan(c, &e, inverse, false, result);
+    if (status == AD_OK) status = look_at_parameters(c, &e.d, inverse, result);
+    double *saved = status == AD_OK ? nf__check_save(c) : NULL;
+    if (status == AD_OK && !saved) status = nf__check_out_of_memory(c);
+    for (unsigned move = 0; move < MOVES && status == AD_OK; move++) {
+        nf__check_move(c, saved, move);
+        status = look_for_nan(c, &e, inverse, solved, moved);
+    }
+    if (saved) nf__check_restore(c, saved);
+    close_extremes(&e);
     return status;
 }
 
 ad_status nf__check_finite(nf__checker *c)
 {
     nf_check_result *result = nf__check_result_add(c, "no NaN at 0 and +-1e-30 ... +-1e6 (count)", 0);
-    ad_status status = look_for_nan(c, false, false, result);
-    if (status == AD_OK) status = look_for_nan(c, true, false, result);
-    if (status == AD_OK) status = look_at_parameters(c, false, result);
-    if (status == AD_OK) status = look_at_parameters(c, true, result);
-    double *saved = nf__check_save(c);
-    if (!saved) return nf__check_out_of_memory(c);
-    result = nf__check_result_add(c, "no NaN at extreme parameters (count)", 0);
-    const bool solved = nf__check_tolerance(c->bijector) > 0;
-    for (unsigned move = 0; move < 2 && status == AD_OK; move++) {
-        nf__check_move(c, saved, move);
-        status = look_for_nan(c, false, solved, result);
-        if (status == AD_OK) status = look_for_nan(c, true, solved, result);
-    }
-    nf__check_restore(c, saved);
-    return status;
+    nf_check_result *moved = nf__check_result_add(c, "no NaN at extreme parameters (count)", 0);
+    const ad_status status = finite_one_way(c, false, result, moved);
+    return status == AD_OK ? finite_one_way(c, true, result, moved) : status;
 }
 
 /* ---- Depth ---------------------------------------------------------------------------------------------------- */
+
+enum { COPIES = 100 };
+
+/* Through one copy after the other, or back through them; `one` is given the parameters of each in turn, for a plan of
+ * all of them would take long to make. The log-dets add up in t->there. */
+static ad_status go_through(nf__checker *c, const nf_bijector *deep, nf_flow *one, bool inverse, const trip *t,
+                            double *event)
+{
+    const size_t steps = nf_chain_steps(deep) / COPIES;
+    ad_status status = AD_OK;
+    for (size_t k = 0; k < COPIES && status == AD_OK; k++) {
+        const size_t copy = inverse ? COPIES - 1 - k : k;
+        nf_bijector *slice = nf_chain_slice(deep, copy * steps, (copy + 1) * steps, c->error);
+        double *values = slice ? nf__check_save(&(nf__checker){.bijector = slice}) : NULL;
+        if (values) {
+            nf__check_restore(&(nf__checker){.bijector = nf_flow_bijector(one)}, values);
+            nf_flow_push(one);
+            status = nf__check_transform(c, AD_F64, inverse, event, ROWS, event, t->again);
+        } else {
+            status = slice ? nf__check_out_of_memory(c) : c->error->status;
+        }
+        for (size_t r = 0; r < ROWS && !inverse; r++) t->there[r] += t->again[r];
+        nf_bijector_free(slice);
+    }
+    return status;
+}
 
 /* A hundred copies, at their initial values. Events whose volume changes beyond what float64 can bring back leave, and
  * so do those that overflow: that one copy makes no NaN of a finite event is checked above. */
 ad_status nf__check_depth(nf__checker *c)
 {
-    enum { LARGEST = 3 }; /* features: the recording of an autoregressive map grows with their square */
+    enum { LARGEST = 3 }; /* features: of more, the volume tells too little of what is stretched */
     const double most = 12;
-    char *formula = nf_formula(c->bijector), *deep = NULL;
-    int length = formula && c->dim <= LARGEST ? asprintf(&deep, "(%s)*100", formula) : -1;
+    char *formula = nf_formula(c->bijector), *copies = NULL;
+    const int length = formula && c->dim <= LARGEST ? asprintf(&copies, "(%s)*%d", formula, COPIES) : -1;
+    const size_t context = c->bijector->context;
+    nf_bijector *deep = length > 0 ? nf_bijector_parse(copies, c->dim, context, c->seed, NULL) : NULL;
+    nf_flow *one = deep ? nf_flow_parse(formula, c->dim, context, AD_F64, c->seed, NULL) : NULL;
     ad_free(formula);
-    if (length < 0) return AD_OK;
-    nf_flow *flow = nf_flow_parse(deep, c->dim, c->bijector->context, AD_F64, c->seed, NULL),
-            *shallow = c->flow[AD_F64];
-    free(deep);
-    if (!flow) return AD_OK; /* of a type that formulas don't know */
-    nf_check_result *result = nf__check_result_add(c, "round trip z -> x -> z, 100 deep", 1e-6);
+    if (length > 0) free(copies);
     trip t = {0};
-    c->flow[AD_F64] = flow;
-    ad_status status = trip_new(&t, ROWS, c->dim) ? AD_OK : nf__check_out_of_memory(c);
-    if (status == AD_OK) {
-        for (size_t i = 0; i < ROWS * c->dim; i++) t.in[i] = ad_random_normal(c->seed, 9, i);
-        status = go(c, &t, false, ROWS);
+    ad_status status = AD_OK;
+    if (one) { /* else it is of a type that formulas don't know */
+        nf_check_result *result = nf__check_result_add(c, "round trip z -> x -> z, 100 deep", 1e-6);
+        nf_flow *own = c->flow[AD_F64];
+        c->flow[AD_F64] = one;
+        status = trip_new(&t, ROWS, c->dim) ? AD_OK : nf__check_out_of_memory(c);
+        for (size_t i = 0; i < ROWS * c->dim && status == AD_OK; i++)
+            t.in[i] = t.out[i] = ad_random_normal(c->seed, 9, i);
+        for (size_t r = 0; r < ROWS && status == AD_OK; r++) t.there[r] = 0;
+        if (status == AD_OK) status = go_through(c, deep, one, false, &t, t.out);
+        if (status == AD_OK) status = go_through(c, deep, one, true, &t, t.out);
         for (size_t r = 0; r < ROWS && status == AD_OK; r++)
             if (fabs(t.there[r]) < most * (double)c->dim)
-                compare(result, "z", t.in + r * c->dim, c->dim, t.in + r * c->dim, t.back + r * c->dim, c->dim, 1);
-        ad_free(t.in);
+                compare(result, "z", t.in + r * c->dim, c->dim, t.in + r * c->dim, t.out + r * c->dim, c->dim, 1);
+        c->flow[AD_F64] = own;
     }
-    c->flow[AD_F64] = shallow;
-    nf_flow_free(flow);
+    ad_free(t.in);
+    nf_flow_free(one);
+    nf_bijector_free(deep);
     return status;
 }

@@ -5,16 +5,6 @@
 #include <weir/flow.h>
 #include <weir/verify.h>
 
-typedef struct {
-    nf_bijector *bijector;
-    nf_flow *flow[2]; /* N(0, I) pushed through it, by dtype; they borrow it */
-    size_t dim;
-    uint64_t seed;
-    nf_check_result *result;
-    int count;
-    ad_error *error;
-} nf__checker;
-
 /* One direction of the bijector on a tape of its own, with what is bound to it. */
 typedef struct {
     ad_tape *tape;
@@ -24,6 +14,26 @@ typedef struct {
     size_t n_input, n_parameter;
     double *context;
 } nf__check_direction;
+
+/* The Jacobian and the log-det of a direction at up to so many events, by one plan: for many features it takes long to
+ * make, and several properties need it. */
+enum { NF_MOST_EVENTS = 32 };
+typedef struct {
+    nf__check_direction d;
+    ad_plan *plan;
+    double *in, *jacobian, *log_det; /* jacobian[r][i][j] = d out_i / d in_j by the tape */
+} nf__check_slopes;
+
+typedef struct {
+    nf_bijector *bijector;
+    nf_flow *flow[2]; /* N(0, I) pushed through it, by dtype; they borrow it */
+    size_t dim;
+    uint64_t seed;
+    nf_check_result *result;
+    int count;
+    ad_error *error;
+    nf__check_slopes slopes[2]; /* forward and inverse, once they are made */
+} nf__checker;
 
 /* A new line of the report; a bound above 0 grows to a hundred times the tolerance of solving, where that is larger. */
 nf_check_result *nf__check_result_add(nf__checker *c, const char *property, double bound);
@@ -56,11 +66,12 @@ ad_status nf__check_events(nf__checker *c, bool inverse, size_t rows, double *in
 /* Record a direction on `rows` events at `in`. Close it in any case. */
 bool nf__check_open(nf__checker *c, bool inverse, size_t rows, double *in, nf__check_direction *d);
 void nf__check_close(nf__check_direction *d);
-/* A value of its tape into `to`. */
-ad_status nf__check_run(const nf__check_direction *d, ad_var out, size_t rows, double *to, ad_error *error);
+/* A plan that runs values of its tape into arrays of rows, also what is the same for all; NULL as ad_plan_new(). */
+ad_plan *nf__check_plan(const nf__check_direction *d, const ad_var *out, double *const *to, int count, ad_error *error);
 
-/* jacobian[r][i][j] = d out_i / d in_j by the tape. */
-ad_status nf__check_jacobian(nf__checker *c, const nf__check_direction *d, size_t rows, double *jacobian);
+/* Made by the first call for a direction; and freed, of both. */
+ad_status nf__check_open_slopes(nf__checker *c, bool inverse);
+void nf__check_close_slopes(nf__checker *c);
 
 /* The parameters ρ, as they are (NULL: memory is out); moved from there; and back there. Moves are the same for the
  * same number: of the first, extreme ones, ρ + 20 N(0, 1), each followed by the one in the opposite direction; then
