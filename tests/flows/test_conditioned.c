@@ -69,61 +69,82 @@ END_TEST
 
 /* ---- With gradients ------------------------------------------------------------------------------------------ */
 
-static nf_flow *conditional_flow(const char *formula, size_t dim, size_t context, double scale, ad_dtype dtype)
+static nf_flow *conditional_flow(const char *formula, size_t dim, size_t context, ad_dtype dtype)
 {
     nf_flow *flow = nf_flow_parse(formula, dim, context, dtype, 1, &error);
     ck_assert_msg(flow != NULL, "%s: %s", formula, error.message);
     nf_each_parameter(nf_flow_bijector(flow), move_parameter, &(uint64_t){0});
     nf_flow_push(flow);
-    for (size_t i = 0; i < nf_flow_trained_elements(flow); i++)
-        if (dtype == AD_F32)
-            ((float *)nf_flow_parameters(flow))[i] *= (float)scale;
-        else
-            ((double *)nf_flow_parameters(flow))[i] *= scale;
-    nf_flow_pull(flow);
     return flow;
 }
 
-enum { OUT, LOG_DET, BY_EVENT, BY_CONTEXT, BY_PARAMETERS };
-
-/* What one direction gives: out (dim), log_det, and the gradient of Σ_j weight_j out_j + log_det by the event, by the
- * context and by each parameter. to (n) gets one row's numbers of those that are wanted. */
-static void evaluate(nf_flow *flow, bool inverse, const double *in, const double *context, const double *weight,
-                     int what, double *to)
+static void scale_parameters(nf_flow *flow, double factor)
 {
-    size_t dim = nf_flow_dim(flow), n_context = nf_flow_context_size(flow);
+    for (size_t i = 0; i < nf_flow_trained_elements(flow); i++)
+        if (nf_flow_dtype(flow) == AD_F32)
+            ((float *)nf_flow_parameters(flow))[i] *= (float)factor;
+        else
+            ((double *)nf_flow_parameters(flow))[i] *= factor;
+}
+
+/* One direction of a flow, at one event at a time, whatever its parameters are by then. */
+typedef struct {
+    const nf_flow *flow;
+    ad_plan *plan;
+    ad_var in, context, weight;
+    size_t by_event, by_context, by_parameters, size; /* where each begins in what evaluate() gives, and its end */
+} direction;
+
+static direction direction_of(const nf_flow *flow, bool inverse)
+{
+    enum { MOST = 64 };
     ad_tape *tape = ad_tape_new();
     const nf_flow_scope at = nf_flow_bind(flow, tape);
-    ad_var v = ad_input(tape, "v", AD_SHAPE(dim)), log_det;
-    ad_var out = (inverse ? nf_inverse : nf_forward)(at.bijector, v, &log_det);
-    ad_var sum = ad_add(ad_sum(ad_mul(ad_constant(tape, AD_SHAPE(dim), weight), out)), log_det);
-    ad_var wanted[64] = {out, log_det};
-    size_t n_wanted = 1, first = (size_t)what;
-    if (what >= BY_EVENT) first = 0, wanted[0] = ad_grad1(sum, what == BY_CONTEXT ? nf_context(at.bijector) : v);
-    if (what == BY_PARAMETERS)
-        for (n_wanted = 0; n_wanted < nf_flow_trained_parameters(flow); n_wanted++)
-            wanted[n_wanted] = ad_grad1(sum, nf_flow_bound_parameter(&at, n_wanted).var);
-    for (size_t i = 0; i < n_wanted; i++) {
-        size_t size = ad_shape_size(ad_shape_of(wanted[first + i]));
-        wanted[first + i] = ad_reshape(wanted[first + i], AD_SHAPE(size));
+    const size_t dim = nf_flow_dim(flow), n_parameters = nf_flow_trained_parameters(flow);
+    direction d = {.flow = flow, .in = ad_input(tape, "v", AD_SHAPE(dim)), .context = nf_context(at.bijector)};
+    d.weight = ad_input(tape, "weight", AD_SHAPE(dim));
+    ad_var wrt[MOST] = {d.in, d.context}, gradient[MOST], log_det;
+    size_t count = nf_flow_context_size(flow) ? 2 : 1;
+    ck_assert_uint_le(count + n_parameters, MOST);
+    for (size_t i = 0; i < n_parameters; i++) wrt[count++] = nf_flow_bound_parameter(&at, i).var;
+    const ad_var out = (inverse ? nf_inverse : nf_forward)(at.bijector, d.in, &log_det);
+    ad_grad(ad_add(ad_sum(ad_mul(d.weight, out)), log_det), wrt, (int)count, gradient);
+    ad_var all = ad_concat((ad_var[]){out, ad_reshape(log_det, AD_SHAPE(1))}, 2, 0);
+    for (size_t i = 0; i < count; i++) {
+        const size_t size = ad_shape_size(ad_shape_of(gradient[i]));
+        all = ad_concat((ad_var[]){all, ad_reshape(gradient[i], AD_SHAPE(size))}, 2, 0);
     }
-    ad_var all = ad_to_rows(ad_concat(wanted + first, (int)n_wanted, 0));
-    ad_plan *plan = ad_plan_new(&all, 1, &(ad_plan_options){.dtype = nf_flow_dtype(flow)}, &error);
-    ck_assert_msg(plan != NULL, "%s", error.message);
-    nf_flow_bind_plan(&at, plan);
-    size_t size = ad_shape_size(ad_shape_of(all));
-    float in_32[64], context_32[8], *to_32 = malloc(size * sizeof *to_32);
-    for (size_t i = 0; i < dim; i++) in_32[i] = (float)in[i];
-    for (size_t i = 0; i < n_context; i++) context_32[i] = (float)context[i];
-    bool is_32 = nf_flow_dtype(flow) == AD_F32;
-    ad_plan_set_input(plan, v, is_32 ? (const void *)in_32 : in);
-    ad_plan_set_input(plan, nf_context(at.bijector), is_32 ? (const void *)context_32 : context);
-    ad_plan_set_output(plan, 0, is_32 ? (void *)to_32 : to);
-    ASSERT_OK(ad_plan_run(plan, &(ad_run){.rows = 1}, &error));
-    for (size_t i = 0; i < size && is_32; i++) to[i] = (double)to_32[i];
-    free(to_32);
-    ad_plan_free(plan);
+    d.by_event = dim + 1;
+    d.by_context = d.by_event + dim;
+    d.by_parameters = d.by_context + nf_flow_context_size(flow);
+    d.size = ad_shape_size(ad_shape_of(all));
+    all = ad_to_rows(all);
+    d.plan = ad_plan_new(&all, 1, &(ad_plan_options){.dtype = nf_flow_dtype(flow)}, &error);
+    ck_assert_msg(d.plan != NULL, "%s", error.message);
+    nf_flow_bind_plan(&at, d.plan);
     ad_tape_free(tape);
+    return d;
+}
+
+/* out (dim), log_det, and the gradient of Σ_j weight_j out_j + log_det by the event, by the context and by each
+ * parameter; free(). */
+static double *evaluate(const direction *d, const double *in, const double *context, const double *weight)
+{
+    const ad_dtype dtype = nf_flow_dtype(d->flow);
+    const size_t dim = nf_flow_dim(d->flow);
+    double *to = malloc(d->size * sizeof *to), *raw = malloc(d->size * sizeof *raw), inputs[3][8];
+    ck_assert(to && raw && dim <= COUNT(inputs[0]));
+    ad_from_double(dtype, in, inputs[0], dim);
+    ad_from_double(dtype, weight, inputs[1], dim);
+    if (context) ad_from_double(dtype, context, inputs[2], nf_flow_context_size(d->flow));
+    ad_plan_set_input(d->plan, d->in, inputs[0]);
+    ad_plan_set_input(d->plan, d->weight, inputs[1]);
+    ad_plan_set_input(d->plan, d->context, inputs[2]);
+    ad_plan_set_output(d->plan, 0, raw);
+    ASSERT_OK(ad_plan_run(d->plan, &(ad_run){.rows = 1}, &error));
+    ad_to_double(dtype, raw, to, d->size);
+    free(raw);
+    return to;
 }
 
 static const char *const everything[] = {
@@ -144,27 +165,27 @@ static const char *const everything[] = {
 /* Values and gradients, at small and large events, of parameters as they are, large, and zero. */
 START_TEST(is_finite_at_extremes)
 {
-    enum { DIM = 3, CONTEXT = 2, MOST = 20000 };
-    static const double size[] = {0, 1e-30, 1e-8, 1e-3, 1, 3, 1e3, 1e6, 1e15}, scale[] = {0, 1, 100};
-    static double to[MOST];
-    for (int dtype = AD_F32; dtype <= AD_F64; dtype++)
-        for (size_t s = 0; s < COUNT(scale); s++) {
-            nf_flow *flow = conditional_flow(everything[_i], DIM, CONTEXT, scale[s], (ad_dtype)dtype);
-            for (size_t i = 0; i < 2 * COUNT(size); i++)
-                for (int what = OUT; what <= BY_PARAMETERS; what++) {
-                    double v = (i % 2 ? -1 : 1) * size[i / 2], in[DIM] = {v, -v, v}, context[CONTEXT] = {v, 1};
-                    size_t n = what == LOG_DET         ? 1
-                               : what == BY_CONTEXT    ? CONTEXT
-                               : what == BY_PARAMETERS ? nf_flow_trained_elements(flow)
-                                                       : DIM;
-                    ck_assert_uint_le(n, MOST);
-                    evaluate(flow, i % 4 > 1, in, context, (double[DIM]){1, 1, 1}, what, to);
-                    for (size_t k = 0; k < n; k++)
-                        ck_assert_msg(isfinite(to[k]), "%s, scale %g, at %g: %d, number %zu is %g", everything[_i],
-                                      scale[s], v, what, k, to[k]);
-                }
-            nf_flow_free(flow);
+    enum { DIM = 3, CONTEXT = 2 };
+    static const double size[] = {0, 1e-30, 1e-8, 1e-3, 1, 3, 1e3, 1e6, 1e15}, factor[] = {1, 100, 0};
+    for (int dtype = AD_F32; dtype <= AD_F64; dtype++) {
+        nf_flow *flow = conditional_flow(everything[_i], DIM, CONTEXT, (ad_dtype)dtype);
+        const direction both[] = {direction_of(flow, false), direction_of(flow, true)};
+        ck_assert_uint_eq(both[0].by_parameters + nf_flow_trained_elements(flow), both[0].size);
+        for (size_t s = 0; s < COUNT(factor); s++) {
+            scale_parameters(flow, factor[s]);
+            for (size_t i = 0; i < 4 * COUNT(size); i++) {
+                const double v = (i % 2 ? -1 : 1) * size[i / 4], in[DIM] = {v, -v, v}, context[CONTEXT] = {v, 1};
+                double *to = evaluate(&both[i % 4 > 1], in, context, (double[DIM]){1, 1, 1});
+                for (size_t k = 0; k < both[0].size; k++)
+                    ck_assert_msg(isfinite(to[k]), "%s, scale number %zu, at %g: number %zu is %g", everything[_i], s,
+                                  v, k, to[k]);
+                free(to);
+            }
         }
+        ad_plan_free(both[0].plan);
+        ad_plan_free(both[1].plan);
+        nf_flow_free(flow);
+    }
 }
 END_TEST
 
@@ -212,24 +233,27 @@ START_TEST(jacobian_has_its_zeros)
 {
     static const double in[FEATURES] = {0.3, -0.7, 0.5, 1.1, -0.2}, context[2] = {0.4, -0.6};
     for (size_t n_context = 0; n_context <= 2; n_context += 2) {
-        nf_flow *flow = conditional_flow(structures[_i].formula, FEATURES, n_context, 1, AD_F64);
+        nf_flow *flow = conditional_flow(structures[_i].formula, FEATURES, n_context, AD_F64);
+        const direction d = direction_of(flow, structures[_i].inverse);
         const bool *seen = structures[_i].seen;
+        double weight[FEATURES] = {0}, *without = evaluate(&d, in, context, weight);
         for (size_t i = 0; i < FEATURES; i++) {
-            double with[FEATURES], without[FEATURES], weight[FEATURES] = {0}, by_context[2], of_log_det[2];
-            evaluate(flow, structures[_i].inverse, in, context, weight, BY_EVENT, without);
-            if (n_context) evaluate(flow, structures[_i].inverse, in, context, weight, BY_CONTEXT, of_log_det);
             weight[i] = 1;
-            evaluate(flow, structures[_i].inverse, in, context, weight, BY_EVENT, with);
-            if (n_context) evaluate(flow, structures[_i].inverse, in, context, weight, BY_CONTEXT, by_context);
+            double *with = evaluate(&d, in, context, weight);
+            weight[i] = 0;
             for (size_t j = 0; j < FEATURES; j++) {
+                const double slope = with[d.by_event + j] - without[d.by_event + j];
                 bool sees = structures[_i].coupled ? !seen[i] && seen[j] : j > i;
-                ck_assert_msg((with[j] != without[j]) == (i == j || sees), "%s: d out_%zu / d in_%zu is %g",
-                              structures[_i].formula, i + 1, j + 1, with[j] - without[j]);
+                ck_assert_msg((slope != 0) == (i == j || sees), "%s: d out_%zu / d in_%zu is %g",
+                              structures[_i].formula, i + 1, j + 1, slope);
             }
-            for (size_t k = 0; k < n_context; k++)
-                ck_assert_msg((by_context[k] != of_log_det[k]) == !seen[i], "%s: d out_%zu / d c_%zu",
-                              structures[_i].formula, i + 1, k + 1);
+            for (size_t k = d.by_context; k < d.by_context + n_context; k++)
+                ck_assert_msg((with[k] != without[k]) == !seen[i], "%s: d out_%zu / d c_%zu", structures[_i].formula,
+                              i + 1, k - d.by_context + 1);
+            free(with);
         }
+        free(without);
+        ad_plan_free(d.plan);
         nf_flow_free(flow);
     }
 }
@@ -319,23 +343,24 @@ START_TEST(is_the_identity_in_its_tails)
     static const double at[] = {2, 2.0000001, 3, 1e6, 1e30, INFINITY};
     for (int dtype = AD_F32; dtype <= AD_F64; dtype++) {
         nf_flow *flow = spline_with(shapes[1], (ad_dtype)dtype);
+        const direction both[] = {direction_of(flow, false), direction_of(flow, true)};
         for (size_t i = 0; i < 4 * COUNT(at); i++) {
-            double in = (i % 2 ? -1 : 1) * at[i / 4], got[PARAMETERS];
-            bool inverse = i % 4 > 1;
+            double in = (i % 2 ? -1 : 1) * at[i / 4];
             if (dtype == AD_F32) in = (double)(float)in;
-            evaluate(flow, inverse, &in, NULL, &(double){1}, OUT, got);
-            ck_assert_double_eq(*got, in);
-            evaluate(flow, inverse, &in, NULL, &(double){1}, LOG_DET, got);
-            ck_assert_double_eq(*got, 0);
-            evaluate(flow, inverse, &in, NULL, &(double){1}, BY_EVENT, got);
-            ck_assert_double_eq(*got, 1);
-            evaluate(flow, inverse, &in, NULL, &(double){1}, BY_PARAMETERS, got);
-            for (int k = 0; k < PARAMETERS; k++) ck_assert_double_eq(got[k], 0);
+            const direction *d = &both[i % 4 > 1];
+            double *got = evaluate(d, &in, NULL, &(double){1});
+            ck_assert_double_eq(got[0], in);
+            ck_assert_double_eq(got[1], 0);
+            ck_assert_double_eq(got[d->by_event], 1);
+            ck_assert_uint_gt(d->size, d->by_parameters);
+            for (size_t k = d->by_parameters; k < d->size; k++) ck_assert_double_eq(got[k], 0);
+            free(got);
         }
-        evaluate(flow, false, &(double){NAN}, NULL, &(double){1}, OUT, (double[]){0});
-        double nan = 0;
-        evaluate(flow, false, &(double){NAN}, NULL, &(double){1}, OUT, &nan);
-        ck_assert(isnan(nan));
+        double *nan = evaluate(&both[0], &(double){NAN}, NULL, &(double){1});
+        ck_assert(isnan(nan[0]));
+        free(nan);
+        ad_plan_free(both[0].plan);
+        ad_plan_free(both[1].plan);
         nf_flow_free(flow);
     }
 }

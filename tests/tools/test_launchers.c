@@ -29,11 +29,34 @@ START_TEST(a_launcher_needs_the_plugin)
     assert_contains(complaint, launchers[_i].launcher);
     assert_contains(complaint, "plug-in for MPI is not there");
     assert_contains(complaint, "weir --no-mpi");
-    /* The first one says it. */
-    setenv(launchers[_i].rank, "1", 1);
-    ck_assert_int_eq(RUN(FIT), 1);
-    ck_assert_str_eq(complaint, "");
-    ck_assert_int_ne(access(scratch_path("m.safetensors").text, F_OK), 0);
+}
+END_TEST
+
+/* The first one says it. All at once, for each waits until that has been read. */
+START_TEST(others_leave_it_to_the_first)
+{
+    pid_t child[COUNT(launchers)];
+    char told[256] = "";
+    SUCCEED("data", "moons", "-n", "200", "-o", "moons.npy");
+    setenv("WEIR_MPI", "missing", 1);
+    for (size_t i = 0; i < COUNT(launchers); i++) {
+        child[i] = fork();
+        ck_assert_int_ge(child[i], 0);
+        if (child[i] > 0) continue;
+        setenv(launchers[i].rank, "1", 1);
+        if (launchers[i].size) setenv(launchers[i].size, "2", 1);
+        if (freopen(scratch_path("told").text, "ab", stderr)) become_command(WORDS(FIT));
+        _exit(127);
+    }
+    for (size_t i = 0; i < COUNT(launchers); i++) {
+        int state;
+        ck_assert_int_eq(waitpid(child[i], &state, 0), child[i]);
+        ck_assert_msg(WIFEXITED(state) && WEXITSTATUS(state) == 1, "%s: state %d", launchers[i].launcher, state);
+    }
+    slurp(scratch_path("told").text, told, sizeof told);
+    ck_assert_str_eq(told, "");
+    ck_assert(!exists("m.safetensors"));
+    unlink(scratch_path("told").text);
 }
 END_TEST
 
@@ -107,6 +130,7 @@ Suite *launchers_suite(void)
     }
     unsetenv("WEIR_MPI");
     tcase_add_loop_test(tests, a_launcher_needs_the_plugin, 0, COUNT(launchers));
+    tcase_add_test(tests, others_leave_it_to_the_first);
     tcase_add_loop_test(tests, one_process_is_alone, 0, COUNT(launchers));
     tcase_add_test(tests, a_shell_of_slurms_is_alone);
     tcase_add_test(tests, independent_runs);
