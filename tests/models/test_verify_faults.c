@@ -275,12 +275,51 @@ START_TEST(found_with_every_seed)
 }
 END_TEST
 
+/* ---- Deep chains ------------------------------------------------------------------------------------------------ */
+
+static ad_var by_a_tenth(double sign, ad_var v, ad_var *log_det)
+{
+    *log_det = ad_scalar(v.tape, 0.1 * sign * (double)ad_shape_size(ad_shape_of(v)));
+    return ad_mul_scalar(v, exp(0.1 * sign));
+}
+
+static ad_var narrow_a_little(const nf_scope *at, ad_var z, ad_var *log_det)
+{
+    (void)at;
+    return by_a_tenth(-1, z, log_det);
+}
+
+/* Off by what a single round trip may be off by. */
+static ad_var widen_and_drift(const nf_scope *at, ad_var x, ad_var *log_det)
+{
+    (void)at;
+    return ad_add_scalar(by_a_tenth(1, x, log_det), 5e-11);
+}
+
+/* What adds up shows in a hundred copies: 5e-11 (e^10 - 1) / (e^0.1 - 1) = 1e-5. */
+START_TEST(drifts_are_found)
+{
+    static const nf_bijector_type drift = {"test_drift", "a little off", .forward = narrow_a_little,
+                                           .inverse = widen_and_drift};
+    ASSERT_OK(nf_register(&drift, &error));
+    for (size_t dim = 1; dim <= 3; dim++) {
+        nf_bijector *bijector = parsed("test_drift", dim, 1);
+        nf_check_result result[NF_MOST_CHECKS];
+        int count;
+        const ad_status status = nf_check_bijector(bijector, dim, result, &count, &error);
+        ASSERT_FAILS(status, AD_ERROR_NUMERIC, "round trip z -> x -> z, 100 deep: off by 1.05e-05");
+        nf_bijector_free(bijector);
+    }
+}
+END_TEST
+
 Suite *verify_faults_suite(void)
 {
     Suite *suite = suite_create("verify_faults");
     TCase *tcase = tcase_create("verify_faults");
     tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, found_with_every_seed, 0, (int)COUNT(cases));
+    tcase_add_test(tcase, drifts_are_found);
     suite_add_tcase(suite, tcase);
     return suite;
 }
