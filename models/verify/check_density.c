@@ -126,9 +126,15 @@ static void free_grid(grid *g)
 static ad_status integrate(nf__checker *c, grid *g, double *total)
 {
     nf_check_result *result = nf__check_result_add(c, "the density integrates to 1", 1e-3);
-    size_t cells = c->dim == 2 ? 208 : 14000;
+    const double little = 1e-4;
+    size_t cells = c->dim == 2 ? 208 : 1000;
     double of_grid = 0;
     ad_status status = make_grid(c, cells, g, total);
+    if (status == AD_OK && c->dim == 1 && !(fabs(*total - 1) + g->doubt <= little)) {
+        cells = 14000; /* a map that is steep or bends somewhere */
+        free_grid(g);
+        status = make_grid(c, cells, g, total);
+    }
     if (status == AD_OK && fabs(*total - 1) > result->bound) {
         double coarse = *total;
         free_grid(g);
