@@ -122,9 +122,9 @@ ad_var ad_apply_object(const ad_op *op, const ad_var *in, int n_in, const double
 /* Weir's own ops, ended by NULL: for tests and for the curious. */
 const ad_op *const *ad_all_ops(void);
 
-/* "avx512", "avx2" or "portable": the instruction set in use, the best of this CPU. The environment variable WEIR_ISA,
- * as it is when the library is first used, can lower it; where it names one that this CPU doesn't have, plans can't be
- * made. */
+/* "avx512", "avx2", "neon" or "portable": the instruction set in use, the best of this CPU. The environment variable
+ * WEIR_ISA, as it is when the library is first used, can lower it; where it names one that this CPU doesn't have, plans
+ * can't be made. */
 const char *ad_isa_name(void);
 /* "libxsmm" or "blis": what multiplies matrices. */
 const char *ad_gemm_name(void);

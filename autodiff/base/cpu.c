@@ -16,12 +16,14 @@ static ad__isa best_isa(void)
         __builtin_cpu_supports("avx512vl"))
         return AD_ISA_avx512;
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return AD_ISA_avx2;
+#elif defined AD_HAVE_NEON
+    return AD_ISA_neon;
 #endif
     return AD_ISA_portable;
 }
 
-static const char *const names[AD_ISA_COUNT] = {
-    [AD_ISA_portable] = "portable", [AD_ISA_avx2] = "avx2", [AD_ISA_avx512] = "avx512"};
+#define AD_NAMED(isa) [AD_ISA_##isa] = #isa,
+static const char *const names[AD_ISA_COUNT] = {AD_ISAS(AD_NAMED)};
 
 /* The environment is read once, so that all parts of the program go by the same. */
 static struct {
@@ -38,8 +40,8 @@ static void choose(void)
     char had[32] = "";
     chosen.isa = best;
     if (!wanted || !*wanted) return;
-    for (; isa <= best && strcmp(wanted, names[isa]) != 0; isa++)
-        snprintf(had + strlen(had), sizeof had - strlen(had), "%s%s", *had ? ", " : "", names[isa]);
+    for (; isa <= best && !(names[isa] && strcmp(wanted, names[isa]) == 0); isa++)
+        if (names[isa]) snprintf(had + strlen(had), sizeof had - strlen(had), "%s%s", *had ? ", " : "", names[isa]);
     if (isa <= best)
         chosen.isa = isa;
     else

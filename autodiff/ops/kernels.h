@@ -1,5 +1,5 @@
 /* What the op files share. Each of them is compiled once for each instruction set and dtype, with -DAD_ISA=avx512
- * (avx2, portable) and -DAD_REAL_BITS=32 (64), and defines its own copy of its descriptors. */
+ * (avx2, neon, portable) and -DAD_REAL_BITS=32 (64), and defines its own copy of its descriptors. */
 #ifndef WEIR_AUTODIFF_OPS_KERNELS_H
 #define WEIR_AUTODIFF_OPS_KERNELS_H
 

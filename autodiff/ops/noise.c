@@ -1,42 +1,13 @@
 /* Per-row noise: Philox of (row, step, stream and feature), keyed by the run's seed. Computed in float64 with the same
  * bits on any instruction set; float32 noise is that, rounded. */
 #include "base/bits.h"
-#include "ops/kernels.h"
+#include "ops/noise_vectors.h"
 
-#if defined __AVX2__
-#include <immintrin.h>
-#endif
 #include <Random123/philox.h>
-#include <sleef.h>
-
-/* Vectors of float64 and of integers; the product of the integers' low halves; and SLEEF's variants without FMA, which
- * give the same bits for any vector length, with errors of at most 3.5 ulp. */
-#if defined __AVX512F__
-typedef __m512d vector_f64;
-typedef __m512i vector_u64;
-typedef Sleef___m512d_2 vector_f64_pair;
-#define vector_multiply(x, constant) _mm512_mul_epu32(x, _mm512_set1_epi64(constant))
-#define vector_log                   Sleef_cinz_logd8_u35avx512fnofma
-#define vector_sincospi              Sleef_cinz_sincospid8_u35avx512fnofma
-#elif defined __AVX2__
-typedef __m256d vector_f64;
-typedef __m256i vector_u64;
-typedef Sleef___m256d_2 vector_f64_pair;
-#define vector_multiply(x, constant) _mm256_mul_epu32(x, _mm256_set1_epi64x(constant))
-#define vector_log                   Sleef_cinz_logd4_u35avx
-#define vector_sincospi              Sleef_cinz_sincospid4_u35avx
-#else
-typedef double vector_f64;
-typedef uint64_t vector_u64;
-typedef Sleef_double_2 vector_f64_pair;
-#define vector_multiply(x, constant) ((uint64_t)(uint32_t)(x) * (constant))
-#define vector_log                   Sleef_cinz_logd1_u35purec
-#define vector_sincospi              Sleef_cinz_sincospid1_u35purec
-#endif
 
 enum {
     BLOCK = 16, /* rows at a time: tiles are multiples of it */
-    LANES = sizeof(vector_f64) / sizeof(double),
+    LANES = sizeof(sleef_wide) / sizeof(double),
     MAX_FEATURES = 1 << 20,
     MAX_STREAMS = 4096,
 };
@@ -46,14 +17,14 @@ enum {
 static void philox(const uint64_t number[BLOCK], uint32_t step, uint32_t source, uint64_t seed, uint64_t word[4][BLOCK])
 {
     for (size_t i = 0; i < BLOCK; i += LANES) {
-        vector_u64 x0, x1, x2, x3;
+        noise_integers x0, x1, x2, x3;
         memcpy(&x0, number + i, sizeof x0);
         x1 = x0 >> 32;
         x2 = x0 - x0 + step;
         x3 = x0 - x0 + source;
         uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
         for (int round = 0; round < 10; round++) {
-            vector_u64 p0 = vector_multiply(x0, PHILOX_M4x32_0), p1 = vector_multiply(x2, PHILOX_M4x32_1);
+            noise_integers p0 = noise_multiply(x0, PHILOX_M4x32_0), p1 = noise_multiply(x2, PHILOX_M4x32_1);
             x0 = p1 >> 32 ^ x1 ^ k0;
             x1 = p1;
             x2 = p0 >> 32 ^ x3 ^ k1;
@@ -85,17 +56,17 @@ static void uniform_pair(const ad_tile *tile, size_t row, uint32_t source, doubl
 static void box_muller(double u[BLOCK], double v[BLOCK])
 {
     for (size_t i = 0; i < BLOCK; i += LANES) {
-        vector_f64 x;
+        sleef_wide x;
         memcpy(&x, u + i, sizeof x);
-        x = vector_log(x);
+        x = noise_log(x);
         memcpy(u + i, &x, sizeof x);
     }
     double sine[BLOCK], cosine[BLOCK];
     for (size_t i = 0; i < BLOCK; i++) v[i] *= 2;
     for (size_t i = 0; i < BLOCK; i += LANES) {
-        vector_f64 x;
+        sleef_wide x;
         memcpy(&x, v + i, sizeof x);
-        vector_f64_pair both = vector_sincospi(x);
+        noise_pair both = noise_sincospi(x);
         memcpy(sine + i, &both.x, sizeof x);
         memcpy(cosine + i, &both.y, sizeof x);
     }

@@ -341,8 +341,8 @@ static bool sum_rows_shape(const ad_call *call, ad_shape *result)
 }
 
 /* The sum of n numbers: as many sums as a vector has numbers, which are then folded up. It is the order in which a
- * fused loop adds up rows. */
-enum { LENGTH = AD_LANES > 1 ? AD_LANES : 8 };
+ * fused loop adds up rows; where there are none, vectors are short, and several at once hide what an addition takes. */
+enum { LENGTH = sizeof(sleef_vector) < 32 ? 8 : AD_LANES };
 #define AD_SUM_BY_VECTORS(name, number, fold)                                                                          \
     static double name(const real *x, size_t n)                                                                        \
     {                                                                                                                  \

@@ -27,6 +27,14 @@ typedef __m256 sleef_vector;
 typedef __m256d sleef_vector;
 #define AD_SLEEF(name, accuracy)      Sleef_##name##d4_##accuracy##avx2
 #define AD_SLEEF_EACH(name, accuracy) Sleef_finz_##name##d4_##accuracy##avx2
+#elif defined AD_NEON && AD_REAL_BITS == 32
+typedef float32x4_t sleef_vector;
+#define AD_SLEEF(name, accuracy)      Sleef_##name##f4_##accuracy##advsimd
+#define AD_SLEEF_EACH(name, accuracy) Sleef_finz_##name##f4_##accuracy##advsimd
+#elif defined AD_NEON
+typedef float64x2_t sleef_vector;
+#define AD_SLEEF(name, accuracy)      Sleef_##name##d2_##accuracy##advsimd
+#define AD_SLEEF_EACH(name, accuracy) Sleef_finz_##name##d2_##accuracy##advsimd
 #elif AD_REAL_BITS == 32
 typedef float sleef_vector;
 #define AD_SLEEF(name, accuracy) Sleef_##name##f_##accuracy
@@ -47,6 +55,9 @@ typedef __m512d sleef_wide;
 #elif defined __AVX2__
 typedef __m256d sleef_wide;
 #define AD_SLEEF_WIDE(name, accuracy) Sleef_##name##d4_##accuracy##avx2
+#elif defined AD_NEON
+typedef float64x2_t sleef_wide;
+#define AD_SLEEF_WIDE(name, accuracy) Sleef_##name##d2_##accuracy##advsimd
 #else
 typedef double sleef_wide;
 #define AD_SLEEF_WIDE(name, accuracy) Sleef_##name##_##accuracy
@@ -88,7 +99,7 @@ AD_VECTOR_FUNCTION(tanh, AD_SLEEF, u35)
 
 static inline float multiply_add(float a, float b, float c)
 {
-#ifdef __FMA__
+#if defined __FMA__ || defined __ARM_FEATURE_FMA
     return fmaf(a, b, c);
 #else
     return a * b + c;

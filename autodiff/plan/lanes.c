@@ -9,19 +9,10 @@ enum { PART = 8192, WIDE_PART = 2048 }; /* elements that are added at a time; wi
 enum { DEEPEST = 4, SHALLOWEST = 2 };   /* depth of the nodes of one rank that are jobs */
 
 #define DECLARE(isa) extern ad__lane_adder ad__add_lanes_##isa##_f32, ad__add_lanes_##isa##_f64;
-DECLARE(portable)
-#ifdef AD_HAVE_X86
-DECLARE(avx2)
-DECLARE(avx512)
-#endif
+AD_ISAS(DECLARE)
 
-static ad__lane_adder *const adder[AD_ISA_COUNT][2] = {
-    [AD_ISA_portable] = {[AD_F32] = ad__add_lanes_portable_f32, [AD_F64] = ad__add_lanes_portable_f64},
-#ifdef AD_HAVE_X86
-    [AD_ISA_avx2] = {[AD_F32] = ad__add_lanes_avx2_f32, [AD_F64] = ad__add_lanes_avx2_f64},
-    [AD_ISA_avx512] = {[AD_F32] = ad__add_lanes_avx512_f32, [AD_F64] = ad__add_lanes_avx512_f64},
-#endif
-};
+#define ADDERS(isa) [AD_ISA_##isa] = {[AD_F32] = ad__add_lanes_##isa##_f32, [AD_F64] = ad__add_lanes_##isa##_f64},
+static ad__lane_adder *const adder[AD_ISA_COUNT][2] = {AD_ISAS(ADDERS)};
 
 static bool is_wide(const ad_plan *plan, const ad__instruction *sum)
 {

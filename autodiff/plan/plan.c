@@ -164,7 +164,7 @@ static bool allocate(ad__compiler *c)
     c->escapes = ad_alloc(n, sizeof *c->escapes);
     c->feature = ad_alloc(n, sizeof *c->feature);
     c->entry = ad_alloc(n, sizeof *c->entry);
-    c->fuses = ad__isa_of_cpu() != AD_ISA_portable;
+    c->fuses = ad__isa_of_cpu() >= AD_ISA_avx2;
     plan->slot_of_node = ad__arena_alloc(&plan->arena, n, sizeof *plan->slot_of_node);
     plan->slot = ad__arena_alloc(&plan->arena, n, sizeof *plan->slot);
     plan->shared = ad__arena_alloc(&plan->arena, n, sizeof *plan->shared);

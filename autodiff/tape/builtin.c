@@ -9,27 +9,21 @@
     extern const ad_op ad__op_##name##_##isa##_f64;
 #define AD_POINTERS(name, isa) [AD_OP_##name] = {&ad__op_##name##_##isa##_f32, &ad__op_##name##_##isa##_f64},
 
-#define AD_DECLARE_PORTABLE(name)  AD_DECLARE(name, portable)
-#define AD_POINTERS_PORTABLE(name) AD_POINTERS(name, portable)
-AD_ALL_OPS(AD_DECLARE_PORTABLE)
+#define AD_DECLARE_portable(name)  AD_DECLARE(name, portable)
+#define AD_POINTERS_portable(name) AD_POINTERS(name, portable)
+#define AD_DECLARE_neon(name)      AD_DECLARE(name, neon)
+#define AD_POINTERS_neon(name)     AD_POINTERS(name, neon)
+#define AD_DECLARE_avx2(name)      AD_DECLARE(name, avx2)
+#define AD_POINTERS_avx2(name)     AD_POINTERS(name, avx2)
+#define AD_DECLARE_avx512(name)    AD_DECLARE(name, avx512)
+#define AD_POINTERS_avx512(name)   AD_POINTERS(name, avx512)
 
-#ifdef AD_HAVE_X86
-#define AD_DECLARE_AVX2(name)    AD_DECLARE(name, avx2)
-#define AD_POINTERS_AVX2(name)   AD_POINTERS(name, avx2)
-#define AD_DECLARE_AVX512(name)  AD_DECLARE(name, avx512)
-#define AD_POINTERS_AVX512(name) AD_POINTERS(name, avx512)
-AD_ALL_OPS(AD_DECLARE_AVX2)
-AD_ALL_OPS(AD_DECLARE_AVX512)
-#endif
+#define AD_DECLARE_ALL(isa)  AD_ALL_OPS(AD_DECLARE_##isa)
+#define AD_POINTERS_ALL(isa) [AD_ISA_##isa] = {AD_ALL_OPS(AD_POINTERS_##isa)},
+AD_ISAS(AD_DECLARE_ALL)
 
 /* Each op's compilations for AD_F32 and AD_F64. */
-static const ad_op *const compiled[AD_ISA_COUNT][AD_OP_COUNT][2] = {
-    [AD_ISA_portable] = {AD_ALL_OPS(AD_POINTERS_PORTABLE)},
-#ifdef AD_HAVE_X86
-    [AD_ISA_avx2] = {AD_ALL_OPS(AD_POINTERS_AVX2)},
-    [AD_ISA_avx512] = {AD_ALL_OPS(AD_POINTERS_AVX512)},
-#endif
-};
+static const ad_op *const compiled[AD_ISA_COUNT][AD_OP_COUNT][2] = {AD_ISAS(AD_POINTERS_ALL)};
 
 static ad_op table[AD_OP_COUNT];
 static const ad_op *list[AD_OP_COUNT + 1];

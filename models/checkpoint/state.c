@@ -217,6 +217,8 @@ double nf__field_read(const void *of_struct, nf__field field)
     switch (field.kind) {
     case NF__COUNT:
         return *(const size_t *)at == SIZE_MAX ? -1 : (double)*(const size_t *)at;
+    case NF__STEPS:
+        return (double)*(const uint64_t *)at;
     case NF__NUMBER:
         return *(const double *)at;
     case NF__FLAG:
@@ -233,6 +235,9 @@ void nf__field_write(void *of_struct, nf__field field, double value)
     switch (field.kind) {
     case NF__COUNT:
         *(size_t *)at = value < 0 ? SIZE_MAX : (size_t)value;
+        break;
+    case NF__STEPS:
+        *(uint64_t *)at = (uint64_t)value;
         break;
     case NF__NUMBER:
         *(double *)at = value;

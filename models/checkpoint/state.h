@@ -15,9 +15,9 @@
 
 #include "files/safetensors.h"
 
-/* A member of a struct, which a state keeps as a double: a size_t or uint64_t below 2^53 (SIZE_MAX is as good), a
+/* A member of a struct, which a state keeps as a double: a size_t (SIZE_MAX is as good) or a uint64_t below 2^53, a
  * double, a bool, or an int, uint32_t or enumeration. */
-typedef enum { NF__COUNT, NF__NUMBER, NF__FLAG, NF__WORD } nf__field_kind;
+typedef enum { NF__COUNT, NF__STEPS, NF__NUMBER, NF__FLAG, NF__WORD } nf__field_kind;
 typedef struct {
     size_t offset;
     nf__field_kind kind;

@@ -4,6 +4,8 @@
 
 #include <weir/data.h>
 
+#include <stdint.h>
+
 typedef struct {
     char kind; /* 'f', 'i', 'u', or 'b' for booleans */
     size_t size;
@@ -19,8 +21,8 @@ typedef struct {
 } nf__npy_format;
 
 /* What the header says, which is in the first `bytes` bytes of a file of file_bytes. path is for messages. */
-ad_status nf__npy_format_of(const char *path, const char *data, size_t bytes, size_t file_bytes, nf__npy_format *format,
-                            ad_error *error);
+ad_status nf__npy_format_of(const char *path, const char *data, size_t bytes, uint64_t file_bytes,
+                            nf__npy_format *format, ad_error *error);
 
 /* Elements, one behind the other, as every stride-th number. With a stride of 1 they may lie at the very end of where
  * the numbers go. */

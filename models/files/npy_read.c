@@ -10,6 +10,7 @@
 
 #include <weir/memory.h>
 
+#include <inttypes.h>
 #include <string.h>
 
 #define MAGIC "\x93NUMPY"
@@ -177,21 +178,23 @@ static ad_status check_header(const char *path, const struct header *header, nf_
     return AD_OK;
 }
 
-static ad_status check_bytes(const char *path, const nf__npy_format *format, size_t got, ad_error *error)
+static ad_status check_bytes(const char *path, const nf__npy_format *format, uint64_t got, ad_error *error)
 {
     const size_t size = ad_shape_size(AD_SHAPE(format->rows, format->columns)), of_one = format->element.size;
     if (size > SIZE_MAX / sizeof(double))
-        return ad_error_set(error, AD_ERROR_FORMAT, "'%s' is cut short: more bytes expected than there can be, got %zu",
-                            path, got);
+        return ad_error_set(error, AD_ERROR_FORMAT,
+                            "'%s' has more elements than can be addressed here: %zu × %zu, and %" PRIu64
+                            " bytes of data",
+                            path, format->rows, format->columns, got);
     if (got != size * of_one)
-        return ad_error_set(error, AD_ERROR_FORMAT, "'%s' is %s: %zu bytes of data expected (%zu × %zu × %zu), got %zu",
-                            path, got < size * of_one ? "cut short" : "too long", size * of_one, format->rows,
-                            format->columns, of_one, got);
+        return ad_error_set(
+            error, AD_ERROR_FORMAT, "'%s' is %s: %zu bytes of data expected (%zu × %zu × %zu), got %" PRIu64, path,
+            got < size * of_one ? "cut short" : "too long", size * of_one, format->rows, format->columns, of_one, got);
     return AD_OK;
 }
 
-ad_status nf__npy_format_of(const char *path, const char *data, size_t bytes, size_t file_bytes, nf__npy_format *format,
-                            ad_error *error)
+ad_status nf__npy_format_of(const char *path, const char *data, size_t bytes, uint64_t file_bytes,
+                            nf__npy_format *format, ad_error *error)
 {
     size_t magic = sizeof MAGIC - 1;
     if (memcmp(data, MAGIC, bytes < magic ? bytes : magic) != 0)

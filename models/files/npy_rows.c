@@ -41,7 +41,8 @@ static ssize_t read_at(int fd, char *to, size_t bytes, size_t from)
 static ad_status read_format(nf_npy *npy, ad_error *error)
 {
     enum { MOST_HEADER = 1 << 20 };
-    const size_t size = (size_t)npy->about.st_size, wanted = size < MOST_HEADER ? size : MOST_HEADER;
+    const uint64_t size = (uint64_t)npy->about.st_size;
+    const size_t wanted = size < MOST_HEADER ? (size_t)size : MOST_HEADER;
     char *begin = ad_alloc(wanted + 1, 1);
     if (!begin) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for the header of '%s'", npy->path);
     const ssize_t got = read_at(npy->fd, begin, wanted, 0);

@@ -1,5 +1,5 @@
 /* What optimizers.c is made of. It is compiled once for each instruction set and dtype, with -DAD_ISA=avx512 (avx2,
- * portable) and -DAD_REAL_BITS=32 (64). */
+ * neon, portable) and -DAD_REAL_BITS=32 (64). */
 #ifndef WEIR_MODELS_TRAINING_KERNEL_H
 #define WEIR_MODELS_TRAINING_KERNEL_H
 

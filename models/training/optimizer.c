@@ -175,7 +175,7 @@ void nf_optimizer_restore(nf_optimizer *optimizer, const void *state)
 
 void nf__optimizer_list(nf_optimizer *optimizer, nf__state *state)
 {
-    static const nf__field steps[] = {NF__FIELD(nf_optimizer, steps, NF__COUNT)};
+    static const nf__field steps[] = {NF__FIELD(nf_optimizer, steps, NF__STEPS)};
     nf__state_array(state, "moments", optimizer->dtype, optimizer->state,
                     optimizer->state_bytes / ad_dtype_size(optimizer->dtype));
     nf__state_structs(state, "optimizer", steps, 1, optimizer, sizeof *optimizer, 1);

@@ -14,9 +14,11 @@
     }
 
 DECLARE(portable)
-#ifdef AD_HAVE_X86
+#if defined AD_HAVE_X86
 DECLARE(avx2)
 DECLARE(avx512)
+#elif defined AD_HAVE_NEON
+DECLARE(neon)
 #endif
 
 static const struct {
@@ -24,9 +26,11 @@ static const struct {
     const nf__optimizer_set *set[2];
 } compiled[] = {
     POINTERS(portable),
-#ifdef AD_HAVE_X86
+#if defined AD_HAVE_X86
     POINTERS(avx2),
     POINTERS(avx512),
+#elif defined AD_HAVE_NEON
+    POINTERS(neon),
 #endif
 };
 

@@ -122,6 +122,11 @@ START_TEST(npy_that_cannot_be_opened)
     ck_assert_int_eq(truncate(path.text, 1000), 0);
     ck_assert_ptr_null(nf_npy_open(path.text, &error));
     ck_assert_ptr_nonnull(strstr(error.message, "cut short"));
+    /* To 32 bits, this size is the right one. */
+    ck_assert_int_eq(truncate(path.text, ((off_t)1 << 32) + 128 + ROWS * COLUMNS * 8), 0);
+    ck_assert_ptr_null(nf_npy_open(path.text, &error));
+    ck_assert_ptr_nonnull(strstr(error.message, "too long: 24000 bytes of data expected"));
+    ck_assert_ptr_nonnull(strstr(error.message, "got 4294991296"));
 }
 END_TEST
 

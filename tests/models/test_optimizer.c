@@ -2,6 +2,7 @@
 #include <weir/models.h>
 #include "flows/flow_tools.h"
 #include "scratch.h"
+#include "training/optimizer.h"
 
 #include <math.h>
 
@@ -150,6 +151,27 @@ START_TEST(options_are_checked)
 }
 END_TEST
 
+static void list_optimizer(void *context, nf__state *state)
+{
+    nf__optimizer_list(context, state);
+}
+
+/* Through a state, whose numbers are doubles: more steps than a size_t may hold. */
+START_TEST(many_steps_go_on)
+{
+    const uint64_t many = ((uint64_t)1 << 32) + 5;
+    nf_optimizer *optimizer = new_optimizer((nf_optimizer_options){.name = "sgd"}, 1, AD_F64);
+    nf_optimizer_restore(optimizer, &many); /* it has no moments */
+    nf__state state = {0};
+    ASSERT_OK(nf__state_fill(&state, NF__STATE_COPIES, list_optimizer, optimizer, &error));
+    nf_optimizer_restore(optimizer, &(uint64_t){0});
+    ASSERT_OK(nf__state_restore(&state, list_optimizer, optimizer, &error));
+    ck_assert_uint_eq(nf_optimizer_steps(optimizer), many);
+    nf__state_free(&state);
+    nf_optimizer_free(optimizer);
+}
+END_TEST
+
 Suite *optimizer_suite(void)
 {
     Suite *suite = suite_create("optimizer");
@@ -158,6 +180,7 @@ Suite *optimizer_suite(void)
     tcase_add_test(steps, large_gradients_are_clipped);
     tcase_add_test(steps, gradients_must_be_finite);
     tcase_add_test(steps, options_are_checked);
+    tcase_add_test(steps, many_steps_go_on);
     suite_add_tcase(suite, steps);
     return suite;
 }

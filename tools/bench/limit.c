@@ -7,21 +7,22 @@
  * rounding; tests/models/test_bench_limit.c sees to that. A block of rows goes through all layers and back while what
  * it needs for that is in the L1 cache, and its sums are added up in vectors. */
 #include "limit.h"
+#include "base/cpu.h"
 #include "limit_kernels.h"
 
 #include <math.h>
 #include <string.h>
 
-extern const limit_kernels limit_kernels_portable_f32, limit_kernels_avx2_f32, limit_kernels_avx512_f32;
+#define DECLARE(isa) extern const limit_kernels limit_kernels_##isa##_f32;
+#define IF_CHOSEN(isa)                                                                                                 \
+    if (strcmp(ad_isa_name(), #isa) == 0) return &limit_kernels_##isa##_f32;
+AD_ISAS(DECLARE)
 
 /* For what ad_isa_name() names. */
 static const limit_kernels *kernels_of_isa(void)
 {
-#ifdef AD_HAVE_X86
-    if (strcmp(ad_isa_name(), "avx512") == 0) return &limit_kernels_avx512_f32;
-    if (strcmp(ad_isa_name(), "avx2") == 0) return &limit_kernels_avx2_f32;
-#endif
-    return &limit_kernels_portable_f32;
+    AD_ISAS(IF_CHOSEN)
+    return NULL;
 }
 
 typedef struct {

@@ -1,7 +1,7 @@
 /* What limit.c computes, for the instruction set that this is compiled for. Rows lie one beside another in vectors;
  * numbers that are the same for all rows do so by layers. */
 #include "limit_kernels.h"
-#include "ops/vector_math.h"
+#include "ops/noise_vectors.h"
 
 #include <Random123/philox.h>
 
@@ -10,25 +10,8 @@ typedef sleef_vector vector;
 typedef sleef_wide wide;
 enum { LANES = AD_LANES, WIDE_LANES = sizeof(wide) / sizeof(double) };
 
-/* Integers in the place of doubles; the product of their low halves; and the variants without fused multiply-adds that
- * Weir's noise is made with, which here are no slower than others. */
-typedef uint64_t integers __attribute__((vector_size(sizeof(wide))));
-#if defined __AVX512F__
-typedef Sleef___m512d_2 wide_pair;
-#define multiply_low(x, constant) (integers) _mm512_mul_epu32((__m512i)(x), _mm512_set1_epi64(constant))
-#define wide_log_of               Sleef_cinz_logd8_u35avx512fnofma
-#define wide_sincospi_of          Sleef_cinz_sincospid8_u35avx512fnofma
-#elif defined __AVX2__
-typedef Sleef___m256d_2 wide_pair;
-#define multiply_low(x, constant) (integers) _mm256_mul_epu32((__m256i)(x), _mm256_set1_epi64x(constant))
-#define wide_log_of               Sleef_cinz_logd4_u35avx
-#define wide_sincospi_of          Sleef_cinz_sincospid4_u35avx
-#else
-typedef Sleef_double_2 wide_pair;
-#define multiply_low(x, constant) (((x)&UINT32_MAX) * (constant))
-#define wide_log_of               Sleef_cinz_logd1_u35purec
-#define wide_sincospi_of          Sleef_cinz_sincospid1_u35purec
-#endif
+/* The noise has the variants without fused multiply-adds that Weir's has, which here are no slower than others. */
+typedef noise_integers integers;
 
 /* A block of rows: each number of each row, z before each layer and behind the last. */
 typedef float row_numbers[LIMIT_BLOCK] __attribute__((aligned(64)));
@@ -57,7 +40,7 @@ static inline void uniforms(const limit_model *m, uint64_t row, wide *u, wide *v
     x2 += (uint32_t)m->step;
     uint32_t k0 = (uint32_t)m->seed, k1 = (uint32_t)(m->seed >> 32);
     for (int round = 0; round < 10; round++, k0 += PHILOX_W32_0, k1 += PHILOX_W32_1) {
-        const integers p0 = multiply_low(x0, PHILOX_M4x32_0), p1 = multiply_low(x2, PHILOX_M4x32_1);
+        const integers p0 = noise_multiply(x0, PHILOX_M4x32_0), p1 = noise_multiply(x2, PHILOX_M4x32_1);
         x0 = p1 >> 32 ^ x1 ^ k0;
         x1 = p1;
         x2 = p0 >> 32 ^ x3 ^ k1;
@@ -74,8 +57,8 @@ static void normals(const limit_model *m, uint64_t row, size_t n, float *first, 
     for (size_t i = 0; i < n; i += WIDE_LANES) {
         wide u, v;
         uniforms(m, row + i, &u, &v);
-        u = wide_log_of(u);
-        const wide_pair both = wide_sincospi_of(2 * v);
+        u = noise_log(u);
+        const noise_pair both = noise_sincospi(2 * v);
         memcpy(log_u + i, &u, sizeof u);
         memcpy(sine + i, &both.x, sizeof v);
         memcpy(cosine + i, &both.y, sizeof v);
