@@ -13,8 +13,7 @@ static pthread_rwlock_t gate = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP
 /* One thread, and never the path for small matrices, whose bits differ with m and n. */
 static rntm_t runtime_of_product(void)
 {
-    rntm_t runtime;
-    bli_rntm_init(&runtime);
+    rntm_t runtime = BLIS_RNTM_INITIALIZER;
     bli_rntm_set_num_threads(1, &runtime);
     bli_rntm_disable_l3_sup(&runtime);
     return runtime;

@@ -70,7 +70,7 @@ class Chromium:
         self("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
     def close(self):
-        self._process.terminate()
-        self._process.wait()
+        """The browser ends with its pipes. A signal might end a script alone, which is what a distribution calls by its name."""
         os.close(self._to)
         os.close(self._from)
+        self._process.wait()

@@ -36,10 +36,10 @@ check env PYTHON="$python" "$source/tools/site/build" --built "$build" "$scratch
 [ $failed -eq 0 ] || exit 1
 check "$python" "$source/tests/site/links.py" "$scratch/site"
 check all_names_told
-chromium=$(command -v chromium || command -v chromium-browser || command -v google-chrome || :)
+chromium=$(command -v chromium || command -v chromium-headless-shell || command -v chromium-browser || command -v google-chrome || :)
 if [ -n "$chromium" ]; then
     check "$python" "$source/tests/site/browse.py" "$chromium" "$scratch/site"
 else
-    echo 'not tried in a browser: no chromium; install it with: apt-get install chromium'
+    echo 'not tried in a browser: no chromium; install it with: apt-get install chromium-headless-shell'
 fi
 [ $failed -eq 0 ]
