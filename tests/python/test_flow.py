@@ -1,5 +1,6 @@
 """Flows: against NumPy's densities and closed forms; shapes, errors, files and copies."""
 import copy
+import inspect
 import multiprocessing
 import os
 import pickle
@@ -308,6 +309,15 @@ def test_a_child_process(correlated):
     with multiprocessing.get_context("fork").Pool(2) as children:
         found = children.map(flow.log_prob, [correlated[:1000], correlated[1000:]])
     np.testing.assert_array_equal(np.concatenate(found), expected)
+
+
+def test_everything_is_documented():
+    public = {name: getattr(weir, name) for name in weir.__all__}
+    for name, kind in list(public.items()):
+        if inspect.isclass(kind):
+            public |= {f"{name}.{own}": getattr(kind, own) for own in vars(kind) if not own.startswith("_")}
+    public = {name: what for name, what in public.items() if callable(what) or isinstance(what, property)}
+    assert len(public) > 60 and [name for name, what in public.items() if not inspect.getdoc(what)] == []
 
 
 def test_lists_of_names():

@@ -143,7 +143,7 @@ def parts(rows: int) -> Iterator[slice]:
 def numbers_of(values: Any, name: str) -> Array:
     """What becomes an array of real numbers, contiguous; what is masked is NaN."""
     if isinstance(values, np.ma.MaskedArray):
-        values = values.astype(np.float64).filled(np.nan)
+        values = np.ma.filled(values.astype(np.float64), np.nan)
     try:
         kind = np.asarray(values).dtype
         if kind.kind in "cmM":

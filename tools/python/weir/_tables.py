@@ -55,7 +55,7 @@ def _encode(values: Any, name: str) -> tuple[Array, list[str] | None]:
     if getattr(dtype, "name", "") != "category" and all(
             value is None or (isinstance(value, numbers.Number) and not isinstance(value, (bool, np.bool_, complex)))
             for value in plain):
-        return np.array([np.nan if value is None else float(value) for value in plain]), None  # type: ignore[arg-type]
+        return np.array([np.nan if value is None else float(value) for value in plain]), None
     texts = [None if value is None else str(value) for value in plain]
     labels = sorted({value for value in texts if value is not None}, key=lambda label: label.encode())
     place = {label: float(i) for i, label in enumerate(labels)}

@@ -86,6 +86,7 @@ class Columns:
 
     @property
     def feature_names(self) -> list[str]:
+        """What each of these numbers is: "income", "city[1]"."""
         room = ffi.new("char[128]")
         return [text(lib.nf_columns_feature_name(self._columns, f, room)) for f in range(self.features)]
 
@@ -124,6 +125,7 @@ class Columns:
             lib.nf_table_free(table)
 
     def log_prob(self, flow: Any, context: Array | None, table: Any, draws: int, seed: int, pool: Any) -> Array:
+        """What Flow.log_prob() gives of a table."""
         own, error = self.table(table), new_error()
         log_prob = np.empty(own.struct.rows)
         check(lib.nf_columns_log_prob(self._columns, flow, pointer(context) if context is not None else NULL, own.struct,
