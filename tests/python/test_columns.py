@@ -1,4 +1,6 @@
 """Tables: what columns are taken for, densities in their units, samples with their kinds; fits without settings."""
+import decimal
+import fractions
 import pickle
 
 import numpy as np
@@ -89,6 +91,46 @@ def test_data_frames(rng):
     assert by_index.context_columns.names == [frame.columns[0]]
     with pytest.raises(weir.ArgumentError, match="'when' has times"):
         weir.Columns({"when": pandas.to_datetime(["2026-01-01", "2026-01-02"])})
+
+
+@pytest.mark.parametrize("table, part", [
+    ({}, "no columns"), ({"a": 3}, "must be a vector"), ({"a": np.ones((3, 2))}, "must be a vector"),
+    ({"a": "text"}, "must be a vector"), ({"a": [1, 2], "b": [1]}, "as many rows"), ({1: [1, 2], "1": [1, 2]}, "are called '1'"),
+    ({"a": np.ones(3) * 1j}, "complex"), ({"a\0": [1, 2, 3.5]}, "NUL"), ({"a": ["x\0", "x", "y"]}, "NUL"), (3, "shape"),
+])
+def test_tables_that_are_refused(table, part):
+    with pytest.raises(weir.ArgumentError, match=part):
+        weir.Columns(table)
+
+
+def test_numbers_of_other_kinds():
+    assert weir.Columns({1: [1.5, 2.5, 3]}).names == ["1"]
+    exact = weir.Columns({"a": [decimal.Decimal("1.5"), 2, fractions.Fraction(1, 3)]})
+    assert exact[0].kind == "real"
+    masked = np.ma.masked_greater([[1.5], [2.5], [9]], 5)  # where what is masked is missing
+    for table in (masked, {"a": masked[:, 0]}):
+        assert weir.Columns(table)[0].missing == pytest.approx(1 / 3)
+
+
+def test_counts_are_checked(rng):
+    table = {"children": rng.poisson(2, 50)}
+    columns = weir.Columns(table)
+    flow = weir.Flow("scale-loc", columns=columns)
+    assert list(flow.sample(0)) == ["children"]
+    for call in (lambda: flow.log_prob(table, draws=-1), lambda: flow.log_prob(table, seed=1.5),
+                 lambda: columns.encode(table, seed=-1), lambda: columns.decode("text")):
+        with pytest.raises(weir.ArgumentError, match="must be"):
+            call()
+
+
+def test_categories_that_are_numbers():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"ward": pandas.Categorical([1, 2, 1, None])})
+    columns = weir.Columns(frame)
+    assert columns[0].kind == "category"
+    assert list(columns.decode(columns.encode(frame)[0])["ward"]) == ["1", "2", "1", None]
+    with pytest.raises(weir.ArgumentError, match="are called 'a'"):
+        weir.Columns(pandas.DataFrame(np.ones((3, 2)), columns=["a", "a"]))
 
 
 def test_fit_without_settings(correlated):

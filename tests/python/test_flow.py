@@ -1,5 +1,7 @@
 """Flows: against NumPy's densities and closed forms; shapes, errors, files and copies."""
 import copy
+import inspect
+import multiprocessing
 import os
 import pickle
 import signal
@@ -175,6 +177,20 @@ def test_other_threads_run_meanwhile(correlated):
     (lambda: weir.fit(np.zeros((9, 2)), budget="5m"), weir.ArgumentError, "positive number of seconds"),
     (lambda: weir.fit(np.zeros((9, 2)), dtype="float16"), weir.ArgumentError, "float32, float64"),
     (lambda: weir.vi("banana", dtype=None), weir.ArgumentError, "float32, float64"),
+    (lambda: weir.Flow("maf\0junk", dim=2), weir.ArgumentError, "NUL"),
+    (lambda: weir.Flow("maf", dim=2).save("a\0b"), weir.ArgumentError, "NUL"),
+    (lambda: weir.Flow("maf", columns=["a"]), weir.ArgumentError, "weir.Columns"),
+    (lambda: weir.Flow("maf", dim=7, columns=weir.Columns({"a": [1.5, 2, 3]})), weir.ArgumentError, "leave it out"),
+    (lambda: weir.Flow("maf", dim=1).log_prob(np.array(["2026-01-01"], "M8[D]")), weir.ArgumentError, "datetime64"),
+    (lambda: weir.Flow("maf", dim=1).log_prob([10**400]), weir.ArgumentError, "too large"),
+    (lambda: weir.Flow("maf", dim=2).fit(np.zeros((9, 2)), weights="x"), weir.ArgumentError, "weights must be an array"),
+    (lambda: weir.Flow("maf", dim=2).fit(np.zeros((9, 2)), progress=3), weir.ArgumentError, "progress must be"),
+    (lambda: weir.Flow("maf", dim=2).fit(np.zeros((9, 2)), validation_context=[1]), weir.ArgumentError, "of validation"),
+    (lambda: weir.Flow("maf", dim=2).sample_gradient(3.0, seed=1), weir.ArgumentError, "n must be a whole number"),
+    (lambda: weir.Flow("maf", dim=2).sample_gradient(3, seed=-1), weir.ArgumentError, "seed must be"),
+    (lambda: weir.fit(np.zeros((9, 2)), context=np.zeros(9)), weir.ArgumentError, "context must be of shape"),
+    (lambda: weir.set_threads("2"), weir.ArgumentError, "threads must be a whole number"),
+    (lambda: weir.set_threads(2**40), weir.ArgumentError, "1024"),
 ])
 def test_mistakes_are_told(make, exception, part):
     with pytest.raises(exception, match=part):
@@ -253,7 +269,59 @@ def test_same_bits_with_any_threads(rng):
         weir.set_threads(-1)
 
 
+def test_many_rows_are_as_few(rng):
+    """Many rows are several calls of the library."""
+    flow, rows = weir.Flow("(rqs(8)-flip)*2", dim=2, context=1), 9000
+    x, context = rng.normal(size=(rows, 2)), rng.normal(size=(rows, 1))
+    last = slice(rows - 50, rows)
+    np.testing.assert_array_equal(flow.log_prob(x, context)[last], flow.log_prob(x[last], context[last]))
+    for whole, part in zip(flow.inverse(x, context), flow.inverse(x[last], context[last])):
+        np.testing.assert_array_equal(whole[last], part)
+    draws, log_prob = flow.sample_and_log_prob(rows, context, seed=1)
+    np.testing.assert_array_equal(log_prob[:50], flow.sample_and_log_prob(50, context[:50], seed=1)[1])
+    np.testing.assert_allclose(log_prob, flow.log_prob(draws, context), atol=1e-3)
+
+
+def test_ctrl_c_between_rows():
+    """Of draws that would take minutes."""
+    flow = weir.Flow("(maf(64,64)-flip)*8", dim=8)
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        flow.sample(10**7)
+
+
+def test_threads_may_change_during_a_fit(correlated):
+    """The ones that it began with stay until it is done."""
+    flow, others = weir.Flow("maf(8)-standardize", dim=2), weir.Flow("maf(8)-standardize", dim=2)
+    expected = others.fit(correlated, epochs=5, progress=False).best_nll
+    try:
+        found = flow.fit(correlated, epochs=5, progress=lambda now: weir.set_threads(1 + now.epoch % 2))
+    finally:
+        weir.set_threads(0)
+    assert found.best_nll == expected
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_child_process(correlated):
+    """The threads of its parent aren't there any more."""
+    flow = weir.Flow("(rqs(8)-flip)*2", dim=2)
+    expected = flow.log_prob(correlated)
+    with multiprocessing.get_context("fork").Pool(2) as children:
+        found = children.map(flow.log_prob, [correlated[:1000], correlated[1000:]])
+    np.testing.assert_array_equal(np.concatenate(found), expected)
+
+
+def test_everything_is_documented():
+    public = {name: getattr(weir, name) for name in weir.__all__}
+    for name, kind in list(public.items()):
+        if inspect.isclass(kind):
+            public |= {f"{name}.{own}": getattr(kind, own) for own in vars(kind) if not own.startswith("_")}
+    public = {name: what for name, what in public.items() if callable(what) or isinstance(what, property)}
+    assert len(public) > 60 and [name for name, what in public.items() if not inspect.getdoc(what)] == []
+
+
 def test_lists_of_names():
     assert {"maf", "rqs"} <= set(weir.bijectors()) and "student" in weir.distributions()
     assert "adam" in weir.optimizers() and "cosine" in weir.schedules() and "elbo" in weir.objectives()
     assert "funnel" in weir.targets() and all(weir.bijectors().values())
+    assert "tanh" in weir.activations() and weir.transformers() and weir.conditioners()

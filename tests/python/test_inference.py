@@ -74,6 +74,8 @@ def test_nuts():
     for i, one in enumerate(draws.summary().values()):
         assert abs(one.mean - MEAN[i]) < 5 * one.mcse_mean and abs(one.sd - SD[i]) < 5 * one.mcse_sd
     assert draws.stats["divergent"].dtype == bool and not draws.stats["divergent"].any()
+    np.testing.assert_allclose(draws.stats["log_density"], normal(draws.values.reshape(-1, 2))[0].reshape(2, 500))
+    assert draws.stats["steps"].dtype == np.int64 and (draws.stats["steps"] < 2 ** (draws.stats["depth"] + 1)).all()
 
 
 def test_nuts_on_a_flow():
@@ -128,6 +130,9 @@ def test_ctrl_c():
     (lambda: weir.Target(normal, 2.0), "whole number"),
     (lambda: weir.Target(normal, {"x": weir.Site(-1)}), "size of 'x'"),
     (lambda: weir.Target(3, 2), "a name or a function"),
+    (lambda: weir.vi(3), "a name or a function"),
+    (lambda: weir.nuts("gaussian", "maf"), "what weir.vi"),
+    (lambda: weir.Target(normal, {"a\0": 2}), "NUL"),
     (lambda: weir.nuts(weir.Target(lambda x: x, 2)), "a pair is expected"),
     (lambda: weir.nuts(weir.Target(lambda x: (0.0, np.zeros(2)), 2)), "rows=False"),
     (lambda: weir.nuts(weir.Target(lambda x: (0.0, 1.0), 2, rows=False)), "gradient of shape"),

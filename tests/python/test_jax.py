@@ -53,6 +53,36 @@ def test_vmap(flow, rng):
     np.testing.assert_allclose(each, together, rtol=1e-12)
 
 
+def test_compiled(flow, rng):
+    """A step of training as users write it: the value and gradient under jit, mapped over ensembles."""
+    trained, x = jnp.asarray(flow.trained.copy()), jnp.asarray(rng.normal(size=(6, 3)))
+    several = jnp.stack([trained, trained / 2])
+
+    def loss(trained, x):
+        return -weir.jax.log_prob(flow, trained, x, jnp.ones(2)).mean()
+
+    values, gradients = jax.jit(jax.vmap(jax.value_and_grad(loss), in_axes=(0, None)))(several, x)
+    for own, value, gradient in zip(several, values, gradients):
+        np.testing.assert_allclose(value, loss(own, x), rtol=1e-12)
+        np.testing.assert_allclose(gradient, jax.grad(loss)(own, x), rtol=1e-12)
+    np.testing.assert_allclose(jax.jacrev(lambda x: weir.jax.log_prob(flow, trained, x, jnp.ones(2)))(x).sum(0),
+                               -6 * jax.grad(loss, 1)(trained, x), rtol=1e-9)
+
+
+@pytest.mark.parametrize("derive, exception, part", [
+    (lambda f, x: jax.grad(lambda x: jax.grad(f)(x).sum())(x), NotImplementedError, "no second derivatives"),
+    (lambda f, x: jax.jacrev(jax.grad(f))(x), NotImplementedError, "no second derivatives"),
+    (lambda f, x: jax.hessian(f)(x), (NotImplementedError, TypeError), "no second derivatives|forward-mode"),
+    (lambda f, x: jax.jvp(f, (x,), (x,)), TypeError, "forward-mode"),
+])
+def test_derivatives_that_there_are_not(flow, derive, exception, part):
+    trained, context = jnp.asarray(flow.trained), jnp.ones(2)
+    for function, x in ((lambda x: weir.jax.log_prob(flow, trained, x, context).sum(), jnp.ones((2, 3))),
+                        (lambda trained: weir.jax.sample(flow, trained, 2, 1, context)[0].sum(), trained)):
+        with pytest.raises(exception, match=part):
+            derive(function, x)
+
+
 def test_float32(flow, rng):
     x = jnp.asarray(rng.normal(size=(4, 3)), dtype=jnp.float32)
     found = weir.jax.log_prob(flow, jnp.asarray(flow.trained, dtype=jnp.float32), x, jnp.ones(2, dtype=jnp.float32))

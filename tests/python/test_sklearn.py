@@ -49,6 +49,15 @@ def test_data_frames(rng):
         estimator.score_samples(frame.rename(columns={"city": "town"}))
 
 
+def test_formulas(correlated):
+    """They are scaled once, and messages are about what was given."""
+    for formula in ("affine", "affine-standardize"):
+        assert weir.FlowDensity(formula, epochs=1).fit(correlated).flow_.formula == "affine-standardize"
+    assert weir.FlowDensity("student:loc", epochs=1).fit(correlated).flow_.formula == "student:loc-standardize"
+    with pytest.raises(weir.ArgumentError, match=r"without a bijector\n  student\n *\^\n  valid here: ':' and a formula"):
+        weir.FlowDensity("student").fit(correlated)
+
+
 def test_without_settings(correlated):
     estimator = weir.FlowDensity(budget=1, random_state=0).fit(correlated, sample_weight=np.ones(2000))
     entropy = 0.5 * np.log(np.linalg.det(2 * np.pi * np.e * np.cov(correlated.T)))

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", minversion="2.1")
 
 import weir  # noqa: E402
 import weir.torch  # noqa: E402

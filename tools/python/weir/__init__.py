@@ -12,7 +12,8 @@ from typing import Any
 from weir.automatic import fit
 from weir.columns import Columns
 from weir.errors import ArgumentError, Error, FileError, FormatError, NumericError, OutOfMemoryError
-from weir.flow import (Flow, bijectors, distributions, load, objectives, optimizers, schedules, targets)
+from weir.flow import (Flow, activations, bijectors, conditioners, distributions, load, objectives, optimizers, schedules,
+                       targets, transformers)
 from weir.inference import Draws, Inference, nuts, vi
 from weir.target import Site, Target
 from weir._library import load_plugin, set_threads, version
@@ -34,5 +35,5 @@ def __dir__() -> list[str]:
 
 __version__ = version()
 __all__ = ["ArgumentError", "Columns", "Draws", "Error", "FileError", "Flow", "FormatError", "Inference", "NumericError",
-           "OutOfMemoryError", "Site", "Target", "bijectors", "distributions", "fit", "load", "load_plugin", "nuts",
-           "objectives", "optimizers", "schedules", "set_threads", "targets", "vi"]
+           "OutOfMemoryError", "Site", "Target", "activations", "bijectors", "conditioners", "distributions", "fit", "load",
+           "load_plugin", "nuts", "objectives", "optimizers", "schedules", "set_threads", "targets", "transformers", "vi"]

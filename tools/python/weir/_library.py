@@ -8,6 +8,7 @@ import operator
 import os
 import pathlib
 import threading
+import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -43,7 +44,12 @@ def taken_text(pointer: Any) -> str | None:
 
 
 def given_text(value: str | os.PathLike[str] | None) -> Any:
-    return NULL if value is None else ffi.new("char[]", os.fsencode(value))
+    if value is None:
+        return NULL
+    given = os.fsencode(value)
+    if b"\0" in given:  # where C would take it to end
+        raise errors.ArgumentError(f"text can't have a NUL character, and {value!r} has")
+    return ffi.new("char[]", given)
 
 
 def choices(kind: Any) -> dict[int, str]:
@@ -69,6 +75,18 @@ def record(struct: Any) -> SimpleNamespace:
         elif field.type.cname in ("char *", "char const *") or (kind == "array" and field.type.item.cname == "char"):
             kept[name] = text(value)
     return SimpleNamespace(**kept)
+
+
+_formats = {"double": np.float64, "uint32_t": np.uint32, "_Bool": np.bool_}
+
+
+def table(structs: Any, kind: str, rows: int) -> dict[str, NDArray[Any]]:
+    """Each member of so many structs of numbers, which may be millions, as a vector; of counts they are signed."""
+    fields = ffi.typeof(kind).fields
+    layout = np.dtype({"names": [name for name, _ in fields], "offsets": [field.offset for _, field in fields],
+                       "formats": [_formats[field.type.cname] for _, field in fields], "itemsize": ffi.sizeof(kind)})
+    all_ = np.frombuffer(ffi.buffer(structs, rows * layout.itemsize), layout) if rows else np.empty(0, layout)
+    return {name: all_[name].astype(np.int64 if all_[name].dtype.kind == "u" else all_[name].dtype) for name, _ in fields}
 
 
 def listed(array: Any) -> Iterator[Any]:
@@ -105,20 +123,33 @@ def seconds_of(budget: Any) -> float:
 Array = NDArray[np.float64]
 
 
-def pointer(array: Array | None) -> Any:
-    """To the numbers of a contiguous array, which must be kept while the library uses them."""
-    return NULL if array is None else ffi.from_buffer("double[]", array)
+def pointer(array: Array | None, part: slice | None = None) -> Any:
+    """To the numbers of a contiguous array, or of some of its rows, which must be kept while the library uses them."""
+    return NULL if array is None else ffi.from_buffer("double[]", array if part is None else array[part])
+
+
+def parts(rows: int) -> Iterator[slice]:
+    """The rows for one call after the other, each of which takes a fraction of a second: Python hears ctrl-C between
+    them. What the library computes of a row doesn't depend on the others."""
+    begin, size = 0, 4096
+    while begin < rows:
+        end, started = min(rows, begin + size), time.monotonic()
+        yield slice(begin, end)
+        begin = end
+        if time.monotonic() - started < 0.1:
+            size *= 2
 
 
 def numbers_of(values: Any, name: str) -> Array:
     """What becomes an array of real numbers, contiguous; what is masked is NaN."""
     if isinstance(values, np.ma.MaskedArray):
-        values = values.astype(np.float64).filled(np.nan)
+        values = np.ma.filled(values.astype(np.float64), np.nan)
     try:
-        if np.iscomplexobj(values):
-            raise TypeError("they are complex")
+        kind = np.asarray(values).dtype
+        if kind.kind in "cmM":
+            raise TypeError(f"these are {kind}")
         return np.ascontiguousarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as fault:
+    except (TypeError, ValueError, OverflowError) as fault:
         hint = (f"; weir.Columns({name}) makes numbers of a table's columns, for Flow(…, columns=…)"
                 if hasattr(values, "columns") else "")
         raise errors.ArgumentError(f"{name} must be an array of numbers: {fault}{hint}") from None
@@ -159,7 +190,7 @@ def conditions_of(context: Any, width: int, rows: int) -> Array | None:
 def weights_of(weights: Any, rows: int) -> Array | None:
     if weights is None:
         return None
-    given = np.ascontiguousarray(weights, dtype=np.float64)
+    given = numbers_of(weights, "weights")
     if given.shape != (rows,):
         raise errors.ArgumentError(f"weights must be of shape ({rows},), one for each row, and are of {given.shape}")
     return given
@@ -205,7 +236,7 @@ def set_threads(threads: int) -> None:
     Results are the same bits with any number."""
     global _pool
     error = new_error()
-    new = made(lib.ad_pool_new(threads, error), error)
+    new = made(lib.ad_pool_new(min(whole(threads, "threads"), 2**31 - 1), error), error)
     with _lock:
         _pool = ffi.gc(new, lib.ad_pool_free)
 

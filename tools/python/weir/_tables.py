@@ -1,13 +1,14 @@
 """Tables of columns with names, as the library has them: from data frames, dictionaries and arrays, and back."""
 from __future__ import annotations
 
+import numbers
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from weir import errors
-from weir._library import NULL, Array, ffi, listed, pointer, text
+from weir._library import NULL, Array, ffi, given_text, listed, numbers_of, pointer, text
 
 
 def names_of(data: Any) -> list[str] | None:
@@ -21,10 +22,8 @@ def names_of(data: Any) -> list[str] | None:
 
 def column(data: Any, name: str) -> Any:
     """A column by its name."""
-    if isinstance(data, Mapping):
-        return data[name]
-    # Of a data frame whose names are numbers, say, by its place.
-    return data[data.columns[[str(other) for other in data.columns].index(name)]]
+    # Whose own name may be a number, say.
+    return data[next(own for own in (data if isinstance(data, Mapping) else data.columns) if str(own) == name)]
 
 
 def _is_missing(value: Any) -> bool:
@@ -34,19 +33,28 @@ def _is_missing(value: Any) -> bool:
 
 def _encode(values: Any, name: str) -> tuple[Array, list[str] | None]:
     """A column as numbers, with NaN for what is missing; of text the numbers are indices of its labels."""
-    kind = getattr(getattr(values, "dtype", None), "kind", "")
-    if not isinstance(kind, str) or kind not in ("f", "i", "u", "O", "U", "b", "M", "m"):
+    if values is None or np.isscalar(values) or getattr(values, "ndim", 1) != 1:
+        raise errors.ArgumentError(f"column '{name}' must be a vector, and is {np.ndim(values)}-dimensional")
+    if isinstance(values, np.ma.MaskedArray):
+        values = values.tolist()  # with None for what is masked
+    dtype = getattr(values, "dtype", None)
+    kind = getattr(dtype, "kind", "")
+    if not isinstance(kind, str) or kind not in ("f", "i", "u", "O", "U", "b", "M", "m", "c"):
         kind = ""  # of another library: looked at one by one
     if kind in ("M", "m"):
         raise errors.ArgumentError(f"column '{name}' has times: give them as numbers, in seconds or days since a start")
+    if kind == "c":
+        raise errors.ArgumentError(f"column '{name}' has complex numbers: make two columns of it")
     if kind in ("f", "i", "u"):
         try:
             return np.asarray(values, dtype=np.float64), None
         except (TypeError, ValueError):
             pass  # integers with missing values
     plain = [None if _is_missing(value) else value for value in values]
-    if all(value is None or (isinstance(value, (int, float, np.number)) and not isinstance(value, (bool, np.bool_)))
-           for value in plain):
+    # Numbers that pandas was told are categories are labels.
+    if getattr(dtype, "name", "") != "category" and all(
+            value is None or (isinstance(value, numbers.Number) and not isinstance(value, (bool, np.bool_, complex)))
+            for value in plain):
         return np.array([np.nan if value is None else float(value) for value in plain]), None
     texts = [None if value is None else str(value) for value in plain]
     labels = sorted({value for value in texts if value is not None}, key=lambda label: label.encode())
@@ -61,24 +69,22 @@ class Table:
         """All columns, or these in this order, of which one that isn't there is all missing."""
         names = names_of(data)
         if names is None:
-            try:
-                values = np.ascontiguousarray(data, dtype=np.float64)
-            except (TypeError, ValueError) as fault:
-                raise errors.ArgumentError(f"the table must be a data frame, a dictionary of columns or an array of "
-                                           f"numbers (rows, columns): {fault}") from None
+            values = numbers_of(data, "a table that is neither a data frame nor a dictionary of columns")
             if values.ndim != 2:
-                raise errors.ArgumentError(f"the table must be of shape (rows, columns), and is {values.shape}")
+                raise errors.ArgumentError(f"the table must be of shape (rows, columns), and is {np.shape(data)}")
             labels: list[list[str] | None] = [None] * values.shape[1]
         else:
-            names = list(names if columns is None else columns)
-            there, rows = names_of(data) or [], len(column(data, (names_of(data) or names)[0]))
-            encoded = [_encode(column(data, name), name) if name in there else (np.full(rows, np.nan), None)
-                       for name in names]
-            lengths = {len(numbers) for numbers, _ in encoded}
+            twice = [name for i, name in enumerate(names) if name in names[:i]]
+            if twice or not names:
+                raise errors.ArgumentError(f"two columns are called '{twice[0]}'" if twice else "the table has no columns")
+            there = {name: _encode(column(data, name), name) for name in names if columns is None or name in columns}
+            lengths = {len(own) for own, _ in there.values()} or {len(column(data, names[0]))}
             if len(lengths) != 1:
-                raise errors.ArgumentError("the table has no columns" if not lengths else
-                                           f"columns must have as many rows as one another, and have {sorted(lengths)}")
-            values = np.ascontiguousarray(np.column_stack([numbers for numbers, _ in encoded]))
+                raise errors.ArgumentError(f"columns must have as many rows as one another, and have {sorted(lengths)}")
+            absent = np.full(lengths.pop(), np.nan), None
+            names = list(names if columns is None else columns)
+            encoded = [there.get(name, absent) for name in names]
+            values = np.ascontiguousarray(np.column_stack([own for own, _ in encoded]))
             labels = [own for _, own in encoded]
         self.values = values
         self.names = names
@@ -96,7 +102,7 @@ class Table:
             self.struct.labels = lists
 
     def _strings(self, strings: Iterable[str]) -> Any:
-        each = [ffi.new("char[]", string.encode()) for string in strings]
+        each = [given_text(string) for string in strings]
         array = ffi.new("char *[]", [*each, NULL])
         self._kept += [each, array]
         return array
@@ -115,7 +121,7 @@ class Table:
 def decoded(table: Any, whole: Sequence[str]) -> Any:
     """What the library gave, as a data frame; without pandas a dictionary of columns, and of unnamed numbers an array.
     Those that are whole numbers become integers where none is missing."""
-    values = np.frombuffer(ffi.buffer(table.values, table.rows * table.columns * 8)).reshape(table.rows, -1).copy()
+    values = np.frombuffer(ffi.buffer(table.values, table.rows * table.columns * 8)).reshape(table.rows, table.columns).copy()
     if not table.names:
         return values
     columns: dict[str, Any] = {}

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from types import SimpleNamespace, TracebackType
 from typing import Any
 
-from weir._library import ffi, record
+from weir import errors
+from weir._library import ffi, pool, record
 
 # False: nothing is shown. True: a bar, by tqdm. None: a bar where somebody looks at it and tqdm is there. A function is
 # called with what the library tells, under the headers' names; what it does by returning False is to stop.
@@ -59,7 +60,8 @@ def _tqdm_where_it_shows(asked: bool | None) -> Any:
 
 
 class Watch:
-    """For the time of a call: `interrupted` of its options lets Python handle ctrl-C, and `progress` shows how far it is.
+    """For the time of a call: `pool` of its options are the threads that there are now, `interrupted` lets Python handle
+    ctrl-C, and `progress` shows how far it is.
     What is raised in either, or in a target's function, ends the call at its next step, and is raised again by stop().
 
         with Watch(options, progress) as watch:
@@ -68,6 +70,9 @@ class Watch:
     """
 
     def __init__(self, options: Any, progress: Progress = None, others: tuple[Watched, ...] = ()) -> None:
+        if not (progress is None or isinstance(progress, bool) or callable(progress)):
+            raise errors.ArgumentError(f"progress must be True, False, None or a function, and is {progress!r}")
+        self._pool = options.pool = pool()  # a struct keeps nothing, and set_threads() may be called meanwhile
         self.failure: BaseException | None = None
         self._others = others
         self._enough = False

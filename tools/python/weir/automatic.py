@@ -3,9 +3,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from weir._library import check, conditions_of, ffi, given_text, lib, new_error, pointer, pool, record, seconds_of, whole
+from weir._library import check, conditions_of, ffi, given_text, lib, new_error, pointer, record, rows_of, seconds_of, whole
 from weir._options import Dtype, dtype_of
 from weir._rows import Rows, split_context
 from weir._tables import names_of
@@ -29,14 +27,14 @@ def fit(x: Any, context: Any = None, *, flow: str | None = None, columns: str | 
     The result's `report` has the candidates, with held-out scores; ctrl-C raises KeyboardInterrupt, whose `.result` is
     the density of those that were done."""
     x, context = split_context(x, context)
-    kinds = Columns(x, columns) if columns or names_of(x) else None
-    context_kinds = Columns(context, context=True) if names_of(context) else None
+    kinds = Columns(x, columns) if columns or names_of(x) is not None else None
+    context_kinds = Columns(context, context=True) if names_of(context) is not None else None
     rows = Rows(x, kinds, None, weights, seed)
     if context is not None:
-        given = context if context_kinds is None else context_kinds.encode(context)[0]
-        rows.context = conditions_of(given, np.shape(given)[-1], len(rows.x))
+        given = rows_of(context, None, "context")[0] if context_kinds is None else context_kinds.encode(context)[0]
+        rows.context = conditions_of(given, given.shape[1], len(rows.x))
     options = ffi.new("nf_automatic_options *", {"dtype": dtype_of(dtype), "seconds": seconds_of(budget), "tune": tune,
-                                                 "seed": whole(seed, "seed"), "pool": pool()})
+                                                 "seed": whole(seed, "seed")})
     rows.fill(options)
     if rows.log_weight is not None:
         options.row_log_weights = pointer(rows.log_weight)

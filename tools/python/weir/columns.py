@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from weir import errors
-from weir._library import NULL, Array, check, ffi, given_text, lib, made, new_error, pointer, record, taken_text, text
+from weir._library import NULL, Array, check, ffi, given_text, lib, made, new_error, numbers_of, pointer, record, taken_text, text, whole
 from weir._tables import Table, decoded, names_of
 
 
@@ -86,6 +86,7 @@ class Columns:
 
     @property
     def feature_names(self) -> list[str]:
+        """What each of these numbers is: "income", "city[1]"."""
         room = ffi.new("char[128]")
         return [text(lib.nf_columns_feature_name(self._columns, f, room)) for f in range(self.features)]
 
@@ -107,13 +108,13 @@ class Columns:
         own, error = self.table(table), new_error()
         features = np.empty((own.struct.rows, self.features))
         log_weight = np.empty(own.struct.rows)
-        check(lib.nf_columns_encode(self._columns, own.struct, seed, draw, pointer(features), pointer(log_weight), error),
+        check(lib.nf_columns_encode(self._columns, own.struct, whole(seed, "seed"), whole(draw, "draw"), pointer(features), pointer(log_weight), error),
               error)
         return features, log_weight
 
     def decode(self, features: Any) -> Any:
         """The table that such features are of: a data frame where pandas is installed."""
-        given, error = np.ascontiguousarray(features, dtype=np.float64), new_error()
+        given, error = numbers_of(features, "features"), new_error()
         if given.ndim != 2 or given.shape[1] != self.features:
             raise errors.ArgumentError(f"features must be of shape (rows, {self.features}), and are {given.shape}")
         table = ffi.new("nf_table *")
@@ -124,8 +125,9 @@ class Columns:
             lib.nf_table_free(table)
 
     def log_prob(self, flow: Any, context: Array | None, table: Any, draws: int, seed: int, pool: Any) -> Array:
+        """What Flow.log_prob() gives of a table."""
         own, error = self.table(table), new_error()
         log_prob = np.empty(own.struct.rows)
         check(lib.nf_columns_log_prob(self._columns, flow, pointer(context) if context is not None else NULL, own.struct,
-                                      draws, seed, pointer(log_prob), pool, error), error)
+                                      whole(draws, "draws"), whole(seed, "seed"), pointer(log_prob), pool, error), error)
         return log_prob

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from weir import errors
 from weir._library import (NULL, Array, Memory, check, conditions_of, ffi, given_text, lib, listed, made, new_error,
-                           pointer, pool, record, rows_of, taken_text, text, weights_of, whole)
+                           parts, pointer, pool, record, rows_of, taken_text, text, weights_of, whole)
 from weir._options import Dtype, FitOptions, dtype_of, options_of
 from weir._rows import Rows
 from weir._tables import names_of
@@ -24,6 +24,17 @@ from weir.columns import Columns
 def new_seed(seed: int | None) -> int:
     """The seed that was given; of its own each time where none was."""
     return secrets.randbits(63) if seed is None else whole(seed, "seed")
+
+
+def _width(given: int | None, columns: Columns | None, name: str) -> int:
+    """A number that is given, or that of the features of columns."""
+    if columns is None:
+        return whole(given or 0, name)
+    if not isinstance(columns, Columns):
+        raise errors.ArgumentError(f"columns are learned by weir.Columns(table), and not {columns!r}")
+    if given is not None and given != columns.features:
+        raise errors.ArgumentError(f"{name} is {given}, but the columns have {columns.features} features: leave it out")
+    return columns.features
 
 
 class Flow:
@@ -46,8 +57,8 @@ class Flow:
                  columns: Columns | None = None, context_columns: Columns | None = None) -> None:
         if dim is None and columns is None:
             raise errors.ArgumentError("dim is missing: how many numbers has an event?")
-        width = whole(dim, "dim") if columns is None else columns.features
-        given = whole(context, "context") if context_columns is None else context_columns.features
+        width = _width(dim, columns, "dim")
+        given = _width(context or None, context_columns, "context")
         error = new_error()
         self._take(made(lib.nf_flow_parse(given_text(formula), width, given, dtype_of(dtype), whole(seed, "seed"), error),
                         error))
@@ -80,6 +91,11 @@ class Flow:
     def context_size(self) -> int:
         """How many numbers the context has; 0: the flow is unconditional."""
         return int(lib.nf_flow_context_size(self._flow))
+
+    @property
+    def circular(self) -> bool:
+        """Whether an event is angles, or points of a torus, as its base distribution says."""
+        return bool(lib.nf_flow_is_circular(self._flow))
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -151,7 +167,8 @@ class Flow:
         if validation is not None:
             held = self._rows(validation, validation_context, None, seed + 1)
             filled.val_x, filled.val_context, filled.val_rows = pointer(held.x), pointer(held.context), len(held.x)
-        filled.pool = pool()
+        elif validation_context is not None:
+            raise errors.ArgumentError("validation_context is that of the rows of validation, of which there are none")
         error, report = new_error(), ffi.new("nf_fit_report *")
         with Watch(filled, progress) as watch:
             status = lib.nf_fit(self._flow, pointer(rows.x), len(rows.x), filled, report, error)
@@ -206,10 +223,11 @@ class Flow:
             return self.columns.log_prob(self._flow, self._conditions(context, x, table.struct.rows), table, draws, seed,
                                          pool())
         rows, shape = rows_of(x, self.dim, "x")
-        log_prob, error = np.empty(shape), new_error()
-        check(lib.nf_log_prob(self._flow, pointer(rows), pointer(self._conditions(context, x, len(rows))), len(rows),
-                              pointer(log_prob), pool(), error), error)
-        return log_prob[()]
+        conditions, log_prob, error = self._conditions(context, x, len(rows)), np.empty(len(rows)), new_error()
+        for part in parts(len(rows)):
+            check(lib.nf_log_prob(self._flow, pointer(rows, part), pointer(conditions, part), part.stop - part.start,
+                                  pointer(log_prob, part), pool(), error), error)
+        return log_prob.reshape(shape)[()]
 
     def sample(self, n: int | None = None, context: Any = None, *, seed: int | None = None) -> Any:
         """Draw n events, (n, dim), or rows of the table; without n, one for each row of the context. Draw number i is a
@@ -233,8 +251,10 @@ class Flow:
         conditions = self._conditions(context, None, n)
         x, error = np.empty((n, self.dim)), new_error()
         log_prob = np.empty(n) if scored else None
-        check(lib.nf_sample(self._flow, pointer(conditions), n, new_seed(seed), pointer(x), pointer(log_prob), pool(),
-                            error), error)
+        chosen = new_seed(seed)
+        for part in parts(n):
+            check(lib.nf_sample_part(self._flow, pointer(conditions, part), part.start, part.stop - part.start, chosen,
+                                     pointer(x, part), pointer(log_prob, part), pool(), error), error)
         return (self.columns.decode(x) if self.columns and not scored else x), log_prob
 
     def forward(self, z: Any, context: Any = None) -> tuple[Array, Array]:
@@ -248,10 +268,12 @@ class Flow:
     def _transform(self, inverse: bool, events: Any, context: Any, name: str) -> tuple[Array, Array]:
         rows, shape = rows_of(events, self.dim, name)
         conditions = conditions_of(context, self.context_size, len(rows))
-        out, log_det, error = np.empty((*shape, self.dim)), np.empty(shape), new_error()
-        check(lib.nf_transform(self._flow, inverse, pointer(rows), pointer(conditions), len(rows), pointer(out),
-                               pointer(log_det), pool(), error), error)
-        return out, log_det[()]
+        out, log_det, error = np.empty_like(rows), np.empty(len(rows)), new_error()
+        for part in parts(len(rows)):
+            check(lib.nf_transform(self._flow, inverse, pointer(rows, part), pointer(conditions, part),
+                                   part.stop - part.start, pointer(out, part), pointer(log_det, part), pool(), error),
+                  error)
+        return out.reshape(*shape, self.dim), log_det.reshape(shape)[()]
 
     # ---- Gradients -----------------------------------------------------------------------------------------------
 
@@ -272,6 +294,7 @@ class Flow:
                         weight: Any = None) -> tuple[Array | None, Array]:
         """The gradient of Σ (x_weight · x + weight log p(x)) over the n draws x of this seed, as functions of noise,
         with respect to the context (None: there is none) and to `trained`."""
+        n, seed = whole(n, "n"), whole(seed, "seed")
         conditions, own = conditions_of(context, self.context_size, n), weights_of(weight, n)
         of_draws = None if x_weight is None else rows_of(x_weight, self.dim, "x_weight")[0]
         of_trained, of_context = np.empty(len(self.trained)), None if conditions is None else np.empty_like(conditions)
@@ -335,18 +358,36 @@ def distributions() -> dict[str, str]:
     return _names(lib.nf_distribution_types())
 
 
+def transformers() -> dict[str, str]:
+    """The maps of one feature that coupling(…) and autoregressive(…) take."""
+    return _names(lib.nf_transformer_types())
+
+
+def conditioners() -> dict[str, str]:
+    """The networks that parameters may come from."""
+    return _names(lib.nf_conditioner_types())
+
+
+def activations() -> dict[str, str]:
+    """What networks may name as activation=…"""
+    return _names(lib.nf_activation_types())
+
+
 def targets() -> dict[str, str]:
     """The targets that have a name: weir.Target("funnel(dim=20)")."""
     return _names(lib.nf_target_types())
 
 
 def optimizers() -> dict[str, str]:
+    """The options `optimizer` of fits."""
     return _names(lib.nf_optimizer_types())
 
 
 def schedules() -> dict[str, str]:
+    """Of the learning rate: the options `schedule` of fits."""
     return _names(lib.nf_schedule_types())
 
 
 def objectives() -> dict[str, str]:
+    """What variational inference may minimise: the option `objective` of vi()."""
     return _names(lib.nf_objective_types())

@@ -8,7 +8,7 @@ from typing import Any, Unpack
 import numpy as np
 
 from weir import errors
-from weir._library import Array, check, ffi, given_text, lib, new_error, pointer, pool, record, rows_of, seconds_of, whole
+from weir._library import Array, check, ffi, given_text, lib, new_error, pointer, pool, record, rows_of, seconds_of, table, whole
 from weir._options import Dtype, NUTSOptions, VIOptions, dtype_of, options_of
 from weir._watch import Progress, Watch
 from weir.flow import Flow
@@ -52,7 +52,7 @@ class Inference:
         """Mean and standard deviation of each element by weighted draws, which take out what the flow itself is off,
         with their Monte-Carlo standard errors."""
         moments, error = ffi.new("nf_vi_moments[]", self.target.size), new_error()
-        status = lib.nf_vi_summarize(self.flow._flow, self.target._target, draws, self._seed, moments, ffi.NULL, pool(),
+        status = lib.nf_vi_summarize(self.flow._flow, self.target._target, whole(draws, "draws"), self._seed, moments, ffi.NULL, pool(),
                                      error)
         self.target.raise_failure()
         check(status, error)
@@ -81,7 +81,7 @@ def vi(target: Target | str | Density, flow: str | Flow | None = None, *, budget
         raise errors.ArgumentError("budget is of a fit without settings, and there are some: "
                                    + (", ".join(options) or "a flow to go on from"))
     filled, kept = options_of("nf_vi_options", VIOptions, dict(options))
-    filled.seed, filled.draws, filled.pool = whole(seed, "seed"), whole(draws, "draws"), pool()
+    filled.seed, filled.draws = whole(seed, "seed"), whole(draws, "draws")
     fitted = flow if isinstance(flow, Flow) else Flow(flow or "scale-loc", own.dim, dtype=dtype, seed=seed)
     report, error = ffi.new("nf_vi_report *"), new_error()
     with Watch(filled, progress, (own,)) as watch:
@@ -104,7 +104,7 @@ def _without_settings(target: Target, formula: str | None, budget: float, dtype:
                       progress: Progress) -> Inference:
     named = given_text(formula)
     options = ffi.new("nf_infer_options *", {"formula": named, "budget": seconds_of(budget), "draws": whole(draws, "draws"),
-                                             "dtype": dtype_of(dtype), "seed": whole(seed, "seed"), "pool": pool()})
+                                             "dtype": dtype_of(dtype), "seed": whole(seed, "seed")})
     fit, error = ffi.gc(ffi.new("nf_inference *"), lib.nf_inference_free), new_error()
     with Watch(options, progress, (target,)) as watch:
         status = lib.nf_infer(target._target, options, fit, error)
@@ -133,9 +133,8 @@ class Draws:
         self.unconstrained = self._numbers(result.unconstrained, (chains, draws, result.dim))
         self.report.step_size = self._numbers(result.step_size, (chains,))
         self.report.bfmi = self._numbers(result.bfmi, (chains,))
-        fields = [name for name, _ in ffi.typeof("nf_nuts_draw").fields]
-        told = [record(result.draw[i]) for i in range(chains * draws)]
-        self.stats = {name: np.array([getattr(one, name) for one in told]).reshape(chains, draws) for name in fields}
+        told = table(result.draw, "nf_nuts_draw", chains * draws)
+        self.stats = {name: column.reshape(chains, draws) for name, column in told.items()}
 
     @staticmethod
     def _numbers(from_: Any, shape: tuple[int, ...]) -> Array:
@@ -179,12 +178,14 @@ def nuts(target: Target | str | Density, flow: Flow | Inference | None = None, *
     Ctrl-C raises KeyboardInterrupt, whose `.result` is the draws so far."""
     own = _target_of(target)
     filled, kept = options_of("nf_nuts_options", NUTSOptions, dict(options))
-    filled.seed, filled.pool = whole(seed, "seed"), pool()
+    filled.seed = whole(seed, "seed")
     start, error = ffi.gc(ffi.new("nf_start *"), lib.nf_start_free), new_error()
+    if flow is not None and not isinstance(flow, (Flow, Inference)):
+        raise errors.ArgumentError(f"flow must be a weir.Flow or what weir.vi() gave, and is {flow!r}")
     if flow is not None:
         filled.flow = (flow.flow if isinstance(flow, Inference) else flow)._flow
     else:
-        searched = ffi.new("nf_start_options *", {"seed": seed, "pool": pool()})
+        searched = ffi.new("nf_start_options *", {"seed": filled.seed})
         with Watch(searched, False, (own,)) as watch:
             status = lib.nf_find_start(own._target, searched, start, error)
         watch.stop()

@@ -90,8 +90,11 @@ def _log_prob_forward(flow: Flow, trained: Any, x: Any, context: Any) -> Any:
 
 
 def _log_prob_backward(flow: Flow, kept: Any, weight: Any) -> Any:
-    trained, x, context = kept
+    return _log_prob_gradient(flow, *kept, weight)
 
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _log_prob_gradient(flow: Flow, trained: Any, x: Any, context: Any, weight: Any) -> Any:
     def differentiate(rows: Any, conditions: Any, weights: Any) -> Any:
         given = _conditions(flow, rows, conditions)
         _, of_x, of_context, of_trained = flow.log_prob_gradient(rows, given, weight=weights.reshape(-1))
@@ -99,7 +102,7 @@ def _log_prob_backward(flow: Flow, kept: Any, weight: Any) -> Any:
         return (of_trained.astype(trained.dtype), of_x.reshape(x.shape).astype(x.dtype),
                 none if of_context is None else of_context.reshape(context.shape).astype(context.dtype))
 
-    shapes = tuple(_shape(of.shape, of.dtype) for of in kept)
+    shapes = tuple(_shape(of.shape, of.dtype) for of in (trained, x, context))
     return jax.pure_callback(_callback(flow, differentiate), shapes, trained, x, context, weight,
                              vmap_method="sequential")
 
@@ -137,8 +140,12 @@ def _sample_forward(flow: Flow, n: int, trained: Any, seed: Any, context: Any) -
 
 
 def _sample_backward(flow: Flow, n: int, kept: Any, weights: Any) -> Any:
-    trained, seed, context = kept
+    of_trained, of_context = _sample_gradient(flow, n, *kept, *weights)
+    return of_trained, np.zeros(kept[1].shape, jax.dtypes.float0), of_context
 
+
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def _sample_gradient(flow: Flow, n: int, trained: Any, seed: Any, context: Any, of_draws: Any, weight: Any) -> Any:
     def differentiate(of: Any, conditions: Any, of_draws: Any, weight: Any) -> Any:
         of_context, of_trained = flow.sample_gradient(n, conditions if flow.context_size else None, seed=int(of),
                                                       x_weight=of_draws, weight=weight)
@@ -146,9 +153,16 @@ def _sample_backward(flow: Flow, n: int, kept: Any, weights: Any) -> Any:
         return of_trained.astype(trained.dtype), none if of_context is None else of_context.astype(context.dtype)
 
     shapes = _shape(trained.shape, trained.dtype), _shape(context.shape, context.dtype)
-    of_trained, of_context = jax.pure_callback(_callback(flow, differentiate), shapes, trained, seed,
-                                               context, *weights, vmap_method="sequential")
-    return of_trained, np.zeros(seed.shape, jax.dtypes.float0), of_context
+    return jax.pure_callback(_callback(flow, differentiate), shapes, trained, seed, context, of_draws, weight,
+                             vmap_method="sequential")
 
 
 _sample.defvjp(_sample_forward, _sample_backward)
+
+
+def _refuse(*given: Any) -> Any:
+    raise NotImplementedError("a weir flow has no second derivatives: its gradients are not differentiable")
+
+
+_log_prob_gradient.defjvp(_refuse)
+_sample_gradient.defjvp(_refuse)

@@ -76,8 +76,13 @@ class FlowDensity(DensityMixin, BaseEstimator):
                              seed=seed, progress=progress)
             return self
         kinds = Columns(rows, self.columns) if self.columns or self._is_table(X) else None
-        flow = Flow(f"{self.formula}-standardize", None if kinds else rows.shape[1], columns=kinds, dtype=self._dtype(),
-                    seed=seed)
+
+        def flow_of(formula: str) -> Flow:
+            return Flow(formula, None if kinds else rows.shape[1], columns=kinds, dtype=self._dtype(), seed=seed)
+
+        flow = flow_of(self.formula)  # by itself, so that a message is about what was given
+        if not flow.formula.endswith("-standardize") and not flow.circular:
+            flow = flow_of(f"{flow.formula}-standardize")
         options: FitOptions = {"epochs": self.epochs, "batch": self.batch_size}
         if self.learning_rate is not None:
             options["learning_rate"] = self.learning_rate

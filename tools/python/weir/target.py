@@ -63,10 +63,10 @@ class Target(Watched):
             self._target = ffi.gc(made(lib.nf_target_parse(given_text(target), error), error), lib.nf_target_free)
             self.name = target
             return
-        if sites is None:
-            raise errors.ArgumentError("sites are missing: how many numbers does the function take?")
         if not callable(target):
             raise errors.ArgumentError(f"a target is a name or a function, and not {target!r}")
+        if sites is None:
+            raise errors.ArgumentError("sites are missing: how many numbers does the function take?")
         self.name = getattr(target, "__name__", "target")
         self._function = target
         self._by_rows = rows

@@ -17,6 +17,9 @@ import torch
 from weir._library import Array
 from weir.flow import Flow, new_seed
 
+if not hasattr(torch, "compiler"):
+    raise ImportError(f"weir.torch needs PyTorch 2.1 or later, and this is {torch.__version__}")
+
 
 def _numbers(tensor: torch.Tensor | None) -> Array | None:
     return None if tensor is None else tensor.detach().to("cpu", torch.float64).numpy()

@@ -1,0 +1,30 @@
+"""The package's types: mypy has nothing to say of it, and finds what is wrong in a user's file."""
+import pathlib
+
+import pytest
+
+api = pytest.importorskip("mypy.api")
+
+import weir  # noqa: E402
+
+SOURCE = pathlib.Path(weir.__file__).resolve().parent
+
+
+def test_of_the_package(tmp_path):
+    said, faults, status = api.run(["--config-file", str(SOURCE.parent / "pyproject.toml"), "--cache-dir", str(tmp_path),
+                                    str(SOURCE)])
+    assert status == 0, said + faults
+
+
+def test_of_a_user(tmp_path, monkeypatch):
+    monkeypatch.setenv("MYPYPATH", str(pathlib.Path(weir.__file__).parent.parent))
+    (tmp_path / "user.py").write_text("""import weir
+flow = weir.Flow("affine", dim=2)
+flow.fit([[1, 2]], epochs=3).outcome
+flow.fit([[1, 2]], epoch=3)
+weir.nuts(weir.Target(lambda x: (x, x), {"mu": 1, "tau": weir.Site(1, "positive")}), draws="many")
+""")
+    said, _, status = api.run(["--strict", "--follow-imports", "silent", "--cache-dir", str(tmp_path / "cache"),
+                               str(tmp_path / "user.py")])
+    lines = [line for line in said.splitlines() if "user.py" in line and ": error:" in line]
+    assert status == 1 and len(lines) == 2 and "epoch" in lines[0] and "draws" in lines[1], said
