@@ -78,6 +78,13 @@ nf_choice nf_transformer_of(const nf_bijector *self);
         "tail", NF_NUMBER, 5, 1e-3, 1e6, NULL, "outside [-tail, tail] the spline is the identity"                      \
     }
 
+/* Of rational-quadratic ones: how they are bounded. */
+#define NF_SLOPE_ARGUMENT                                                                                              \
+    {                                                                                                                  \
+        "slope", NF_NUMBER, 0, 0, 0.5, NULL,                                                                           \
+            "parameters are bounded softly, for slopes from about this on, as by zuko; 0: as by nflows"                \
+    }
+
 extern const nf_transformer_type nf_transformer_affine, nf_transformer_rational_quadratic;
 
 WEIR_END_DECLARATIONS

@@ -8,7 +8,7 @@
  * Which transforms there are, their order, masks, sizes and kind are read from the tensors' names and shapes; what
  * isn't in them is said by the options. Read are, of a base N(0, I),
  *
- *   zuko     MAF (in any order, with or without a context) and NICE, of affine maps
+ *   zuko     MAF (in any order, with or without a context) and NICE, of affine maps, and NSF
  *   nflows   MaskedAffineAutoregressiveTransform and MaskedPiecewiseRationalQuadraticAutoregressiveTransform without
  *            residual blocks and context, AffineCouplingTransform and PiecewiseRationalQuadraticCouplingTransform with
  * a ResidualNet without context, permutations: alone or in a CompositeTransform, in a Flow
@@ -27,7 +27,9 @@ WEIR_BEGIN_DECLARATIONS
 /* Zero means the default; new members go at the end. */
 typedef struct {
     const char *activation; /* as in formulas; NULL: relu, the default of both libraries */
-    double tail;            /* of nflows' splines: tail_bound, with tails="linear". There is no default */
+    double tail; /* of splines: nflows' tail_bound, with tails="linear"; 5 of zuko's NSF. There is no default: whether
+                  * parameters are those of a spline isn't in the file either */
+    double slope; /* of zuko's splines: slope; 1e-3 */
 } nf_import_options;
 
 /* A new flow in the dtype of the tensors; NULL with *error on failure: not there, no safetensors file (AD_ERROR_IO,

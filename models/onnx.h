@@ -19,9 +19,9 @@
  *
  * What is the same for every row is computed by Weir, and its numbers are in the file. All else becomes ONNX's own
  * operators, one by one, named by their place in the flow. Those of them that round sums do that in the flow's dtype,
- * where Weir adds up in float64. Refused, with the name of the op and its place: maps whose inverse is searched for, in
- * that direction, differential equations, special functions that ONNX lacks (the normal's quantiles), and ops of
- * plug-ins.
+ * where Weir adds up in float64. onnxruntime has convolutions in float32 alone. Refused, with the op's name and
+ * place: maps whose inverse is searched for, in that direction, differential equations, special functions that ONNX
+ * lacks (the normal's quantiles), and ops of plug-ins.
  *
  * A call may be made from several threads at once, also for one flow while nobody changes it. */
 #ifndef WEIR_ONNX_H

@@ -108,6 +108,6 @@ const nf_bijector_type nf__type_iaf =
                    &nf_transformer_affine, iaf_forward, iaf_inverse, NF_AFFINE_ARGUMENTS);
 
 /* z_d = spline(x_d) (Durkan et al. 2019, section 3.2). */
-const nf_bijector_type nf__type_rqsar =
-    AUTOREGRESSIVE("rqsar", "z_d = spline(x_d), a rational-quadratic one from x_(d+1) … x_D by a masked network",
-                   &nf_transformer_rational_quadratic, forward, inverse, NF_RATIONAL_QUADRATIC_ARGUMENTS);
+const nf_bijector_type nf__type_rqsar = AUTOREGRESSIVE(
+    "rqsar", "z_d = spline(x_d), a rational-quadratic one from x_(d+1) … x_D by a masked network",
+    &nf_transformer_rational_quadratic, forward, inverse, NF_RATIONAL_QUADRATIC_ARGUMENTS, NF_SLOPE_ARGUMENT);

@@ -199,4 +199,4 @@ const nf_bijector_type nf__type_realnvp =
 /* Durkan et al. 2019, section 3.2. */
 const nf_bijector_type nf__type_rqs =
     COUPLING("rqs", "some features stay; the others: z = spline(x), a rational-quadratic one from those that stay",
-             &nf_transformer_rational_quadratic, NF_RATIONAL_QUADRATIC_ARGUMENTS);
+             &nf_transformer_rational_quadratic, NF_RATIONAL_QUADRATIC_ARGUMENTS, NF_SLOPE_ARGUMENT);

@@ -15,6 +15,9 @@
  * heights, each m + (1 - mK) softmax of the whole; K-1 of inner derivatives, m + softplus(u + u_1), where u_1 makes the
  * derivative 1 at u = 0. m = 1e-3. Everything is computed with [-B, B] as [0, 1], on both axes.
  *
+ * With the argument `slope`, L = |log slope| above 0, they are those of zuko: widths and heights are the softmax of
+ * u / (1 + |2u/L|), and derivatives exp(u / (1 + |u/L|)), from slope to 1/slope.
+ *
  * bounded_rational_quadratic is the same on [low, high], with derivatives of the parameters at the ends too, where its
  * density jumps to that of the identity: for distributions on an interval, with the base `uniform(low,high)`. And
  * circular_rational_quadratic maps angles: see below.
@@ -27,6 +30,8 @@
 
 #include <weir/features.h>
 
+#include <math.h>
+
 /* What the spline is made of in the bin where each feature is; all (n). */
 typedef struct {
     ad_var x, y; /* its lower left corner */
@@ -34,9 +39,21 @@ typedef struct {
     ad_var left, right; /* derivatives */
 } bin;
 
+/* u / (1 + |times u / log slope|); without a slope u. */
+static ad_var bounded(ad_var u, double slope, double times)
+{
+    if (!(slope > 0)) return u;
+    return ad_div(u, ad_add_scalar(ad_abs(ad_mul_scalar(u, times / log(slope))), 1));
+}
+
+static ad_var derivative(ad_var u, double slope)
+{
+    return slope > 0 ? ad_exp(bounded(u, slope, 1)) : nf__spline_positive(u);
+}
+
 /* Derivatives at the ends of a bin, of as many parameters as there are: K-1 of inner knots, with 1 at the first and the
  * last one; K of a circle, whose last knot is its first; or K+1, of all. */
-static void pick_derivatives(bin *b, ad_var is_in, ad_var u, size_t bins)
+static void pick_derivatives(bin *b, ad_var is_in, ad_var u, size_t bins, double slope)
 {
     const size_t given = ad_shape_of(u).dim[0];
     ad_var left, right;
@@ -48,14 +65,17 @@ static void pick_derivatives(bin *b, ad_var is_in, ad_var u, size_t bins)
         left = nf__pick(is_in, ad_slice(u, 0, 0, bins));
         right = nf__pick(is_in, ad_slice(u, 0, 1, bins + 1));
     }
-    b->left = nf__spline_positive(left);
-    b->right = nf__spline_positive(right);
+    b->left = derivative(left, slope);
+    b->right = derivative(right, slope);
 }
 
 /* The bin of `at`, on the x axis (0) or y axis (1). */
-static bin find_bin(ad_var parameters, size_t bins, ad_var at, size_t axis)
+static bin find_bin(const nf_choice *self, ad_var parameters, ad_var at, size_t axis)
 {
-    const nf__axes both = nf__axes_of(ad_slice(parameters, 0, 0, 2 * bins), 2, bins);
+    const size_t bins = nf__spline_bins(self);
+    const double slope = nf_choice_value(self, "slope");
+    ad_var u = bounded(ad_slice(parameters, 0, 0, 2 * bins), slope, 2);
+    const nf__axes both = slope > 0 ? nf__axes_within(u, 2, bins, 0) : nf__axes_of(u, 2, bins);
     ad_var number = nf__axes_bin(&both, axis, at);
     ad_var corner = nf__axes_corner(&both, number), extent = nf__axes_extent(&both, number);
     bin b = {.x = nf__of_axis(corner, 0),
@@ -63,14 +83,14 @@ static bin find_bin(ad_var parameters, size_t bins, ad_var at, size_t axis)
              .width = nf__of_axis(extent, 0),
              .height = nf__of_axis(extent, 1)};
     ad_var is_in = ad_equal(number, nf__counted(at.tape, 0, bins));
-    pick_derivatives(&b, is_in, ad_slice(parameters, 0, 2 * bins, ad_shape_of(parameters).dim[0]), bins);
+    pick_derivatives(&b, is_in, ad_slice(parameters, 0, 2 * bins, ad_shape_of(parameters).dim[0]), bins, slope);
     b.slope = ad_div(b.height, b.width);
     return b;
 }
 
 static ad_var map(const nf_choice *self, ad_var place, ad_var parameters, bool inverse, ad_var *log_derivative)
 {
-    const bin b = find_bin(parameters, nf__spline_bins(self), place, inverse ? 0 : 1);
+    const bin b = find_bin(self, parameters, place, inverse ? 0 : 1);
     const nf_spline_bin in = {b.left, b.right, b.slope};
     ad_var xi =
         inverse ? ad_div(ad_sub(place, b.x), b.width) : nf_spline_bin_root(&in, ad_div(ad_sub(place, b.y), b.height));
@@ -82,7 +102,7 @@ static ad_var map(const nf_choice *self, ad_var place, ad_var parameters, bool i
 const nf_transformer_type nf_transformer_rational_quadratic = {
     .name = "rational_quadratic",
     .help = "z = spline(x), a monotone rational-quadratic one (Durkan et al. 2019)",
-    .argument = (const nf_argument[]){NF_RATIONAL_QUADRATIC_ARGUMENTS, {0}},
+    .argument = (const nf_argument[]){NF_RATIONAL_QUADRATIC_ARGUMENTS, NF_SLOPE_ARGUMENT, {0}},
     .parameters = nf__spline_parameters,
     .forward = nf__spline_forward,
     .inverse = nf__spline_inverse,

@@ -57,11 +57,16 @@ ad_var nf__spline_inverse(const nf_choice *self, ad_var x, ad_var parameters, ad
 
 nf__axes nf__axes_of(ad_var u, size_t axes, size_t bins)
 {
+    return nf__axes_within(u, axes, bins, least);
+}
+
+nf__axes nf__axes_within(ad_var u, size_t axes, size_t bins, double m)
+{
     const size_t n = ad_shape_of(u).dim[1];
     u = ad_reshape(u, AD_SHAPE(axes, bins, n));
     ad_var most = ad_stop_gradient(ad_reshape(ad_max_axis(u, 1), AD_SHAPE(axes, 1, n)));
     ad_var part = ad_exp(ad_sub(u, most));
-    return (nf__axes){bins, part, ad_div(ad_scalar(u.tape, 1 - least * (double)bins), ad_sum_axis(part, 1))};
+    return (nf__axes){bins, m, part, ad_div(ad_scalar(u.tape, 1 - m * (double)bins), ad_sum_axis(part, 1))};
 }
 
 ad_var nf__of_axis(ad_var both, size_t axis)
@@ -96,27 +101,27 @@ ad_var nf__knots_before(ad_var knots, ad_var at)
 
 ad_var nf__axes_extents(const nf__axes *a, size_t axis)
 {
-    return ad_add_scalar(ad_mul(nf__of_axis(a->part, axis), nf__of_axis(a->unit, axis)), least);
+    return ad_add_scalar(ad_mul(nf__of_axis(a->part, axis), nf__of_axis(a->unit, axis)), a->least);
 }
 
 /* The first and the last knot don't count. */
 ad_var nf__axes_bin(const nf__axes *a, size_t axis, ad_var at)
 {
     ad_var before = ad_slice(ad_cumsum(nf__of_axis(a->part, axis), 0, false), 0, 0, a->bins - 1);
-    ad_var share = ad_mul_scalar(nf__counted(at.tape, 1, a->bins - 1), least);
+    ad_var share = ad_mul_scalar(nf__counted(at.tape, 1, a->bins - 1), a->least);
     return nf__knots_before(ad_add(ad_mul(before, nf__of_axis(a->unit, axis)), share), at);
 }
 
 ad_var nf__axes_corner(const nf__axes *a, ad_var number)
 {
     ad_var is_before = ad_greater(number, nf__counted(number.tape, 0, a->bins));
-    return ad_add(ad_mul(nf__pick(is_before, a->part), a->unit), ad_mul_scalar(number, least));
+    return ad_add(ad_mul(nf__pick(is_before, a->part), a->unit), ad_mul_scalar(number, a->least));
 }
 
 ad_var nf__axes_extent(const nf__axes *a, ad_var number)
 {
     ad_var is_in = ad_equal(number, nf__counted(number.tape, 0, a->bins));
-    return ad_add_scalar(ad_mul(nf__pick(is_in, a->part), a->unit), least);
+    return ad_add_scalar(ad_mul(nf__pick(is_in, a->part), a->unit), a->least);
 }
 
 ad_var nf__spline_positive(ad_var u)

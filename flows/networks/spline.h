@@ -20,14 +20,16 @@ ad_var nf__spline_forward(const nf_choice *self, ad_var z, ad_var parameters, ad
 ad_var nf__spline_inverse(const nf_choice *self, ad_var x, ad_var parameters, ad_var *log_derivative);
 size_t nf__spline_bins(const nf_choice *self);
 
-/* One or more axes, each of K bins that cover [0, 1], of extents m + (1 - mK) softmax(u): m = 1e-3. */
+/* One or more axes, each of K bins that cover [0, 1], of extents m + (1 - mK) softmax(u). */
 typedef struct {
     size_t bins;
+    double least; /* m */
     ad_var part; /* (axes, K, n): e^u */
     ad_var unit; /* (axes, n): (1 - mK) / Σ part */
 } nf__axes;
 
-nf__axes nf__axes_of(ad_var u, size_t axes, size_t bins); /* u: (axes K, n) */
+nf__axes nf__axes_of(ad_var u, size_t axes, size_t bins); /* u: (axes K, n); m = 1e-3 */
+nf__axes nf__axes_within(ad_var u, size_t axes, size_t bins, double least);
 /* All extents along one axis, (K, n). */
 ad_var nf__axes_extents(const nf__axes *a, size_t axis);
 /* The number of the bin, (n), where a place on an axis is; of that bin, where it begins and how long it is, on each

@@ -209,6 +209,7 @@ static ad_status tell_mixed(struct parser *parser, size_t c)
     const nf__column *column = &parser->columns[c];
     const nf__field *text = &column->text;
     if (column->numbers <= column->texts) return AD_OK;
+    if (nf__field_overflows(text)) return nf__csv_mistake(&parser->reader, column->line, c + 1, text);
     bool told =
         nf__table_remark(parser->table,
                          "%s:%zu:%zu: '%s' makes labels of this column, of which %zu fields are numbers and %zu "

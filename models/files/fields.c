@@ -5,6 +5,7 @@
 
 #include <weir/memory.h>
 
+#include <math.h>
 #include <string.h>
 
 /* ---- Fields -------------------------------------------------------------------------------------------------- */
@@ -102,10 +103,17 @@ static bool read_plain_number(nf__reader *reader, nf__field *field)
     return true;
 }
 
+bool nf__field_overflows(const nf__field *field)
+{
+    const char *text = field->text + (*field->text == '-' || *field->text == '+');
+    return isinf(field->number) && (*text | 0x20) != 'i';
+}
+
 ad_status nf__read_field(nf__reader *reader, size_t column, nf__field *field)
 {
     reader->at = skip_blanks(reader, reader->at);
     field->quoted = *reader->at == '"';
+    field->number = 0;
     if (field->quoted) {
         ad_status status = skip_quoted(reader, column, field);
         if (status) return status;
@@ -114,6 +122,7 @@ ad_status nf__read_field(nf__reader *reader, size_t column, nf__field *field)
         skip_unquoted(reader, field);
         if (!reader->decimal) field->is_number = find_number(reader, field);
     }
+    field->is_number = field->is_number && !nf__field_overflows(field);
     if (reader->delimiter == ' ')
         reader->at = skip_blanks(reader, reader->at);
     else if (!at_line_end(reader, reader->at)) {

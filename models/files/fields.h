@@ -32,6 +32,8 @@ typedef struct {
 bool nf__find_line(nf__reader *reader);
 /* Field `column`, from 1, and the delimiter or the line's end after it. */
 ad_status nf__read_field(nf__reader *reader, size_t column, nf__field *field);
+/* Digits, as of 1e400, that float64 has no number for: text, if anything. */
+bool nf__field_overflows(const nf__field *field);
 /* All of a line, from where the reader is: an array for ad_free(), also on failure. */
 ad_status nf__read_line(nf__reader *reader, nf__field **fields, size_t *count);
 

@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 /* ---- Reading ------------------------------------------------------------------------------------------------- */
@@ -237,6 +238,17 @@ ad_status nf__file_check(const nf_file *file, ad_error *error)
 bool nf__file_is_direct(const nf_file *file)
 {
     return file->direct;
+}
+
+ad_status nf__file_check_room(const nf_file *file, double bytes, ad_error *error)
+{
+    struct statvfs disk;
+    if (file->direct || fstatvfs(file->fd, &disk) != 0) return AD_OK;
+    const double room = (double)disk.f_bavail * (double)disk.f_frsize;
+    if (bytes <= room) return AD_OK;
+    return ad_error_set(error, AD_ERROR_IO,
+                        "cannot write '%s': it takes at least %.3f GB, and its disk has %.3f GB free", file->path,
+                        bytes / 1e9, room / 1e9);
 }
 
 static bool is_compared(const nf_file *file)

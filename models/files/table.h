@@ -34,6 +34,8 @@ ad_status nf__csv_write_names(nf_file *file, char delimiter, const nf_table *tab
 ad_status nf__csv_write_rows(nf_file *file, char delimiter, const nf_table *rows, ad_dtype dtype, ad_error *error);
 /* Can only more be written to the file, and nothing before? */
 bool nf__file_is_direct(const nf_file *file);
+/* Is there room for so many bytes on its disk? AD_ERROR_IO where there isn't; files that are written directly have it. */
+ad_status nf__file_check_room(const nf_file *file, double bytes, ad_error *error);
 /* What has gone wrong so far, which a commit would tell. */
 ad_status nf__file_check(const nf_file *file, ad_error *error);
 /* What is ahead of the rows, and rows, in either format. */

@@ -49,6 +49,13 @@ static ad_status check_place(const nf_table_writer *writer, ad_error *error)
         writer->path);
 }
 
+/* What all rows take, where their number is known: text two letters a number at least. */
+static ad_status check_room(const nf_table_writer *writer, ad_error *error)
+{
+    const size_t each = writer->format->delimiter ? 2 : ad_dtype_size(writer->head.dtype);
+    return nf__file_check_room(writer->file, (double)writer->head.rows * (double)(writer->head.columns * each), error);
+}
+
 nf_table_writer *nf_table_create(const char *path, const nf_table *head, ad_error *error)
 {
     AD_DEFAULT_ENVIRONMENT;
@@ -67,6 +74,7 @@ nf_table_writer *nf_table_create(const char *path, const nf_table *head, ad_erro
     writer->head = (nf_table){.rows = head->rows, .columns = head->columns, .dtype = head->dtype, .event = head->event};
     ad_status status = nf_file_create(path, &writer->file, error);
     if (!status) status = check_place(writer, error);
+    if (!status) status = check_room(writer, error);
     if (!status) status = nf__table_begin(writer->file, format, head, error);
     if (!status) return writer;
     nf_table_abort(writer);

@@ -86,22 +86,18 @@ static ad_status find_parameters(nf__source *s, nf__step *step, const char *pref
 {
     nf__parameters *parameters = &step->parameters;
     const bool affine = parameters->count == 2;
-    if (zuko && !affine)
-        return nf__source_fail(s,
-                               "'%s': %zu parameters of each feature; of zuko's maps only affine ones, of 2, can be "
-                               "imported: its splines clip widths, heights and slopes in a way that Weir's don't",
-                               prefix, parameters->count);
     if (!affine && parameters->count % 3 != 2)
         return nf__source_fail(s,
                                "'%s': %zu parameters of each feature are neither those of an affine map, 2, nor of a "
-                               "spline with tails=\"linear\" of K bins, 3 K - 1",
+                               "rational-quadratic spline (of nflows with tails=\"linear\") of K bins, 3 K - 1",
                                prefix, parameters->count);
     if (!affine && !(s->options.tail > 0))
         return ad_error_set(s->error, AD_ERROR_ARGUMENT,
-                            "%s: '%s' is a spline, whose tail_bound isn't in the file: the option tail says it",
-                            s->path, prefix);
+                            "%s: '%s' has %zu parameters of each feature: as a spline's, whose bound isn't in the "
+                            "file; the option tail says it, 5 of zuko's NSF, tail_bound of nflows",
+                            s->path, prefix, parameters->count);
     const bool coupled = step->seen != NULL;
-    parameters->kind = zuko      ? NF__ZUKO_AFFINE
+    parameters->kind = zuko      ? affine ? NF__ZUKO_AFFINE : NF__ZUKO_SPLINE
                        : !affine ? NF__NFLOWS_SPLINE
                        : coupled ? NF__NFLOWS_COUPLED_AFFINE
                                  : NF__NFLOWS_AFFINE;
@@ -122,8 +118,11 @@ static void print_network(const nf__source *s, const nf__step *step, FILE *to)
 {
     static const char *const scales[] = {"exp", "softplus", "sigmoid"};
     fprintf(to, "activation=%s,transformer=", s->options.activation);
+    const size_t bins = (step->parameters.count + 1) / 3;
     if (step->parameters.kind == NF__NFLOWS_SPLINE)
-        fprintf(to, "rational_quadratic(bins=%zu,tail=%.17g)", (step->parameters.count + 1) / 3, s->options.tail);
+        fprintf(to, "rational_quadratic(bins=%zu,tail=%.17g)", bins, s->options.tail);
+    else if (step->parameters.kind == NF__ZUKO_SPLINE)
+        fprintf(to, "rational_quadratic(bins=%zu,tail=%.17g,slope=%.17g)", bins, s->options.tail, s->options.slope);
     else
         fprintf(to, "scale_shift(scale=%s)", scales[step->parameters.kind]);
 }
@@ -275,7 +274,9 @@ static char *formula_of(nf__source *s, nf__step *steps, size_t count)
         } else if (step->order) {
             child = print_masked(s, step, child, to);
         } else {
-            child = print_coupling(s, step, child, step->parameters.kind != NF__ZUKO_AFFINE, to);
+            child = print_coupling(s, step, child,
+                                   step->parameters.kind != NF__ZUKO_AFFINE && step->parameters.kind != NF__ZUKO_SPLINE,
+                                   to);
         }
         if (i > 0) fputc('-', to);
     }
@@ -375,6 +376,7 @@ nf_flow *nf_import(const char *path, const nf_import_options *options, ad_error 
     nf__source s = {.path = path, .error = &own, .context = SIZE_MAX, .memory = ad_tape_new()};
     if (options) s.options = *options;
     if (!s.options.activation) s.options.activation = "relu";
+    if (!(s.options.slope > 0)) s.options.slope = 1e-3;
     s.file = nf__safetensors_read_foreign(path, &own);
     size_t tensors = 0;
     if (s.file) nf__safetensors_all(s.file, &tensors);

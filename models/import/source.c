@@ -70,6 +70,7 @@ static double offset_of(const nf__parameters *of, size_t p)
     case NF__NFLOWS_SPLINE:
         return p >= 2 * bins ? softplus : 0;
     case NF__ZUKO_AFFINE:
+    case NF__ZUKO_SPLINE:
         break;
     }
     return 0;

@@ -25,7 +25,7 @@ enum { NF__MOST_LAYERS = 64 };
 /* How the outputs of a network are a feature's parameters: output number p of them is Weir's parameter order(p), of
  * which it is factor(p) u + offset(p). */
 typedef struct {
-    enum { NF__ZUKO_AFFINE, NF__NFLOWS_AFFINE, NF__NFLOWS_COUPLED_AFFINE, NF__NFLOWS_SPLINE } kind;
+    enum { NF__ZUKO_AFFINE, NF__NFLOWS_AFFINE, NF__NFLOWS_COUPLED_AFFINE, NF__NFLOWS_SPLINE, NF__ZUKO_SPLINE } kind;
     size_t count;      /* of each feature */
     double factor;     /* of a spline's widths and heights */
     bool by_parameter; /* outputs are (count, features), else (features, count) */

@@ -254,6 +254,13 @@ static ad_status make_flows(nf__checker *c)
     return AD_OK;
 }
 
+static bool dequantizes(const nf_bijector *bijector)
+{
+    bool does = strcmp(bijector->type->name, "dequantize") == 0;
+    for (size_t i = 0; i < bijector->n_child && !does; i++) does = dequantizes(bijector->child[i]);
+    return does;
+}
+
 ad_status nf_check_bijector(nf_bijector *bijector, uint64_t seed, nf_check_result *result, int *count, ad_error *error)
 {
     AD_DEFAULT_ENVIRONMENT;
@@ -269,6 +276,10 @@ ad_status nf_check_bijector(nf_bijector *bijector, uint64_t seed, nf_check_resul
         return ad_error_set(
             error, AD_ERROR_ARGUMENT,
             "check: steps that draw, as metropolis does, are no bijectors: they have no inverse to check");
+    if (dequantizes(bijector))
+        return ad_error_set(
+            error, AD_ERROR_ARGUMENT,
+            "check: dequantize adds noise, so that it has no inverse to check: check the flows within and before it");
     ad_error own = {AD_OK, ""};
     nf__checker c = {
         .bijector = bijector, .dim = bijector->dim, .seed = seed, .result = result, .error = error ? error : &own};

@@ -34,6 +34,8 @@ flows = {
     "zuko_maf": zuko.flows.MAF(4, 0, transforms=3, hidden_features=(7, 10), randperm=True),
     "zuko_maf_context": zuko.flows.MAF(4, 2, transforms=2, hidden_features=(9,)),
     "zuko_nice_context": zuko.flows.NICE(4, 2, transforms=3, hidden_features=(5, 6)),
+    "zuko_nsf": zuko.flows.NSF(4, 0, bins=5, transforms=3, hidden_features=(7, 10), randperm=True),
+    "zuko_nsf_context": zuko.flows.NSF(4, 2, bins=4, slope=1e-3, transforms=2, hidden_features=(9,)),
     "nflows_maf": nflows(
         t.ReversePermutation(4),
         masked(t.MaskedAffineAutoregressiveTransform),

@@ -69,7 +69,7 @@ START_TEST(rows_with_a_shape)
 {
     write_part("flat.npy", 200, 64);
     SUCCEED("fit", "flat.npy", "--shape", "8,8", "--flow", SMALL, "--epochs", "1", "-o", "a.safetensors");
-    SUCCEED("fit", "flat.npy", "--flow", "image(8,8," SMALL ")", "--shape", "8,8,1", "--epochs", "1", "-o",
+    SUCCEED("fit", "flat.npy", "--flow", "image (8, 8, " SMALL ")", "--shape", "8,8,1", "--epochs", "1", "-o",
             "b.safetensors");
     SUCCEED("sample", "a.safetensors", "-n", "5", "-o", "a.npy");
     SUCCEED("sample", "b.safetensors", "-n", "5", "-o", "b.npy");

@@ -159,6 +159,40 @@ START_TEST(an_input_is_no_output)
 }
 END_TEST
 
+/* Of another library's spline flow: what isn't in its file is said by options, or by the formula that it is to be. And
+ * its picture, of one column and no loss, takes all the room. */
+START_TEST(imported_flows)
+{
+    static char by_option[1 << 16], by_formula[1 << 16], svg[1 << 21];
+    const file_path golden = golden_path("imported_zuko_nsf_64.safetensors");
+    const char *theirs = golden.text;
+    ck_assert_int_eq(RUN("import", theirs, "-o", "a.st"), 2);
+    assert_contains(complaint, "14 parameters of each feature");
+    json_t *result = SUCCEED_JSON("import", theirs, "--tail", "5", "--activation", "elu", "-o", "a.st");
+    char formula[2048];
+    snprintf(formula, sizeof formula, "%s", text_in(result, "formula"));
+    json_decref(result);
+    SUCCEED("import", theirs, "--as", formula, "-o", "b.st");
+    slurp(scratch_path("a.st").text, by_option, sizeof by_option);
+    slurp(scratch_path("b.st").text, by_formula, sizeof by_formula);
+    ck_assert_mem_eq(by_option, by_formula, sizeof by_option);
+    ck_assert_int_eq(RUN("import", theirs, "--as", "(rqsar(8,8)-flip)*3", "-o", "c.st"), 2);
+    assert_contains(complaint, "not of that flow, but of invert(permute(order=[");
+    ck_assert_int_eq(RUN("import", theirs, "--as", "maf(", "-o", "c.st"), 2);
+    if (!have_gnuplot()) return;
+    SUCCEED("plot", "a.st", "--show", "2", "-n", "100", "-o", "p.svg");
+    slurp(scratch_path("p.svg").text, svg, sizeof svg);
+    double left = 0, right = 0;
+    for (const char *at = svg; (at = strstr(at, "d='M")); at++) {
+        double from, to, y;
+        if (sscanf(at, "d='M%lf,%lf L%lf", &from, &y, &to) != 3) continue;
+        if (left == 0 || from < left) left = from;
+        if (to > right) right = to;
+    }
+    ck_assert_double_gt(right - left, 1200); /* of 1600 */
+}
+END_TEST
+
 Suite *outputs_suite(void)
 {
     TCase *tests;
@@ -166,5 +200,6 @@ Suite *outputs_suite(void)
     tcase_add_loop_test(tests, the_report_is_apart, 0, COUNT(writers));
     tcase_add_loop_test(tests, closed_streams, 0, COUNT(writers));
     tcase_add_test(tests, an_input_is_no_output);
+    tcase_add_test(tests, imported_flows);
     return suite;
 }

@@ -67,6 +67,73 @@ START_TEST(far_from_zero)
 }
 END_TEST
 
+static size_t occurrences(const char *text, const char *part)
+{
+    size_t count = 0;
+    for (; (text = strstr(text, part)); text++) count++;
+    return count;
+}
+
+/* Tails of many decades bend the axis; numbers with exponents have a unit; names that are alike have numbers; and a
+ * column by itself has all the room where no loss needs it. */
+START_TEST(axes_that_suit)
+{
+    if (!have_gnuplot()) return;
+    enum { ROWS = 200, COLUMNS = 12 };
+    static char table[1 << 16], svg[1 << 23];
+    size_t cauchy = 0, small = 0;
+    for (int r = 0; r < ROWS; r++)
+        cauchy +=
+            (size_t)snprintf(table + cauchy, sizeof table - cauchy, "%.6g\n", tan(M_PI * ((r + 0.5) / ROWS - 0.5)));
+    write_text("cauchy.csv", table);
+    SUCCEED("fit", "cauchy.csv", "--flow", "scale-loc", "--epochs", "1", "-o", "m.st");
+    SUCCEED("plot", "m.st", "--data", "cauchy.csv", "-n", "200", "-o", "p.svg");
+    slurp(scratch_path("p.svg").text, svg, sizeof svg);
+    ck_assert_ptr_nonnull(strstr(svg, "density, per decade"));
+    for (int r = 0; r < ROWS; r++)
+        small += (size_t)snprintf(table + small, sizeof table - small, "%g,%g\n", 1e-30 * sin(r), 1e-30 * cos(5 * r));
+    write_text("small.csv", table);
+    SUCCEED("fit", "small.csv", "--flow", "maf(4)", "--dtype", "float64", "--epochs", "1", "-o", "m.st");
+    SUCCEED("plot", "m.st", "--data", "small.csv", "-n", "200", "-o", "p.svg");
+    slurp(scratch_path("p.svg").text, svg, sizeof svg);
+    ck_assert_ptr_nonnull(strstr(svg, "in 1e58"));
+    ck_assert_ptr_nonnull(strstr(svg, "feature 1 / 1e-30"));
+    ck_assert_ptr_null(strstr(svg, ">-1e-30<"));
+    for (int r = -1, filled = 0; r < 40; r++)
+        for (int c = 0; c < COLUMNS; c++) {
+            char *to = table + filled;
+            const size_t room = sizeof table - (size_t)filled;
+            filled += r < 0 ? snprintf(to, room, "measurement number %d of them", c)
+                            : snprintf(to, room, "%g", sin(r * c + r));
+            table[filled++] = c + 1 < COLUMNS ? ',' : '\n';
+            table[filled] = '\0';
+        }
+    write_text("wide.csv", table);
+    SUCCEED("fit", "wide.csv", "--flow", "loc", "--epochs", "1", "-o", "m.st");
+    SUCCEED("plot", "m.st", "-n", "50", "-o", "p.svg");
+    slurp(scratch_path("p.svg").text, svg, sizeof svg);
+    ck_assert_ptr_nonnull(strstr(svg, ">12: "));
+}
+END_TEST
+
+/* After each step, where it is on an axis of decades too. */
+START_TEST(steps_are_where_their_axes_say)
+{
+    if (!have_gnuplot()) return;
+    static char table[1 << 14], svg[1 << 23];
+    size_t filled = 0;
+    for (int r = 0; r < 100; r++)
+        filled +=
+            (size_t)snprintf(table + filled, sizeof table - filled, "%g,%g\n", exp(exp(sin(r))), exp(exp(cos(3 * r))));
+    write_text("data.csv", table);
+    SUCCEED("fit", "data.csv", "--columns", "1:real,2:real", "--flow", "loc-exp-exp", "--no-standardize", "--dtype",
+            "float64", "--epochs", "1", "-o", "m.st");
+    SUCCEED("plot", "m.st", "--steps", "-o", "p.svg");
+    slurp(scratch_path("p.svg").text, svg, sizeof svg);
+    ck_assert_uint_gt(occurrences(svg, "<use xlink:href="), 4 * 4800); /* of four times 5000 */
+}
+END_TEST
+
 /* Whole numbers, labels and what is missing have their places; and there are the columns that are asked for. */
 START_TEST(ten_columns)
 {
@@ -199,6 +266,8 @@ Suite *pictures_suite(void)
     Suite *suite = command_suite("pictures", &tests);
     tcase_add_loop_test(tests, pictures, 0, COUNT(headers));
     tcase_add_test(tests, far_from_zero);
+    tcase_add_test(tests, axes_that_suit);
+    tcase_add_test(tests, steps_are_where_their_axes_say);
     tcase_add_test(tests, ten_columns);
     tcase_add_test(tests, a_conditional_flow);
     tcase_add_test(tests, pictures_of_targets);

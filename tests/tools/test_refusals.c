@@ -16,6 +16,7 @@ static const struct {
     {"1,2\n,4\n", {"bad.csv", "row 2, column 1", "missing"}, true},
     {"1,2\n3,nan\n", {"bad.csv", "row 2", "NaN"}, true},
     {"1,2\n3,4\n-inf,4\n", {"bad.csv", "row 3, column 1", "infinit"}},
+    {"1,2\n3,4\n-1e400,4\n", {"bad.csv:3:1", "'-1e400' is not a number"}},
 };
 
 /* A refusal: status 1, one line with these parts, nothing on standard output, and no other files than before. */
@@ -199,6 +200,23 @@ START_TEST(bad_formula)
 }
 END_TEST
 
+/* What can't be done is said before anything is begun. */
+START_TEST(beyond_reach)
+{
+    make_model();
+    REFUSED(WORDS("sample", "moons.safetensors", "-n", "1000000000000000", "-o", "s.npy"), "s.npy", "takes at least",
+            "GB free");
+    REFUSED(WORDS("sample", "moons.safetensors", "-n", "1000000000000000", "-o", "s.csv"), "s.csv", "GB free");
+    write_text("big.csv", "1,2\n3,4\n1e400,4\n");
+    REFUSED(WORDS("data", "convert", "big.csv", "-o", "big.npy"), "big.csv:3:1", "'1e400' is not a number");
+    ck_assert_int_eq(RUN("fit", "moons.npy", "--dequantization", "uniform", "--flow", "lu", "-o", "m.safetensors"), 2);
+    assert_contains(complaint, "--dequantization is of images");
+    ck_assert_int_eq(RUN("check", "dequantize(flip)-flip", "--dim", "3"), 2);
+    ck_assert_int_eq(RUN("check", "dequantize(flip)", "--dim", "3"), 2);
+    assert_contains(complaint, "dequantize adds noise, so that it has no inverse to check");
+}
+END_TEST
+
 Suite *refusals_suite(void)
 {
     TCase *tests;
@@ -209,6 +227,7 @@ Suite *refusals_suite(void)
     tcase_add_test(tests, bad_models);
     tcase_add_test(tests, unwritable_output);
     tcase_add_test(tests, output_is_input);
+    tcase_add_test(tests, beyond_reach);
     tcase_add_loop_test(tests, bad_formula, 0, COUNT(bad_formulas));
     return suite;
 }

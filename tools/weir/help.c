@@ -94,28 +94,33 @@ static void print_types(const char *kind, const nf_bijector_type *const *type, F
         print_described(kind, (*type)->name, (*type)->positional, (*type)->help, (*type)->argument, to);
 }
 
+static const struct {
+    const char *form, *help;
+} forms[] = {
+    {"a-b", "b after a: the first is applied to the sample first"},
+    {"a*3", "three copies, each with parameters of its own"},
+    {"(a-b)*3", "parentheses group"},
+    {"maf(64,64)", "arguments, by position or as name=value"},
+    {"invert(a-b)", "the inverse"},
+    {"on([1,3-5],a-b)", "a map of these features alone"},
+    {"conditional(a-b,32)", "their parameters moved by a network of the context"},
+    {"image(8,8,3,a)", "a map of events that are images, height, width and channels (1 where not given)"},
+    {"squeeze(a)", "of their blocks of 2 x 2 pixels as channels"},
+    {"split(a)", "of the first half of the channels, the others are done: a scale of its own"},
+    {"glow(levels=3,steps=4,width=32)", "short for the flow of Kingma & Dhariwal 2018:"},
+    {"", "squeeze(split(…)-(coupling(32,32,activation=relu,network=conv)-conv1x1-actnorm)*4)"},
+    {"dequantize(a,levels=256)", "last, whole numbers with noise by a, a flow that sees them as its context"},
+    {"student:a-b", "a base distribution other than N(0, I)"},
+    {"product_of([1,3]:student|[2]:uniform):a", "different ones for different features"},
+    {"mixture_of(a|student:b):c", "a mixture of flows as the base distribution"},
+};
+
 void help_print_formulas(FILE *to)
 {
-    fprintf(to,
-            "A formula is a chain of bijectors, which turns samples of a base distribution into data:\n\n"
-            "  a-b             b after a: the first is applied to the sample first\n"
-            "  a*3             three copies, each with parameters of its own\n"
-            "  (a-b)*3         parentheses group\n"
-            "  maf(64,64)      arguments, by position or as name=value\n"
-            "  invert(a-b)     the inverse\n"
-            "  on([1,3-5],a-b) a map of these features alone\n"
-            "  conditional(a-b,32) their parameters moved by a network of the context\n"
-            "  image(8,8,3,a)  a map of events that are images, height, width and channels (1 where not given)\n"
-            "  squeeze(a)      of their blocks of 2 x 2 pixels as channels\n"
-            "  split(a)        of the first half of the channels, the others are done: a scale of its own\n"
-            "  glow(levels=3,steps=4,width=32)  short for the flow of Kingma & Dhariwal 2018:\n"
-            "                  squeeze(split(…)-(coupling(32,32,activation=relu,network=conv)-conv1x1-actnorm)*4)\n"
-            "  dequantize(a,levels=256)  last, whole numbers with noise by a, a flow that sees them as its context\n"
-            "  student:a-b     a base distribution other than N(0, I)\n"
-            "  product_of([1,3]:student|[2]:uniform):a  different ones for different features\n"
-            "  mixture_of(a|student:b):c  a mixture of flows as the base distribution\n\nbijectors, with the "
-            "defaults of their "
-            "arguments in brackets:\n");
+    fprintf(to, "A formula is a chain of bijectors, which turns samples of a base distribution into data:\n\n");
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
+        fprintf(to, "  %-24s  %s\n", forms[i].form, forms[i].help);
+    fprintf(to, "\nbijectors, with the defaults of their arguments in brackets:\n");
     print_types("bijector", nf_bijector_types(), to);
     fprintf(to, "\nbase distributions:\n");
     print_types("base distribution", nf_distribution_types(), to);

@@ -72,6 +72,13 @@ ad_shape images_event(ad_shape size)
 #define NOISE_COUPLING "coupling(32,32,activation=relu,network=conv(context=image),mask=checkerboard"
 static const char noise[] = "-dequantize((" NOISE_COUPLING ")-" NOISE_COUPLING ",flipped=1))*2,levels=";
 
+static bool has_image(const char *formula)
+{
+    for (const char *at = formula; (at = strstr(at, "image"));)
+        if (*(at += strlen("image") + strspn(at + strlen("image"), " \t\n")) == '(') return true;
+    return false;
+}
+
 char *images_formula(const char *formula, ad_shape size, size_t levels)
 {
     /* Behind a base distribution and its ':', which may have others in parentheses. */
@@ -82,7 +89,7 @@ char *images_formula(const char *formula, ad_shape size, size_t levels)
     }
     char *complete = NULL;
     char learned[sizeof noise + 32] = "";
-    if (strstr(formula, "image(")) return strdup(formula);
+    if (has_image(formula)) return strdup(formula);
     if (levels > 0) snprintf(learned, sizeof learned, "%s%zu)", noise, levels);
     const int length = asprintf(&complete, "%.*simage(%zu,%zu,%zu,%s%s)", begin, formula, size.dim[0], size.dim[1],
                                 size.dim[2], formula + begin, learned);

@@ -197,8 +197,6 @@ static ad_status leave_noise(const char *path, struct input *input, ad_error *er
 {
     const nf_column *pixel = nf_columns_column(input->roles.features, 0);
     const bool whole = pixel->kind == NF_COLUMN_INTEGER;
-    if (input->data.images.rank == 0)
-        return ad_error_set(error, AD_ERROR_ARGUMENT, "--dequantization is of images: --shape H,W says that rows are");
     if (!whole || pixel->low < 0 || pixel->high < 1 || pixel->high >= 0x1p24)
         return ad_error_set(error, AD_ERROR_FORMAT,
                             "--dequantization variational: expected pixels of whole numbers from 0 on, up to 16777215 "
@@ -248,6 +246,8 @@ static ad_status read_input(const struct arguments *arguments, bool is_automatic
                                          .images = images,
                                          .weights = roles->weights,
                                          .streamed = input->stream.npy ? &input->stream.rows : NULL};
+    if (images.rank == 0 && option_named(arguments, "dequantization"))
+        return ad_error_set(error, AD_ERROR_ARGUMENT, "--dequantization is of images: --shape H,W says that rows are");
     if (option_choice(arguments, "dequantization") && leave_noise(path, input, error)) return error->status;
     return read_validation(arguments, input, error);
 }

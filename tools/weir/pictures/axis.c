@@ -56,6 +56,16 @@ static bool in_decades(const struct values *values)
     return values->count > 0 && values->sorted[0] > 0 && quantile(values, 0.99) / 30 > quantile(values, 0.5);
 }
 
+/* The power of ten that the middle half of a column reaches, if its tails take twenty times as much: of Cauchy's, and
+ * claims that are 0 or large. 0: they don't, or 0 is far from all. */
+static double bend_of(const struct values *values)
+{
+    if (values->count == 0) return 0;
+    const double half = quantile(values, 0.75) - quantile(values, 0.25), middle = fabs(quantile(values, 0.5));
+    const double most = quantile(values, 0.99) - quantile(values, 0.01);
+    return half > 0 && isfinite(most) && most > 20 * half && middle < 2 * half ? pow(10, floor(log10(half / 2))) : 0;
+}
+
 /* Without tails, each of which would make the axis more than twice as long. */
 static struct range bulk_of(const struct axis *axis, const struct values *values)
 {
@@ -101,6 +111,7 @@ static void lay(struct axis *axis, const struct values *data, const struct value
     axis->whole = all_whole(first);
     axis->bars = axis->whole && first->count > 0 && first->sorted[first->count - 1] - first->sorted[0] < MOST_BARS;
     axis->decades = !axis->whole && in_decades(first) && (samples->count == 0 || samples->sorted[0] > 0);
+    if (!axis->whole && !axis->decades) axis->bend = bend_of(first);
     struct range most = {0, 0};
     if (samples->count > 0)
         most =
@@ -133,13 +144,26 @@ ad_status axis_of(const struct picture *picture, size_t column, struct axis *axi
 
 double axis_position(const struct axis *axis, double value)
 {
+    if (axis->bend > 0) return asinh(value / (2 * axis->bend)) / M_LN10;
     if (!axis->decades) return value;
     return value > 0 ? log10(value) : NAN;
 }
 
 double axis_value(const struct axis *axis, double position)
 {
+    if (axis->bend > 0) return 2 * axis->bend * sinh(M_LN10 * position);
     return axis->decades ? pow(10, position) : position;
+}
+
+double axis_stretch(const struct axis *axis, double position)
+{
+    if (axis->bend > 0) return 2 * axis->bend * M_LN10 * cosh(M_LN10 * position);
+    return axis->decades ? M_LN10 * pow(10, position) : 1;
+}
+
+bool axis_is_plain(const struct axis *axis)
+{
+    return !axis->decades && axis->bend == 0;
 }
 
 /* ---- Tics ------------------------------------------------------------------------------------------------------- */
@@ -170,7 +194,7 @@ static const char *shorten(const char *label, size_t letters, char text[static 1
 /* "50k" for large numbers, where that tells them apart. */
 static const char *tic_text(double value, double largest, double step, char text[static 32])
 {
-    bool short_form = largest >= 1e4 && largest / step < 100 && step >= 100;
+    bool short_form = largest >= 1e4 && largest < 1e15 && largest / step < 100 && step >= 100;
     if (short_form) return report_rate(value, text);
     snprintf(text, 32, "%g", value);
     return text;
@@ -184,22 +208,46 @@ static int most_tics(int letters, size_t length)
     return count < LEAST ? LEAST : count > MOST ? MOST : count;
 }
 
-/* Numbers that take much room have fewer tics. A label at the very end would run into the next panel's. */
+/* A power of ten that tics are in units of, where they would have exponents. */
+static double unit_of(double largest)
+{
+    return largest >= 1e15 || largest < 1e-4 ? pow(10, floor(log10(largest))) : 1;
+}
+
+/* Of labels at the ends of a range. */
+static size_t longest_label(struct range range, double largest, double step)
+{
+    char text[32];
+    const size_t first = strlen(tic_text(ceil(range.low / step) * step, largest, step, text));
+    const size_t last = strlen(tic_text(floor(range.high / step) * step, largest, step, text));
+    return first > last ? first : last;
+}
+
+/* Numbers that take much room have fewer tics, but two where there can be. Along x a label at the very end would run
+ * into the next panel's, which is 6 % of a panel away. */
 static void set_number_tics(FILE *script, const char *axis_name, const struct axis *axis, int letters)
 {
     const double offset = tic_offset(axis->range);
-    const struct range range = {axis->range.low - offset, axis->range.high - offset};
-    double largest = fmax(fabs(range.low), fabs(range.high)), step = tic_step(range, most_tics(letters, 1));
-    char text[32];
-    step = tic_step(range, most_tics(letters, strlen(tic_text(ceil(range.low / step) * step, largest, step, text))));
-    if (axis->whole) step = fmax(step, 1);
+    const double most = fmax(fabs(axis->range.low - offset), fabs(axis->range.high - offset)), unit = unit_of(most);
+    const struct range range = {(axis->range.low - offset) / unit, (axis->range.high - offset) / unit};
+    const double largest = most / unit, width = range.high - range.low;
+    double step = tic_step(range, most_tics(letters, 1)), first = 0, last = -1;
+    const size_t length = longest_label(range, largest, step);
+    for (int tics = most_tics(letters, length); last <= first && tics < 10; tics++) {
+        step = tic_step(range, tics);
+        if (axis->whole) step = fmax(step, 1 / unit);
+        const double label = (double)longest_label(range, largest, step) / letters;
+        const double out = *axis_name == 'x' ? fmax(0, label / 2 - 0.03) * width : 0;
+        first = ceil((range.low + out) / step);
+        last = floor((range.high - out) / step);
+    }
+    if (unit != 1) fprintf(script, "%soffset = %soffset.' / %g'\n", axis_name, axis_name, unit);
     fprintf(script, "set %stics norotate (", axis_name);
-    const char *separator = "";
-    double end = range.high - (*axis_name == 'x' ? 0.03 * (range.high - range.low) : 0);
-    for (double i = ceil(range.low / step); i <= end / step; i++) {
-        double value = i * step + 0.0; /* never -0 */
-        fprintf(script, "%s'%s' %.15g", separator, tic_text(value, largest, step, text), offset + value);
-        separator = ", ";
+    for (double i = first; i <= last; i++) {
+        char text[32];
+        const double value = i * step + 0.0; /* never -0 */
+        fprintf(script, "%s'%s' %.15g", i > first ? ", " : "", tic_text(value, largest, step, text),
+                offset + value * unit);
     }
     fprintf(script, ")\n");
 }
@@ -212,6 +260,21 @@ static void set_decade_tics(FILE *script, const char *axis_name, struct range ra
     for (double k = ceil(range.low / step) * step; k <= range.high; k += step) {
         fprintf(script, "%stens(%.0f) %.0f", separator, k, k);
         separator = ", ";
+    }
+    fprintf(script, ")\n");
+}
+
+/* 0 and, on both sides, powers of ten above the bend. */
+static void set_bent_tics(FILE *script, const char *axis_name, const struct axis *axis, int letters)
+{
+    const int first = (int)lround(log10(axis->bend)) + 1;
+    const double reach = fmax(fabs(axis->range.low), fabs(axis->range.high));
+    const int most = (most_tics(letters, strlen("-1e3")) - 1) / 2, stride = 1 + (int)reach / (most > 0 ? most : 1);
+    fprintf(script, "set %stics norotate ('0' 0", axis_name);
+    for (int k = first; k < first + (int)reach; k += stride) {
+        const double position = axis_position(axis, pow(10, k));
+        if (position < axis->range.high) fprintf(script, ", tens(%d) %.6g", k, position);
+        if (-position > axis->range.low) fprintf(script, ", '-'.tens(%d) %.6g", k, -position);
     }
     fprintf(script, ")\n");
 }
@@ -235,6 +298,8 @@ static void set_tics(FILE *script, const char *axis_name, const struct axis *axi
 {
     if (axis->labels)
         set_labels(script, axis_name, axis);
+    else if (axis->bend > 0)
+        set_bent_tics(script, axis_name, axis, letters);
     else if (axis->decades)
         set_decade_tics(script, axis_name, axis->range, letters);
     else
@@ -256,8 +321,25 @@ const char *axis_note(const struct axis *axis, char text[static 32])
     return text;
 }
 
-void axis_label(FILE *script, const char *axis_name, char **names, size_t column, size_t letters, const char *note)
+void axis_label(FILE *script, const char *axis_name, char **names, size_t column, size_t letters, const char *note,
+                bool numbered)
 {
-    char number[32], text[160];
-    panel_label(script, axis_name, shorten(panel_feature(names, column, number), letters, text), note);
+    char number[32], text[160], whole[200];
+    const char *name = panel_feature(names, column, number);
+    const char *cut = shorten(name, letters, text);
+    if (numbered && strcmp(cut, name) != 0) {
+        const size_t less = (size_t)snprintf(whole, sizeof whole, "%zu: ", column + 1);
+        snprintf(whole + less, sizeof whole - less, "%s", shorten(name, letters > less + 2 ? letters - less : 2, text));
+        cut = whole;
+    }
+    panel_label(script, axis_name, cut, note);
+}
+
+bool axis_names_alike(char **names, size_t count, size_t letters)
+{
+    char one[160], other[160];
+    for (size_t i = 1; names && i < count; i++)
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(shorten(names[i], letters, one), shorten(names[j], letters, other)) == 0) return true;
+    return false;
 }

@@ -66,12 +66,15 @@ void loss_draw(FILE *script, struct box box, const json_t *record)
     panel_label(script, "x", "epoch", "");
     panel_label(script, "y", "negative log-likelihood (nats)", "");
     fprintf(script, "set key @key_place samplen 1 font small; set title offset 0, 1\n");
+    if (epochs < 5) fprintf(script, "set xtics 1\n");
     if (best > 0)
         fprintf(script,
                 "set arrow from %lld, graph 0 to %lld, graph 0.58 nohead dt 2 lw 1.5 lc rgb faint\n"
                 "set label ' best epoch: %lld ' at %lld, graph 0.63 %s textcolor rgb faint\n",
                 best, best, best, best, 2 * best > epochs ? "right" : "left");
-    fprintf(script, "plot $loss using 1:2 with lines lw 2.5 lc rgb data_colour title 'training'");
-    if (validation) fprintf(script, ", $loss using 1:3 with lines lw 2.5 lc rgb sample_colour title 'validation'");
+    /* A single epoch has no line. */
+    const char *style = epochs > 1 ? "lines" : "points pt mark ps dot * 4";
+    fprintf(script, "plot $loss using 1:2 with %s lw 2.5 lc rgb data_colour title 'training'", style);
+    if (validation) fprintf(script, ", $loss using 1:3 with %s lw 2.5 lc rgb sample_colour title 'validation'", style);
     fprintf(script, "\n");
 }

@@ -5,6 +5,7 @@
 
 #include <math.h>
 
+enum { DIGIT = 13 };            /* its width, in pixels */
 enum { CROWD = 4, NARROW = 8 }; /* columns from which on there is less room for each, and the canvas grows */
 
 /* ---- Blocks of data --------------------------------------------------------------------------------------------- */
@@ -90,20 +91,22 @@ static void set_axes(FILE *script, size_t row, size_t across, size_t shown, int 
     enum { LETTER = 16 }; /* its width */
     int width, height;
     pairs_size(shown, &width, &height);
+    const size_t along = (size_t)width / shown / LETTER, up = (size_t)height / shown / LETTER - 1;
+    const bool alike = axis_names_alike(names, shown, up < along ? up : along);
     axes_set(script, &axes[across], &axes[row], tics);
     if (row == shown - 1)
-        axis_label(script, "x", names, across, (size_t)width / shown / LETTER, "");
+        axis_label(script, "x", names, across, along, "", alike);
     else
         fprintf(script, "unset xtics\n");
     if (row == across)
         fprintf(script, "set yrange [0:*]; set offsets 0, 0, graph 0.05, 0; unset ytics\n");
     else if (across == 0)
-        axis_label(script, "y", names, row, (size_t)height / shown / LETTER - 1, "");
+        axis_label(script, "y", names, row, up, "", alike);
     else
         fprintf(script, "unset ytics\n");
     if (shown > 1) return;
     fprintf(script, "set ytics out nomirror auto; yoffset = ''\n");
-    panel_label(script, "y", axes->bars ? "probability" : axes->decades ? "density, per decade" : "density", "");
+    panel_label(script, "y", axes->bars ? "probability" : axis_is_plain(axes) ? "density" : "density, per decade", "");
 }
 
 /* What of a column the histogram hasn't. */
@@ -149,9 +152,11 @@ static void draw_panels(FILE *script, const struct canvas *canvas, const struct 
                         const struct axis *axes, const struct histogram *histograms, bool loss)
 {
     size_t shown = picture->samples->columns;
-    const int tics = canvas_is_text(canvas) ? 10 : shown > CROWD ? 20 : 32;
-    const double top = shown > 1 ? 0.92 : 0.88, width = (shown > 1 ? 0.905 : 0.44) / (double)shown;
+    const double top = shown > 1 ? 0.92 : 0.88, width = (shown > 1 || !loss ? 0.905 : 0.44) / (double)shown;
     const double height = (shown > 1 ? 0.84 : 0.82) / (double)shown;
+    int across, up;
+    pairs_size(shown, &across, &up);
+    const int tics = canvas_is_text(canvas) ? 10 : (int)(0.94 * width * across / DIGIT);
     for (size_t row = 0; row < shown; row++) {
         for (size_t column = 0; column <= row; column++) {
             struct box box = {0.075 + width * (double)column, 0, 0, top - height * (double)row};

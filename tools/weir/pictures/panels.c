@@ -213,7 +213,7 @@ void panel_label(FILE *script, const char *axis, const char *name, const char *n
     const bool up = *axis == 'y';
     fprintf(script, up ? "@y_label " : "set xlabel ");
     gnuplot_quote(script, name);
-    fprintf(script, ".'%s'.%soffset noenhanced%s\n", note, axis, up ? " @y_place" : "");
+    fprintf(script, ".%soffset.'%s' noenhanced%s\n", axis, note, up ? " @y_place" : "");
 }
 
 const char *panel_feature(char **names, size_t feature, char text[static 32])

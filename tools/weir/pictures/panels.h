@@ -48,7 +48,7 @@ void panel_begin(FILE *script, struct box box, const char *title);
  * half, and of a picture of characters. */
 struct box panel_equal_units(const struct canvas *canvas, struct box box, struct range x, struct range y);
 /* What axes span. Where their tics would be alike, as those of times in seconds since 1970, they are what is left of an
- * offset, which is in gnuplot's variables xoffset and yoffset: what stands behind the axes' labels, or nothing. */
+ * offset, which is in gnuplot's variables xoffset and yoffset: what stands behind the axes' names, or nothing. */
 void panel_ranges(FILE *script, struct range x, struct range y);
 /* Behind the range of "x" or "y", five tics or fewer. */
 void panel_tics(FILE *script, const char *axis, struct range range);

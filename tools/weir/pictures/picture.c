@@ -23,18 +23,29 @@ struct plane {
 static void begin_panel(FILE *script, const struct plane *plane, struct box box, const char *title)
 {
     enum { NAME = 40 };
-    const int tics = canvas_is_text(plane->canvas) ? 14 : 56;
+    const int tics = canvas_is_text(plane->canvas) ? 14 : 46;
     char note[32];
-    panel_begin(script, panel_equal_units(plane->canvas, box, plane->x.range, plane->y.range), title);
-    axes_set(script, &plane->x, &plane->y, tics);
-    axis_label(script, "x", plane->names, 0, NAME, axis_note(&plane->x, note));
-    axis_label(script, "y", plane->names, 1, NAME, axis_note(&plane->y, note));
+    const struct box part = panel_equal_units(plane->canvas, box, plane->x.range, plane->y.range);
+    panel_begin(script, part, title);
+    axes_set(script, &plane->x, &plane->y, (int)(tics * (part.right - part.left) / (box.right - box.left)));
+    axis_label(script, "x", plane->names, 0, NAME, axis_note(&plane->x, note), false);
+    axis_label(script, "y", plane->names, 1, NAME, axis_note(&plane->y, note), false);
 }
 
-static void draw_density(FILE *script, const struct plane *plane, struct box box, const struct grid *grid)
+/* A power of ten for densities that have many zeros, else 0. */
+static int exponent_of(const struct grid *grid)
 {
-    bool decades = plane->x.decades || plane->y.decades;
-    begin_panel(script, plane, box, decades ? "Density of the flow, per decade" : "Density of the flow");
+    const double peak = grid_peak(grid) / M_LN10;
+    return fabs(peak) < 5 || !isfinite(peak) ? 0 : (int)floor(peak);
+}
+
+static void draw_density(FILE *script, const struct plane *plane, struct box box, const struct grid *grid, int exponent)
+{
+    const bool plain = axis_is_plain(&plane->x) && axis_is_plain(&plane->y);
+    char title[80];
+    const int length = snprintf(title, sizeof title, "Density of the flow%s", plain ? "" : ", per decade");
+    if (exponent) snprintf(title + length, sizeof title - (size_t)length, ", in 1e%d", exponent);
+    begin_panel(script, plane, box, title);
     fprintf(script, "set cbtics font tiny\n");
     panel_heat_map(script, "density", grid);
 }
@@ -86,21 +97,21 @@ static void take_values(const struct plane *plane, struct grid *grid)
 
 static void take_positions(const struct plane *plane, struct grid *grid)
 {
-    for (size_t i = 0; i < grid->cells * grid->cells; i++) {
-        if (plane->x.decades) grid->log_density[i] += log(M_LN10 * grid->points[2 * i]);
-        if (plane->y.decades) grid->log_density[i] += log(M_LN10 * grid->points[2 * i + 1]);
-    }
+    for (size_t i = 0; i < grid->cells * grid->cells; i++)
+        grid->log_density[i] += log(axis_stretch(&plane->x, axis_position(&plane->x, grid->points[2 * i]))) +
+                                log(axis_stretch(&plane->y, axis_position(&plane->y, grid->points[2 * i + 1])));
 }
 
 static ad_status write_density(FILE *script, const struct picture *picture, const struct plane *plane,
-                               struct grid *grid, ad_error *error)
+                               struct grid *grid, int *exponent, ad_error *error)
 {
     if (grid_make(grid, plane->x.range, plane->y.range, GRID, error)) return error->status;
     take_values(plane, grid);
     ad_status status = score(picture, grid, error);
     if (!status) {
         take_positions(plane, grid);
-        grid_write(script, "density", grid, 0);
+        *exponent = exponent_of(grid);
+        grid_write(script, "density", grid, M_LN10 * *exponent);
     }
     grid_free(grid);
     return status;
@@ -116,10 +127,11 @@ static ad_status draw_plane(FILE *script, const struct canvas *canvas, const str
     if (axis_of(picture, 0, &plane.x, error) || axis_of(picture, 1, &plane.y, error)) return error->status;
     if (picture->data) write_points(script, &plane, "data", picture->data);
     write_points(script, &plane, "samples", picture->samples);
-    ad_status status = write_density(script, picture, &plane, &grid, error);
+    int exponent = 0;
+    ad_status status = write_density(script, picture, &plane, &grid, &exponent, error);
     if (status) return status;
     panels_title(script, canvas, title);
-    draw_density(script, &plane, (struct box){0.075, 0.445, alone ? 0.1 : 0.59, 0.9}, &grid);
+    draw_density(script, &plane, (struct box){0.075, 0.445, alone ? 0.1 : 0.59, 0.9}, &grid, exponent);
     draw_points(script, &plane, (struct box){0.61, 0.98, 0.59, 0.9}, "samples", "Samples of the flow", "sample_colour");
     if (picture->near > 0)
         snprintf(data_title, sizeof data_title, "Data, the %zu of the nearest context", picture->near);

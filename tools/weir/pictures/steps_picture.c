@@ -45,7 +45,20 @@ static void name_axes(const struct steps *steps, size_t panel, char names[2][128
     }
 }
 
-static ad_status draw_panel(FILE *script, const struct steps *steps, const nf_table *now, size_t panel,
+/* Positions, and the angle that each began at. */
+static void write_block(FILE *script, const nf_table *now, const struct axis *x, const struct axis *y, const double *z,
+                        size_t panel)
+{
+    fprintf(script, "$step%zu << EOD\n", panel);
+    for (size_t r = 0; r < DRAWS; r++) {
+        const double *at = now->values + r * now->columns, *base = z + r * now->columns;
+        fprintf(script, "%.15g %.15g %.5g\n", axis_position(x, at[0]), axis_position(y, at[1]),
+                atan2(base[1], base[0]));
+    }
+    fprintf(script, "EOD\n");
+}
+
+static ad_status draw_panel(FILE *script, const struct steps *steps, const nf_table *now, const double *z, size_t panel,
                             const char *title, ad_error *error)
 {
     const double width = 1.0 / ACROSS, height = steps->top / (double)steps->down;
@@ -58,23 +71,14 @@ static ad_status draw_panel(FILE *script, const struct steps *steps, const nf_ta
     box.right = box.left + 0.75 * width;
     box.bottom = box.top - 0.7 * height;
     name_axes(steps, panel, text);
+    write_block(script, now, &x, &y, z, panel);
     panel_begin(script, box, title);
     axes_set(script, &x, &y, 20);
-    axis_label(script, "x", names, 0, LETTERS, axis_note(&x, note));
-    axis_label(script, "y", names, 1, LETTERS, axis_note(&y, note));
+    axis_label(script, "x", names, 0, LETTERS, axis_note(&x, note), false);
+    axis_label(script, "y", names, 1, LETTERS, axis_note(&y, note), false);
     fprintf(script, "set xlabel offset 0, 0.4; set ylabel offset 1\n");
     fprintf(script, "plot $step%zu using 1:2:3 with points pt mark ps dot lc palette notitle\n", panel);
     return AD_OK;
-}
-
-static void write_block(FILE *script, const nf_table *now, const double *z, size_t panel)
-{
-    fprintf(script, "$step%zu << EOD\n", panel);
-    for (size_t r = 0; r < DRAWS; r++) {
-        const double *x = now->values + r * now->columns, *base = z + r * now->columns;
-        fprintf(script, "%.15g %.15g %.5g\n", x[0], x[1], atan2(base[1], base[0]));
-    }
-    fprintf(script, "EOD\n");
 }
 
 /* x: draws of the base after the first `count` steps. */
@@ -111,8 +115,7 @@ static ad_status write_panels(FILE *script, const struct steps *steps, ad_error 
         status = draw(steps, count, now.values, error);
         if (status) break;
         name_panel(chain, panel, count > panel, title);
-        write_block(script, &now, z, panel);
-        status = draw_panel(script, steps, &now, panel, title, error);
+        status = draw_panel(script, steps, &now, z, panel, title, error);
     }
     ad_free(z);
     return status;
