@@ -7,8 +7,8 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-/* Counts calls, bytes in use, which are kept before each block, and all bytes ever asked for. A pool's threads release what they were started
- * with. */
+/* Counts calls, bytes in use, which are kept before each block, and all bytes ever asked for. A pool's threads release
+ * what they were started with. */
 static struct {
     _Atomic size_t calls, bytes, asked;
 } counted;
