@@ -35,6 +35,7 @@ typedef struct ad__instruction {
     size_t n_attribute;
     int n_in;
     bool sums_rows;
+    bool wide;     /* sums over rows: in a wider type than the plan's */
     size_t tensor; /* of ad__binding.tensor: the result's, then the arguments' */
     const ad_op *op;
     ad__operand *in, out;

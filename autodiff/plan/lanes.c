@@ -14,19 +14,14 @@ AD_ISAS(DECLARE)
 #define ADDERS(isa) [AD_ISA_##isa] = {[AD_F32] = ad__add_lanes_##isa##_f32, [AD_F64] = ad__add_lanes_##isa##_f64},
 static ad__lane_adder *const adder[AD_ISA_COUNT][2] = {AD_ISAS(ADDERS)};
 
-static bool is_wide(const ad_plan *plan, const ad__instruction *sum)
-{
-    return sum->op->flags & AD_OP_SUMS_IN_F64 && plan->dtype != AD_F64;
-}
-
 static size_t elements_at_once(bool wide)
 {
     return wide ? WIDE_PART : PART;
 }
 
-static size_t count_parts(const ad_plan *plan, const ad__instruction *sum)
+static size_t count_parts(const ad__instruction *sum)
 {
-    const size_t part = elements_at_once(is_wide(plan, sum));
+    const size_t part = elements_at_once(sum->wide);
     return (sum->out.size + part - 1) / part;
 }
 
@@ -35,12 +30,13 @@ void ad__place_lanes(ad_plan *plan, ad__stage *stage)
     size_t bytes[2] = {0}; /* of the plan's dtype, and wide */
     for (size_t i = 0; i < stage->n_sum; i++) {
         ad__instruction *sum = stage->sum[i];
-        const bool wide = is_wide(plan, sum);
+        const bool wide = sum->op->flags & AD_OP_SUMS_IN_F64 && plan->dtype != AD_F64;
         const size_t size = wide ? sizeof(double) : ad_dtype_size(plan->dtype);
+        sum->wide = wide;
         sum->lane_element = bytes[wide];
         sum->first_part = stage->n_part;
         bytes[wide] += (sum->out.size * size + 63) & ~(size_t)63;
-        stage->n_part += count_parts(plan, sum);
+        stage->n_part += count_parts(sum);
         plan->shared[sum->out.value].is_sum = true;
     }
     if (bytes[0] > plan->lane_bytes) plan->lane_bytes = bytes[0];
@@ -57,7 +53,7 @@ size_t ad__accumulator_bytes(const ad_plan *plan, size_t accumulators)
 void *ad__accumulator_at(const ad_plan *plan, const ad__instruction *sum, size_t accumulator)
 {
     const size_t capacity = plan->accumulators, size = sum->out.size;
-    if (is_wide(plan, sum)) return plan->lanes + sum->lane_element * capacity + accumulator * size * sizeof(double);
+    if (sum->wide) return plan->lanes + sum->lane_element * capacity + accumulator * size * sizeof(double);
     if (accumulator == 0) return plan->shared[sum->out.value].data;
     return plan->lanes + plan->wide_bytes * capacity + sum->lane_element * (capacity - 1) +
            (accumulator - 1) * size * ad_dtype_size(plan->dtype);
@@ -149,8 +145,8 @@ static void add_right_to_left(const ad_plan *plan, const ad__stage *stage, size_
     for (size_t i = 0; i < stage->n_sum; i++) {
         const ad__instruction *sum = stage->sum[i];
         void *to = ad__accumulator_at(plan, sum, left);
-        adder_of(plan, is_wide(plan, sum))(to, (const void *[]){NULL, to, ad__accumulator_at(plan, sum, left + 1)}, 3,
-                                           0, sum->out.size);
+        adder_of(plan, sum->wide)(to, (const void *[]){NULL, to, ad__accumulator_at(plan, sum, left + 1)}, 3, 0,
+                                  sum->out.size);
     }
 }
 
@@ -176,17 +172,16 @@ static const ad__instruction *sum_of_part(const ad__stage *stage, size_t part)
     return stage->sum[low];
 }
 
-static ad__part part_of_sum(const ad_plan *plan, const ad__instruction *sum, size_t k)
+static ad__part part_of_sum(const ad__instruction *sum, size_t k)
 {
-    const bool wide = is_wide(plan, sum);
-    const size_t most = elements_at_once(wide), begin = k * most, rest = sum->out.size - begin;
-    return (ad__part){sum, begin, rest < most ? rest : most, wide};
+    const size_t most = elements_at_once(sum->wide), begin = k * most, rest = sum->out.size - begin;
+    return (ad__part){sum, begin, rest < most ? rest : most, sum->wide};
 }
 
-ad__part ad__part_of(const ad_plan *plan, const ad__stage *stage, size_t part)
+ad__part ad__part_of(const ad__stage *stage, size_t part)
 {
     const ad__instruction *sum = sum_of_part(stage, part);
-    return part_of_sum(plan, sum, part - sum->first_part);
+    return part_of_sum(sum, part - sum->first_part);
 }
 
 static size_t element_size(const ad_plan *plan, const ad__part *part)
@@ -264,7 +259,7 @@ static void add_part_of_stage(void *context, size_t number, int worker)
 {
     (void)worker;
     const addition *a = context;
-    const ad__part part = ad__part_of(a->plan, a->stage, number);
+    const ad__part part = ad__part_of(a->stage, number);
     add_part(a, &part, number);
 }
 
@@ -275,7 +270,7 @@ void ad__add_squares(ad_plan *plan, const ad__stage *stage)
         const double *squares = &plan->part_squares[sum->first_part];
         ad__shared *value = &plan->shared[sum->out.value];
         value->squares = 0;
-        for (size_t k = 0; k < count_parts(plan, sum); k++) value->squares += squares[k];
+        for (size_t k = 0; k < count_parts(sum); k++) value->squares += squares[k];
     }
 }
 
@@ -287,8 +282,8 @@ void ad__add_lanes(ad_plan *plan, const ad__stage *stage, const ad__lanes *lanes
         ad_pool_run(pool, stage->n_part, add_part_of_stage, &a);
     else
         for (size_t i = 0; i < stage->n_sum; i++)
-            for (size_t k = 0; k < count_parts(plan, stage->sum[i]); k++) {
-                const ad__part part = part_of_sum(plan, stage->sum[i], k);
+            for (size_t k = 0; k < count_parts(stage->sum[i]); k++) {
+                const ad__part part = part_of_sum(stage->sum[i], k);
                 add_part(&a, &part, stage->sum[i]->first_part + k);
             }
     ad__add_squares(plan, stage);

@@ -62,7 +62,7 @@ typedef struct {
     bool wide;           /* nodes are in float64, and only the whole is in the plan's dtype */
 } ad__part;
 
-ad__part ad__part_of(const ad_plan *plan, const ad__stage *stage, size_t part);
+ad__part ad__part_of(const ad__stage *stage, size_t part);
 /* Point those nodes of the table that this rank has itself to where the part begins in them. */
 void ad__list_nodes(const ad_plan *plan, const ad__lanes *lanes, const ad__part *part, const void **node);
 /* A node of the part, in the type in which nodes are; and the whole, in the plan's dtype, with the sum of its squares.

@@ -44,7 +44,7 @@ static void place_parts(joining *j)
     const ad_plan *plan = j->e->plan;
     const ad__stage *stage = j->e->stage;
     for (size_t p = 0; p < stage->n_part; p++) {
-        const ad__part part = ad__part_of(plan, stage, p);
+        const ad__part part = ad__part_of(stage, p);
         const size_t size = ad_dtype_size(plan->dtype);
         j->node_at[p + 1] = j->node_at[p] + in_lines(part.count * (part.wide ? sizeof(double) : size));
         j->whole_at[p + 1] = j->whole_at[p] + in_lines(part.count * size + sizeof(double)); /* and of its squares */
@@ -182,7 +182,7 @@ static void pack_part(void *context, size_t number, int worker)
     const ad_plan *plan = j->e->plan;
     const int me = j->c->rank, adder = j->few ? me : rank_of_part(j, number);
     if (adder == me && !j->few) return;
-    const ad__part part = ad__part_of(plan, j->e->stage, number);
+    const ad__part part = ad__part_of(j->e->stage, number);
     const void *node[2 << MOST_AT];
     memset(node, 0, count_nodes(j) * sizeof *node);
     ad__list_nodes(plan, &j->e->lanes, &part, node);
@@ -206,7 +206,7 @@ static void add_part(void *context, size_t i, int worker)
     ad_plan *plan = j->e->plan;
     const int me = j->c->rank;
     const size_t number = j->few ? i : j->first_part[me] + i;
-    const ad__part part = ad__part_of(plan, j->e->stage, number);
+    const ad__part part = ad__part_of(j->e->stage, number);
     const void *node[2 << MOST_AT];
     memset(node, 0, count_nodes(j) * sizeof *node);
     for (int rank = 0; rank < j->c->size; rank++)
@@ -226,7 +226,7 @@ static void unpack_part(void *context, size_t number, int worker)
     (void)worker;
     const joining *j = context;
     ad_plan *plan = j->e->plan;
-    const ad__part part = ad__part_of(plan, j->e->stage, number);
+    const ad__part part = ad__part_of(j->e->stage, number);
     memcpy(place_of_sum(j, &part), j->whole + j->whole_at[number], part.count * ad_dtype_size(plan->dtype));
     memcpy(&plan->part_squares[number], j->whole + j->whole_at[number + 1] - sizeof(double), sizeof(double));
 }

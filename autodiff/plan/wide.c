@@ -69,7 +69,7 @@ static size_t place_arguments(const ad__stage *stage)
  * unless share is NULL. */
 static size_t share_out(const ad_plan *plan, const ad__stage *stage, ad__share *share)
 {
-    enum { WORTH_A_JOB = 16000, FEWEST_ROWS = 32 }; /* ns of a tile; of a matrix */
+    enum { WORTH_A_JOB = 48000, FEWEST_ROWS = 64 }; /* ns of a tile; of a matrix */
     size_t n = 0, begin = 0;
     double together = 0;
     for (size_t i = 0; i < stage->n_sum; i++) {
@@ -170,7 +170,7 @@ static size_t kept_bytes(const ad_plan *plan)
 ad__cut ad__plan_cut(const ad_plan *plan, size_t rows, const ad__lanes *lanes, int threads)
 {
     const double barrier = 400, gain = 0.8; /* barrier: nanoseconds for each thread */
-    const size_t budget = (size_t)64 << 20;
+    const size_t budget = (size_t)96 << 20;
     const ad__width *width = &plan->width;
     const size_t tile_rows = lanes->tile_rows, nodes = lanes->nodes, leaves = ad__leaves(lanes);
     const ad__cut plain = {.piece_rows = tile_rows};
@@ -183,7 +183,7 @@ ad__cut ad__plan_cut(const ad_plan *plan, size_t rows, const ad__lanes *lanes, i
     if (!width->possible || most == 0) return plain;
 
     const size_t of_lane = in_units(lanes->tiles, lanes->count), at_once = in_units(nodes, in_units(nodes, most));
-    ad__cut cut = {.nodes = at_once, .tiles = most / at_once < of_lane ? most / at_once : of_lane};
+    ad__cut cut = {.nodes = at_once, .tiles = in_units(of_lane, in_units(of_lane, most / at_once))};
     const size_t together = at_once * cut.tiles;
     const size_t rounds = in_units(nodes, at_once) * leaves * in_units(of_lane, cut.tiles);
     cut.piece_rows = best_piece(plan, tile_rows, together, threads);

@@ -17,6 +17,7 @@ typedef struct {
     ad_object *object; /* or NULL */
     const char *name;  /* of an input or parameter, else NULL */
     const char *scope; /* "maf[0]/net"; "" outside any */
+    size_t visit;      /* where the innermost sweep that is under way may have it: see grad.c */
 } ad__node;
 
 struct ad_tape {

@@ -7,10 +7,10 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-/* Counts calls, and bytes in use, which are kept before each block. A pool's threads release what they were started
- * with. */
+/* Counts calls, bytes in use, which are kept before each block, and all bytes ever asked for. A pool's threads release
+ * what they were started with. */
 static struct {
-    _Atomic size_t calls, bytes;
+    _Atomic size_t calls, bytes, asked;
 } counted;
 
 enum { HEADER = 16 };
@@ -22,6 +22,7 @@ static void *count_allocate(size_t bytes)
     *block = bytes;
     counted.calls++;
     counted.bytes += bytes;
+    counted.asked += bytes;
     return (char *)block + HEADER;
 }
 
@@ -78,6 +79,41 @@ START_TEST(memory_of_runs)
     ck_assert_uint_eq(counted.bytes, 0);
     ad_set_allocator(NULL);
     free(x);
+}
+END_TEST
+
+static ad_var stretch(void *context, ad_tape *inner, ad_var z, const ad_var *captured)
+{
+    (void)context, (void)inner;
+    return ad_add(z, ad_mul(ad_exp(captured[0]), z));
+}
+
+/* What the gradient of so many roots, one behind the other, asks for. */
+static size_t asked_for_roots(int count)
+{
+    enum { MOST = 800 };
+    ad_tape *tape = ad_tape_new();
+    ad_var z = ad_input(tape, "x", AD_SHAPE(2)), w[MOST], gradient[MOST];
+    for (int i = 0; i < count; i++) {
+        w[i] = ad_param(tape, "w", AD_SHAPE(2));
+        z = ad_root(z, &w[i], 1, AD_ROOT_GENERAL, NULL, stretch, NULL);
+    }
+    const ad_var loss = ad_sum_rows(ad_sum(z));
+    const size_t before = counted.asked;
+    ad_grad(loss, w, count, gradient);
+    ck_assert(!ad_tape_error(tape) && ad_is_valid(gradient[0]));
+    const size_t asked = counted.asked - before;
+    ad_tape_free(tape);
+    return asked;
+}
+
+/* Roots' gradients make sweeps of their own, each of which goes through one root's nodes and not through the tape. */
+START_TEST(gradients_of_long_chains)
+{
+    ad_set_allocator(&(ad_allocator){count_allocate, count_reallocate, count_release});
+    const size_t few = asked_for_roots(200), many = asked_for_roots(800);
+    ad_set_allocator(NULL);
+    ck_assert_msg(many < 8 * few, "%zu bytes for 200 roots, %zu for 800", few, many);
 }
 END_TEST
 
@@ -251,6 +287,7 @@ Suite *memory_suite(void)
     TCase *memory_case = tcase_create("memory");
     tcase_set_timeout(memory_case, 60);
     tcase_add_test(memory_case, memory_of_runs);
+    tcase_add_test(memory_case, gradients_of_long_chains);
     tcase_add_test(memory_case, every_allocation_fails);
     tcase_add_test(memory_case, overflowing_sizes);
 #if !SANITIZED

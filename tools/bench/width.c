@@ -15,12 +15,12 @@
 
 /* Times of each part of a step, of steps that were alike: what comes before a run of jobs, the jobs, …, what comes
  * after the last run. */
-enum { MOST_STEPS = 200, MOST_PARTS = 1 << 18, MOST_RUNS = 1 << 14, WARM_UP = 2 };
+enum { TURNS = 3, MOST_STEPS = 200, MOST_PARTS = 1 << 18, MOST_RUNS = 1 << 14, WARM_UP = 2 }; /* steps of a turn */
 
 typedef struct {
     double *part, *steps; /* of this step; [step][parts] */
     size_t *jobs, *first; /* of each run of this step, and of those that are kept */
-    size_t parts, runs, first_parts, first_runs, kept, seen;
+    size_t parts, runs, first_parts, first_runs, kept, kept_before, seen; /* before: in earlier turns */
     double last, until;
     bool full;
 } recorder;
@@ -73,7 +73,8 @@ static bool step_done(void *context)
     }
     r->parts = r->runs = 0;
     r->last = now();
-    return r->full || r->kept == MOST_STEPS || (r->kept > 2 && r->last > r->until);
+    const size_t kept = r->kept - r->kept_before;
+    return r->full || kept == MOST_STEPS || (kept > 2 && r->last > r->until);
 }
 
 static int by_size(const void *a, const void *b)
@@ -82,12 +83,13 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static double median_of_part(const recorder *r, size_t part)
+/* The lower quartile: what disturbs makes some jobs longer than others, and all wait for the longest. */
+static double time_of_part(const recorder *r, size_t part)
 {
-    double time[MOST_STEPS];
+    double time[TURNS * MOST_STEPS];
     for (size_t s = 0; s < r->kept; s++) time[s] = r->steps[s * r->first_parts + part];
     qsort(time, r->kept, sizeof *time, by_size);
-    return time[r->kept / 2];
+    return time[r->kept / 4];
 }
 
 /* ---- The model ----------------------------------------------------------------------------------------------- */
@@ -145,11 +147,11 @@ static double makespan(const double *job, size_t jobs, int threads)
     return last;
 }
 
-/* `median` is of each part. */
-static model place(const recorder *r, const double *median, int threads)
+/* `time` is of each part. */
+static model place(const recorder *r, const double *time, int threads)
 {
     model m = {.runs = r->first_runs};
-    const double *at = median;
+    const double *at = time;
     for (size_t i = 0; i < r->first_runs; i++) {
         const double between = *at++;
         double longest = 0;
@@ -178,52 +180,56 @@ typedef struct {
     int layers;
 } subject;
 
-enum { BATCHES = 64 }; /* of an epoch */
+enum { BATCHES = 8 }; /* of an epoch */
 
 static ad_status make_steps(const subject *s, ad_pool *pool, recorder *r, ad_error *error)
 {
     r->last = now();
     r->until = r->last + CASE_SECONDS / 10;
+    r->kept_before = r->kept;
+    r->seen = 0;
     if (!s->flow) return planar_steps(s->layers, s->batch, pool, step_done, r, error);
     ad_status status = train_until(s->flow, s->x, BATCHES * s->batch, s->batch, pool, step_done, r, error);
     return status == AD_ERROR_INTERRUPTED ? AD_OK : status;
 }
 
-static ad_status measure(const subject *s, int threads, model *result, ad_error *error)
+/* One turn. */
+static ad_status measure(const subject *s, int threads, recorder *r, ad_error *error)
 {
-    recorder r = {.part = ad_alloc(MOST_PARTS, sizeof *r.part),
-                  .jobs = ad_alloc(MOST_RUNS, sizeof *r.jobs),
-                  .first = ad_alloc(MOST_RUNS, sizeof *r.first)};
-    ad_status status = ad_error_set(error, AD_ERROR_MEMORY, "out of memory for the times of jobs");
-    const ad__pool_observer observer = {begins, job_done, &r};
-    ad_pool *pool = r.part && r.jobs && r.first ? ad__pool_observed(threads, &observer, error) : NULL;
-    if (pool) status = make_steps(s, pool, &r, error);
-    if (!status && (r.full || r.kept == 0))
+    const ad__pool_observer observer = {begins, job_done, r};
+    ad_pool *pool = ad__pool_observed(threads, &observer, error);
+    ad_status status = pool ? make_steps(s, pool, r, error) : error->status;
+    if (!status && (r->full || r->kept == r->kept_before))
         status = ad_error_set(error, AD_ERROR_ARGUMENT, "a step has too many jobs to be timed");
-    for (size_t i = 0; !status && i < r.first_parts; i++) r.part[i] = median_of_part(&r, i);
-    if (!status) *result = place(&r, r.part, threads);
     ad_pool_free(pool);
-    ad_free(r.first);
-    ad_free(r.jobs);
-    ad_free(r.steps);
-    ad_free(r.part);
     return status;
 }
 
-static ad_status measure_all(const subject *s, ad_error *error)
+static bool start(recorder *r)
 {
-    static const int threads[] = {1, 2, 4, 16, 64};
-    enum { COUNT = sizeof threads / sizeof *threads, TURNS = 3 };
+    *r = (recorder){.part = ad_alloc(MOST_PARTS, sizeof *r->part),
+                    .jobs = ad_alloc(MOST_RUNS, sizeof *r->jobs),
+                    .first = ad_alloc(MOST_RUNS, sizeof *r->first)};
+    return r->part && r->jobs && r->first;
+}
+
+static void stop(recorder *r)
+{
+    ad_free(r->first);
+    ad_free(r->jobs);
+    ad_free(r->steps);
+    ad_free(r->part);
+}
+
+enum { COUNT = 5 };
+static const int threads[COUNT] = {1, 2, 4, 16, 64};
+
+static void report(recorder *r, double barrier)
+{
     model m[COUNT];
-    double barrier = 1;
-    for (int turn = 0; turn < TURNS; turn++) { /* of which the least disturbed counts */
-        barrier = fmin(barrier, cost_of_thread());
-        for (int i = 0; i < COUNT; i++) {
-            model found;
-            const ad_status status = measure(s, threads[i], &found, error);
-            if (status) return status;
-            m[i] = turn == 0 || found.work < m[i].work ? found : m[i];
-        }
+    for (int i = 0; i < COUNT; i++) {
+        for (size_t p = 0; p < r[i].first_parts; p++) r[i].part[p] = time_of_part(&r[i], p);
+        m[i] = place(&r[i], r[i].part, threads[i]);
     }
     printf("{\"step_s\": %.4g", m[0].work);
     for (int i = 1; i < COUNT; i++) {
@@ -233,7 +239,23 @@ static ad_status measure_all(const subject *s, ad_error *error)
     }
     printf(", \"barrier_s_per_thread\": %.3g", barrier);
     puts("}");
-    return AD_OK;
+}
+
+static ad_status measure_all(const subject *s, ad_error *error)
+{
+    recorder r[COUNT];
+    bool good = true;
+    for (int i = 0; i < COUNT; i++) good &= start(&r[i]);
+    ad_status status = AD_OK;
+    if (!good) status = ad_error_set(error, AD_ERROR_MEMORY, "out of memory for the times of jobs");
+    double barrier = 1;
+    for (int turn = 0; turn < TURNS && !status; turn++) {
+        barrier = fmin(barrier, cost_of_thread());
+        for (int i = 0; i < COUNT && !status; i++) status = measure(s, threads[i], &r[i], error);
+    }
+    if (!status) report(r, barrier);
+    for (int i = 0; i < COUNT; i++) stop(&r[i]);
+    return status;
 }
 
 ad_status measure_width(nf_flow *flow, size_t batch, ad_error *error)
