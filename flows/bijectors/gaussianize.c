@@ -10,8 +10,8 @@
  *
  * Far out z = (x - μ_k) / s_k of the widest normal, so that the map is onto the reals. x of z is a root.
  *
- * fit sets μ_dk and s_dk from the data: the means of K groups of its sorted values, and 1.5 of their standard deviations.
- * Without data μ ~ N(0, 0.5²) and s = 0.85, about the identity. |log s| < 7. */
+ * fit sets μ_dk and s_dk from the data: the means of K groups of its sorted values, and 1.5 of their standard
+ * deviations. Without data μ ~ N(0, 0.5²) and s = 0.85, about the identity. |log s| < 7. */
 #include <weir/bijector.h>
 #include <weir/features.h>
 
@@ -36,8 +36,8 @@ static ad_status build(nf_bijector *self, ad_error *error)
     return status;
 }
 
-/* log φ(u)/Φ(u), by log Φ(u), which is at hand: in the lower tail the logarithm of log Φ's slope, above it a difference in
- * which nothing cancels. */
+/* log φ(u)/Φ(u), by log Φ(u), which is at hand: in the lower tail the logarithm of log Φ's slope, above it a difference
+ * in which nothing cancels. */
 static ad_var log_hazard(ad_var u, ad_var log_cdf)
 {
     const double log_root_two_pi = 0.91893853320467274178;

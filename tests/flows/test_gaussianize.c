@@ -3,8 +3,8 @@
 
 #include <math.h>
 
-/* The normals that it starts from blur a normal's density, and one of two normals far apart, by little: log p - log q of
- * fresh rows. */
+/* The normals that it starts from blur a normal's density, and one of two normals far apart, by little: log p - log q
+ * of fresh rows. */
 START_TEST(starts_near_the_data)
 {
     enum { N = 4000 };
