@@ -28,13 +28,14 @@ typedef struct {
 /* What is minimised. */
 typedef enum {
     NF_LIKELIHOOD,
-    /* Of a flow with one continuous step: the mean of |velocity(t, z_t) - (z_1 - z_0)|² / dim over rows, with z_1 a row
-     * as it is behind that step, z_0 a draw of the base as it is before it, z_t = (1 - t) z_0 + t z_1 (Lipman et al.
-     * 2023) and t = 1 - u² with u uniform on (0, 1): more often near the data, where the velocity must be sharper and
-     * log p is more sensitive to it. It solves no differential equation, so a step costs a hundredth of one by
-     * likelihood; it takes more of them, at a larger learning rate, and a deeper network: cnf(64,64,64). What else the
-     * flow has must have nothing to train. Losses are this one in the place of -log p, on validation rows with the same
-     * draws each time; report.val tells of log p. */
+    /* Of a flow with one continuous step: the mean of |velocity(t, z_t) - 2 (1-t) (z_1 - z_0)|² / dim / (4 (1-t)² +
+     * 0.1) over rows, with z_1 a row as it is behind that step, z_0 a draw of the base as it is before it, t uniform on
+     * (0, 1), and z_t on the straight path, z_0 + (1 - (1-t)²) (z_1 - z_0) (Lipman et al. 2023): slower near the data,
+     * where the velocity is sharper and log p is more sensitive to it. It solves no differential equation, so a step
+     * costs a hundredth of one by likelihood; it takes more of them, at a larger learning rate, and a deeper network
+     * without saturation: cnf(64,64,64,activation=silu,gain=3). What else the flow has must have nothing to train.
+     * Losses are this one in the place of -log p, on validation rows with the same draws each time; report.val tells of
+     * log p. */
     NF_FLOW_MATCHING,
     /* The same with the draws of a batch paired to its rows so that Σ |z_1 - z_0|² is least (Tong et al. 2024): paths
      * that cross less, and are straighter. */
@@ -58,7 +59,7 @@ typedef struct {
                     * epochs), and of `seconds` a tenth, or half of them together; the best by val_nll is trained on */
     size_t batch;  /* 128; the last batch of an epoch may be smaller; where bijectors see the batch (batchnorm), batches
                     * are as equal as can be */
-    /* Other defaults here: clip 1 (negative: don't clip); of Adam learning_rate 2e-3, of flow matching 5e-3, and beta2
+    /* Other defaults here: clip 1 (negative: don't clip); of Adam learning_rate 2e-3, of flow matching 2e-2, and beta2
      * 0.98, for 0.999 is slow to forget the large gradients of narrow densities. */
     nf_optimizer_options optimizer;
     nf_optimizer *resume; /* go on with this one instead; NULL: a new one */
@@ -66,8 +67,9 @@ typedef struct {
     size_t warmup;        /* 0 steps */
     double val_fraction;  /* 0.1 of the rows, drawn at random, are kept for validation; negative: none */
     long patience;        /* stop after so many epochs without a better val_nll; negative or 0: never */
-    /* 0, none. Else validate, judge starts by and keep not the weights but their exponential moving average, with this
-     * decay at each step: while the learning rate is high, the weights' own losses scatter more. */
+    /* 0: none; of flow matching 0.999 (negative: none). Else validate, judge starts by and keep not the weights but
+     * their exponential moving average, with this decay at each step: while the learning rate is high, the weights' own
+     * losses scatter more. */
     double ema;
     const double
         *row_context; /* (rows, nf_flow_context_size()): what each row is conditioned on; NULL when that is 0 */

@@ -43,14 +43,13 @@ static ad_var log_norm_bound(ad_var v)
 {
     const double least = 1e-30;
     const ad_shape shape = ad_shape_of(v);
-    ad_var g = shape.dim[0] < shape.dim[1] ? ad_transpose(v) : v, bound = ad_scalar(v.tape, 0);
-    for (int n = 0;; n++) {
-        ad_var scale, rescaled = nf_rescaled(g, &scale), square = ad_sum(ad_square(rescaled));
-        ad_var norm = ad_sqrt(ad_maximum(square, ad_scalar(v.tape, least)));
-        bound = ad_add(bound, ad_mul_scalar(ad_add(ad_log(norm), ad_log(scale)), ldexp(1, -n)));
+    ad_var scale, g = nf_rescaled(shape.dim[0] < shape.dim[1] ? ad_transpose(v) : v, &scale), bound = ad_log(scale);
+    for (int n = 0;; n++) { /* all but the first have norms between 1/√D and 1, and are symmetric */
+        ad_var norm = ad_sqrt(ad_maximum(ad_sum(ad_square(g)), ad_scalar(v.tape, least)));
+        bound = ad_add(bound, ad_mul_scalar(ad_log(norm), ldexp(1, -n)));
         if (n == GRAM_STEPS) return bound;
-        g = ad_div(rescaled, norm);
-        g = ad_matmul(ad_transpose(g), g);
+        g = ad_div(g, norm);
+        g = ad_matmul(n ? g : ad_transpose(g), g);
     }
 }
 

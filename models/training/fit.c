@@ -12,7 +12,7 @@
 /* 0.999 is slow to forget the large gradients of narrow densities. */
 static const nf__optimizer_defaults adam_here = {"adam", 2e-3, "beta2", 0.98};
 /* The gradients of flow matching are small, and alike throughout. */
-static const nf__optimizer_defaults adam_of_matching = {"adam", 5e-3, "beta2", 0.98};
+static const nf__optimizer_defaults adam_of_matching = {"adam", 2e-2, "beta2", 0.98};
 
 /* Enough to tell initial weights apart, where there is no telling how many epochs there will be. */
 enum { EPOCHS_OF_A_START = 10 };
@@ -25,6 +25,7 @@ static ad_status resolve(nf__training *t, ad_error *error)
     if (!o->starts) o->starts = 1;
     if (!o->batch) o->batch = 128;
     if (o->val_fraction == 0) o->val_fraction = 0.1;
+    if (o->objective != NF_LIKELIHOOD) o->ema = o->ema == 0 ? 0.999 : o->ema < 0 ? 0 : o->ema;
     if (!(o->ema >= 0 && o->ema < 1))
         return ad_error_set(error, AD_ERROR_ARGUMENT, "ema: expected 0 or more and less than 1, got %g", o->ema);
     if (!(o->val_fraction < 1))

@@ -20,7 +20,8 @@ const struct option training_options[] = {
      .kind = OPTION_TEXT,
      .value = "FORMULA",
      .initial = "(maf(128,128)-flip)*3",
-     .help = "the chain of bijectors; see 'weir help formulas'"},
+     .help = "the chain of bijectors; see 'weir help formulas'; for flow matching, where none is given, "
+             "'cnf(64,64,64,activation=silu,gain=3)'"},
     {.name = "no-standardize",
      .kind = OPTION_FLAG,
      .help = "don't append '-standardize' to a formula without that term"},
@@ -44,7 +45,7 @@ const struct option training_options[] = {
      .kind = OPTION_NUMBER,
      .value = "RATE",
      .above_low = true,
-     .help = "learning rate, at the start; adam's is 0.002, of flow matching 0.005, where it isn't given, others have "
+     .help = "learning rate, at the start; adam's is 0.002, of flow matching 0.02, where it isn't given, others have "
              "their own"},
     {.name = "optimizer",
      .kind = OPTION_TEXT,
@@ -101,7 +102,8 @@ const struct option training_options[] = {
      .value = "D",
      .initial = "0",
      .high = 0.999999,
-     .help = "validate and keep the weights' exponential moving average, of this decay at each step; 0: none"},
+     .help = "validate and keep the weights' exponential moving average, of this decay at each step; 0: none. "
+             "Where it isn't given, it is 0.999 of flow matching"},
     {.name = "dtype",
      .kind = OPTION_CHOICE,
      .value = "NAME",
@@ -116,6 +118,11 @@ const struct option training_options[] = {
     OPTION_THREADS,
     {0},
 };
+
+static bool is_by_likelihood(const struct arguments *arguments)
+{
+    return option_choice(arguments, "objective") == NF_LIKELIHOOD;
+}
 
 /* ---- The flow ------------------------------------------------------------------------------------------------ */
 
@@ -135,7 +142,11 @@ static nf_flow *parse_given(const struct arguments *arguments, const struct trai
                             size_t context, ad_error *error)
 {
     const bool images = data->images.rank > 0, told = option_named(arguments, "flow");
-    const char *given = images && !told ? "glow" : option_text(arguments, "flow");
+    const char *given = option_text(arguments, "flow");
+    if (!told && images)
+        given = "glow";
+    else if (!told && !is_by_likelihood(arguments))
+        given = "cnf(64,64,64,activation=silu,gain=3)";
     char *complete = images ? images_formula(given, data->images, data->levels) : NULL;
     if (images && !complete) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for the formula"), NULL;
     nf_flow *flow = nf_flow_parse(images ? complete : given, dim, context, (ad_dtype)option_choice(arguments, "dtype"),
@@ -178,11 +189,6 @@ struct watched {
     struct rows *rows;
     bool by_likelihood;
 };
-
-static bool is_by_likelihood(const struct arguments *arguments)
-{
-    return option_choice(arguments, "objective") == NF_LIKELIHOOD;
-}
 
 /* In the units of the columns. */
 static bool on_epoch(void *context, const nf_progress *done)
@@ -250,6 +256,7 @@ static ad_status fit_flow(const struct arguments *arguments, nf_flow *flow, stru
         .objective = (nf_fit_objective)option_choice(arguments, "objective"),
         .checkpoint = data->checkpoint,
     };
+    if (!is_by_likelihood(arguments) && option_named(arguments, "ema")) options.ema = zero_is_off(options.ema);
     if (data->validation) {
         options.val_x = rows->val_x;
         options.val_context = data->validation->context;
