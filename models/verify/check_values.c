@@ -235,6 +235,18 @@ static bool is_unsolved(const double *out, const double *gradient, double log_de
     return all;
 }
 
+/* Which of them it was, behind where it was. */
+static void tell_bad(nf_check_result *result, const double *out, double log_det, size_t dim)
+{
+    size_t used = strlen(result->at);
+    bool value = false;
+    for (size_t j = 0; j < dim; j++) value |= isnan(out[j]);
+    if (value || isnan(log_det))
+        snprintf(result->at + used, sizeof result->at - used, ": the %s is NaN", value ? "value" : "log-det");
+    else
+        snprintf(result->at + used, sizeof result->at - used, ": a gradient isn't finite, of a log-det of %.4g", log_det);
+}
+
 /* A value may overflow honestly, and a point be out of support; nothing may be NaN, and what is finite has finite
  * gradients. Equations that are stiff may be left unsolved. */
 static ad_status look_for_nan(nf__checker *c, bool inverse, bool may_be_stiff, nf_check_result *result)
@@ -261,7 +273,10 @@ static ad_status look_for_nan(nf__checker *c, bool inverse, bool may_be_stiff, n
             bad |= isnan(out[r * dim + j]) || (overflow ? isnan(gradient[r * dim + j]) && log_det[r] == -INFINITY
                                                         : !isfinite(gradient[r * dim + j]));
         if (!bad || (may_be_stiff && is_unsolved(out + r * dim, gradient + r * dim, log_det[r], dim))) continue;
-        if (result->worst == 0) nf__check_at(result, inverse ? "x" : "z", in + r * dim, dim);
+        if (result->worst == 0) {
+            nf__check_at(result, inverse ? "x" : "z", in + r * dim, dim);
+            tell_bad(result, out + r * dim, log_det[r], dim);
+        }
         result->worst++;
     }
     nf__check_close(&d);
