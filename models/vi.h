@@ -12,7 +12,7 @@ WEIR_BEGIN_DECLARATIONS
 /* Where an inference stands. */
 typedef struct {
     size_t iteration, iterations; /* done, planned */
-    double loss;                  /* mean of the last iterations, up to 1000 */
+    double loss;                  /* mean of the last iterations, up to 1000, without those in which β grew */
     double learning_rate;
     double seconds; /* since the start */
 } nf_vi_progress;
@@ -69,7 +69,7 @@ typedef struct {
 typedef struct {
     nf_outcome outcome;
     size_t iterations;   /* done */
-    double average_loss; /* of the last `averaged` of them, at most 1000 */
+    double average_loss; /* of the last `averaged` of them, at most 1000; once β has grown, of those since */
     size_t averaged;
     double seconds; /* without the scores */
     nf_vi_score score;

@@ -264,6 +264,18 @@ static void close_extremes(extremes *e)
     ad_free(e->in);
 }
 
+/* Which of them it was, behind where it was. */
+static void tell_bad(nf_check_result *result, const double *out, double log_det, size_t dim)
+{
+    size_t used = strlen(result->at);
+    bool value = false;
+    for (size_t j = 0; j < dim; j++) value |= isnan(out[j]);
+    if (value || isnan(log_det))
+        snprintf(result->at + used, sizeof result->at - used, ": the %s is NaN", value ? "value" : "log-det");
+    else
+        snprintf(result->at + used, sizeof result->at - used, ": a gradient isn't finite, of a log-det of %.4g", log_det);
+}
+
 /* A value may overflow honestly, and a point be out of support; nothing may be NaN, and what is finite has finite
  * gradients. Equations that are stiff may be left unsolved. */
 static ad_status look_for_nan(nf__checker *c, const extremes *e, bool inverse, bool may_be_stiff,
@@ -278,7 +290,10 @@ static ad_status look_for_nan(nf__checker *c, const extremes *e, bool inverse, b
         for (size_t j = 0; j < dim; j++)
             bad |= isnan(out[j]) || (overflow ? isnan(gradient[j]) && log_det == -INFINITY : !isfinite(gradient[j]));
         if (!bad || (may_be_stiff && is_unsolved(out, gradient, log_det, dim))) continue;
-        if (result->worst == 0) nf__check_at(result, nf__check_side(inverse), e->in + r * dim, dim);
+        if (result->worst == 0) {
+            nf__check_at(result, nf__check_side(inverse), e->in + r * dim, dim);
+            tell_bad(result, out, log_det, dim);
+        }
         result->worst++;
     }
     return status;

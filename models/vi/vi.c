@@ -185,11 +185,20 @@ static ad_status start(inference *v, const nf_target *target, ad_error *error)
 
 /* ---- The loop ------------------------------------------------------------------------------------------------- */
 
+/* How many of the last iterations are kept and can be averaged: losses of another β, while it grew, are of something
+ * else. */
+static size_t averaged(const inference *v)
+{
+    const size_t done = v->now.iteration, grown = done > v->o.anneal ? done - v->o.anneal : done;
+    return grown < WINDOW ? grown : WINDOW;
+}
+
 static double mean_of_recent(const inference *v, const double *recent)
 {
-    size_t n = v->now.iteration < WINDOW ? v->now.iteration : WINDOW;
+    const size_t done = v->now.iteration, kept = done < WINDOW ? done : WINDOW, n = averaged(v);
     double sum = 0;
-    for (size_t i = 0; i < n; i++) sum += recent[i];
+    for (size_t i = 0; i < kept; i++)
+        if ((done - 1 - i) % WINDOW < n) sum += recent[i];
     return sum / (double)n;
 }
 
@@ -342,7 +351,7 @@ static ad_status iterate(inference *v, ad_error *error)
     if (v->report->outcome == NF_DIVERGED) nf__loop_restore(&v->loop);
     nf_flow_pull(v->flow);
     v->report->iterations = v->now.iteration;
-    v->report->averaged = v->now.iteration < WINDOW ? v->now.iteration : WINDOW;
+    v->report->averaged = averaged(v);
     v->report->average_loss = mean_of_recent(v, v->recent);
     tell_weights(v);
     return status;

@@ -214,6 +214,13 @@ static ad_var no_values(const nf_scope *at, ad_var z, ad_var *log_det)
     return ad_add(z, ad_constant(z.tape, AD_SHAPE(at->self->dim), NULL));
 }
 
+/* sgn(z) log(1 + |z|), whose derivative at 0 the tape takes for 0, since that of |z| is. */
+static ad_var bent_at_zero(const nf_scope *at, ad_var z, ad_var *log_det)
+{
+    (void)at, (void)log_det;
+    return ad_mul(ad_sign(z), ad_log1p(ad_abs(z)));
+}
+
 static const double steep = 300, flat = 0.01;
 
 static const struct {
@@ -235,6 +242,7 @@ static const struct {
     {{.name = "quotient", .forward = same, .inverse = quotient}, "no NaN at 0"},
     {{.name = "quotient", .forward = quotient}, "no NaN at 0"},
     {{.name = "power", .build = free_scale, .forward = power, .inverse = same}, "no NaN at 0"},
+    {{.name = "bent", .forward = bent_at_zero}, "0): a gradient isn't finite, of a log-det of -inf"},
     {{.name = "clamped", .forward = same, .inverse = clamped}, "round trip x -> z -> x far out"},
     {{.name = "clamped", .forward = same, .inverse = clamped_with_log_det}, "round trip x -> z -> x far out"},
     {{.name = "far", .forward = far_log_det, .inverse = far_log_det_back}, "log-det against the Jacobian, forward"},

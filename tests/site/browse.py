@@ -1,6 +1,7 @@
 """Every page of the manual in Chromium, as its reader sees it: browse.py CHROMIUM FOLDER [SCREENSHOTS]. Tells of each fault,
 and how many pages had none; SCREENSHOTS is a folder for pictures of all pages."""
 import base64
+import json
 import sys
 import tempfile
 from pathlib import Path
@@ -52,6 +53,27 @@ FAULTS = r"""
 """
 
 
+# What is typed into the search, and what comes of it first.
+SEARCHED = {"nf_fit_options": "reference/training.html#nf_fit_options", "FlowDensity": "reference/python.html#weir.FlowDensity",
+            "cmake": "c.html#cmake", "metropolis": "help/formulas.html", "fab": "help/objectives.html", "  ": None, "no such": None}
+SEARCH = r"""
+(text => {
+    const field = document.querySelector("search input");
+    field.value = text;
+    field.dispatchEvent(new Event("input"));
+    const first = document.querySelector("search li a");
+    return first && first.getAttribute("href");
+})
+"""
+
+
+def search_faults(browser):
+    for text, expected in SEARCHED.items():
+        found = browser.value(f"{SEARCH}({json.dumps(text)})")
+        if found != expected:
+            yield f"a search for {text!r} finds {found} first, and not {expected}"
+
+
 def told(events):
     """What the console shows, and requests that aren't for the manual's own files."""
     for event in events:
@@ -78,6 +100,8 @@ def main(program, site, screenshots=None):
                 if screenshots:
                     place = Path(screenshots) / f"{page.relative_to(site).with_suffix('').as_posix().replace('/', '-')}-{name}.png"
                     place.write_bytes(base64.b64decode(browser("Page.captureScreenshot", captureBeyondViewport=False)["data"]))
+            if page == site / "index.html":
+                faults += search_faults(browser)
             faults += told(browser.events)
             for fault in faults:
                 print(f"{page.relative_to(site)}: {fault}")

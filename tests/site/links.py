@@ -1,5 +1,6 @@
 """Every link of the manual leads to a page, a picture or a place that is there: links.py FOLDER. Tells of each that doesn't,
 of each name that is given to two places of a page, and how many pages had none."""
+import json
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,6 +14,13 @@ class Places(HTMLParser):
         super().__init__()
         self.to, self.places, self.twice = [], set(), []
         self.feed(text)
+
+    @classmethod
+    def of_search(cls, script):
+        """What the search leads to, as if it were a page."""
+        own = cls("")
+        own.to = [("a", place) for _, place, _ in json.loads(script.removeprefix("const INDEX = ").rstrip(";\n"))]
+        return own
 
     def handle_starttag(self, tag, attributes):
         for name, value in attributes:
@@ -42,6 +50,8 @@ def faults_of(page, own, pages):
 
 def main(folder):
     pages = {page: Places(page.read_text()) for page in sorted(Path(folder).resolve().rglob("*.html"))}
+    index = Path(folder).resolve() / "search-index.js"
+    pages[index] = Places.of_search(index.read_text())
     failed = 0
     for page, own in pages.items():
         faults = list(faults_of(page, own, pages))

@@ -76,7 +76,7 @@ class Page:
             code = (SOURCE / options["include"]).read_text()
         needed = options.get("needs")
         if needed and not _is_there(needed):
-            reason = f"{needed} was not installed where this manual was built"
+            reason = f"{needed} could not be used where this manual was built"
         output = ""
         if name:
             (self.folder / name).write_text(code)

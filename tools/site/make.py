@@ -1,6 +1,7 @@
 """Makes the manual: make.py FOLDER. The commands on its pages are run, by the `weir`, `cc`, `pkg-config` and `python3`
 that are found on the path: see build, which calls this."""
 import html
+import json
 import re
 import shutil
 import sys
@@ -8,12 +9,15 @@ import tempfile
 from pathlib import Path
 
 import command_help
+import python_reference
 from blocks import Page, dark_name
 from reference import Reference, headers
 
 HERE = Path(__file__).resolve().parent
-TASKS = ("table", "posterior", "bijector", "conditional", "images", "cluster", "python", "model-file", "gallery")
+TASKS = ("table", "posterior", "bijector", "conditional", "images", "python", "c", "cluster", "elsewhere", "model-file",
+         "gallery")
 PICTURE = re.compile(r'<img(?P<before>[^>]*) src="(?P<name>[\w.-]+)"(?P<after>[^>]*)>')
+HEADING = re.compile(r'<h2 id="([^"]+)">(.*?)</h2>', re.S)
 TITLE = re.compile(r"<h1[^>]*>(.*?)</h1>", re.S)
 
 
@@ -28,7 +32,7 @@ class Site:
             ("Tasks", [(f"{page}.html", title_of(page)) for page in TASKS]),
             ("Commands", [(f"help/{name.replace(' ', '-')}.html", f"weir {name}") for name in command_help.commands()]),
             ("What names stand for", [(f"help/{name}.html", name.capitalize()) for name in command_help.subjects()]),
-            ("Reference", [("reference/index.html", "All headers")] +
+            ("Reference", [("reference/python.html", "The Python package"), ("reference/index.html", "All headers")] +
              [(f"reference/{path.stem}.html", path.name) for _, path in headers()]),
         ]
 
@@ -69,6 +73,21 @@ class Site:
         self.write(f"{name}.html", PICTURE.sub(placed, body))
         print(f"{name}.html", flush=True)
 
+    def write_index(self):
+        """What the search looks in: (what is shown, where it is, what is behind it) of each page, heading and name. A
+        script, for a page that was opened from a disk may not read a file."""
+        entries = [(title, place, group) for group, links in self.groups for place, title in links]
+        for place, title in [("index.html", "Weir"), *self.groups[0][1]]:
+            text = (self.folder / place).read_text()
+            entries += [(html.unescape(re.sub(r"<.*?>", "", heading)), f"{place}#{at}", title) for at, heading in HEADING.findall(text)]
+        for subject in command_help.subjects():
+            place = f"help/{subject}.html"
+            names = re.findall(r"<tr><th><code>(\w+)", (self.folder / place).read_text())
+            entries += [(name, place, subject) for name in dict.fromkeys(names)]
+        entries += [(name, f"reference/{home}.html#{name}", f"{home}.h") for name, home in sorted(self.reference.home.items())]
+        entries += [(name, f"reference/python.html#{name}", "Python") for name in python_reference.names()]
+        (self.folder / "search-index.js").write_text(f"const INDEX = {json.dumps(entries, ensure_ascii=False)};\n")
+
     def make(self):
         (self.folder / "pictures").mkdir(parents=True)
         with tempfile.TemporaryDirectory() as scratch:
@@ -76,10 +95,13 @@ class Site:
                 self.page(name, Path(scratch))
         for name in command_help.commands() + command_help.subjects():
             self.write(f"help/{name.replace(' ', '-')}.html", command_help.body(name))
+        self.write("reference/python.html", python_reference.body())
         self.write("reference/index.html", self.reference.index())
         for _, path in headers():
             self.write(f"reference/{path.stem}.html", self.reference.body(path))
-        shutil.copyfile(HERE / "style.css", self.folder / "style.css")
+        for name in ("style.css", "search.js"):
+            shutil.copyfile(HERE / name, self.folder / name)
+        self.write_index()
 
 
 if __name__ == "__main__":

@@ -29,12 +29,16 @@ def headers():
     return [(room, path) for room in ROOMS for path in sorted((SOURCE / room).glob("*.h"))]
 
 
-def _prose(comment):
-    """A comment's text as HTML: lines that are indented stay as they are."""
-    lines = [re.sub(r"^ \*(?: |$)", "", line) for line in comment.strip("\n").split("\n")]
-    lines[0] = lines[0].strip()
+def _uncommented(comment):
+    """A comment's text, without the stars before its lines."""
+    first, *others = (re.sub(r"^ \*(?: |$)", "", line) for line in comment.strip("\n").split("\n"))
+    return "\n".join((first.strip(), *others))
+
+
+def prose(text):
+    """Text as HTML: lines that are indented stay as they are."""
     blocks = []
-    for line in (line.rstrip() for line in lines):
+    for line in (line.rstrip() for line in text.split("\n")):
         kind = "pre" if line.startswith("  ") else "p" if line else ""
         if kind and blocks and blocks[-1][0] == kind:
             blocks[-1][1].append(line)
@@ -109,7 +113,7 @@ class Reference:
             if kind == "title":
                 shown.append(f"<h2>{html.escape(piece)}</h2>")
             elif kind == "prose":
-                shown.append(self.linked(_prose(piece)))
+                shown.append(self.linked(prose(_uncommented(piece))))
             else:
                 own = left & _declared_in(piece)
                 left -= own

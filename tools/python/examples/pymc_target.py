@@ -1,23 +1,38 @@
-"""A model of PyMC as a target: its compiled log-density and gradient, over its own real numbers.
+"""A model of PyMC as a target: its compiled log-density and gradient, over its own real numbers; and what Weir draws, as the
+model's own variables for ArviZ.
 
     pip install pymc && python pymc_target.py"""
+import arviz as az
 import numpy as np
 import pymc as pm
 
 import weir
 
+effect = np.array([28.0, 8, -3, 7, -1, 1, 18, 12])
+standard_error = np.array([15.0, 10, 16, 11, 9, 11, 10, 18])
 with pm.Model() as model:
-    mu = pm.Normal("mu", 0, 10)
-    sigma = pm.HalfNormal("sigma", 5)
-    pm.Normal("y", mu, sigma, observed=np.random.default_rng(1).normal(3, 2, 100))
+    mu = pm.Normal("mu", 0, 5)
+    tau = pm.HalfCauchy("tau", 5)
+    eta = pm.Normal("eta", 0, 1, shape=8)
+    theta = pm.Deterministic("theta", mu + tau * eta)
+    pm.Normal("y", theta, standard_error, observed=effect)
 
 function = model.logp_dlogp_function(ravel_inputs=True)
 function.set_extra_values({})
-target = weir.Target(function, sum(int(np.prod(v.type.shape)) for v in model.value_vars), rows=False)
+start = model.initial_point()
+names = [variable.name for variable in model.value_vars]  # mu, tau_log__, eta: real numbers, as PyMC samples them
+target = weir.Target(function, {name: start[name].size for name in names}, rows=False)
 
-draws = weir.nuts(target, tune=300, draws=300)
-inference = weir.vi(target)
+# A log-density and its gradient at a time are a call of Python's: give VI a budget, or its settings.
+draws = weir.nuts(target, chains=4, tune=300, draws=300)
+inference = weir.vi(target, budget=20)
 print(f"log Z {inference.log_z:.2f}, k-hat {inference.khat:.2f}")
-for variable, (name, chains) in zip(model.value_vars, draws.summary().items()):
-    print(f"{variable.name}: {inference.summary()[name].mean:.3f} by the flow, {chains.mean:.3f} by NUTS, "
-          f"R-hat {chains.rhat:.3f}")
+
+# The variables as the model has them, tau and theta too, are a function of those.
+variables = model.unobserved_value_vars
+own = model.compile_fn(variables, on_unused_input="ignore")
+rows = {name: draws.sites[name].reshape(-1, *start[name].shape) for name in names}
+values = [own({name: rows[name][i] for name in names}) for i in range(4 * 300)]
+posterior = {variable.name: np.reshape([value[i] for value in values], (4, 300, *values[0][i].shape))
+             for i, variable in enumerate(variables)}
+print(az.summary(az.from_dict(posterior), var_names=["mu", "tau", "theta"])[["mean", "sd", "ess_bulk", "r_hat"]])
