@@ -51,6 +51,10 @@ ad_status nf__csv_mistake(const nf__reader *reader, size_t line, size_t column, 
         return ad_error_set(reader->error, AD_ERROR_FORMAT,
                             "%s:%zu:%zu: this field is empty; fill it in or remove the line", reader->path, line,
                             column);
+    if (nf__field_overflows(field))
+        return ad_error_set(reader->error, AD_ERROR_FORMAT,
+                            "%s:%zu:%zu: '%s' is beyond float64, whose largest number is 1.8e308", reader->path, line,
+                            column, nf__excerpt_of(field->text, field->length).text);
     return ad_error_set(reader->error, AD_ERROR_FORMAT, "%s:%zu:%zu: '%s' is not a number%s", reader->path, line,
                         column, nf__excerpt_of(field->text, field->length).text, remedy(reader, field));
 }

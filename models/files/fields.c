@@ -105,7 +105,8 @@ static bool read_plain_number(nf__reader *reader, nf__field *field)
 
 bool nf__field_overflows(const nf__field *field)
 {
-    const char *text = field->text + (*field->text == '-' || *field->text == '+');
+    const char *text = field->text + strspn(field->text, " \t");
+    text += *text == '-' || *text == '+';
     return isinf(field->number) && (*text | 0x20) != 'i';
 }
 

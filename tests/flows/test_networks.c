@@ -309,7 +309,7 @@ enum { PLACES = 4000 };
 /* At each place a spline of parameters of its own; `out` gets values, then log-derivatives. */
 static void spline(size_t bins, bool inverse, ad_dtype dtype, const double *v, const double *parameters, double *out)
 {
-    const nf_choice self = {&nf_transformer_rational_quadratic, (double[]){(double)bins, 5}};
+    const nf_choice self = {&nf_transformer_rational_quadratic, (double[]){(double)bins, 5, 0}};
     const size_t count = 3 * bins - 1, size = ad_dtype_size(dtype);
     ad_tape *tape = ad_tape_new();
     ad_var at = ad_input(tape, "v", AD_SHAPE(1)), u = ad_input(tape, "u", AD_SHAPE(count, 1)), y[2];

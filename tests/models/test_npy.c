@@ -182,12 +182,12 @@ START_TEST(npy_headers)
         snprintf(header, sizeof header, "{'descr':'%s','fortran_order':False,'shape':(2,)}", dtypes[i]);
         assert_refused(npy_with_header(header).text, AD_ERROR_FORMAT, "float64");
     }
-    static const char *const huge[] = {"4294967296,4294967296", "2305843009213693952,1", "1152921504606846976,",
+    static const char *const huge[] = {"1152921504606846976,", "4294967296,4294967296", "2305843009213693952,1",
                                        "18446744073709551618,", "184467440737095516180000000002,1"};
     for (size_t i = 0; i < COUNT(huge); i++) {
         char header[128];
         snprintf(header, sizeof header, "{'descr':'<f8','fortran_order':False,'shape':(%s)}", huge[i]);
-        assert_refused(npy_with_header(header).text, AD_ERROR_FORMAT, "cut short");
+        assert_refused(npy_with_header(header).text, AD_ERROR_FORMAT, i == 0 ? "cut short" : "than can be addressed here");
     }
     /* A header that says it is longer than the file. */
     assert_refused(scratch_write("a.npy", "\x93NUMPY\2\0\xff\xff\xff\xff{}", 14).text, AD_ERROR_FORMAT,

@@ -86,7 +86,8 @@ static ad_status fit(const void *what, ad_pool *pool, int rank, int ranks, outco
     if (c->interrupted) f.interrupted = interrupted;
     if (c->refused) f.progress = goes_on;
     if (c->redrawn) f.redraw = redraw;
-    if (c->tolerance > 0) f.callbacks = (nf_callback *[]){&converged.callback, NULL};
+    nf_callback *callbacks[] = {&converged.callback, NULL};
+    if (c->tolerance > 0) f.callbacks = callbacks;
     size_t rows = DATA_ROWS;
     if (c->own_validation) {
         rows -= f.val_rows = 100;

@@ -253,7 +253,7 @@ static void copy_file(const char *path, char *to, size_t room)
 static void make_all(void (*set)(void), made *m)
 {
     static const char formula[] = "maf(8,bound=0.7)-lu-affine-rqs(8)-loc",
-                      csv[] = "a,b\n0.1,1e999\n1e-310,12345.678901\n";
+                      csv[] = "a,b\n0.1,inf\n1e-310,12345.678901\n";
     nf_table table, written = {.values = m->moons[0], .rows = N, .columns = DIM};
     ad_error refusal[2];
     char *text = NULL;

@@ -27,7 +27,7 @@ static const text_table text_tables[] = {
     {".csv", "\"a,b\",\"say \"\"x\"\"\",\"two\nlines\"\n1,2,3", 1, 3, {1, 2, 3}, {"a,b", "say \"x\"", "two\nlines"}},
     {".csv", "\"1\",\"-2.5\" \n\" 3 \",4\n", 2, 2, {1, -2.5, 3, 4}, {0}},
     {".csv", "-1.5e3,+.25\n1E-2,0x1p4\n", 2, 2, {-1500, 0.25, 0.01, 16}, {0}},
-    {".csv", "inf,-Infinity\n1e999,-1e-999\n", 2, 2, {INFINITY, -INFINITY, INFINITY, -0.0}, {0}},
+    {".csv", "inf,-Infinity\n\" +INF\",-1e-999\n", 2, 2, {INFINITY, -INFINITY, INFINITY, -0.0}, {0}},
     {".csv", "7", 1, 1, {7}, {0}},
     {".csv", "size\n7\n\n8\n", 2, 1, {7, 8}, {"size"}},
     {".tsv", "a b\tc\n1\t2\n 3 \t4\n", 2, 2, {1, 2, 3, 4}, {"a b", "c"}},

@@ -318,7 +318,7 @@ START_TEST(an_interrupt_leaves_nothing)
     make_model();
     const pid_t child = fork();
     ck_assert_int_ge(child, 0);
-    if (child == 0) become_command(WORDS("sample", "moons.safetensors", "-n", "100000000000", "-o", "s.npy"));
+    if (child == 0) become_command(WORDS("sample", "moons.safetensors", "-n", "200000000", "-o", "s.npy"));
     while (written_by(child) < 1000000) usleep(1000);
     kill(child, SIGINT);
     int state;
