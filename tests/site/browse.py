@@ -8,7 +8,12 @@ from pathlib import Path
 
 from chromium import Chromium
 
-SCREENS = {"wide": (1280, 900, "light"), "narrow": (360, 740, "light"), "dark": (1280, 900, "dark")}
+SCREENS = {"narrow": (360, 740, "light"), "wide": (1280, 900, "light"), "dark": (1280, 900, "dark")}
+
+# Every page is looked at on the first screen, the one that what is on a page may be too wide for. Pages that a program
+# writes are alike, so that of these only the following, one of each kind, are looked at on the others, as are all that are
+# written by hand, which lie at the top.
+ALIKE = {"help/fit.html", "help/formulas.html", "reference/index.html", "reference/python.html", "reference/training.html"}
 
 # What overflows the page sideways; pictures that don't show; text whose contrast with what is behind it is below 4.5, the
 # least of the Web Content Accessibility Guidelines' level AA; and text smaller than 12 pixels.
@@ -92,9 +97,10 @@ def main(program, site, screenshots=None):
         browser = Chromium(program, profile)
         for page in sorted(site.rglob("*.html")):
             faults = []
-            browser.screen(*SCREENS["wide"])
+            browser.screen(*SCREENS["narrow"])
             browser.open(page.as_uri())
-            for name, screen in SCREENS.items():
+            alone = page.parent != site and page.relative_to(site).as_posix() not in ALIKE
+            for name, screen in list(SCREENS.items())[:1 if alone and not screenshots else None]:
                 browser.screen(*screen)
                 faults += [f"{name}: {fault}" for fault in browser.value(FAULTS)]
                 if screenshots:
