@@ -213,6 +213,35 @@ START_TEST(rates_follow_the_time)
 }
 END_TEST
 
+/* ---- Defaults of flow matching -------------------------------------------------------------------------------- */
+
+/* What isn't told is a rate of 0.02 and an average of 0.999; less than none of the average is none. The first averages
+ * are shorter, whatever they are told to be, hence so many steps. */
+START_TEST(matching_has_defaults_of_its_own)
+{
+    static const struct {
+        double rate, ema;
+        bool as_default;
+    } cases[] = {{0, 0, true}, {2e-2, 0.999, true}, {2e-2, 0.99, false}, {2e-2, -1, false}, {2e-3, 0.999, false}};
+    double *x = normals(2 * ROWS, 1, 4);
+    nf_flow *flow[COUNT(cases)];
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        flow[i] = new_flow("cnf(4)", 2, AD_F64);
+        nf_fit_options o = {.epochs = 40,
+                            .batch = 1,
+                            .val_fraction = -1,
+                            .optimizer.learning_rate = cases[i].rate,
+                            .ema = cases[i].ema,
+                            .objective = NF_FLOW_MATCHING};
+        ASSERT_OK(nf_fit(flow[i], x, ROWS, &o, NULL, &error));
+        const int differs = memcmp(nf_flow_parameters(flow[0]), nf_flow_parameters(flow[i]), parameter_bytes(flow[0]));
+        ck_assert_msg((differs == 0) == cases[i].as_default, "rate %g, average %g", cases[i].rate, cases[i].ema);
+    }
+    for (size_t i = 0; i < COUNT(cases); i++) nf_flow_free(flow[i]);
+    free(x);
+}
+END_TEST
+
 /* ---- Rows made anew ------------------------------------------------------------------------------------------ */
 
 static void number_rows(void *context, size_t epoch, const uint32_t *row, size_t rows, double *x)
@@ -295,6 +324,7 @@ Suite *fit_options_suite(void)
     tcase_add_test(tests, time_is_over_at_once);
     tcase_add_test(tests, time_enough);
     tcase_add_test(tests, rates_follow_the_time);
+    tcase_add_test(tests, matching_has_defaults_of_its_own);
     tcase_add_test(tests, rows_are_made_anew);
     tcase_add_test(tests, a_plateau_ends_training);
     suite_add_tcase(suite, tests);

@@ -244,6 +244,37 @@ START_TEST(every_distribution_is_drawn)
 }
 END_TEST
 
+/* Flow matching fits the flow that the help of --flow names for it, and its --ema is what the help of that says. */
+START_TEST(flow_matching_has_defaults)
+{
+    static const struct {
+        const char *ema;
+        bool as_default;
+    } cases[] = {{"0.999", true}, {"0.05", false}, {"0", false}};
+    char quoted[200];
+    double nll;
+    SUCCEED("data", "moons", "-n", "50", "-o", "moons.csv");
+    SUCCEED("fit", "moons.csv", "--objective", "flow-matching", "--epochs", "2", "-o", "m");
+    json_t *result = SUCCEED_JSON("info", "m");
+    const char *formula = text_in(result, "formula"), *appended = strstr(formula, "-standardize");
+    ck_assert_msg(strncmp(formula, "cnf(", 4) == 0 && appended, "%s", formula);
+    snprintf(quoted, sizeof quoted, "'%.*s'", (int)(appended - formula), formula);
+    json_decref(result);
+    SUCCEED("fit", "--help");
+    assert_contains(output, quoted);
+    assert_contains(output, "it is 0.999 of flow matching");
+    result = SUCCEED_JSON("logprob", "m", "moons.csv", "-o", "l.csv");
+    nll = number_in(result, "nll");
+    json_decref(result);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        SUCCEED("fit", "moons.csv", "--objective", "flow-matching", "--epochs", "2", "--ema", cases[i].ema, "-o", "m");
+        result = SUCCEED_JSON("logprob", "m", "moons.csv", "-o", "l.csv");
+        ck_assert_msg((number_in(result, "nll") == nll) == cases[i].as_default, "--ema %s", cases[i].ema);
+        json_decref(result);
+    }
+}
+END_TEST
+
 Suite *usage_suite(void)
 {
     TCase *tests;
@@ -255,5 +286,6 @@ Suite *usage_suite(void)
     tcase_add_test(tests, mistakes_in_arguments_of_options);
     tcase_add_test(tests, options_in_every_form);
     tcase_add_test(tests, every_distribution_is_drawn);
+    tcase_add_test(tests, flow_matching_has_defaults);
     return suite;
 }
