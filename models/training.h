@@ -33,9 +33,9 @@ typedef enum {
      * (0, 1), and z_t on the straight path, z_0 + (1 - (1-t)²) (z_1 - z_0) (Lipman et al. 2023): slower near the data,
      * where the velocity is sharper and log p is more sensitive to it. It solves no differential equation, so a step
      * costs a hundredth of one by likelihood; it takes more of them, at a larger learning rate, and a deeper network
-     * without saturation: cnf(64,64,64,activation=silu,gain=3). What else the flow has must have nothing to train.
-     * Losses are this one in the place of -log p, on validation rows with the same draws each time; report.val tells of
-     * log p. */
+     * of sines, which neither saturate nor grow: cnf(64,64,64,activation=sin,gain=3). What else the flow has must have
+     * nothing to train. Losses are this one in the place of -log p, on validation rows with the same draws each time;
+     * report.val tells of log p. */
     NF_FLOW_MATCHING,
     /* The same with the draws of a batch paired to its rows so that Σ |z_1 - z_0|² is least (Tong et al. 2024): paths
      * that cross less, and are straighter. */
