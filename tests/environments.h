@@ -21,7 +21,7 @@ static inline void round_to_zero(void)
 
 static inline void flush_small_numbers(void)
 {
-#if defined(__x86_64__)
+#if defined(__SSE2__)
     enum { FTZ = 1 << 15, DAZ = 1 << 6 };
     __builtin_ia32_ldmxcsr(__builtin_ia32_stmxcsr() | FTZ | DAZ);
 #endif
@@ -29,7 +29,7 @@ static inline void flush_small_numbers(void)
 
 static inline void trap(void)
 {
-#if defined(__x86_64__)
+#if defined(__SSE2__)
     ck_assert_int_ne(feenableexcept(FE_DIVBYZERO | FE_INVALID | FE_OVERFLOW | FE_UNDERFLOW | FE_INEXACT), -1);
 #endif
 }

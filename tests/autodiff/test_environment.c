@@ -17,7 +17,7 @@ typedef struct {
 static state now(void)
 {
     state s = {fegetround(), fegetexcept(), fetestexcept(FE_ALL_EXCEPT), 0};
-#if defined(__x86_64__)
+#if defined(__SSE2__)
     s.control = __builtin_ia32_stmxcsr();
 #endif
     return s;

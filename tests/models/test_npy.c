@@ -187,7 +187,8 @@ START_TEST(npy_headers)
     for (size_t i = 0; i < COUNT(huge); i++) {
         char header[128];
         snprintf(header, sizeof header, "{'descr':'<f8','fortran_order':False,'shape':(%s)}", huge[i]);
-        assert_refused(npy_with_header(header).text, AD_ERROR_FORMAT, i == 0 ? "cut short" : "than can be addressed here");
+        assert_refused(npy_with_header(header).text, AD_ERROR_FORMAT,
+                       i == 0 && sizeof(size_t) > 4 ? "cut short" : "than can be addressed here");
     }
     /* A header that says it is longer than the file. */
     assert_refused(scratch_write("a.npy", "\x93NUMPY\2\0\xff\xff\xff\xff{}", 14).text, AD_ERROR_FORMAT,
