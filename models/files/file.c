@@ -244,7 +244,7 @@ ad_status nf__file_check_room(const nf_file *file, double bytes, ad_error *error
 {
     struct statvfs disk;
     if (file->direct || fstatvfs(file->fd, &disk) != 0) return AD_OK;
-    const double room = (double)disk.f_bavail * (double)disk.f_frsize;
+    const double room = (double)disk.f_bfree * (double)disk.f_frsize; /* with what root alone may use */
     if (bytes <= room) return AD_OK;
     return ad_error_set(error, AD_ERROR_IO,
                         "cannot write '%s': it takes at least %.3f GB, and its disk has %.3f GB free", file->path,
