@@ -105,9 +105,10 @@ static bool read_plain_number(nf__reader *reader, nf__field *field)
 
 bool nf__field_overflows(const nf__field *field)
 {
+    if (!isinf(field->number)) return false; /* as of nearly all */
     const char *text = field->text + strspn(field->text, " \t");
     text += *text == '-' || *text == '+';
-    return isinf(field->number) && (*text | 0x20) != 'i';
+    return (*text | 0x20) != 'i';
 }
 
 ad_status nf__read_field(nf__reader *reader, size_t column, nf__field *field)
