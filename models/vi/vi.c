@@ -195,10 +195,9 @@ static size_t averaged(const inference *v)
 
 static double mean_of_recent(const inference *v, const double *recent)
 {
-    const size_t done = v->now.iteration, kept = done < WINDOW ? done : WINDOW, n = averaged(v);
+    const size_t done = v->now.iteration, n = averaged(v);
     double sum = 0;
-    for (size_t i = 0; i < kept; i++)
-        if ((done - 1 - i) % WINDOW < n) sum += recent[i];
+    for (size_t i = done - n; i < done; i++) sum += recent[i % WINDOW];
     return sum / (double)n;
 }
 
