@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define FLOW_TO_MATCH "cnf(64,64,64,activation=sin,gain=3)"
+
 /* Choices of --dtype are in the order of the library's enumeration. */
 const struct option training_options[] = {
     {.name = "flow",
@@ -21,7 +23,7 @@ const struct option training_options[] = {
      .value = "FORMULA",
      .initial = "(maf(128,128)-flip)*3",
      .help = "the chain of bijectors; see 'weir help formulas'; for flow matching, where none is given, "
-             "'cnf(64,64,64,activation=sin,gain=3)'"},
+             "'" FLOW_TO_MATCH "'"},
     {.name = "no-standardize",
      .kind = OPTION_FLAG,
      .help = "don't append '-standardize' to a formula without that term"},
@@ -146,7 +148,7 @@ static nf_flow *parse_given(const struct arguments *arguments, const struct trai
     if (!told && images)
         given = "glow";
     else if (!told && !is_by_likelihood(arguments))
-        given = "cnf(64,64,64,activation=sin,gain=3)";
+        given = FLOW_TO_MATCH;
     char *complete = images ? images_formula(given, data->images, data->levels) : NULL;
     if (images && !complete) return ad_error_set(error, AD_ERROR_MEMORY, "no memory for the formula"), NULL;
     nf_flow *flow = nf_flow_parse(images ? complete : given, dim, context, (ad_dtype)option_choice(arguments, "dtype"),

@@ -69,8 +69,7 @@ const struct command export_command = {
         "columns that the flow was fitted to, in the flow's dtype, or in float64 where columns are positive or "
         "bounded; of a conditional flow there is a second input, context. A sample is a function of noise, its "
         "input: of N(0, 1), (batch, D), named normal, for most flows; onnxruntime's get_inputs() tells. It has "
-        "convolutions in float32 "
-        "alone, which are those of images. Refused, "
+        "convolutions in float32 alone, which are those of images. Refused, "
         "with what it is: inverses that are searched for and other computations that ONNX lacks; columns of whole "
         "numbers, labels and angles, with atoms or missing values.",
     .example = "weir export moons.safetensors -o moons.onnx",
