@@ -71,6 +71,8 @@ def test_context_by_name(rng):
     table = {"age": age, "weight": 40 + age + rng.normal(size=200)}
     density = weir.fit(table, context="age", flow="maf(4)", budget=3600)
     draws = density.sample(300, context={"age": [50.0]}, seed=1)
+    for same in ({"age": 50}, [50]):
+        np.testing.assert_array_equal(density.sample(300, context=same, seed=1)["weight"], draws["weight"])
     assert abs(np.mean(draws["weight"]) - 90) < 2 and list(draws) == ["weight"]
     np.testing.assert_array_equal(density.log_prob(table), density.log_prob({"weight": table["weight"]},
                                                                             {"age": table["age"]}))

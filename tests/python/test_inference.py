@@ -78,6 +78,19 @@ def test_nuts():
     assert draws.stats["steps"].dtype == np.int64 and (draws.stats["steps"] < 2 ** (draws.stats["depth"] + 1)).all()
 
 
+def test_what_is_told_prints_as_tables():
+    draws = weir.nuts("eight_schools", draws=20, tune=50, chains=2)
+    summary = draws.summary()
+    lines = [line.split() for line in str(summary).splitlines()]
+    assert [line[0] for line in lines[1:]] == list(summary) and len({len(line) for line in lines[1:]}) == 1
+    assert float(lines[1][1 + lines[0].index("rhat")]) == pytest.approx(summary["mu"].rhat, rel=1e-4)
+    assert dict(line.split(None, 1) for line in str(draws.report).splitlines())["chains"] == "2"
+    report = weir.vi("eight_schools", "scale-loc", iters=100).report
+    lines = str(report).splitlines()
+    assert f"  khat         {report.score.khat:.5g}" in lines and lines[0].startswith("outcome ")
+    assert any(line.startswith(f"history       [{len(report.history)} of ") for line in lines) and report.history[0].loss
+
+
 def test_nuts_on_a_flow():
     """Neal's funnel, whose first number is N(0, 3²), with a flow in its place."""
     inference = weir.vi("funnel", "(iaf(16)-flip)*2-scale-loc", iters=300, learning_rate=0.01)

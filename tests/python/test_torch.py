@@ -79,6 +79,50 @@ def test_numbers_of_another(rng):
     np.testing.assert_array_equal(of.flow.log_prob(x.numpy()), before.detach().numpy())
 
 
+def test_functions_of_torch(rng):
+    """torch.func: gradients as those of backward(), and vmap over rows, contexts, numbers and seeds of a flow."""
+    of = module(context=2)
+    x, context = torch.from_numpy(rng.normal(size=(4, 3))), torch.from_numpy(rng.normal(size=(4, 2)))
+    numbers = torch.stack([of.trained.detach(), of.trained.detach() / 2])
+
+    def log_prob(trained, x, context):
+        return torch.func.functional_call(of, {"trained": trained}, (x, context))
+
+    plain = of(x, context)
+    assert torch.equal(torch.func.vmap(of)(x, context), plain)
+    assert torch.equal(torch.func.vmap(of, in_dims=(0, None))(x, context[0]), of(x, context[:1].expand(4, 2)))
+    assert torch.equal(torch.func.vmap(of, in_dims=(None, 0))(x, context)[1], of(x, context[1:2].expand(4, 2)))
+    assert torch.equal(torch.func.vmap(of, in_dims=(1, None))(x[:, None].expand(4, 5, 3), context), plain.expand(5, 4))
+    assert torch.equal(torch.func.vmap(log_prob, in_dims=(0, None, None))(numbers, x, context)[0], plain)
+
+    leaves = [given.detach().clone().requires_grad_() for given in (of.trained, x, context)]
+    expected = torch.autograd.grad(log_prob(*leaves).sum(), leaves)
+    found = torch.func.grad(lambda *given: log_prob(*given).sum(), argnums=(0, 1, 2))(of.trained, x, context)
+    assert all(torch.allclose(one, other, rtol=1e-12) for one, other in zip(found, expected))
+    of_each = torch.func.vmap(torch.func.grad(log_prob), in_dims=(None, 0, 0))(of.trained, x, context)
+    assert of_each.shape == (4, len(of.trained)) and torch.allclose(of_each.sum(0), expected[0], rtol=1e-12)
+
+    def draws(trained):
+        return torch.func.functional_call(_Draws(of), {"of.trained": trained}, ())
+
+    of_draws = torch.func.vmap(torch.func.grad(draws))(numbers)
+    assert torch.allclose(of_draws[0], torch.autograd.grad(draws(of.trained), of.trained)[0], rtol=1e-12)
+    with pytest.raises(NotImplementedError, match="no second derivatives"):
+        torch.func.jacrev(torch.func.grad(lambda x: log_prob(of.trained, x, context).sum()))(x)
+
+
+class _Draws(torch.nn.Module):
+    """A number made of draws and their log-densities."""
+
+    def __init__(self, of):
+        super().__init__()
+        self.of = of
+
+    def forward(self):
+        x, log_prob = self.of.sample(3, torch.ones(2, dtype=torch.float64), seed=5)
+        return (x**2).sum() + log_prob.sum()
+
+
 def test_dtypes():
     of = module()
     expected = of(torch.ones(2, 3, dtype=torch.float64))

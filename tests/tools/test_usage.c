@@ -2,6 +2,8 @@
 #include <weir/models.h>
 #include "tools/command.h"
 
+#include <pty.h>
+
 /* Of one command. */
 static void assert_help(const char *name)
 {
@@ -73,6 +75,45 @@ static const char *schedule_name(size_t i)
 {
     return nf_schedule_types()[i] ? nf_schedule_types()[i]->name : NULL;
 }
+
+/* Takes blanks and ends of lines out of text. */
+static const char *without_blanks(char *text)
+{
+    char *to = text;
+    for (const char *from = text; *from; from++)
+        if (!strchr(" \r\n", *from)) *to++ = *from;
+    *to = '\0';
+    return text;
+}
+
+static const char *const folded[][2] = {{"--help", NULL}, {"fit", "--help"}, {"help", "formulas"}, {"help", "priors"}};
+
+/* On a terminal no line but a command is longer than it is wide, and the text is the same. */
+START_TEST(help_fits_the_terminal)
+{
+    enum { COLUMNS = 72 };
+    static char screen[sizeof output];
+    const struct winsize window = {.ws_row = 24, .ws_col = COLUMNS};
+    const char *const *words = folded[_i];
+    int terminal, state;
+    size_t filled = 0;
+    SUCCEED(words[0], words[1]);
+    pid_t child = forkpty(&terminal, NULL, NULL, &window);
+    ck_assert_int_ge(child, 0);
+    if (child == 0) become_command(WORDS(words[0], words[1]));
+    for (ssize_t got; (got = read(terminal, screen + filled, sizeof screen - 1 - filled)) > 0;) filled += (size_t)got;
+    close(terminal);
+    ck_assert_int_eq(waitpid(child, &state, 0), child);
+    ck_assert(WIFEXITED(state) && WEXITSTATUS(state) == 0);
+    screen[filled] = '\0';
+    for (const char *line = screen, *end; (end = strchr(line, '\n')); line = end + 1) {
+        size_t columns = 0;
+        for (const char *c = line; c < end; c++) columns += *c != '\r' && ((unsigned char)*c & 0xc0) != 0x80;
+        ck_assert_msg(columns <= COLUMNS || strncmp(line, "  weir ", 7) == 0, "%.*s", (int)(end - line), line);
+    }
+    ck_assert_str_eq(without_blanks(screen), without_blanks(output));
+}
+END_TEST
 
 /* What --help offers is what the library has, in its order. */
 static void assert_choices(const char *(*name)(size_t), const char *behind)
@@ -281,6 +322,7 @@ Suite *usage_suite(void)
     Suite *suite = command_suite("usage", &tests);
     tcase_add_test(tests, help_of_every_command);
     tcase_add_test(tests, help_of_formulas);
+    tcase_add_loop_test(tests, help_fits_the_terminal, 0, COUNT(folded));
     tcase_add_test(tests, help_shows_defaults);
     tcase_add_loop_test(tests, usage_mistake, 0, COUNT(usage_mistakes));
     tcase_add_test(tests, mistakes_in_arguments_of_options);

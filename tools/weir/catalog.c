@@ -54,18 +54,6 @@ const struct command *catalog_find_words(int count, char **words, int *taken)
     return of_two || strchr(words[0], ' ') ? of_two : catalog_find(words[0]);
 }
 
-/* Lines behind the first stand below it. */
-static void print_front(const char *usage, const char *help, FILE *to)
-{
-    enum { INDENT = 17 };
-    fprintf(to, "  %-*s", INDENT - 2, usage);
-    for (; *help; help++) {
-        fputc(*help, to);
-        if (*help == '\n') fprintf(to, "%*s", INDENT, "");
-    }
-    fputc('\n', to);
-}
-
 void catalog_print(FILE *to)
 {
     fprintf(to, "usage: weir [--plugin FILE] [--mpi[=FILE] | --no-mpi] COMMAND [arguments] [options]\n\n"
@@ -73,10 +61,8 @@ void catalog_print(FILE *to)
     for (size_t i = 0; commands[i]; i++)
         if (!command_is_part(commands[i])) fprintf(to, "  %-10s%s\n", commands[i]->name, commands[i]->summary);
     fprintf(to, "\nbefore the command:\n");
-    for (enum front_option i = 0; i < FRONT_END; i++) print_front(front_usage(i), front_help(i), to);
-    fprintf(
-        to,
-        "\n'weir help COMMAND' tells more of one, 'weir help formulas' how flows are written,\n'weir help "
-        "targets' the densities that there are, 'weir help optimizers', schedules,\nobjectives and priors how they are "
-        "fitted, 'weir --version' the version.\nTry: weir demo moons\n");
+    for (enum front_option i = 0; i < FRONT_END; i++) fprintf(to, "  %-15s%s\n", front_usage(i), front_help(i));
+    fprintf(to, "\n'weir help COMMAND' tells more of one, 'weir help formulas' how flows are written, 'weir help "
+                "targets' the densities that there are, 'weir help optimizers', schedules, objectives and priors how "
+                "they are fitted, 'weir --version' the version.\nTry: weir demo moons\n");
 }

@@ -11,12 +11,12 @@ static const struct {
     const char *usage, *help;
 } options[] = {
     [FRONT_PLUGIN] = {"--plugin", true, "--plugin FILE",
-                      "load a plug-in, which brings bijectors, targets, optimisers, … of others; may be given\n"
+                      "load a plug-in, which brings bijectors, targets, optimisers, … of others; may be given "
                       "again. Those of the variable WEIR_PLUGINS, FILE:FILE…, are loaded first."},
     [FRONT_MPI] = {"--mpi", false, "--mpi[=FILE]",
-                   "work together with the other processes of an MPI launcher, which 'mpirun -n 4 weir fit …'\n"
-                   "does by itself. FILE: the plug-in for this MPI, or 'openmpi' or 'mpich', for one that was\n"
-                   "installed with this command. The variable WEIR_MPI says the same."},
+                   "work together with the other processes of an MPI launcher, which 'mpirun -n 4 weir fit …' does by "
+                   "itself. FILE: the plug-in for this MPI, or 'openmpi' or 'mpich', for one that was installed with "
+                   "this command. The variable WEIR_MPI says the same."},
     [FRONT_NO_MPI] = {"--no-mpi", false, "--no-mpi",
                       "have nothing to do with them (WEIR_MPI=no): for runs that a launcher starts side by side"},
 };

@@ -125,8 +125,7 @@ void help_print_formulas(FILE *to)
     fprintf(to, "\nbase distributions:\n");
     print_types("base distribution", nf_distribution_types(), to);
     fprintf(to, "\nsteps that draw, between bijectors: stochastic normalizing flows, for 'weir vi', towards densities "
-                "between the "
-                "base\ndistribution and the target; '(planar*2-metropolis)*4':\n");
+                "between the base distribution and the target; '(planar*2-metropolis)*4':\n");
     print_types("step that draws", nf_stochastic_types(), to);
     fprintf(to, "\ntransformers, maps of a feature, for coupling and autoregressive: transformer=affine(bound=2):\n");
     for (const nf_transformer_type *const *type = nf_transformer_types(); *type; type++)
@@ -144,7 +143,7 @@ void help_print_targets(FILE *to)
 {
     fprintf(to,
             "Targets are densities that are known up to a constant. Arguments, with their defaults in brackets, are "
-            "given as in\nformulas: funnel(5), funnel(dim=5).\n\n");
+            "given as in formulas: funnel(5), funnel(dim=5).\n\n");
     for (const nf_target_type *const *type = nf_target_types(); *type; type++) {
         print_descriptor("target", *type, to);
         for (const nf_target_column_type *column = (*type)->column; column && column->name; column++)
@@ -158,7 +157,7 @@ void help_print_optimizers(FILE *to)
 {
     fprintf(to,
             "Optimizers update the parameters w in each step, by the gradient g and the learning rate lr. Arguments, "
-            "with their defaults in\nbrackets, are given as in formulas: adam(beta2=0.98).\n\n");
+            "with their defaults in brackets, are given as in formulas: adam(beta2=0.98).\n\n");
     for (const nf_optimizer_type *const *type = nf_optimizer_types(); *type; type++) {
         print_descriptor("optimizer", *type, to);
         fprintf(to, "      %-*s[%g]\n", INDENT - 6, "--lr", (*type)->learning_rate);
@@ -169,7 +168,7 @@ void help_print_optimizers(FILE *to)
 void help_print_schedules(FILE *to)
 {
     fprintf(to, "Schedules are what the learning rate is multiplied by, t going from 0 to 1 over the planned steps. "
-                "Arguments, with their\ndefaults in brackets, are given as in formulas: exponential(end=0.1).\n\n");
+                "Arguments, with their defaults in brackets, are given as in formulas: exponential(end=0.1).\n\n");
     for (const nf_schedule_type *const *type = nf_schedule_types(); *type; type++)
         print_descriptor("schedule", *type, to);
     fprintf(to, "\nexample:\n  weir vi pot1 --schedule 'steps(count=4,factor=0.5)'\n");
@@ -185,21 +184,14 @@ void help_print_objectives(FILE *to)
 
 void help_print_priors(FILE *to)
 {
-    fprintf(
-        to,
-        "Priors are densities of the numbers w that 'weir fit --prior' trains, of each of them alone: the fit is for "
-        "the\n"
-        "most probable ones (MAP), by log p of the rows and the prior's log-density, once for all of them. Where rows "
-        "have\nweights, these say how many rows each is. --weight-decay with adamw is something else: it shrinks w by "
-        "a "
-        "part\nof itself in each step, however many rows there are.\n\n");
+    fprintf(to, "Priors are densities of the numbers w that 'weir fit --prior' trains, of each of them alone: the fit "
+                "is for the most probable ones (MAP), by log p of the rows and the prior's log-density, once for all "
+                "of them. Where rows have weights, these say how many rows each is. --weight-decay with adamw is "
+                "something else: it shrinks w by a part of itself in each step, however many rows there are.\n\n");
     for (const nf_prior_type *const *type = nf_prior_types(); *type; type++) print_descriptor("prior", *type, to);
-    fprintf(
-        to,
-        "\nA prior is that of all that is trained, or by names, with * and ?, of which the first that fits counts:\n"
-        "'*.weight*:normal(sd=0.1), *.bias*:laplace'. Names are as 0.maf.weight1, and one that fits nothing is "
-        "answered with\nthose that there are. Of a scale, and what else has a constraint, w is the real number that "
-        "stands for it.\n"
-        "\nexample:\n  weir fit moons.npy --flow '(maf(128,128)-flip)*3' --prior '*.weight*:normal(sd=0.5)' -o "
-        "moons.safetensors\n");
+    fprintf(to, "\nA prior is that of all that is trained, or by names, with * and ?, of which the first that fits "
+                "counts: '*.weight*:normal(sd=0.1), *.bias*:laplace'. Names are as 0.maf.weight1, and one that fits "
+                "nothing is answered with those that there are. Of a scale, and what else has a constraint, w is the "
+                "real number that stands for it.\n\nexample:\n  weir fit moons.npy --flow '(maf(128,128)-flip)*3' "
+                "--prior '*.weight*:normal(sd=0.5)' -o moons.safetensors\n");
 }

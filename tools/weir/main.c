@@ -4,9 +4,10 @@
 #include "command.h"
 #include "complete.h"
 #include "files.h"
+#include "fold.h"
+#include "front.h"
 #include "interrupt.h"
 #include "manual.h"
-#include "front.h"
 #include "plugins.h"
 #include "ranks.h"
 #include "report.h"
@@ -70,15 +71,22 @@ static int finish(int status)
     return status ? status : EXIT_FAULT;
 }
 
+/* The help of a command, or with NULL that of all. */
+static int show_help(const struct command *command)
+{
+    struct folded folded;
+    fold_begin(&folded);
+    command ? help_print(command, folded.to) : catalog_print(folded.to);
+    fold_end(&folded);
+    return finish(0);
+}
+
 static int run_command(const struct command *command, int count, char **words)
 {
     struct arguments arguments;
     ad_error error = {0};
     ad_status status = arguments_parse(&arguments, command, count, words, &error);
-    if (!status && option_flag(&arguments, "help")) {
-        help_print(command, stdout);
-        return ranks_end(command->name, NULL, finish(0));
-    }
+    if (!status && option_flag(&arguments, "help")) return ranks_end(command->name, NULL, show_help(command));
     json_t *result = json_object();
     if (!status) status = resume_arguments(&arguments, &error);
     if (!status) status = check_files(&arguments, &error);
@@ -101,21 +109,19 @@ static int run_command(const struct command *command, int count, char **words)
 /* What `weir help` and the words behind it show. */
 static int help_on(int count, char **words)
 {
+    if (count == 0) return show_help(NULL);
     const struct topic *topic;
-    for (size_t i = 0; count > 0 && (topic = catalog_topic(i)); i++) {
+    for (size_t i = 0; (topic = catalog_topic(i)); i++) {
         if (strcmp(words[0], topic->name) != 0) continue;
-        topic->print(stdout);
+        struct folded folded;
+        fold_begin(&folded);
+        topic->print(folded.to);
+        fold_end(&folded);
         return finish(0);
     }
     int taken;
-    const struct command *command = count > 0 ? find_words(count, words, &taken) : NULL;
-    if (command)
-        help_print(command, stdout);
-    else if (count > 0)
-        return EXIT_USAGE;
-    else
-        catalog_print(stdout);
-    return finish(0);
+    const struct command *command = find_words(count, words, &taken);
+    return command ? show_help(command) : EXIT_USAGE;
 }
 
 /* For Jansson, which says little of a lack of memory: a result that can't be told, or a record that can't be kept, ends

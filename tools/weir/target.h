@@ -16,8 +16,7 @@
 
 #define ABOUT_TARGETS                                                                                                  \
     "\nA target of your own is a few lines of C, as schools.c among the examples of Weir's source, and is named by "   \
-    "its\n"                                                                                                            \
-    "file; columns of the table of --data come to it:\n\n"                                                             \
+    "its file; columns of the table of --data come to it:\n\n"                                                         \
     "  cc -shared -fPIC schools.c $(pkg-config --cflags weir) -o schools.so\n"                                         \
     "  weir nuts ./schools.so --data schools.csv\n"
 

@@ -10,7 +10,6 @@ import pathlib
 import threading
 import time
 from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from weir import errors
 from weir._declarations import ffi as _ffi
+from weir._records import Record
 
 ffi: Any = _ffi
 _path = str(pathlib.Path(__file__).with_name("libweir.so"))
@@ -59,7 +59,7 @@ def choices(kind: Any) -> dict[int, str]:
     return {int(value): name.removeprefix(begin).lower() for value, name in kind.elements.items()}
 
 
-def record(struct: Any) -> SimpleNamespace:
+def record(struct: Any) -> Record:
     """A struct's numbers, flags, names and inner structs, under the headers' own names. Pointers to anything else are
     left out: what they point to has another length each time."""
     kept = {}
@@ -74,7 +74,7 @@ def record(struct: Any) -> SimpleNamespace:
             kept[name] = record(value)
         elif field.type.cname in ("char *", "char const *") or (kind == "array" and field.type.item.cname == "char"):
             kept[name] = text(value)
-    return SimpleNamespace(**kept)
+    return Record(**kept)
 
 
 _formats = {"double": np.float64, "uint32_t": np.uint32, "_Bool": np.bool_}

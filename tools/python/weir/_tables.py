@@ -26,6 +26,13 @@ def column(data: Any, name: str) -> Any:
     return data[next(own for own in (data if isinstance(data, Mapping) else data.columns) if str(own) == name)]
 
 
+def one_row(context: Any) -> Any:
+    """A context that is a single one, {"age": 30} or [30], as a table of one row; any other as it is."""
+    if isinstance(context, Mapping) and all(value is None or np.isscalar(value) for value in context.values()):
+        return {name: [value] for name, value in context.items()}
+    return [context] if names_of(context) is None and np.ndim(context) == 1 else context
+
+
 def _is_missing(value: Any) -> bool:
     # None, NaN, and pandas' NA, which has no truth value.
     return value is None or (isinstance(value, float) and value != value) or type(value).__name__ in ("NAType", "NaTType")

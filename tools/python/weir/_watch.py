@@ -3,15 +3,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from types import SimpleNamespace, TracebackType
+from types import TracebackType
 from typing import Any
 
 from weir import errors
 from weir._library import ffi, pool, record
+from weir._records import Record
 
 # False: nothing is shown. True: a bar, by tqdm. None: a bar where somebody looks at it and tqdm is there. A function is
 # called with what the library tells, under the headers' names; what it does by returning False is to stop.
-Progress = bool | None | Callable[[SimpleNamespace], object]
+Progress = bool | None | Callable[[Record], object]
 
 # Of each kind of progress: what is done, of how much, and what is worth telling beside.
 _shown: dict[str, tuple[str, str, tuple[str, ...]]] = {
@@ -30,7 +31,7 @@ class _Bar:
         self._tqdm = tqdm
         self._bar: Any = None
 
-    def __call__(self, kind: str, now: SimpleNamespace) -> None:
+    def __call__(self, kind: str, now: Record) -> None:
         done, total, beside = _shown[kind]
         if self._bar is None:
             of = getattr(now, total) if total else 1.0

@@ -2,13 +2,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from weir import errors
 from weir._library import NULL, Array, check, ffi, given_text, lib, made, new_error, numbers_of, pointer, record, taken_text, text, whole
+from weir._records import Record
 from weir._tables import Table, decoded, names_of
 
 
@@ -56,13 +56,13 @@ class Columns:
     def __len__(self) -> int:
         return int(lib.nf_columns_count(self._columns))
 
-    def __getitem__(self, c: int) -> SimpleNamespace:
+    def __getitem__(self, c: int) -> Record:
         """What is known of a column: its name, kind, support, and why it was taken for that."""
         if not 0 <= c < len(self):
             raise IndexError(c)
         return record(lib.nf_columns_column(self._columns, c)[0])
 
-    def __iter__(self) -> Iterator[SimpleNamespace]:
+    def __iter__(self) -> Iterator[Record]:
         return (self[c] for c in range(len(self)))
 
     def __str__(self) -> str:

@@ -6,7 +6,6 @@ import secrets
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import SimpleNamespace
 from typing import Any, Unpack
 
 import numpy as np
@@ -16,8 +15,9 @@ from weir import errors
 from weir._library import (NULL, Array, Memory, check, conditions_of, ffi, given_text, lib, listed, made, new_error,
                            parts, pointer, pool, record, rows_of, taken_text, text, weights_of, whole)
 from weir._options import Dtype, FitOptions, dtype_of, options_of
+from weir._records import Record
 from weir._rows import Rows
-from weir._tables import names_of
+from weir._tables import names_of, one_row
 from weir._watch import Progress, Watch
 from weir.columns import Columns
 
@@ -50,7 +50,7 @@ class Flow:
 
     columns: Columns | None
     context_columns: Columns | None
-    report: SimpleNamespace | None  # of the fit
+    report: Record | None  # of the fit
     _record: str | None  # what a file tells beside the numbers
 
     def __init__(self, formula: str, dim: int | None = None, *, context: int = 0, dtype: Dtype = "float32", seed: int = 1,
@@ -154,7 +154,7 @@ class Flow:
 
     def fit(self, x: Any, context: Any = None, *, weights: Any = None, validation: Any = None,
             validation_context: Any = None, seed: int = 1, progress: Progress = None,
-            **options: Unpack[FitOptions]) -> SimpleNamespace:
+            **options: Unpack[FitOptions]) -> Record:
         """Train by maximum likelihood on x (rows, dim), or on a table where the flow has columns, from the parameters
         on that it has. `weights`: how much each row counts. `validation`: rows of their own to validate with, in the
         place of a tenth of x. Returns the report of <weir/training.h>, which is `report` of the flow too.
@@ -212,7 +212,7 @@ class Flow:
         if context is None:
             raise errors.ArgumentError("this flow is conditional: it needs a context for each row, of the columns "
                                        + ", ".join(columns.names or [str(len(columns))]))
-        return conditions_of(columns.encode(context)[0], self.context_size, rows)
+        return conditions_of(columns.encode(one_row(context))[0], self.context_size, rows)
 
     def log_prob(self, x: Any, context: Any = None, *, draws: int = 0, seed: int = 1) -> Any:
         """log p of each event of x (…, dim), in nats: (…). Of a table's rows, the log-density in the table's units, with
@@ -244,7 +244,7 @@ class Flow:
             if context is None:
                 n = 1
             elif names_of(context) is not None and self.context_columns:
-                n = int(self.context_columns.table(context).struct.rows)
+                n = int(self.context_columns.table(one_row(context)).struct.rows)
             else:
                 n = 1 if np.ndim(context) < 2 else len(context)
         n = whole(n, "n")
@@ -285,9 +285,13 @@ class Flow:
         conditions, own = conditions_of(context, self.context_size, len(rows)), weights_of(weight, len(rows))
         log_prob, of_x, of_trained = np.empty(len(rows)), np.empty_like(rows), np.empty(len(self.trained))
         of_context, error = None if conditions is None else np.empty_like(conditions), new_error()
-        check(lib.nf_log_prob_gradient(self._flow, pointer(rows), pointer(conditions), pointer(own), len(rows),
-                                       pointer(log_prob), pointer(of_x), pointer(of_context), pointer(of_trained), pool(),
-                                       error), error)
+        part_of_trained, most = np.empty_like(of_trained), 1 << 14  # rows after which Python hears ctrl-C
+        of_trained[:] = 0
+        for part in (slice(begin, min(begin + most, len(rows))) for begin in range(0, len(rows), most)):
+            check(lib.nf_log_prob_gradient(self._flow, pointer(rows, part), pointer(conditions, part), pointer(own, part),
+                                           part.stop - part.start, pointer(log_prob, part), pointer(of_x, part),
+                                           pointer(of_context, part), pointer(part_of_trained), pool(), error), error)
+            of_trained += part_of_trained
         return log_prob, of_x, of_context, of_trained
 
     def sample_gradient(self, n: int, context: Any = None, *, seed: int, x_weight: Any = None,

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import os
-from types import SimpleNamespace
 from typing import Any, Unpack
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from weir import errors
 from weir._library import Array, check, ffi, given_text, lib, new_error, pointer, pool, record, rows_of, seconds_of, table, whole
 from weir._options import Dtype, NUTSOptions, VIOptions, dtype_of, options_of
+from weir._records import Record, Summary
 from weir._watch import Progress, Watch
 from weir.flow import Flow
 from weir.target import Density, Target
@@ -23,7 +23,7 @@ class Inference:
     """A flow that was fitted to a target: `flow`, over real numbers; `report` of <weir/vi.h>; and what it says of the
     target's own values. It can be trusted where `khat` is below 0.7."""
 
-    def __init__(self, flow: Flow, target: Target, report: SimpleNamespace, seed: int) -> None:
+    def __init__(self, flow: Flow, target: Target, report: Record, seed: int) -> None:
         self.flow, self.target, self.report, self._seed = flow, target, report, seed
 
     @property
@@ -48,7 +48,7 @@ class Inference:
                                  error), error)
         return found[()]
 
-    def summary(self, draws: int = 20000) -> dict[str, SimpleNamespace]:
+    def summary(self, draws: int = 20000) -> Summary:
         """Mean and standard deviation of each element by weighted draws, which take out what the flow itself is off,
         with their Monte-Carlo standard errors."""
         moments, error = ffi.new("nf_vi_moments[]", self.target.size), new_error()
@@ -56,7 +56,7 @@ class Inference:
                                      error)
         self.target.raise_failure()
         check(status, error)
-        return {name: record(one) for name, one in zip(self.target.elements, moments)}
+        return Summary(zip(self.target.elements, map(record, moments)))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the flow as a safetensors file."""
@@ -94,7 +94,7 @@ def vi(target: Target | str | Density, flow: str | Flow | None = None, *, budget
     return result
 
 
-def _report(report: Any) -> SimpleNamespace:
+def _report(report: Any) -> Record:
     told = record(report[0])
     told.history = [record(report.history[i]) for i in range(report.n_history)]
     return told
@@ -146,13 +146,13 @@ class Draws:
         """The draws of each site: (chains, draws, …)."""
         return self.target.sites(self.values)
 
-    def summary(self) -> dict[str, SimpleNamespace]:
+    def summary(self) -> Summary:
         """Of each element: mean, sd, their Monte-Carlo standard errors, quantiles, R̂ and effective sample sizes
         (<weir/diagnostics.h>)."""
         chains, draws, size = self.values.shape
         summaries, error = ffi.new("nf_summary[]", size), new_error()
         check(lib.nf_summarize(pointer(self.values), chains, draws, size, summaries, pool(), error), error)
-        return {name: record(one) for name, one in zip(self.target.elements, summaries)}
+        return Summary(zip(self.target.elements, map(record, summaries)))
 
     def to_arviz(self) -> Any:
         """The draws as ArviZ has them, which must be installed."""

@@ -37,8 +37,7 @@ def _callback(flow: Flow, evaluate: Callable[..., Any]) -> Callable[..., Any]:
     return lambda trained, *arrays: _with(flow, trained, evaluate, *arrays)
 
 
-def _shape(shape: tuple[int, ...], dtype: Any) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct(shape, dtype)
+_shape: Any = jax.ShapeDtypeStruct  # of some versions without types
 
 
 def _floating(values: Any) -> Any:

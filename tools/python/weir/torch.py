@@ -5,7 +5,7 @@
     loss.backward()                    # with respect to x, its context and module.trained
 
 The computing is the library's, on the CPU and in the flow's dtype; tensors that are elsewhere are copied there and back.
-There are no second derivatives."""
+torch.func works too, vmap included. There are no second derivatives."""
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
@@ -38,41 +38,116 @@ def _like(array: Array | None, tensor: torch.Tensor | None) -> torch.Tensor | No
 
 class _LogProb(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, flow: Flow, trained: torch.Tensor, x: torch.Tensor, context: torch.Tensor | None) -> Any:
-        ctx.flow = flow
-        ctx.save_for_backward(trained, x, context)
+    def forward(flow: Flow, trained: torch.Tensor, x: torch.Tensor, context: torch.Tensor | None) -> torch.Tensor:
         with _with(flow, trained):
             log_prob = flow.log_prob(_numbers(x), _numbers(context))
         return torch.from_numpy(np.asarray(log_prob)).to(x)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        ctx.flow = inputs[0]
+        ctx.save_for_backward(*inputs[1:])
+
+    @staticmethod
     def backward(ctx: Any, weight: torch.Tensor) -> Any:
-        trained, x, context = ctx.saved_tensors
-        rows = _rows(x, ctx.flow.dim)
-        with _with(ctx.flow, trained):
-            _, of_x, of_context, of_trained = ctx.flow.log_prob_gradient(rows, _numbers(context),
-                                                                         weight=_rows(weight, 1)[:, 0])
-        return None, _like(of_trained, trained), _like(of_x, x), _summed(of_context, context)
+        return None, *_gradient(_LogProbGradient, ctx.saved_tensors, ctx.flow, *ctx.saved_tensors, weight)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, flow: Flow, trained: torch.Tensor, x: torch.Tensor,
+             context: torch.Tensor | None) -> Any:
+        if in_dims[1] is not None:
+            return _one_by_one(_LogProb, info, in_dims, flow, trained, x, context)
+        rows = x.unsqueeze(0).expand(info.batch_size, *x.shape) if in_dims[2] is None else x.movedim(in_dims[2], 0)
+        if context is not None and in_dims[3] is not None:  # a context for each of what is mapped, or for each row of it
+            context = context.movedim(in_dims[3], 0)
+            context = context.reshape(len(context), *[1] * (rows.ndim - context.ndim), *context.shape[1:])
+        if context is not None:
+            context = context.expand(*rows.shape[:-1], context.shape[-1])
+        return _LogProb.apply(flow, trained, rows, context), 0  # type: ignore[no-untyped-call]
+
+
+class _LogProbGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(flow: Flow, trained: torch.Tensor, x: torch.Tensor, context: torch.Tensor | None,
+                weight: torch.Tensor) -> Any:
+        with _with(flow, trained):
+            _, of_x, of_context, of_trained = flow.log_prob_gradient(_rows(x, flow.dim), _numbers(context),
+                                                                     weight=_rows(weight, 1)[:, 0])
+        return _like(of_trained, trained), _like(of_x, x), _summed(of_context, context)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, *_: Any) -> Any:
+        raise NotImplementedError(_no_second)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, *given: Any) -> Any:
+        return _one_by_one(_LogProbGradient, info, in_dims, *given)
 
 
 class _Sample(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, flow: Flow, n: int, seed: int, trained: torch.Tensor, context: torch.Tensor | None) -> Any:
-        ctx.flow, ctx.n, ctx.seed = flow, n, seed
-        ctx.save_for_backward(trained, context)
+    def forward(flow: Flow, n: int, seed: int, trained: torch.Tensor, context: torch.Tensor | None) -> Any:
         with _with(flow, trained):
             x, log_prob = flow.sample_and_log_prob(n, _numbers(context), seed=seed)
         return torch.from_numpy(x).to(trained), torch.from_numpy(log_prob).to(trained)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        ctx.given = inputs[:3]
+        ctx.save_for_backward(*inputs[3:])
+
+    @staticmethod
     def backward(ctx: Any, of_draws: torch.Tensor, weight: torch.Tensor) -> Any:
-        trained, context = ctx.saved_tensors
-        with _with(ctx.flow, trained):
-            of_context, of_trained = ctx.flow.sample_gradient(ctx.n, _numbers(context), seed=ctx.seed,
-                                                              x_weight=_numbers(of_draws), weight=_numbers(weight))
-        return None, None, None, _like(of_trained, trained), _summed(of_context, context)
+        return None, None, None, *_gradient(_SampleGradient, ctx.saved_tensors, *ctx.given, *ctx.saved_tensors, of_draws,
+                                            weight)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, *given: Any) -> Any:
+        return _one_by_one(_Sample, info, in_dims, *given)
+
+
+class _SampleGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(flow: Flow, n: int, seed: int, trained: torch.Tensor, context: torch.Tensor | None,
+                of_draws: torch.Tensor, weight: torch.Tensor) -> Any:
+        with _with(flow, trained):
+            of_context, of_trained = flow.sample_gradient(n, _numbers(context), seed=seed, x_weight=_numbers(of_draws),
+                                                          weight=_numbers(weight))
+        return _like(of_trained, trained), _summed(of_context, context)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, *_: Any) -> Any:
+        raise NotImplementedError(_no_second)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, *given: Any) -> Any:
+        return _one_by_one(_SampleGradient, info, in_dims, *given)
+
+
+_no_second = "a weir flow has no second derivatives: its gradients are not differentiable"
+
+
+def _gradient(function: Any, of: tuple[torch.Tensor | None, ...], *given: Any) -> tuple[torch.Tensor | None, ...]:
+    """What `function` computes, a gradient of each of these but where one is None."""
+    return tuple(None if one is None else gradient for one, gradient in zip(of, function.apply(*given)))
+
+
+def _one_by_one(function: Any, info: Any, in_dims: Any, *given: Any) -> tuple[Any, Any]:
+    """torch.func.vmap of what takes one set of numbers at a time."""
+    each = [function.apply(*(one if dim is None else one.select(dim, i) for one, dim in zip(given, in_dims)))
+            for i in range(info.batch_size)]
+    if isinstance(each[0], torch.Tensor):
+        return torch.stack(each), 0
+    stacked = tuple(None if parts[0] is None else torch.stack(parts) for parts in zip(*each))
+    return stacked, tuple(None if one is None else 0 for one in stacked)
 
 
 def _summed(gradient: Array | None, context: torch.Tensor | None) -> torch.Tensor | None:

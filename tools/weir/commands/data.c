@@ -70,9 +70,8 @@ const struct command data_command = {
     .name = "data",
     .summary = "Draw points from a known distribution.",
     .example = "weir data moons -n 10000 --noise 0.05 --seed 1 -o moons.npy",
-    .about =
-        "\nThe entropy, which it prints, is the mean of -log p under the distribution itself: no density scores less "
-        "on fresh rows,\nbut by chance.\n",
+    .about = "\nThe entropy, which it prints, is the mean of -log p under the distribution itself: no density scores "
+             "less on fresh rows, but by chance.\n",
     .positionals = {{"TARGET", "moons|banana|8gaussians|checkerboard|pinwheel|2spirals|swissroll|circles|rings",
                      "the distribution: moons, two interleaved half circles as in scikit-learn; banana, a normal bent "
                      "along a parabola; and those of FFJORD's toy data: 8gaussians, checkerboard, pinwheel, 2spirals, "

@@ -313,9 +313,10 @@ static void print(const json_t *result, FILE *to)
 
 const struct command fit_command = {
     .name = "fit",
-    .summary =
-        "Fit a density to the rows of a file, by maximum likelihood: one that is chosen by rows that are held out "
-        "or, where any of --flow to --ema is given, this one flow.",
+    .summary = "Fit a density to the rows of a file, by maximum likelihood.",
+    .about = "\nWithout settings the flow, and how it is trained, are chosen by rows that are held out; where any of "
+             "--flow to "
+             "--ema is given, this one flow is trained.\n",
     .example = "weir fit people.csv -o people.safetensors",
     .positionals = {{"DATA", NULL,
                      "table, a row for each event: .npy, .csv, .tsv or .txt; empty cells, NA and ? are missing",

@@ -324,13 +324,10 @@ static void print(const json_t *result, FILE *to)
 const struct command vi_command = {
     .name = "vi",
     .summary = "Fit a flow to a target density, by variational inference.",
-    .about =
-        "\nWith the target alone, nothing is left to settings: where it lies is searched for, the formula follows "
-        "from\n"
-        "its dimension, the learning rate falls as the fit converges, and the fit goes on until it has or the time\n"
-        "is over (--budget). Where --flow or another option that says how to fit is given, and --budget isn't, "
-        "nothing\n"
-        "is chosen or searched for: the options have the defaults below.\n" ABOUT_TARGETS,
+    .about = "\nWith the target alone, nothing is left to settings: where it lies is searched for, the formula follows "
+             "from its dimension, the learning rate falls as the fit converges, and the fit goes on until it has or "
+             "the time is over (--budget). Where --flow or another option that says how to fit is given, and --budget "
+             "isn't, nothing is chosen or searched for: the options have the defaults below.\n" ABOUT_TARGETS,
     .example = "weir vi eight_schools -o schools.safetensors",
     .positionals = {POSITIONAL_TARGET},
     .groups = {options, checkpoint_options},
