@@ -140,12 +140,14 @@ void ad__assemble(ad__assembler *to_code, ad__vector_instruction instruction, in
 
 /* ---- Around them --------------------------------------------------------------------------------------------- */
 
-void ad__assemble_entry(ad__assembler *to)
+size_t ad__assemble_entry(ad__assembler *to)
 {
     EMIT(to, 0x53, 0x55, 0x41, 0x54, 0x41, 0x55, 0x41, 0x56, 0x41, 0x57); /* push rbx, rbp, r12 … r15 */
-    EMIT(to, 0x48, 0x83, 0xEC, 0x08);                                     /* sub rsp, 8: calls find it aligned */
+    EMIT(to, 0x48, 0x83, 0xEC, 0x18);                                     /* sub rsp, 24: calls find it aligned */
+    EMIT(to, 0x4C, 0x89, 0x04, 0x24, 0x4C, 0x89, 0x4C, 0x24, 0x08);       /* mov [rsp], r8; mov [rsp + 8], r9 */
     EMIT(to, 0x48, 0x89, 0xFB, 0x49, 0x89, 0xF5);                         /* mov rbx, rdi; mov r13, rsi */
     EMIT(to, 0x49, 0x89, 0xD4, 0x49, 0x89, 0xCE);                         /* mov r12, rdx; mov r14, rcx */
+    return to->size;
 }
 
 size_t ad__assemble_loop(ad__assembler *to)
@@ -154,15 +156,35 @@ size_t ad__assemble_loop(ad__assembler *to)
     return to->size;
 }
 
-void ad__assemble_end(ad__assembler *to, size_t body, size_t step)
+/* To the next turn: by rax and rcx, which nothing needs between two of them. */
+static void emit_next_turn(ad__assembler *to, size_t pointers, size_t sums)
 {
+    EMIT(to, 0x48, 0x8B, 0x44, 0x24, 0x08); /* mov rax, [rsp + 8] */
+    for (size_t i = 0; i < pointers; i++) {
+        EMIT(to, 0x48, 0x8B, 0x88); /* mov rcx, [rax + 8 i] */
+        emit_32(to, 8 * i);
+        EMIT(to, 0x48, 0x01, 0x8B); /* add [rbx + 8 i], rcx */
+        emit_32(to, 8 * i);
+    }
+    EMIT(to, 0x49, 0x81, 0xC5); /* add r13, sums */
+    emit_32(to, sums);
+}
+
+void ad__assemble_end(ad__assembler *to, size_t turn, size_t body, size_t step, size_t pointers, size_t sums)
+{
+    enum { NEXT_TURN = 5 + 7, EACH_POINTER = 14, JUMP = 5 };
     EMIT(to, 0x48, 0x81, 0xC5); /* add rbp, step */
     emit_32(to, step);
     EMIT(to, 0x4C, 0x39, 0xE5); /* cmp rbp, r12 */
     EMIT(to, 0x0F, 0x82);       /* jb body */
     emit_32(to, body - (to->size + 4));
+    EMIT(to, 0x48, 0x83, 0x2C, 0x24, 0x01, 0x0F, 0x84); /* sub qword [rsp], 1; je behind the next turn */
+    emit_32(to, NEXT_TURN + EACH_POINTER * pointers + JUMP);
+    emit_next_turn(to, pointers, sums);
+    EMIT(to, 0xE9); /* jmp turn */
+    emit_32(to, turn - (to->size + 4));
     EMIT(to, 0xC5, 0xF8, 0x77);                                           /* vzeroupper */
-    EMIT(to, 0x48, 0x83, 0xC4, 0x08);                                     /* add rsp, 8 */
+    EMIT(to, 0x48, 0x83, 0xC4, 0x18);                                     /* add rsp, 24 */
     EMIT(to, 0x41, 0x5F, 0x41, 0x5E, 0x41, 0x5D, 0x41, 0x5C, 0x5D, 0x5B); /* pop r15 … r12, rbp, rbx */
     EMIT(to, 0xC3);                                                       /* ret */
 }

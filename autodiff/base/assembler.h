@@ -77,11 +77,12 @@ typedef enum {
 void ad__assemble(ad__assembler *to_code, ad__vector_instruction instruction, int to, int a, ad__location b,
                   int immediate);
 
-/* The frame of a function f(rdi, rsi, rdx, rcx), which finds its arguments in rbx, r13, r12 and r14; rbp counts from 0
- * to r12 by `step` bytes, with the loop's body between the two. */
-void ad__assemble_entry(ad__assembler *to);
-size_t ad__assemble_loop(ad__assembler *to); /* returns where its body begins */
-void ad__assemble_end(ad__assembler *to, size_t body, size_t step);
+/* The frame of a function f(rdi, rsi, rdx, rcx, r8, r9), which finds the first four arguments in rbx, r13, r12 and r14.
+ * It takes r8 turns; in each rbp counts from 0 to r12 by `step` bytes, with the loop's body between the two. Between
+ * turns, the `pointers` numbers at rbx grow by those at r9, and r13 by `sums` bytes. */
+size_t ad__assemble_entry(ad__assembler *to); /* returns where a turn begins */
+size_t ad__assemble_loop(ad__assembler *to);  /* returns where its body begins */
+void ad__assemble_end(ad__assembler *to, size_t turn, size_t body, size_t step, size_t pointers, size_t sums);
 /* reg = the pointer at rbx + 8 i */
 void ad__assemble_pointer(ad__assembler *to, int reg, size_t i);
 /* The number at pointer i goes to r13 + displacement. */

@@ -131,6 +131,7 @@ typedef struct {
     void *mask;             /* of the rows that are valid: ad__place.is_mask */
     size_t mask_rows, mask_valid;
     void **pointer; /* of a fused loop in the turn that it is at */
+    size_t *step;   /* the bytes from there to the next one's */
     bool *finite;   /* which rows of the arguments are, when looking for faults */
     void **state;   /* of instructions with one; [0] is NULL */
 } ad__worker;

@@ -19,12 +19,28 @@ void ad__bind_loop(const ad_plan *plan, const ad__fused_loop *loop, const ad__wo
     }
 }
 
-static void next_turn(const ad__fused_loop *loop, size_t row_bytes, size_t size, void **pointer)
+/* Turns that the code takes in one call: where there are sums, as many as the L1 cache easily holds those of. */
+static size_t turns_together(const ad__fused_loop *loop)
+{
+    enum { BYTES = 8192 };
+    const size_t most = loop->n_sum ? BYTES / loop->frame.scalars + 1 : loop->turns;
+    return most < loop->turns ? most : loop->turns;
+}
+
+size_t ad__loop_workspace(const ad__fused_loop *loop)
+{
+    return loop->frame.bytes + (turns_together(loop) - 1) * loop->frame.scalars;
+}
+
+/* Where they may be moved, with how far that is from one turn to the next. */
+static void **movable_pointers(const ad__fused_loop *loop, void *const *pointer, size_t row_bytes, size_t size,
+                               ad__worker *worker)
 {
     for (size_t i = 0; i < loop->n_place; i++) {
-        const ad__place *place = &loop->place[i];
-        pointer[i] = (char *)pointer[i] + place->step * (place->per_row ? row_bytes : size);
+        worker->pointer[i] = pointer[i];
+        worker->step[i] = loop->place[i].step * (loop->place[i].per_row ? row_bytes : size);
     }
+    return worker->pointer;
 }
 
 static void set_mask(ad__worker *worker, size_t rows, size_t valid, size_t size)
@@ -36,6 +52,20 @@ static void set_mask(ad__worker *worker, size_t rows, size_t valid, size_t size)
     worker->mask_valid = valid;
 }
 
+/* Of each turn, its partial sums. */
+static void fold_sums(const ad_plan *plan, const ad__fused_loop *loop, const ad__row_sum *sum, const char *workspace,
+                      size_t turns, bool accumulate, double *to)
+{
+    const size_t length = ad__vector_length(plan->dtype);
+    const bool narrow = plan->dtype == AD_F32 && !sum->wide;
+    const char *parts = workspace + sum->vector * length * ad_dtype_size(plan->dtype);
+    for (size_t turn = 0; turn < turns; turn++, parts += loop->frame.scalars) {
+        const double total =
+            narrow ? ad__fold_floats((const float *)parts, length) : ad__fold((const double *)parts, length);
+        to[turn] = accumulate ? to[turn] + total : total;
+    }
+}
+
 void ad__run_loop(const ad_plan *plan, const ad__fused_loop *loop, const ad__instruction *first, ad__worker *worker,
                   const ad__binding *binding, const ad_tile *tile, size_t accumulator)
 {
@@ -43,20 +73,15 @@ void ad__run_loop(const ad_plan *plan, const ad__fused_loop *loop, const ad__ins
     const size_t bytes = tile->rows > 1 ? tile->rows * size : length * size; /* shared values: one vector */
     void **pointer = binding->pointer + loop->first_pointer;
     if (tile->rows > 1) set_mask(worker, tile->rows, tile->valid, size);
-    const size_t vector_bytes = length * size;
-    if (loop->turns > 1) pointer = memcpy(worker->pointer, pointer, loop->n_place * sizeof *pointer);
-    for (size_t turn = 0; turn < loop->turns; turn++) {
-        if (loop->n_sum) memset(worker->scratch, 0, loop->sum_vectors * vector_bytes);
-        loop->code(pointer, worker->scratch, bytes, loop->constants);
+    if (loop->turns > 1) pointer = movable_pointers(loop, pointer, bytes, size, worker);
+    const size_t together = turns_together(loop);
+    for (size_t turn = 0, turns; turn < loop->turns; turn += turns) {
+        turns = loop->turns - turn < together ? loop->turns - turn : together;
+        for (size_t i = 0; turn > 0 && i < loop->n_place; i++) pointer[i] = (char *)pointer[i] + worker->step[i];
+        loop->code(pointer, worker->scratch, bytes, loop->constants, turns, worker->step);
         for (size_t i = 0; i < loop->n_sum; i++) {
-            const ad__row_sum *sum = &loop->sum[i];
-            double *to = (double *)ad__accumulator_at(plan, &first[sum->instruction], accumulator) + sum->at + turn;
-            const char *parts = (const char *)worker->scratch + sum->vector * vector_bytes;
-            const bool narrow = plan->dtype == AD_F32 && !sum->wide;
-            const double total =
-                narrow ? ad__fold_floats((const float *)parts, length) : ad__fold((const double *)parts, length);
-            *to = tile->accumulate ? *to + total : total;
+            double *to = (double *)ad__accumulator_at(plan, &first[loop->sum[i].instruction], accumulator);
+            fold_sums(plan, loop, &loop->sum[i], worker->scratch, turns, tile->accumulate, to + loop->sum[i].at + turn);
         }
-        if (turn + 1 < loop->turns) next_turn(loop, bytes, size, pointer);
     }
 }

@@ -32,4 +32,7 @@ typedef struct {
     size_t first_pointer; /* of ad__binding.pointer */
 } ad__fused_loop;
 
+/* Bytes that it takes beside the numbers that it works on. */
+size_t ad__loop_workspace(const ad__fused_loop *loop);
+
 #endif

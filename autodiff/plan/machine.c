@@ -313,13 +313,16 @@ static void assemble(ad__machine *m, size_t n_scalars, size_t n_sums)
     m->keeps_pointers = m->n_loads <= AD_KEPT_POINTERS && !calls(m);
     m->scalars = n_sums * m->vector_bytes;
     m->spills = round_up(m->scalars + n_scalars * m->scalar_bytes);
-    ad__assemble_entry(m->out);
+    const size_t turn = ad__assemble_entry(m->out);
+    if (n_sums) ad__assemble(m->out, AD_VECTOR_XOR, 0, 0, ad__vector_register(0), 0);
+    for (size_t i = 0; i < n_sums; i++)
+        ad__assemble(m->out, AD_VECTOR_STORE, 0, 0, ad__at_base(R13, i * m->vector_bytes), 0);
     for (size_t i = 0; i < n_scalars; i++)
         ad__assemble_gather(m->out, m->n_loads + i, m->scalars + i * m->scalar_bytes);
     for (size_t i = 0; i < m->n_loads && m->keeps_pointers; i++) ad__assemble_pointer(m->out, ad__free_general[i], i);
     const size_t body = ad__assemble_loop(m->out);
     for (size_t i = 0; i < m->n_order; i++) emit(m, m->order[i]);
-    ad__assemble_end(m->out, body, m->vectors * m->vector_bytes);
+    ad__assemble_end(m->out, turn, body, m->vectors * m->vector_bytes, m->n_loads + n_scalars, m->scalars);
 }
 
 static bool assemble_list(ad__assembler *to, const ad__elements *list, size_t vectors, size_t n_loads, size_t n_scalars,

@@ -12,9 +12,11 @@ typedef struct {
     size_t operations; /* that it takes in each round */
 } ad__loop_frame;
 
-/* What the code is called as: pointers to the numbers; the workspace, 64-byte aligned, with the sums set to zero; the
- * bytes of a row of numbers, whole vectors; and the constants. */
-typedef void ad__loop_code(void *const pointer[], void *workspace, size_t bytes, const void *constants);
+/* What the code is called as: pointers to the numbers; the workspace, 64-byte aligned; the bytes of a row of numbers,
+ * whole vectors; the constants; and how many turns it takes, at least one, between which pointer i moves on by step[i]
+ * bytes. The sums of each turn lie behind those of the one before, frame.scalars bytes apart. */
+typedef void ad__loop_code(void *pointer[], void *workspace, size_t bytes, const void *constants, size_t turns,
+                           const size_t step[]);
 
 /* Numbers in a vector: 16 floats with AVX-512. The workspace begins with that many doubles for each sum. */
 size_t ad__vector_length(ad_dtype dtype);

@@ -46,7 +46,8 @@ static bool fill_steps(ad__compiler *c, const ad__schedule *schedule, bool rows,
         to->loop->first_pointer = plan->n_pointer;
         plan->n_pointer += to->loop->n_place;
         if (to->loop->n_place > plan->most_pointers) plan->most_pointers = to->loop->n_place;
-        if (to->loop->frame.bytes > plan->scratch) plan->scratch = to->loop->frame.bytes;
+        const size_t bytes = ad__loop_workspace(to->loop);
+        if (bytes > plan->scratch) plan->scratch = bytes;
     }
     return good;
 }

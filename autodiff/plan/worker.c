@@ -15,6 +15,7 @@ void ad__worker_free(const ad_plan *plan, ad__worker *worker)
         if (worker->state[owner->state]) owner->op->close(worker->state[owner->state]);
     ad_free(worker->state);
     ad_free(worker->finite);
+    ad_free(worker->step);
     ad_free(worker->pointer);
     ad_free_aligned(worker->mask);
     for (int i = 0; i < 2; i++) {
@@ -32,9 +33,11 @@ static ad_status start_worker(const ad_plan *plan, ad__worker *worker, ad_error 
                            .scratch = ad_alloc_aligned(plan->scratch, 1),
                            .mask = ad_alloc_aligned(plan->tile_rows, ad_dtype_size(plan->dtype)),
                            .pointer = ad_alloc(plan->most_pointers, sizeof *worker->pointer),
+                           .step = ad_alloc(plan->most_pointers, sizeof *worker->step),
                            .finite = ad_alloc(plan->tile_rows, sizeof *worker->finite),
                            .state = ad_alloc(plan->n_state + 1, sizeof *worker->state)};
-    bool good = worker->tile && worker->scratch && worker->mask && worker->pointer && worker->finite && worker->state;
+    bool good = worker->tile && worker->scratch && worker->mask && worker->pointer && worker->step && worker->finite &&
+                worker->state;
     for (int i = 0; i < 2 && good; i++) {
         ad__binding *binding = &worker->binding[i];
         binding->tensor = ad_alloc(plan->n_tensor, sizeof *binding->tensor);

@@ -74,9 +74,9 @@ static void assemble_function(ad__assembler *to, const char *name, const char *a
         assemble_call(to);
     } else {
         ck_assert_str_eq(name, "LOOP");
-        const size_t body = ad__assemble_loop(to);
+        const size_t turn = to->size, body = ad__assemble_loop(to);
         assemble_call(to);
-        ad__assemble_end(to, body, (size_t)i);
+        ad__assemble_end(to, turn, body, (size_t)i, (size_t)j, 4096);
     }
 }
 

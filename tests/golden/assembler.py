@@ -108,9 +108,9 @@ def cases_of(evex, f64, name):
 
 FUNCTION = 0x123456789ABCDEF0
 CALL = f"movabs rax, {FUNCTION:#x}; call rax"
-ENTRY = ("push rbx; push rbp; push r12; push r13; push r14; push r15; sub rsp, 8; mov rbx, rdi; mov r13, rsi; "
-         "mov r12, rdx; mov r14, rcx")
-END = "vzeroupper; add rsp, 8; pop r15; pop r14; pop r13; pop r12; pop rbp; pop rbx; ret"
+ENTRY = ("push rbx; push rbp; push r12; push r13; push r14; push r15; sub rsp, 24; mov [rsp], r8; "
+         "mov [rsp+8], r9; mov rbx, rdi; mov r13, rsi; mov r12, rdx; mov r14, rcx")
+END = "vzeroupper; add rsp, 24; pop r15; pop r14; pop r13; pop r12; pop rbp; pop rbx; ret"
 
 
 def pointer(reg, i):
@@ -140,9 +140,11 @@ for evex in (False, True):
 cases.append(("vex f32 ENTRY 0 0", ENTRY))
 cases += [(f"vex f32 POINTER {reg} {i}", pointer(reg, i)) for reg in (0, 1, 7, 9, 15) for i in (0, 3, 40)]
 cases.append(("vex f32 CALL 0 0", CALL))
-for step in (128, 192):  # the assembler would make a byte of a smaller one
-    cases.append((f"vex f32 LOOP {step} 0",
-                  f"xor ebp, ebp; 1: {CALL}; add rbp, {step}; cmp rbp, r12; {{disp32}} jb 1b; {END}"))
+for step, pointers in ((128, 3), (192, 0)):  # the assembler would make a byte of a smaller one
+    moves = "".join(f"{{disp32}} mov rcx, [rax+{8 * i}]; {{disp32}} add [rbx+{8 * i}], rcx; " for i in range(pointers))
+    cases.append((f"vex f32 LOOP {step} {pointers}",
+                  f"2: xor ebp, ebp; 1: {CALL}; add rbp, {step}; cmp rbp, r12; {{disp32}} jb 1b; sub qword ptr [rsp], 1; "
+                  f"{{disp32}} je 3f; mov rax, [rsp+8]; {moves}add r13, 4096; {{disp32}} jmp 2b; 3: {END}"))
 
 with tempfile.TemporaryDirectory() as folder:
     source, made, code = (Path(folder) / name for name in ("cases.s", "cases.o", "cases.bin"))
