@@ -21,11 +21,14 @@ typedef struct entry {
 enum { CHAINS = 1024 };
 static _Atomic(entry *) chains[CHAINS];
 
+/* Products that don't wait for each other: this is asked for thousands of times in a step. */
 static _Atomic(entry *) *chain_of(const ad__product *p)
 {
-    const size_t sizes[] = {p->m, p->n, p->k, p->lda, p->ldb, p->ldc, p->f64 + 2u * p->transpose_b + 4u * p->adds};
-    uint64_t hash = 0;
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) hash = (hash ^ sizes[i]) * UINT64_C(0x9e3779b97f4a7c15);
+    const uint64_t kind = p->f64 + 2u * p->transpose_b + 4u * p->adds;
+    const uint64_t hash = p->m * UINT64_C(0x9e3779b97f4a7c15) + p->n * UINT64_C(0xc2b2ae3d27d4eb4f) +
+                          p->k * UINT64_C(0xff51afd7ed558ccd) + p->lda * UINT64_C(0xd6e8feb86659fd93) +
+                          p->ldb * UINT64_C(0xa0761d6478bd642f) + p->ldc * UINT64_C(0xe7037ed1a0b428db) +
+                          kind * UINT64_C(0x8ebc6af09c88c6e3);
     return &chains[hash >> 54];
 }
 

@@ -21,6 +21,7 @@ static void copy_lines(size_t lines, size_t width, const real *in, size_t ld_in,
 {
     for (size_t l = 0; l < lines; l++, in += ld_in, out += ld_out) {
         size_t x = 0;
+        for (; x + LANES <= width; x += LANES) memcpy(out + x, in + x, sizeof(row_vector));
         for (; x + 4 <= width; x += 4) memcpy(out + x, in + x, sizeof(quad));
         for (; x < width; x++) out[x] = in[x];
     }
