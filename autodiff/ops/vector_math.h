@@ -76,11 +76,12 @@ enum { AD_LANES = sizeof(sleef_vector) / sizeof(real) };
             v = sleef(name, accuracy)(v);                                                                              \
             memcpy(y + i, &v, sizeof v);                                                                               \
         }                                                                                                              \
-        if (i == n) return;                                                                                            \
+        const size_t rest = n % AD_LANES;                                                                              \
+        if (rest == 0) return;                                                                                         \
         memset(&v, 0, sizeof v);                                                                                       \
-        memcpy(&v, x + i, (n - i) * sizeof(real));                                                                     \
+        memcpy(&v, x + i, rest * sizeof(real));                                                                        \
         v = sleef(name, accuracy)(v);                                                                                  \
-        memcpy(y + i, &v, (n - i) * sizeof(real));                                                                     \
+        memcpy(y + i, &v, rest * sizeof(real));                                                                        \
     }
 
 AD_VECTOR_FUNCTION(exp, AD_SLEEF, u10)

@@ -228,7 +228,7 @@ static double add_wide(const addition *a, const ad__part *part, float *to)
     double squares = 0;
     for (size_t i = 0; i < part->count; i++) {
         double total[1 << DEEPEST];
-        if (nodes == 1) {
+        if (nodes <= 1) {
             squares += narrow(first[part->begin + i], to + i);
             continue;
         }

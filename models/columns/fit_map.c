@@ -92,10 +92,10 @@ static ad_status best_map(const nf__map *candidates, size_t count, const double 
                           double *gain, double *standard_error, ad_error *error)
 {
     double *plain = ad_alloc(2 * n + 1, sizeof *plain), *mapped = plain ? plain + n : NULL;
+    *gain = -INFINITY;
     if (!plain) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for a column of %zu values", n);
     const nf__map identity = nf__map_of(-INFINITY, INFINITY, 0);
     log_densities(&identity, values, n, plain);
-    *gain = -INFINITY;
     for (size_t i = 0; i < count; i++) {
         double its_error;
         log_densities(&candidates[i], values, n, mapped);

@@ -17,7 +17,7 @@ typedef noise_integers integers;
 typedef float row_numbers[LIMIT_BLOCK] __attribute__((aligned(64)));
 typedef struct {
     row_numbers z[LIMIT_LAYERS + 1][2], t[LIMIT_LAYERS];
-    row_numbers slope, log_det, g[2], weight; /* of rows in the mean: 0 for those that fill up a vector */
+    row_numbers slope, log_det, loss, g[2], weight; /* of rows in the mean: 0 for those that fill up a vector */
 } block;
 
 /* ---- Noise ----------------------------------------------------------------------------------------------------- */
@@ -124,10 +124,10 @@ static double energy(const float *x0, const float *x1, size_t count, size_t n, b
         const float towards = copysignf((1 - e[i]) / (1 + e[i]), x0[i]); /* tanh of half the difference */
         b->g[0][i] = b->weight[i] * (pull * x0[i] + (x0[i] - 2 * towards) * (1 / 0.36f));
         b->g[1][i] = b->weight[i] * (pull * x1[i]);
-        e[i] = 0.5f * ring * ring - lobes - b->log_det[i];
+        b->loss[i] = 0.5f * ring * ring - lobes - b->log_det[i];
     }
 #pragma omp simd reduction(+ : loss)
-    for (size_t i = 0; i < count; i++) loss += (double)e[i];
+    for (size_t i = 0; i < count; i++) loss += (double)b->loss[i];
     return loss;
 }
 
