@@ -71,10 +71,12 @@ fine 'a parameter more' is breaking autodiff/weir/version.h 's/weir_version(void
 fine 'a callback of another type' is breaking models/weir/plugin.h 's/(\*start)(ad_error \*error)/(*start)(void)/'
 fine 'a shorter table' is breaking flows/weir/registry.h 's/^typedef struct nf_registry nf_registry;/typedef int nf_registry;/'
 
+# What the C library keeps in its FILE isn't ours, and differs from one of its releases to the next.
+printf '[suppress_type]\n  name = _IO_FILE\n' >"$scratch/system"
 gzip -d -c "$stored" >"$scratch/release.abi"
 if grep -q "soname='libweir.so.$abi'" "$scratch/release.abi"; then
     fine "the interface differs from that of the last release, so that WEIR_ABI $abi has to go up by one" \
-        abidiff --no-added-syms "$scratch/release.abi" "$scratch/now.so"
+        abidiff --no-added-syms --suppressions "$scratch/system" "$scratch/release.abi" "$scratch/now.so"
 fi
 echo "abi: $passed passed, $failed failed"
 [ $failed -eq 0 ]

@@ -31,6 +31,7 @@ by_pkg_config() {
     works "$scratch/$1" "$4"
 }
 
+export CMAKE_GENERATOR=Ninja # which built this; make need not be there
 by_cmake() {
     cmake -S "$examples/build" -B "$scratch/cmake" -DCMAKE_PREFIX_PATH="$scratch/root${libdir%%/lib*}" || return
     cmake --build "$scratch/cmake"
