@@ -20,7 +20,7 @@ typedef struct {
 extern "C++" {
 template <class... Size> constexpr ad_shape ad_shape_of(Size... size)
 {
-    return {(int)sizeof...(size), {static_cast<size_t>(size)...}};
+    return {static_cast<int>(sizeof...(size)), {static_cast<size_t>(size)...}};
 }
 }
 #define AD_SHAPE(...) (ad_shape_of(__VA_ARGS__))

@@ -64,8 +64,8 @@ typedef enum {
 } nf_site_constraint;
 
 typedef struct {
-    const char *name;
-    size_t size; /* of the constrained value */
+    const char *name; /* another for each site */
+    size_t size;      /* of the constrained value */
     nf_site_constraint constraint;
     double low, high; /* the ends of NF_SITE_INTERVAL; others don't look at them */
 } nf_site;
@@ -86,7 +86,7 @@ typedef struct nf_target {
      * row's results must not depend on the rows beside it. */
     void (*external_rows)(const struct nf_target *self, const double *value, size_t rows, double *log_density,
                           double *gradient);
-    double log_z;     /* exact log of its integral; NaN when unknown */
+    double log_z;     /* exact log of its integral, 0 of a normalised density; NAN when unknown */
     const void *data; /* the author's own */
     /* Optional: the log-likelihood of each observation, in nats, a part of log_density: shape (N). Programs that
      * compare models by leaving observations out, as ArviZ, go by it. */

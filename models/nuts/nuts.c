@@ -1,5 +1,6 @@
 /* Many chains of NUTS: the gradient of all is one run of a plan. */
 #include "nuts/nuts_state.h"
+#include "targets/event.h"
 #include "training/clock.h"
 #include "vi/inference.h"
 
@@ -42,8 +43,7 @@ static ad_status resolve(nf_nuts_options *o, const nf_target *target, ad_error *
 static ad_plan *plan_of(const nf_target *target, const nf_flow *flow, bool of_draws, ad_var *z, ad_error *error)
 {
     ad_tape *tape = ad_tape_new();
-    size_t dim = nf_target_dim(target);
-    *z = ad_input(tape, "z", AD_SHAPE(dim));
+    *z = nf__target_event(target, tape);
     ad_var x = *z, log_det = ad_scalar(tape, 0), output[3];
     const nf_scope *at = flow ? nf_bind(nf_flow_bijector(flow), tape) : NULL;
     if (flow) x = nf_forward(at, *z, &log_det);

@@ -1,12 +1,13 @@
 /* A target's log-density and its gradient at some points at once. */
 #include "start/density.h"
+#include "targets/event.h"
 
 ad_status nf__density_new(nf__density *d, const nf_target *target, size_t room, ad_error *error)
 {
     const size_t dim = nf_target_dim(target);
     *d = (nf__density){.dim = dim, .room = room};
     ad_tape *tape = ad_tape_new();
-    ad_var z = ad_input(tape, "z", AD_SHAPE(dim)), out[2];
+    ad_var z = nf__target_event(target, tape), out[2];
     out[0] = ad_to_rows(nf_target_log_density(target, z));
     out[1] = ad_to_rows(ad_grad1(out[0], z));
     d->plan = ad_plan_new(out, 2, &(ad_plan_options){.dtype = AD_F64}, error);

@@ -221,6 +221,7 @@ enum { CONSTRAINTS = sizeof constraints / sizeof *constraints };
 const char *nf__site_fault(const nf_site *site)
 {
     if ((size_t)site->constraint >= CONSTRAINTS) return "has no such constraint";
+    if (!site->name) return "has no name";
     if (site->size == 0) return "needs a size of at least 1";
     if (site->constraint == NF_SITE_INTERVAL && !(site->low < site->high && isfinite(site->high - site->low)))
         return "is an interval, and needs low < high, both finite";

@@ -1,5 +1,6 @@
 /* Targets on an unconstrained event: their log-densities with the log-determinants of all sites' maps. */
 #include "targets/constraint.h"
+#include "targets/event.h"
 #include "targets/target_external.h"
 
 #include <weir/environment.h>
@@ -40,23 +41,47 @@ const char *nf_target_element(const nf_target *target, size_t i, char *buffer)
     return buffer;
 }
 
+ad_status nf__target_check_sites(const nf_target *target, ad_error *error)
+{
+    for (size_t i = 0; i < target->n_site; i++) {
+        const nf_site *site = &target->site[i];
+        const char *fault = nf__site_fault(site);
+        for (size_t j = 0; j < i && !fault; j++)
+            if (strcmp(target->site[j].name, site->name) == 0) fault = "has the name of another";
+        if (fault)
+            return ad_error_set(error, AD_ERROR_ARGUMENT, "target '%s': site '%s' (size %zu) %s", target->name,
+                                site->name ? site->name : "", site->size, fault);
+    }
+    return AD_OK;
+}
+
+/* Whether it has sites that can be; else the tape fails. */
+static bool has_sites(const nf_target *target, ad_tape *tape)
+{
+    ad_error error;
+    if (!target)
+        ad_tape_fail(tape, AD_ERROR_ARGUMENT, "target is NULL");
+    else if (nf__target_check_sites(target, &error))
+        ad_tape_fail(tape, error.status, "%s", error.message);
+    else if (nf_target_dim(target) == 0)
+        ad_tape_fail(tape, AD_ERROR_ARGUMENT, "target '%s' has no unconstrained features", target->name);
+    else
+        return true;
+    return false;
+}
+
+ad_var nf__target_event(const nf_target *target, ad_tape *tape)
+{
+    if (!has_sites(target, tape)) return (ad_var){tape, -1};
+    return ad_input(tape, "z", AD_SHAPE(nf_target_dim(target)));
+}
+
 static bool is_sound(const nf_target *target, ad_var z)
 {
-    if (!target) {
-        ad_tape_fail(z.tape, AD_ERROR_ARGUMENT, "target is NULL");
-        return false;
-    }
     char got[128];
+    if (!has_sites(target, z.tape) || !ad_is_valid(z)) return false;
     size_t dim = nf_target_dim(target);
-    for (size_t i = 0; i < target->n_site; i++) {
-        const char *fault = nf__site_fault(&target->site[i]);
-        if (!fault) continue;
-        ad_tape_fail(z.tape, AD_ERROR_ARGUMENT, "target '%s': site '%s' (size %zu) %s", target->name,
-                     target->site[i].name, target->site[i].size, fault);
-        return false;
-    }
-    if (!ad_is_valid(z)) return false;
-    if (dim > 0 && ad_shape_equal(ad_shape_of(z), AD_SHAPE(dim))) return true;
+    if (ad_shape_equal(ad_shape_of(z), AD_SHAPE(dim))) return true;
     ad_tape_fail(z.tape, AD_ERROR_ARGUMENT, "target '%s' has %zu unconstrained features, got an event of shape %s",
                  target->name, dim, ad_shape_text(ad_shape_of(z), got));
     return false;
@@ -159,7 +184,7 @@ static ad_status evaluate(const nf_target *target, ad_var (*record)(const nf_tar
     ad_error own;
     if (!error) error = &own;
     ad_tape *tape = ad_tape_new();
-    ad_var in = ad_input(tape, "z", AD_SHAPE(nf_target_dim(target)));
+    ad_var in = nf__target_event(target, tape);
     ad_var out = ad_to_rows(record(target, in));
     ad_plan *plan = ad_plan_new(&out, 1, &(ad_plan_options){.dtype = AD_F64}, error);
     ad_tape_free(tape);
@@ -194,7 +219,7 @@ size_t nf_target_observations(const nf_target *target)
     if (!target || !target->log_likelihood) return 0;
     AD_DEFAULT_ENVIRONMENT;
     ad_tape *tape = ad_tape_new();
-    ad_var each = record_log_likelihood(target, ad_input(tape, "z", AD_SHAPE(nf_target_dim(target))));
+    ad_var each = record_log_likelihood(target, nf__target_event(target, tape));
     const size_t count = ad_is_valid(each) ? ad_shape_size(ad_shape_of(each)) : 0;
     ad_tape_free(tape);
     return count;
@@ -249,12 +274,7 @@ ad_status nf_target_unconstrain(const nf_target *target, const double *value, si
     const char *missing = !target ? "target" : rows && !value ? "value" : rows && !z ? "z" : NULL;
     if (missing) return ad_error_set(error, AD_ERROR_ARGUMENT, "target: %s is NULL", missing);
     const size_t dim = nf_target_dim(target), size = nf_target_size(target);
-    for (size_t i = 0; i < target->n_site; i++) {
-        const char *fault = nf__site_fault(&target->site[i]);
-        if (fault)
-            return ad_error_set(error, AD_ERROR_ARGUMENT, "target '%s': site '%s' (size %zu) %s", target->name,
-                                target->site[i].name, target->site[i].size, fault);
-    }
+    if (nf__target_check_sites(target, error)) return AD_ERROR_ARGUMENT;
     for (size_t r = 0; r < rows; r++) unconstrain_row(target, value + r * size, z + r * dim);
     if (!log_det) return AD_OK;
     ad_status status = evaluate(target, record_log_det, z, rows, log_det, pool, error);
@@ -278,7 +298,7 @@ ad_status nf_target_check_gradient(const nf_target *target, const double *z, siz
     ad_error cause = {AD_OK, ""}; /* in its own terms; ours name the target */
     ad_gradcheck_report found;
     size_t dim = nf_target_dim(target);
-    ad_var in = ad_input(tape, "z", AD_SHAPE(dim)), log_density = nf_target_log_density(target, in);
+    ad_var in = nf__target_event(target, tape), log_density = nf_target_log_density(target, in);
     ad_status status = ad_gradcheck(log_density, &in, 1, &in, &z, 1,
                                     &(ad_gradcheck_options){.rows = rows, .tolerance = tolerance}, &found, &cause);
     if (status == AD_ERROR_NUMERIC)

@@ -1,4 +1,5 @@
 /* Targets that have a name: their list, and making one from text. */
+#include "targets/event.h"
 #include "targets/target_table.h"
 
 #include <weir/environment.h>
@@ -115,7 +116,7 @@ nf_target *nf_target_parse_with(const char *text, const nf_table *table, ad_erro
         return NULL;
     }
     if (nf_registry_parse(&registry, text, argument, error) && !take_table(made, table, error) &&
-        (!type->build || type->build(made, site, error) == AD_OK))
+        (!type->build || type->build(made, site, error) == AD_OK) && nf__target_check_sites(made, error) == AD_OK)
         return made;
     nf_target_free(made);
     return NULL;

@@ -12,7 +12,7 @@ enum { BLOCK = 150, MOST_BLOCKS = 400, POINT = 50 };
 /* Losses by blocks; an average of the parameters; the history. */
 typedef struct {
     nf_callback callback;
-    const ad_pool *pool;
+    const nf_infer_options *o;
     nf_inference *fit;
     const nf__stage *stage;
     double *average; /* [trained] */
@@ -80,8 +80,25 @@ static bool watch(nf_callback *self, const nf_iteration *at)
         d->sum = d->squares = 0;
         d->plateau = has_stalled(d) || d->blocks == MOST_BLOCKS;
     }
-    d->late = nf__rank(d->pool) == 0 && nf__clock() > d->stage->deadline;
+    d->late = nf__rank(d->o->pool) == 0 && nf__clock() > d->stage->deadline;
     return !d->plateau && !d->late && !d->failed;
+}
+
+/* Where all of the inference stands, of which this descent is a part. */
+static bool tell(void *context, const nf_vi_progress *now)
+{
+    const descent *d = context;
+    const nf_vi_progress all = {.iteration = d->fit->report.iterations + now->iteration,
+                                .loss = now->loss + d->stage->offset,
+                                .learning_rate = now->learning_rate,
+                                .seconds = nf__clock() - d->stage->deadline + d->o->budget};
+    return d->o->progress(d->o->context, &all);
+}
+
+static bool is_interrupted(void *context)
+{
+    const descent *d = context;
+    return d->o->interrupted(d->o->context);
 }
 
 static const nf__field descent_fields[] = {
@@ -114,7 +131,7 @@ ad_status nf__infer_descend(nf_inference *fit, const nf_target *target, const nf
 {
     descent *d = ad_alloc(1, sizeof *d + nf_flow_trained_elements(fit->flow) * sizeof *d->average);
     if (!d) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory to average parameters");
-    *d = (descent){.callback.call = watch, .pool = o->pool, .fit = fit, .stage = stage, .average = (double *)(d + 1)};
+    *d = (descent){.callback.call = watch, .o = o, .fit = fit, .stage = stage, .average = (double *)(d + 1)};
     const nf_vi_options vi = {.objective = stage->objective,
                               .iters = (size_t)BLOCK * MOST_BLOCKS,
                               .mc = stage->mc,
@@ -122,9 +139,9 @@ ad_status nf__infer_descend(nf_inference *fit, const nf_target *target, const nf
                               .warmup = 20,
                               .seed = stage->seed,
                               .pool = o->pool,
-                              .progress = o->progress,
-                              .interrupted = o->interrupted,
-                              .context = o->context,
+                              .progress = o->progress ? tell : NULL,
+                              .interrupted = o->interrupted ? is_interrupted : NULL,
+                              .context = d,
                               .checkpoint = o->checkpoint,
                               .callbacks = (nf_callback *[]){&d->callback, NULL}};
     bool resumed;

@@ -80,6 +80,39 @@ START_TEST(any_number_of_threads)
 }
 END_TEST
 
+/* A normal whose log Z is 500. */
+static ad_var large_density(const nf_target *self, const ad_var *value)
+{
+    (void)self;
+    ad_tape *tape = value[0].tape;
+    return ad_add_scalar(nf_log_normal(value[0], ad_scalar(tape, 3), ad_scalar(tape, 2)), 500);
+}
+
+static bool follow(void *context, const nf_vi_progress *now)
+{
+    nf_vi_progress *last = context;
+    ck_assert_uint_eq(now->iterations, 0);
+    ck_assert_uint_gt(now->iteration, last->iteration);
+    ck_assert_double_ge(now->seconds, last->seconds);
+    ck_assert_double_eq_tol(now->loss, -500, 20);
+    *last = *now;
+    return true;
+}
+
+/* One inference, through all of its learning rates and objectives. */
+START_TEST(progress_is_of_the_whole)
+{
+    static const nf_site x = {.name = "x", .size = 2};
+    const nf_target target = {.name = "large", .site = &x, .n_site = 1, .log_density = large_density, .log_z = NAN};
+    nf_vi_progress last = {0};
+    nf_inference fit;
+    ASSERT_OK(nf_infer(&target, &(nf_infer_options){SMALL, .progress = follow, .context = &last}, &fit, &error));
+    ck_assert_uint_gt(last.iteration, 0);
+    ck_assert_uint_le(last.iteration, fit.report.iterations);
+    nf_inference_free(&fit);
+}
+END_TEST
+
 START_TEST(time_runs_out)
 {
     nf_target *target = target_of("banana");
@@ -194,6 +227,7 @@ Suite *infer_suite(void)
     tcase_add_test(tests, modes_are_held);
     tcase_add_test(tests, a_missed_mode_is_told);
     tcase_add_test(tests, any_number_of_threads);
+    tcase_add_test(tests, progress_is_of_the_whole);
     tcase_add_test(tests, time_runs_out);
     tcase_add_test(tests, callers_can_stop_it);
     tcase_add_test(tests, an_interrupted_one_asks_for_little_more);

@@ -128,6 +128,10 @@ static ad_var flat_density(const nf_target *self, const ad_var *value)
 }
 static const nf_target flat = {.name = "flat", .site = four, .n_site = 1, .log_density = flat_density};
 
+/* An interval whose ends were forgotten. */
+static const nf_site share = {.name = "share", .size = 1, .constraint = NF_SITE_INTERVAL};
+static const nf_target endless = {.name = "endless", .site = &share, .n_site = 1, .log_density = flat_density};
+
 /* Half of its gradient is missing. */
 static ad_var detached_density(const nf_target *self, const ad_var *value)
 {
@@ -160,6 +164,7 @@ START_TEST(densities_that_cannot_be_sampled)
     assert_fails(&impossible, (nf_nuts_options){0}, AD_ERROR_NUMERIC, "-inf");
     assert_fails(&flat, (nf_nuts_options){0}, AD_ERROR_NUMERIC, "proper");
     assert_fails(&detached, (nf_nuts_options){0}, AD_ERROR_NUMERIC, "its gradient disagrees with its value");
+    assert_fails(&endless, (nf_nuts_options){0}, AD_ERROR_ARGUMENT, "site 'share' (size 1) is an interval");
 }
 END_TEST
 

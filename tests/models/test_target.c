@@ -261,6 +261,8 @@ static const struct {
     {{"w", 3, NF_SITE_INTERVAL, 0, INFINITY}, "low < high"},
     {{"w", 8, NF_SITE_CORRELATION_CHOLESKY, 0, 0}, "K²"},
     {{"w", 8, (nf_site_constraint)77, 0, 0}, "no such constraint"},
+    {{NULL, 3, NF_SITE_REAL, 0, 0}, "no name"},
+    {{"w", 1, NF_SITE_SIMPLEX, 0, 0}, "no unconstrained features"},
     {{"w", 4, NF_SITE_REAL, 0, 0}, "4 unconstrained features, got an event of shape (3)"},
 };
 

@@ -76,6 +76,31 @@ static double outside(const nf_target *self, const double *value, double *gradie
     return -0.5 * value[0] * value[0];
 }
 
+/* Whose second site takes its name from an argument's value: 1 for that of the first, 0 for none. */
+static ad_status build_names(nf_target *self, nf_site *site, ad_error *cause)
+{
+    (void)cause;
+    site[1].name = nf_target_argument(self, "twin") > 0 ? site[0].name : NULL;
+    return AD_OK;
+}
+
+static const nf_target_type names = {
+    .name = "names",
+    .argument = (const nf_argument[]){{.name = "twin", .kind = NF_COUNT, .high = 1}, {0}},
+    .target = {.site = window_sites, .n_site = 2, .log_density = window_density, .log_z = NAN},
+    .build = build_names,
+};
+
+START_TEST(sites_that_cannot_be)
+{
+    ASSERT_OK(nf_register_target(&names, &error));
+    ck_assert_ptr_null(nf_target_parse("names(twin=1)", &error));
+    ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "site 'inside' (size 1) has the name of another");
+    ck_assert_ptr_null(nf_target_parse("names(twin=0)", &error));
+    ASSERT_FAILS(error.status, AD_ERROR_ARGUMENT, "has no name");
+}
+END_TEST
+
 START_TEST(what_is_no_target_is_not_registered)
 {
     static const struct {
@@ -347,6 +372,7 @@ Suite *target_types_suite(void)
     Suite *suite = suite_create("target_types");
     TCase *own = tcase_create("of one's own");
     tcase_add_test(own, an_own_target_has_its_data_and_arguments);
+    tcase_add_test(own, sites_that_cannot_be);
     tcase_add_test(own, what_is_no_target_is_not_registered);
     suite_add_tcase(suite, own);
     TCase *every = tcase_create("every target");

@@ -61,10 +61,17 @@ as_subproject() {
     cp "$examples/build/meson.build" "$examples/build/density.cpp" "$scratch/project"
     cp "$examples/ripple.c" "$scratch"
     ln -s "$source" "$scratch/project/subprojects/weir"
-    meson setup --force-fallback-for=weir "$scratch/project/build" "$scratch/project" || return
+    for kind in shared static; do
+        meson setup --force-fallback-for=weir -Ddefault_library=$kind "$scratch/project/$kind" "$scratch/project" || return
+    done
     # Its tests and its command aren't built along.
-    ninja -C "$scratch/project/build" -t targets all >"$scratch/targets"
+    ninja -C "$scratch/project/shared" -t targets all >"$scratch/targets"
     grep -q 'libweir\.a:' "$scratch/targets" && ! grep -q 'weir-tests\|weir-bench' "$scratch/targets"
+}
+
+# takes PROGRAM KIND so|a: of the subproject's libraries, in a build whose own are of this kind.
+takes() {
+    ninja -C "$scratch/project/$2" -t query "$1" >"$scratch/inputs" && grep -q "libweir\.$3" "$scratch/inputs"
 }
 
 cxx=${CXX:-c++}
@@ -90,6 +97,9 @@ if [ -n "$cxx" ]; then
     fine "Meson's ripple" works "$scratch/meson/ripple" yes
     fine "Meson's density" works "$scratch/meson/density" no
     fine "Meson, a subproject" as_subproject
+    fine "Meson, a subproject, shared" takes ripple shared so
+    fine "Meson, a subproject, default_library=static" takes ripple static a
+    fine "Meson, a subproject, static: true" takes density shared a
 fi
 echo "build_systems: $passed passed, $failed failed"
 [ $failed -eq 0 ]

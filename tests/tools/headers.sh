@@ -19,7 +19,8 @@ static const nf_argument arguments[] = {NF_TRANSFORMER_ARGUMENT,         NF_NETW
 static ad_status start(ad_error *error)
 {
     int rows = 3;
-    ad_shape shape = AD_SHAPE(rows, (size_t)4), scalar = AD_SCALAR;
+    size_t columns = 4;
+    ad_shape shape = AD_SHAPE(rows, columns), scalar = AD_SCALAR;
     if (ad_shape_size(shape) == 12 && ad_shape_equal(scalar, AD_SCALAR)) return AD_OK;
     return ad_error_set(error, AD_ERROR_ARGUMENT, "%s", arguments[0].name);
 }
@@ -33,10 +34,13 @@ static_assert(AD_SCALAR.rank == 0, "AD_SCALAR");
 #endif
 PROGRAM
 
-# compiles COMPILER LANGUAGE FILE
+# compiles COMPILER LANGUAGE FILE: a header's warnings are those of all who include it.
 compiles() {
     command -v "$1" >/dev/null || return 0
-    if "$1" -std="${2}17" -Wall -Wextra -Wno-missing-field-initializers -pedantic-errors -Werror \
+    warnings='-Wall -Wextra -Wno-missing-field-initializers -Wshadow'
+    [ "$2" = c ] || warnings="$warnings -Wold-style-cast"
+    # shellcheck disable=SC2086
+    if "$1" -std="${2}17" $warnings -pedantic-errors -Werror \
         -I"$faces/autodiff" -I"$faces/flows" -I"$faces/models" -fsyntax-only -x "$2" "$3"; then
         passed=$((passed + 1))
     else

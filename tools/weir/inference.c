@@ -205,14 +205,16 @@ static void print_khat(const json_t *result, FILE *to)
     else if (modes_missed(result) > 0)
         fprintf(to, "of no use, for no draw has seen the modes that are missed; don't trust the fit\n");
     else if (looked && !isnan(exact) && fabs(log_z - exact) > far)
-        fprintf(to, "of no use, for log Z is known to be %.4f: draws miss a part of the target; don't trust the fit\n",
+        fprintf(to,
+                "of no use, for the target says that log Z is %.4f (NAN: it isn't known): draws miss a part of the "
+                "target; don't trust the fit\n",
                 exact);
     else if (looked && log_z - report_number_of(result, "elbo") > far)
         fprintf(to,
                 "weights can be trusted; the flow's own draws are %.2f nats off, and another formula may come nearer\n",
                 log_z - report_number_of(result, "elbo"));
     else
-        fprintf(to, "%s\n", khat < 0.5 || equal ? "good" : "fair");
+        fprintf(to, "%s\n", khat < 0.5 ? "good" : equal ? "good, for the weights hardly differ" : "fair");
 }
 
 double best_loss(const json_t *record)

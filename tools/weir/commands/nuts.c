@@ -159,8 +159,8 @@ static json_t *numbers_json(const double *numbers, size_t count)
     return array;
 }
 
-static void describe(const struct arguments *arguments, const nf_target *target, const nf_nuts_result *draws,
-                     json_t *result)
+static void describe(const struct arguments *arguments, const nf_target *target, const nf_start *start,
+                     const nf_nuts_result *draws, json_t *result)
 {
     json_t *about =
         json_pack("{s:o, s:I, s:I, s:I, s:b, s:o, s:I, s:I, s:o, s:o, s:I, s:o, s:o}", "target",
@@ -172,6 +172,9 @@ static void describe(const struct arguments *arguments, const nf_target *target,
                   report_number(draws->seconds), "options", options_json(arguments, options));
     json_object_update(result, about);
     json_decref(about);
+    if (start->count == 0) return;
+    json_object_set_new(result, "searches", json_integer((json_int_t)start->searches));
+    json_object_set_new(result, "modes", json_integer((json_int_t)start->modes));
 }
 
 static ad_status run(const struct arguments *arguments, json_t *result, ad_error *error)
@@ -196,17 +199,13 @@ static ad_status run(const struct arguments *arguments, json_t *result, ad_error
     ad_status status = pool ? checkpoint_open(arguments, &checkpoint, error) : error->status;
     interrupt_catch();
     if (!status) status = sample(arguments, target, flow, pool, checkpoint, &start, &draws, error);
-    if (!status) describe(arguments, target, &draws, result);
+    if (!status) describe(arguments, target, &start, &draws, result);
     if (!status && draws.stopped)
         status = ad_error_set(error, AD_ERROR_INTERRUPTED, "interrupted after %zu of %zu draws of each chain",
                               draws.draws, option_count(arguments, "draws"));
     if (output && draws.draws > 0)
         status = keep_chains(output, target, &draws, statistics, pool, status, result, error);
     status = checkpoint_close(arguments, checkpoint, status, error);
-    if (start.count > 0) {
-        json_object_set_new(result, "searches", json_integer((json_int_t)start.searches));
-        json_object_set_new(result, "modes", json_integer((json_int_t)start.modes));
-    }
     interrupt_release();
     ad_error unsummarized = {AD_OK, ""};
     if (draws.draws > 1 && summarize(target, &draws, pool, result, &unsummarized) && !status) {
