@@ -130,7 +130,8 @@ def test_categories_that_are_numbers():
     frame = pandas.DataFrame({"ward": pandas.Categorical([1, 2, 1, None])})
     columns = weir.Columns(frame)
     assert columns[0].kind == "category"
-    assert list(columns.decode(columns.encode(frame)[0])["ward"]) == ["1", "2", "1", None]
+    decoded = list(columns.decode(columns.encode(frame)[0])["ward"])
+    assert decoded[:3] == ["1", "2", "1"] and pandas.isna(decoded[3])  # None; NaN since pandas 3
     with pytest.raises(weir.ArgumentError, match="are called 'a'"):
         weir.Columns(pandas.DataFrame(np.ones((3, 2)), columns=["a", "a"]))
 
