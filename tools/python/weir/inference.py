@@ -161,7 +161,7 @@ class Draws:
         stats = {"lp": self.stats["log_density"], "energy": self.stats["energy"], "diverging": self.stats["divergent"],
                  "acceptance_rate": self.stats["acceptance"], "n_steps": self.stats["steps"],
                  "tree_depth": self.stats["depth"]}
-        groups = {"posterior": self.sites, "sample_stats": stats}
+        groups: dict[str, Any] = {"posterior": self.sites, "sample_stats": stats}
         # Before ArviZ 1 the first argument was the posterior, whatever it was called.
         return arviz.from_dict(**groups) if hasattr(arviz, "InferenceData") else arviz.from_dict(groups)
 
