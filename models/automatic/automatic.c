@@ -164,7 +164,8 @@ static ad_status describe(nf__search *s, const double *mixed, nf_automatic_repor
     if (!sorted) return ad_error_set(error, AD_ERROR_MEMORY, "out of memory for the scores of %zu rows", s->n_held);
     memcpy(sorted, mixed, s->n_held * sizeof *sorted);
     qsort(sorted, s->n_held, sizeof *sorted, ascending);
-    report->scores = (nf_row_scores){.median = sorted[s->n_held / 2], .worst = INFINITY};
+    report->scores = (nf_row_scores){
+        .median = sorted[s->n_held / 2], .worst = INFINITY, .mean = -s->nll, .standard_error = report->standard_error};
     ad_free(sorted);
     const double far = report->scores.median - 30 - (double)s->dim;
     for (size_t f = 0; f < s->n_fold; f++)

@@ -16,25 +16,36 @@ static bool are_identifiers(const nf__sample *sample)
     return sample->labels && sample->present >= LEAST_FOR_IDENTIFIERS && 2 * sample->distinct > sample->present;
 }
 
-/* Is a text a number but for a unit, or spaces and commas between thousands? */
-static bool is_dressed_number(const char *text)
+/* Is a text a number but for a unit, or spaces and commas between thousands, of which `dressed` says whether it has
+ * any? */
+static bool is_number(const char *text, bool *dressed)
 {
     char plain[64], *end;
     size_t n = 0;
+    *dressed = false;
     for (; *text && n + 1 < sizeof plain; text++)
-        if (!strchr("$% ,'", *text) && (unsigned char)*text < 0x80) plain[n++] = *text;
+        if (!strchr("$% ,'", *text) && (unsigned char)*text < 0x80)
+            plain[n++] = *text;
+        else
+            *dressed = true;
     plain[n] = '\0';
     const double value = strtod(plain, &end);
     return n > 0 && !*text && !*end && isfinite(value);
 }
 
-/* What a user would rather have as numbers is told. */
+/* What a user would rather have as numbers is told; not of plain ones, which somebody has made labels of. */
 static void why_numbers(nf__column *column, const nf__sample *sample)
 {
-    for (size_t k = 0; k < sample->distinct; k++)
-        if (!sample->labels || !is_dressed_number(sample->labels[(size_t)sample->value[k]])) return;
-    nf__why(column, ", which look like numbers: '%.40s' is one if its unit and marks of thousands are left out",
-            sample->labels[(size_t)sample->value[0]]);
+    const char *example = NULL;
+    for (size_t k = 0; k < sample->distinct; k++) {
+        const char *label = sample->labels ? sample->labels[(size_t)sample->value[k]] : "";
+        bool dressed;
+        if (!is_number(label, &dressed)) return;
+        if (dressed && !example) example = label;
+    }
+    if (example)
+        nf__why(column, ", which look like numbers: '%.40s' is one if its unit and marks of thousands are left out",
+                example);
 }
 
 static ad_status check_labels(const nf__sample *sample, const nf__given *given, ad_error *error)

@@ -121,6 +121,8 @@ START_TEST(own_held_out_rows)
     ck_assert_uint_eq(report.folds, 1);
     ck_assert_uint_eq(report.scores.far, 1);
     ck_assert_uint_eq(report.scores.worst_row, 18);
+    ck_assert_double_eq(report.scores.mean, -report.nll);
+    ck_assert_double_eq(report.scores.standard_error, report.standard_error);
     nf_flow_free(flow);
     nf_automatic_report_free(&report);
     free(val);

@@ -88,7 +88,7 @@ def test_data_frames(rng):
     columns = weir.Columns(frame)
     assert columns.description == weir.Columns(table).description
     back = columns.decode(columns.encode(frame)[0])
-    assert isinstance(back, pandas.DataFrame) and back["children"].dtype == np.int64
+    pandas.testing.assert_frame_equal(back, frame, check_exact=False)
     by_index = weir.fit(frame, context=frame.columns[:1], flow="maf(4)", budget=3600)
     assert by_index.context_columns.names == [frame.columns[0]]
     with pytest.raises(weir.ArgumentError, match="'when' has times"):
@@ -130,10 +130,62 @@ def test_categories_that_are_numbers():
     frame = pandas.DataFrame({"ward": pandas.Categorical([1, 2, 1, None])})
     columns = weir.Columns(frame)
     assert columns[0].kind == "category"
-    decoded = list(columns.decode(columns.encode(frame)[0])["ward"])
-    assert decoded[:3] == ["1", "2", "1"] and pandas.isna(decoded[3])  # None; NaN since pandas 3
+    pandas.testing.assert_frame_equal(columns.decode(columns.encode(frame)[0]), frame)
+    assert str(columns) == repr(columns) == "ward: category: 2 different texts; missing in 25 % of the rows"
+    stock = weir.Columns({"stock": ["100", "2,000"] * 20})
+    assert "look like numbers: '2,000' is one" in str(stock)
     with pytest.raises(weir.ArgumentError, match="are called 'a'"):
         weir.Columns(pandas.DataFrame(np.ones((3, 2)), columns=["a", "a"]))
+
+
+def test_samples_are_as_the_frame_was(rng):
+    """Names, dtypes and labels, which are no text: also of a copy, and where the context is some of its columns."""
+    pandas = pytest.importorskip("pandas")
+    rows = 200
+    frame = pandas.DataFrame({
+        "flag": rng.random(rows) < 0.5, "grade": pandas.Categorical(rng.choice(["low", "high"], rows), ["low", "high", "top"], True),
+        "bin": pandas.cut(rng.normal(size=rows), 3), "visits": pandas.array(rng.poisson(2, rows), dtype="Int64"),
+        "small": rng.integers(0, 5, rows).astype(np.int8), "whole": rng.poisson(4, rows).astype(float),
+        "mixed": rng.choice(np.array([1, "a", True], dtype=object), rows), 7: rng.normal(size=rows), "dropped": range(rows)})
+    frame["dropped"] = frame["dropped"].map("id{}".format)
+    frame.loc[3, "visits"] = pandas.NA
+    columns = weir.Columns(frame)
+    assert columns[8].kind == "dropped"
+    flow = weir.Flow("loc", columns=columns)
+    for own in (flow, pickle.loads(pickle.dumps(flow))):
+        for n in (0, 50):
+            draws = own.sample(n, seed=1)
+            pandas.testing.assert_series_equal(draws.dtypes, frame.dtypes[:8])
+            assert set(draws["flag"]) <= {True, False} and set(draws["mixed"]) <= {1, "a", True}
+    given = weir.fit(frame, context=["flag", "bin"], flow="maf(4)", budget=3600)
+    draws = given.sample(context=frame.iloc[:9], seed=1)
+    pandas.testing.assert_series_equal(draws.dtypes, frame.dtypes[["grade", "visits", "small", "whole", "mixed", 7]])
+    row = frame[["flag", "bin"]].iloc[0]
+    pandas.testing.assert_frame_equal(given.sample(3, context=row, seed=1), given.sample(3, context=frame.iloc[:1], seed=1))
+    flags = {"flag": frame["flag"].to_numpy()}  # no frame, whose labels are values all the same
+    assert list(weir.Columns(flags).decode(weir.Columns(flags).encode(flags)[0])["flag"]) == list(flags["flag"])
+    with pytest.raises(weir.ArgumentError, match="none is left"):
+        weir.fit(frame[["flag", "bin"]], context=["flag", "bin"])
+
+
+def test_numbers_that_a_dtype_cannot_have():
+    """Of integers that are modelled as real numbers, or are drawn too large, the dtype isn't kept."""
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"a": np.array([1, 2, 3, 5] * 5, dtype=np.int8)})
+    real, counted = weir.Columns(frame, "a:real"), weir.Columns(frame, "a:integer[0,1000]")
+    for columns, number in ((real, 1.5), (counted, 900), (counted, 90)):
+        drawn = columns.decode(columns.encode({"a": [number]})[0])["a"]
+        assert drawn.tolist() == pytest.approx([number]) and (drawn.dtype == np.int8) == (number == 90)
+
+
+def test_what_was_not_seen_is_told(rng):
+    table = people(rng)
+    flow = weir.Flow("loc", columns=weir.Columns(table))
+    with pytest.warns(UserWarning, match="1 of 2 rows have density 0; .*'city'"):
+        assert flow.log_prob({"children": [1, 1], "income": [20, 20], "city": ["Rome", "Paris"]})[1] == -np.inf
+    given = weir.fit(table, context="city", flow="maf(4)", budget=3600)
+    with pytest.warns(UserWarning, match="1 of 1 rows have a context beyond .*Paris"):
+        given.sample(3, context={"city": "Paris"})
 
 
 def test_fit_without_settings(correlated):

@@ -182,3 +182,12 @@ def test_draws_are_what_arviz_has():
     assert opened["posterior"]["theta_trans"].shape == (2, 50, 8)
     assert np.array_equal(opened["sample_stats"]["lp"].values, draws.stats["log_density"])
     assert "mu" in arviz.summary(opened).index
+    assert opened["sample_stats"]["step_size"].shape == (2, 50)
+    effect, error = np.array([28, 8, -3, 7, -1, 1, 18, 12]), np.array([15, 10, 16, 11, 9, 11, 10, 18])
+    theta = draws.sites["mu"][..., None] + draws.sites["tau"][..., None] * draws.sites["theta_trans"]
+    np.testing.assert_allclose(opened["log_likelihood"]["log_lik"].values,
+                               -((effect - theta) / error) ** 2 / 2 - np.log(error) - np.log(2 * np.pi) / 2, rtol=1e-9)
+    assert opened["log_likelihood"]["log_lik"].dims == ("chain", "draw", "obs_id")
+    arviz.loo(opened)
+    plain = weir.nuts(weir.Target(lambda x: (-(x**2).sum(1) / 2, -x), 2), chains=2, tune=20, draws=20)
+    assert "log_likelihood" not in plain.to_arviz()

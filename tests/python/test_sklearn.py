@@ -1,4 +1,7 @@
 """The estimator for scikit-learn: its own checks, and where estimators are used."""
+import signal
+import threading
+
 import numpy as np
 import pytest
 
@@ -44,7 +47,9 @@ def test_data_frames(rng):
     assert list(estimator.feature_names_in_) == ["count", "city"] and estimator.n_features_in_ == 2
     # Probabilities of what is counted and named: below 0, and near the entropy.
     assert -2.9 < estimator.score(frame) < -2.4
-    assert set(estimator.sample(50)["city"]) <= {"Rome", "Oslo"}
+    draws = estimator.sample(50)
+    assert set(draws["city"]) <= {"Rome", "Oslo"}
+    pandas.testing.assert_series_equal(draws.dtypes, frame.dtypes)
     with pytest.raises(ValueError, match="feature names"):
         estimator.score_samples(frame.rename(columns={"city": "town"}))
 
@@ -62,3 +67,13 @@ def test_without_settings(correlated):
     estimator = weir.FlowDensity(budget=1, random_state=0).fit(correlated, sample_weight=np.ones(2000))
     entropy = 0.5 * np.log(np.linalg.det(2 * np.pi * np.e * np.cov(correlated.T)))
     assert abs(estimator.score(correlated) + entropy) < 0.05 and len(estimator.flow_.report.candidates) > 0
+
+
+@pytest.mark.parametrize("options", [{"formula": "(maf(16)-flip)*2", "epochs": 10**6}, {"budget": 3600}])
+def test_interrupted(options, correlated):
+    """What there is by then is the density."""
+    estimator = weir.FlowDensity(random_state=0, **options)
+    threading.Timer(1, signal.raise_signal, [signal.SIGINT]).start()
+    with pytest.raises(KeyboardInterrupt):
+        estimator.fit(correlated)
+    assert np.isfinite(estimator.score(correlated))

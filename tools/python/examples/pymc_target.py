@@ -10,11 +10,11 @@ import weir
 
 effect = np.array([28.0, 8, -3, 7, -1, 1, 18, 12])
 standard_error = np.array([15.0, 10, 16, 11, 9, 11, 10, 18])
-with pm.Model() as model:
+with pm.Model(coords={"school": list("ABCDEFGH")}) as model:
     mu = pm.Normal("mu", 0, 5)
     tau = pm.HalfCauchy("tau", 5)
-    eta = pm.Normal("eta", 0, 1, shape=8)
-    theta = pm.Deterministic("theta", mu + tau * eta)
+    eta = pm.Normal("eta", 0, 1, dims="school")
+    theta = pm.Deterministic("theta", mu + tau * eta, dims="school")
     pm.Normal("y", theta, standard_error, observed=effect)
 
 function = model.logp_dlogp_function(ravel_inputs=True)
@@ -35,4 +35,7 @@ rows = {name: draws.sites[name].reshape(-1, *start[name].shape) for name in name
 values = [own({name: rows[name][i] for name in names}) for i in range(4 * 300)]
 posterior = {variable.name: np.reshape([value[i] for value in values], (4, 300, *values[0][i].shape))
              for i, variable in enumerate(variables)}
-print(az.summary(az.from_dict(posterior), var_names=["mu", "tau", "theta"])[["mean", "sd", "ess_bulk", "r_hat"]])
+trace = draws.to_arviz()  # whose sample_stats are the sampler's
+dims = {name: list(of) for name, of in model.named_vars_to_dims.items()}
+trace["posterior"] = az.convert_to_dataset(posterior, coords=model.coords, dims=dims)
+print(az.summary(trace, var_names=["mu", "tau", "theta"])[["mean", "sd", "ess_bulk", "r_hat"]])

@@ -1,6 +1,7 @@
 """Rows as a fit takes them: plain numbers, or the features of a table's columns, with other noise in each epoch."""
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,9 +26,18 @@ def split_context(x: Any, context: Any) -> tuple[Any, Any]:
     lacking = [name for name in context if name not in (names or [])]
     if lacking or names is None:
         raise errors.ArgumentError(f"context names '{(lacking or context)[0]}', which is no column of x")
-    part = {name: column(x, name) for name in names}
-    return ({name: values for name, values in part.items() if name not in context},
-            {name: part[name] for name in context})
+    modelled = [name for name in names if name not in context]
+    if not modelled:
+        raise errors.ArgumentError("context names all columns of x: none is left to be modelled")
+    return _part(x, modelled), _part(x, context)
+
+
+def _part(x: Any, names: Sequence[str]) -> Any:
+    """Some columns of a table: of a frame a frame, whose names and dtypes samples will have."""
+    if isinstance(x, Mapping):
+        return {name: column(x, name) for name in names}
+    own = {str(name): name for name in x.columns}
+    return x[[own[name] for name in names]]
 
 
 class Rows:

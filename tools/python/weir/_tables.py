@@ -27,8 +27,11 @@ def column(data: Any, name: str) -> Any:
 
 
 def one_row(context: Any) -> Any:
-    """A context that is a single one, {"age": 30} or [30], as a table of one row; any other as it is."""
-    if isinstance(context, Mapping) and all(value is None or np.isscalar(value) for value in context.values()):
+    """A context that is a single one, {"age": 30}, a frame's row or [30], as a table of one row; any other as it is."""
+    if hasattr(context, "to_frame") and hasattr(context, "index") and all(isinstance(name, str) for name in context.index):
+        context = context.to_dict()
+    if isinstance(context, Mapping) and all(
+            np.isscalar(value) or not hasattr(value, "__len__") for value in context.values()):
         return {name: [value] for name, value in context.items()}
     return [context] if names_of(context) is None and np.ndim(context) == 1 else context
 
@@ -38,8 +41,9 @@ def _is_missing(value: Any) -> bool:
     return value is None or (isinstance(value, float) and value != value) or type(value).__name__ in ("NAType", "NaTType")
 
 
-def _encode(values: Any, name: str) -> tuple[Array, list[str] | None]:
-    """A column as numbers, with NaN for what is missing; of text the numbers are indices of its labels."""
+def _encode(values: Any, name: str) -> tuple[Array, list[Any] | None]:
+    """A column as numbers, with NaN for what is missing; of anything else the numbers are indices of its labels, which
+    have their order as text."""
     if values is None or np.isscalar(values) or getattr(values, "ndim", 1) != 1:
         raise errors.ArgumentError(f"column '{name}' must be a vector, and is {np.ndim(values)}-dimensional")
     if isinstance(values, np.ma.MaskedArray):
@@ -64,9 +68,10 @@ def _encode(values: Any, name: str) -> tuple[Array, list[str] | None]:
             for value in plain):
         return np.array([np.nan if value is None else float(value) for value in plain]), None
     texts = [None if value is None else str(value) for value in plain]
-    labels = sorted({value for value in texts if value is not None}, key=lambda label: label.encode())
+    own = {label: value for label, value in zip(texts, plain) if label is not None}
+    labels = sorted(own, key=lambda label: label.encode())
     place = {label: float(i) for i, label in enumerate(labels)}
-    return np.array([np.nan if value is None else place[value] for value in texts]), labels
+    return np.array([np.nan if value is None else place[value] for value in texts]), [own[label] for label in labels]
 
 
 class Table:
@@ -79,7 +84,7 @@ class Table:
             values = numbers_of(data, "a table that is neither a data frame nor a dictionary of columns")
             if values.ndim != 2:
                 raise errors.ArgumentError(f"the table must be of shape (rows, columns), and is {np.shape(data)}")
-            labels: list[list[str] | None] = [None] * values.shape[1]
+            labels: list[list[Any] | None] = [None] * values.shape[1]
         else:
             twice = [name for i, name in enumerate(names) if name in names[:i]]
             if twice or not names:
@@ -95,6 +100,10 @@ class Table:
             labels = [own for _, own in encoded]
         self.values = values
         self.names = names
+        # What samples are to look like: a frame's names and dtypes, and the labels that aren't text.
+        self.frame = data.iloc[:0].copy() if names is not None and hasattr(data, "iloc") else None
+        self.labels = {name: {str(label): label for label in own} for name, own in zip(names or (), labels)
+                       if own is not None and not all(isinstance(label, str) for label in own)}
         self._kept: list[Any] = []
         self.struct = ffi.new("nf_table *")
         self.struct.rows, self.struct.columns = values.shape
@@ -104,7 +113,7 @@ class Table:
         if names is not None:
             self.struct.names = self._strings(names)
         if any(own is not None for own in labels):
-            lists = ffi.new("char **[]", [NULL if own is None else self._strings(own) for own in labels])
+            lists = ffi.new("char **[]", [NULL if own is None else self._strings(map(str, own)) for own in labels])
             self._kept.append(lists)
             self.struct.labels = lists
 
@@ -119,15 +128,29 @@ class Table:
         some: Table = Table.__new__(Table)
         some.values = self.values[number]
         some.names, some._kept = self.names, self._kept
+        some.frame, some.labels = self.frame, self.labels
         some.struct = ffi.new("nf_table *", self.struct[0])
         some.struct.rows = len(some.values)
         some.struct.values = pointer(some.values)
         return some
 
 
-def decoded(table: Any, whole: Sequence[str]) -> Any:
-    """What the library gave, as a data frame; without pandas a dictionary of columns, and of unnamed numbers an array.
-    Those that are whole numbers become integers where none is missing."""
+def _in_dtype(column: Any, dtype: Any) -> Any:
+    """A column in this dtype, unless its numbers would be others: drawn as real ones, or too large."""
+    from pandas.api.types import is_integer_dtype
+
+    try:
+        cast = column.astype(dtype)
+        same = not is_integer_dtype(dtype) or cast.astype(float).equals(column.astype(float))
+    except (TypeError, ValueError, OverflowError):
+        return column
+    return cast if same else column
+
+
+def decoded(table: Any, whole: Sequence[str], frame: Any, labels_of: Mapping[str, Mapping[str, Any]]) -> Any:
+    """What the library gave, as a data frame, with the names and dtypes of `frame` unless that is None; without pandas a
+    dictionary of columns, and of unnamed numbers an array. Those that are whole numbers become integers where none is
+    missing, and labels what `labels_of` their column has for their text."""
     values = np.frombuffer(ffi.buffer(table.values, table.rows * table.columns * 8)).reshape(table.rows, table.columns).copy()
     if not table.names:
         return values
@@ -135,12 +158,20 @@ def decoded(table: Any, whole: Sequence[str]) -> Any:
     for c in range(table.columns):
         name, own = text(table.names[c]), values[:, c]
         if table.labels and table.labels[c]:
-            labels = [text(label) for label in listed(table.labels[c])]
-            columns[name] = np.array([None if number != number else labels[int(number)] for number in own], dtype=object)
+            value_of = labels_of.get(name, {})
+            labels = [value_of.get(label, label) for label in map(text, listed(table.labels[c]))]
+            columns[name] = np.fromiter((None if number != number else labels[int(number)] for number in own),
+                                        dtype=object, count=len(own))
         else:
             columns[name] = own.astype(np.int64) if name in whole and not np.isnan(own).any() else own
     try:
         import pandas
     except ImportError:
         return columns
-    return pandas.DataFrame(columns)
+    found = pandas.DataFrame(columns)
+    if frame is None:
+        return found
+    alike = frame[[name for name in frame.columns if str(name) in columns]]
+    found = pandas.DataFrame({str(name): _in_dtype(found[str(name)], dtype) for name, dtype in alike.dtypes.items()})
+    found.columns = alike.columns
+    return found

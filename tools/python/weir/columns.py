@@ -1,6 +1,7 @@
 """What people have in tables, mapped to the real numbers that a flow models, and back: <weir/columns.h>."""
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,13 +18,19 @@ class Columns:
 
     `Columns(table)` learns them from a data frame, a dictionary of columns or an array; `kinds` says what some of them
     are, as `weir fit --columns` has it: "share:[0,1], phase:angle". With `context`, they are what a flow is conditioned
-    on. Print it to see what each was taken for."""
+    on. Print it to see what each was taken for. Tables that it decodes have the names, dtypes and labels of the one that
+    it has learned from; a file keeps labels as text, and no dtypes."""
+
+    # Of the table: no rows of a frame, and what labels that aren't text were.
+    _frame: Any = None
+    _labels: dict[str, dict[str, Any]] = {}
 
     def __init__(self, table: Any, kinds: str | None = None, *, context: bool = False) -> None:
         error = new_error()
         options = ffi.new("nf_columns_options *", {"context": context})
         own = table if isinstance(table, Table) else Table(table)
         self._take(made(lib.nf_columns_learn(own.struct, given_text(kinds), options, error), error))
+        self._frame, self._labels = own.frame, own.labels
 
     def _take(self, pointer: Any) -> None:
         self._columns = ffi.gc(pointer, lib.nf_columns_free)
@@ -51,7 +58,7 @@ class Columns:
         return taken_text(made(lib.nf_columns_text(self._columns, error), error)) or ""
 
     def __reduce__(self) -> Any:
-        return Columns.parse, (self.description,)
+        return Columns.parse, (self.description,), {"_frame": self._frame, "_labels": self._labels}
 
     def __len__(self) -> int:
         return int(lib.nf_columns_count(self._columns))
@@ -65,7 +72,7 @@ class Columns:
     def __iter__(self) -> Iterator[Record]:
         return (self[c] for c in range(len(self)))
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return "\n".join(f"{column.name or c + 1}: {column.why}" for c, column in enumerate(self))
 
     @property
@@ -120,7 +127,7 @@ class Columns:
         table = ffi.new("nf_table *")
         check(lib.nf_columns_decode(self._columns, pointer(given), len(given), table, error), error)
         try:
-            return decoded(table, [column.name for column in self if column.kind == "integer"])
+            return decoded(table, [column.name for column in self if column.kind == "integer"], self._frame, self._labels)
         finally:
             lib.nf_table_free(table)
 
@@ -130,4 +137,18 @@ class Columns:
         log_prob = np.empty(own.struct.rows)
         check(lib.nf_columns_log_prob(self._columns, flow, pointer(context) if context is not None else NULL, own.struct,
                                       whole(draws, "draws"), whole(seed, "seed"), pointer(log_prob), pool, error), error)
+        first = ffi.new("char[]", lib.NF_COLUMNS_TEXT)
+        impossible = lib.nf_columns_impossible(self._columns, own.struct, first)
+        if impossible:
+            warnings.warn(f"{impossible} of {len(log_prob)} rows have density 0; {text(first)}", stacklevel=3)
         return log_prob
+
+    def conditions(self, context: Any) -> Array:
+        """The features of these rows of a context, which may be beyond those that a flow has seen: that is told."""
+        table = self.table(context)
+        features, first = self.encode(table)[0], ffi.new("char[512]")
+        outside = lib.nf_columns_outside(self._columns, table.struct, first)
+        if outside:
+            warnings.warn(f"{outside} of {len(features)} rows have a context beyond those of the training; {text(first)}",
+                          stacklevel=4)
+        return features

@@ -104,7 +104,10 @@ class Flow:
 
     def __repr__(self) -> str:
         context = f", context={self.context_size}" if self.context_size else ""
-        return f"weir.Flow({self.formula!r}, dim={self.dim}{context}, dtype={self.dtype.name!r})"
+        formula = self.formula
+        if len(formula) > 100:  # of a mixture of many densities; `formula` has all of it
+            formula = f"{formula[:65]}…{formula[-30:]}"
+        return f"weir.Flow({formula!r}, dim={self.dim}{context}, dtype={self.dtype.name!r})"
 
     @property
     def trained(self) -> NDArray[Any]:
@@ -212,7 +215,7 @@ class Flow:
         if context is None:
             raise errors.ArgumentError("this flow is conditional: it needs a context for each row, of the columns "
                                        + ", ".join(columns.names or [str(len(columns))]))
-        return conditions_of(columns.encode(one_row(context))[0], self.context_size, rows)
+        return conditions_of(columns.conditions(one_row(context)), self.context_size, rows)
 
     def log_prob(self, x: Any, context: Any = None, *, draws: int = 0, seed: int = 1) -> Any:
         """log p of each event of x (…, dim), in nats: (…). Of a table's rows, the log-density in the table's units, with

@@ -155,15 +155,24 @@ class Draws:
         return Summary(zip(self.target.elements, map(record, summaries)))
 
     def to_arviz(self) -> Any:
-        """The draws as ArviZ has them, which must be installed."""
+        """The draws as ArviZ has them, which must be installed, with the log-likelihood of each observation where the
+        target gives it."""
         import arviz
 
         stats = {"lp": self.stats["log_density"], "energy": self.stats["energy"], "diverging": self.stats["divergent"],
                  "acceptance_rate": self.stats["acceptance"], "n_steps": self.stats["steps"],
-                 "tree_depth": self.stats["depth"]}
-        groups = {"posterior": self.sites, "sample_stats": stats}
+                 "tree_depth": self.stats["depth"],
+                 "step_size": np.repeat(self.report.step_size[:, None], self.values.shape[1], axis=1)}
+        groups: dict[str, Any] = {"posterior": self.sites, "sample_stats": stats}
+        observations = int(lib.nf_target_observations(self.target._target))
+        if observations:
+            z, each, error = self.unconstrained, np.empty((*self.values.shape[:2], observations)), new_error()
+            check(lib.nf_target_log_likelihoods(self.target._target, pointer(z), z.shape[0] * z.shape[1], observations,
+                                                pointer(each), pool(), error), error)
+            groups["log_likelihood"] = {"log_lik": each}  # as the command names it
         # Before ArviZ 1 the first argument was the posterior, whatever it was called.
-        return arviz.from_dict(**groups) if hasattr(arviz, "InferenceData") else arviz.from_dict(groups)
+        dims = {"log_lik": ["obs_id"]}
+        return arviz.from_dict(**groups, dims=dims) if hasattr(arviz, "InferenceData") else arviz.from_dict(groups, dims=dims)
 
     def __repr__(self) -> str:
         chains, draws, _ = self.values.shape

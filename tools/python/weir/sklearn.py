@@ -25,7 +25,8 @@ class FlowDensity(DensityMixin, BaseEstimator):
     have missing values, and `columns` says what some are: "share:[0,1], phase:angle". Log-densities are in the frame's
     units.
 
-    Attributes: `flow_`, a weir.Flow, which has the report of the fit; n_features_in_ and feature_names_in_."""
+    Attributes: `flow_`, a weir.Flow, which has the report of the fit, and is there after ctrl-C, too; n_features_in_ and
+    feature_names_in_."""
 
     def __init__(self, formula: str | None = None, *, budget: float = 60, epochs: int = 100, batch_size: int = 128,
                  learning_rate: float | None = None, columns: str | None = None, dtype: str = "float32",
@@ -72,8 +73,13 @@ class FlowDensity(DensityMixin, BaseEstimator):
             raise ValueError("sample_weight must have a number that isn't zero")
         progress = None if self.verbose else False
         if self.formula is None:
-            self.flow_ = fit(rows, columns=self.columns, weights=weights, budget=self.budget, dtype=self._dtype(),
-                             seed=seed, progress=progress)
+            try:
+                self.flow_ = fit(rows, columns=self.columns, weights=weights, budget=self.budget, dtype=self._dtype(),
+                                 seed=seed, progress=progress)
+            except KeyboardInterrupt as stopped:
+                if hasattr(stopped, "result"):
+                    self.flow_ = stopped.result
+                raise
             return self
         kinds = Columns(rows, self.columns) if self.columns or self._is_table(X) else None
 
@@ -86,7 +92,11 @@ class FlowDensity(DensityMixin, BaseEstimator):
         options: FitOptions = {"epochs": self.epochs, "batch": self.batch_size}
         if self.learning_rate is not None:
             options["learning_rate"] = self.learning_rate
-        flow.fit(rows, weights=weights, seed=seed, progress=progress, **options)
+        try:
+            flow.fit(rows, weights=weights, seed=seed, progress=progress, **options)
+        except KeyboardInterrupt:
+            self.flow_ = flow  # with the best weights so far
+            raise
         self.flow_ = flow
         return self
 
