@@ -174,6 +174,16 @@ def test_copies():
     assert copy.summary().keys() == draws.summary().keys()
 
 
+def test_a_fit_as_arviz_has_it():
+    arviz = pytest.importorskip("arviz")
+    fitted = weir.vi("eight_schools", "scale-loc", iters=50)
+    opened = fitted.to_arviz(300, seed=2)
+    drawn = fitted.sample(300, seed=2)
+    np.testing.assert_array_equal(opened["posterior"]["theta_trans"].values, drawn["theta_trans"][None])
+    assert opened["log_likelihood"]["log_lik"].shape == (1, 300, 8)
+    assert "mu" in arviz.summary(opened).index
+
+
 def test_draws_are_what_arviz_has():
     arviz = pytest.importorskip("arviz")
     draws = weir.nuts("eight_schools", chains=2, tune=50, draws=50)

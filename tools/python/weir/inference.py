@@ -19,6 +19,22 @@ def _target_of(target: Target | str | Density) -> Target:
     return target if isinstance(target, Target) else Target(target)
 
 
+def _arviz_of(target: Target, sites: dict[str, Array], z: Array, **groups: Any) -> Any:
+    """Draws of sites (chains, draws, …), of which z are the unconstrained ones, as ArviZ has them."""
+    import arviz
+
+    groups["posterior"] = sites
+    observations = int(lib.nf_target_observations(target._target))
+    if observations:
+        each, error = np.empty((*z.shape[:2], observations)), new_error()
+        check(lib.nf_target_log_likelihoods(target._target, pointer(z), z.shape[0] * z.shape[1], observations,
+                                            pointer(each), pool(), error), error)
+        groups["log_likelihood"] = {"log_lik": each}  # as the command names it
+    # Before ArviZ 1 the first argument was the posterior, whatever it was called.
+    dims = {"log_lik": ["obs_id"]}
+    return arviz.from_dict(**groups, dims=dims) if hasattr(arviz, "InferenceData") else arviz.from_dict(groups, dims=dims)
+
+
 class Inference:
     """A flow that was fitted to a target: `flow`, over real numbers; `report` of <weir/vi.h>; and what it says of the
     target's own values. It can be trusted where `khat` is below 0.7."""
@@ -39,6 +55,13 @@ class Inference:
     def sample(self, n: int, *, seed: int | None = None) -> dict[str, Array]:
         """Draws of the flow as the target's sites, each (n, …)."""
         return self.target.sites(self.target.constrain(self.flow.sample(n, seed=seed)))
+
+    def to_arviz(self, n: int = 1000, *, seed: int | None = None) -> Any:
+        """n draws of the flow as ArviZ has them, which must be installed, as one chain, with the log-likelihood of each
+        observation where the target gives it. They are as good as khat says."""
+        z = self.flow.sample(n, seed=seed)
+        sites = self.target.sites(self.target.constrain(z))
+        return _arviz_of(self.target, {name: values[None] for name, values in sites.items()}, z[None])
 
     def log_prob(self, values: Any) -> Any:
         """The log-density that the fit gives to values (…, size) of all sites, one after the other."""
@@ -70,7 +93,8 @@ def vi(target: Target | str | Density, flow: str | Flow | None = None, *, budget
        dtype: Dtype = "float32", draws: int = 20000, seed: int = 1, progress: Progress = None,
        **options: Unpack[VIOptions]) -> Inference:
     """Fit a flow to a target by variational inference. Without options it searches for a start, chooses a formula unless
-    `flow` is one, and goes on until it has converged or the budget of 60 seconds is used up. With any of them, or with a
+    `flow` is one, and goes on until it has converged or the budget of 60 seconds is used up; the search and the scores come
+    to their end in any case, so that a slow target takes longer than a small budget. With any of them, or with a
     Flow to go on from, it trains `flow` (scale-loc) as they say. `draws`: those that the fit is scored by.
 
     Ctrl-C raises KeyboardInterrupt, whose `.result` is the inference so far."""
@@ -157,22 +181,11 @@ class Draws:
     def to_arviz(self) -> Any:
         """The draws as ArviZ has them, which must be installed, with the log-likelihood of each observation where the
         target gives it."""
-        import arviz
-
         stats = {"lp": self.stats["log_density"], "energy": self.stats["energy"], "diverging": self.stats["divergent"],
                  "acceptance_rate": self.stats["acceptance"], "n_steps": self.stats["steps"],
                  "tree_depth": self.stats["depth"],
                  "step_size": np.repeat(self.report.step_size[:, None], self.values.shape[1], axis=1)}
-        groups: dict[str, Any] = {"posterior": self.sites, "sample_stats": stats}
-        observations = int(lib.nf_target_observations(self.target._target))
-        if observations:
-            z, each, error = self.unconstrained, np.empty((*self.values.shape[:2], observations)), new_error()
-            check(lib.nf_target_log_likelihoods(self.target._target, pointer(z), z.shape[0] * z.shape[1], observations,
-                                                pointer(each), pool(), error), error)
-            groups["log_likelihood"] = {"log_lik": each}  # as the command names it
-        # Before ArviZ 1 the first argument was the posterior, whatever it was called.
-        dims = {"log_lik": ["obs_id"]}
-        return arviz.from_dict(**groups, dims=dims) if hasattr(arviz, "InferenceData") else arviz.from_dict(groups, dims=dims)
+        return _arviz_of(self.target, self.sites, self.unconstrained, sample_stats=stats)
 
     def __repr__(self) -> str:
         chains, draws, _ = self.values.shape
