@@ -47,9 +47,11 @@ typedef struct {
     char text[PATH_MAX];
 } file_path;
 
+/* Without a directory that would be a file of the root's. */
 static inline file_path scratch_path(const char *name)
 {
     file_path path;
+    ck_assert_str_ne(scratch, "");
     snprintf(path.text, sizeof path.text, "%s/%s", scratch, name);
     return path;
 }

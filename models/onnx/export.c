@@ -38,10 +38,10 @@ static recording record(const nf_flow *flow, nf_onnx_function function, ad_tape 
 }
 
 /* A source of noise that was written: it is the same again wherever it is recorded. */
-static nf__value same_noise(const nf__onnx *g, size_t id, const ad_node *node)
+static nf__value same_noise(const nf__onnx *g, const ad_node *node)
 {
     if (!(node->op->flags & AD_OP_PER_ROW) || node->n_in > 0) return -1;
-    for (size_t i = 0; i < id; i++) {
+    for (size_t i = 0; i < g->walked; i++) {
         ad_node other;
         ad_tape_node(g->tape, i, &other);
         if (g->value[i] >= 0 && other.op == node->op && other.n_attribute == node->n_attribute &&
@@ -51,16 +51,34 @@ static nf__value same_noise(const nf__onnx *g, size_t id, const ad_node *node)
     return -1;
 }
 
-/* Write every per-row node that is needed, but inputs, which have been. */
-static void walk(nf__onnx *g, const bool *needed)
+static void write_node(nf__onnx *g, size_t id, const ad_node *node)
 {
-    for (size_t id = 0; id < g->walked && g->error->status == AD_OK; id++) {
+    const bool meets = node->op->flags & AD_OP_SUMS_ROWS || strcmp(node->op->name, "row_count") == 0;
+    if (!(node->per_row || meets)) return;
+    g->value[id] = meets ? nf__onnx_refuse(g, node, "rows meet in it") : same_noise(g, node);
+    if (g->value[id] < 0) nf__onnx_write(g, id, node);
+}
+
+/* Write every per-row node that the output needs: each after its arguments, from the first on. The tape's own order
+ * depends on the compiler, since C leaves open which argument of a call is evaluated first. On the stack ids decrease,
+ * as those of arguments do. */
+static void walk(nf__onnx *g, ad_var output, bool *done, int32_t *stack)
+{
+    size_t depth = 0;
+    if (!done[output.id]) stack[depth++] = output.id;
+    while (depth > 0 && g->error->status == AD_OK) {
+        const int32_t id = stack[depth - 1];
         ad_node node;
-        ad_tape_node(g->tape, id, &node);
-        const bool meets = node.op->flags & AD_OP_SUMS_ROWS || strcmp(node.op->name, "row_count") == 0;
-        if (!needed[id] || g->value[id] >= 0 || !(node.per_row || meets)) continue;
-        g->value[id] = meets ? nf__onnx_refuse(g, &node, "rows meet in it") : same_noise(g, id, &node);
-        if (g->value[id] < 0) nf__onnx_write(g, id, &node);
+        ad_tape_node(g->tape, (size_t)id, &node);
+        int i = 0;
+        while (i < node.n_in && done[node.in[i]]) i++;
+        if (i < node.n_in) {
+            stack[depth++] = node.in[i];
+            continue;
+        }
+        write_node(g, (size_t)id, &node);
+        done[id] = true;
+        depth--;
     }
     g->scope = NULL;
 }
@@ -87,15 +105,16 @@ static void write_graph(nf__onnx *g, const recording *r, const nf_columns *colum
     const ad_shape shape = ad_shape_of(r->x);
     const bool mapped = nf__maps_needed(columns);
     const nf__onnx_type own = nf__onnx_type_of(g), type = mapped ? NF__ONNX_DOUBLE : own;
-    bool *needed = ad_alloc(g->walked, sizeof *needed);
+    bool *done = ad_alloc(g->walked, sizeof *done);
+    int32_t *stack = ad_alloc(g->walked, sizeof *stack);
     g->value = ad_alloc(g->walked, sizeof *g->value);
-    if (!needed || !g->value) {
+    if (!done || !stack || !g->value) {
         ad_error_set(g->error, AD_ERROR_MEMORY, "out of memory for an ONNX graph of %zu nodes", g->walked);
-        ad_free(needed);
+        ad_free(done);
+        ad_free(stack);
         return;
     }
     for (size_t id = 0; id < g->walked; id++) g->value[id] = -1;
-    ad_needed((ad_var[]){r->log_prob, r->x}, 2, needed, g->error);
     nf__mapped_values values = {-1, -1, -1};
     if (function == NF_ONNX_LOG_PROB) {
         values.x = nf__onnx_input(g, "x", type, shape, "rows of data");
@@ -103,8 +122,11 @@ static void write_graph(nf__onnx *g, const recording *r, const nf_columns *colum
         g->value[r->x.id] = values.features;
     }
     write_context(g, r, context);
-    walk(g, needed);
-    ad_free(needed);
+    for (size_t id = 0; id < g->walked; id++) done[id] = g->value[id] >= 0;
+    walk(g, r->x, done, stack);
+    walk(g, r->log_prob, done, stack);
+    ad_free(done);
+    ad_free(stack);
     if (g->error->status != AD_OK) return;
     nf__value log_prob = nf__onnx_operand(g, r->log_prob.id);
     if (function == NF_ONNX_SAMPLE) {

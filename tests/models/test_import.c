@@ -122,6 +122,7 @@ Suite *import_suite(void)
 {
     Suite *suite = suite_create("import");
     TCase *tests = tcase_create("import");
+    tcase_add_checked_fixture(tests, scratch_begin, scratch_end);
     tcase_add_test(tests, densities_are_theirs);
     tcase_add_loop_test(tests, what_is_wrong_is_named, 0, COUNT(faults));
     tcase_add_test(tests, options_say_the_rest);

@@ -168,6 +168,7 @@ Suite *onnx_suite(void)
 {
     Suite *suite = suite_create("onnx");
     TCase *tests = tcase_create("onnx");
+    tcase_add_checked_fixture(tests, scratch_begin, scratch_end);
     tcase_add_loop_test(tests, files_are_golden, 0, COUNT(names));
     tcase_add_test(tests, onnxruntime_agrees);
     tcase_add_loop_test(tests, refuses, 0, COUNT(refused));

@@ -58,6 +58,20 @@ if [ -f /etc/debian_version ]; then
     for who in pkg-config loader; do
         same "$who, of $directory" "$who $directory" "$(grep -x "$who $directory" "$scratch/looked_in" || cat "$scratch/looked_in")"
     done
+
+    # A build for other machines doesn't take this one's directory unasked.
+    cat >"$scratch/cross" <<CROSS
+[binaries]
+c = '${CC:-cc}'
+[host_machine]
+system = 'linux'
+cpu_family = 'riscv64'
+cpu = 'riscv64'
+endian = 'little'
+CROSS
+    said=$(meson setup "$scratch/cross_build" "$source" --cross-file "$scratch/cross") || true
+    same "a cross build" "libdir is ${directory#/usr/local/}, for the machine that builds" \
+        "$(printf '%s' "$said" | grep -o 'libdir is.*builds' || printf '%s' "$said" | tail -n 5)"
 fi
 
 rm "$scratch/root$libdir"/libweir.so*
