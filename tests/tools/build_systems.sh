@@ -75,6 +75,7 @@ for shared in yes no; do
             $shared
 done
 if [ -n "$cxx" ] && command -v cmake >/dev/null; then
+    export CMAKE_GENERATOR=Ninja # which built Weir; make may be missing
     fine CMake by_cmake
     fine "CMake's ripple" works "$scratch/cmake/ripple" yes
     fine "CMake's density" works "$scratch/cmake/density" no
