@@ -211,7 +211,7 @@ void ad__assemble_gather(ad__assembler *to, size_t i, size_t displacement)
     emit_32(to, displacement);
 }
 
-void ad__assemble_call(ad__assembler *to, void (*function)(void))
+void ad__assemble_call(ad__assembler *to, uint64_t function)
 {
     EMIT(to, 0x48, 0xB8); /* mov rax, function */
     bytes(to, &function, sizeof function);

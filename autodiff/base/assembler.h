@@ -87,6 +87,7 @@ void ad__assemble_end(ad__assembler *to, size_t turn, size_t body, size_t step, 
 void ad__assemble_pointer(ad__assembler *to, int reg, size_t i);
 /* The number at pointer i goes to r13 + displacement. */
 void ad__assemble_gather(ad__assembler *to, size_t i, size_t displacement);
-void ad__assemble_call(ad__assembler *to, void (*function)(void));
+/* Of the function at this address, which has 64 bits wherever the code is made. */
+void ad__assemble_call(ad__assembler *to, uint64_t function);
 
 #endif

@@ -180,7 +180,7 @@ static void emit_call(ad__machine *m, ad__element id, const ad__element_operatio
     ad__let_go(m, operation);
     for (int reg = 0; reg < m->registers; reg++)
         if (m->held[reg] != AD_NONE) ad__leave_register(m, m->held[reg]);
-    ad__assemble_call(m->out, operation->function);
+    ad__assemble_call(m->out, (uintptr_t)operation->function);
     ad__hold(m, id, 0);
 }
 

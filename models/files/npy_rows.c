@@ -25,11 +25,11 @@ static ad_status io_failed(const nf_npy *npy, const char *what, ad_error *error)
 }
 
 /* So many bytes from there, fewer only at the file's end; -1: errno says why. */
-static ssize_t read_at(int fd, char *to, size_t bytes, size_t from)
+static ssize_t read_at(int fd, char *to, size_t bytes, off_t from)
 {
     size_t filled = 0;
     while (filled < bytes) {
-        const ssize_t got = pread(fd, to + filled, bytes - filled, (off_t)(from + filled));
+        const ssize_t got = pread(fd, to + filled, bytes - filled, from + (off_t)filled);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return -1;
         if (got == 0) break;
@@ -118,10 +118,16 @@ static ad_status changed(const nf_npy *npy, ad_error *error)
                         npy->path);
 }
 
+/* Where an element begins, which may be beyond what a size_t counts, in bytes. */
+static off_t place_of(const nf_npy *npy, size_t element)
+{
+    return (off_t)npy->format.begin + (off_t)element * (off_t)npy->format.element.size;
+}
+
 static ad_status read_elements(const nf_npy *npy, size_t first, size_t count, char *to, ad_error *error)
 {
     const size_t size = npy->format.element.size;
-    const ssize_t got = read_at(npy->fd, to, count * size, npy->format.begin + first * size);
+    const ssize_t got = read_at(npy->fd, to, count * size, place_of(npy, first));
     if (got < 0) return io_failed(npy, "read", error);
     return (size_t)got == count * size ? AD_OK : changed(npy, error);
 }
@@ -167,8 +173,8 @@ void nf_npy_will_read(const nf_npy *npy, size_t first, size_t rows)
     const size_t size = format->element.size, runs = format->fortran_order ? format->columns : 1;
     const size_t of_row = format->fortran_order ? 1 : format->columns;
     for (size_t c = 0; c < runs; c++)
-        posix_fadvise(npy->fd, (off_t)(format->begin + (c * format->rows + first * of_row) * size),
-                      (off_t)(rows * of_row * size), POSIX_FADV_WILLNEED);
+        posix_fadvise(npy->fd, place_of(npy, c * format->rows + first * of_row), (off_t)(rows * of_row * size),
+                      POSIX_FADV_WILLNEED);
 }
 
 static bool same_time(struct timespec a, struct timespec b)

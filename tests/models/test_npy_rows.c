@@ -14,16 +14,21 @@ static nf_npy *open_npy(const char *path)
     return npy;
 }
 
+static void put_header(char header[128], const char *descr, bool fortran, int rows, int columns)
+{
+    memset(header, ' ', 128);
+    memcpy(header, "\x93NUMPY\1\0v\0", 10);
+    int length = snprintf(header + 10, 118, "{'descr': '%s', 'fortran_order': %s, 'shape': (%d, %d), }", descr,
+                          fortran ? "True" : "False", rows, columns);
+    header[10 + length] = ' ';
+}
+
 /* A file of one kind of elements, in one order, of numbers that all kinds have. */
 static file_path write_kind(const char *descr, bool fortran)
 {
     static char content[128 + ROWS * COLUMNS * 8];
     const size_t size = (size_t)(descr[2] - '0');
-    memset(content, ' ', 128);
-    memcpy(content, "\x93NUMPY\1\0v\0", 10);
-    int length = snprintf(content + 10, 118, "{'descr': '%s', 'fortran_order': %s, 'shape': (%d, %d), }", descr,
-                          fortran ? "True" : "False", ROWS, COLUMNS);
-    content[10 + length] = ' ';
+    put_header(content, descr, fortran, ROWS, COLUMNS);
     for (size_t i = 0; i < ROWS * COLUMNS; i++) {
         const uint64_t value = i % 100;
         const float single = (float)value;
@@ -69,6 +74,26 @@ START_TEST(npy_rows_are_those_of_the_table)
     ck_assert_int_eq(nf_npy_check(npy, &error), AD_OK);
     nf_npy_close(npy);
     nf_table_free(&table);
+}
+END_TEST
+
+/* As many as a size_t of 32 bits can count in bytes, which with the header are more. */
+START_TEST(npy_rows_beyond_4_GiB)
+{
+    enum { MANY = (1 << 29) - 1 };
+    const off_t last = 128 + (off_t)(MANY - 1) * 8;
+    char header[128];
+    double value = 0;
+    put_header(header, "<i8", _i, MANY, 1);
+    const file_path path = scratch_write("long.npy", header, sizeof header);
+    const int fd = open(path.text, O_WRONLY);
+    ck_assert_int_eq(pwrite(fd, (const char[8]){42}, 8, last), 8);
+    close(fd);
+    nf_npy *npy = open_npy(path.text);
+    nf_npy_will_read(npy, MANY - 1, 1);
+    ck_assert_int_eq(nf_npy_read(npy, MANY - 1, 1, &value, &error), AD_OK);
+    ck_assert_double_eq(value, 42);
+    nf_npy_close(npy);
 }
 END_TEST
 
@@ -136,6 +161,7 @@ Suite *npy_rows_suite(void)
     TCase *rows = tcase_create("npy_rows");
     tcase_add_checked_fixture(rows, scratch_begin, scratch_end);
     tcase_add_loop_test(rows, npy_rows_are_those_of_the_table, 0, 2 * COUNT(kinds));
+    tcase_add_loop_test(rows, npy_rows_beyond_4_GiB, 0, 2);
     tcase_add_test(rows, npy_rows_beyond_the_last);
     tcase_add_loop_test(rows, npy_that_shrinks, 0, 2);
     tcase_add_test(rows, npy_that_changes);

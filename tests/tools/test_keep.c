@@ -148,7 +148,7 @@ END_TEST
 
 /* With another mistake, that comes to light in the work. */
 static const char *const bad_names[][12] = {
-    {"weir", "data", "moons", "-n", "1000000000000000", "-o", "d.xyz"},
+    {"weir", "data", "moons", "-n", "4000000000", "-o", "d.xyz"},
     {"weir", "nuts", "gaussian", "--flow", "missing.safetensors", "-o", "d.xyz"},
     {"weir", "sample", "moons.safetensors", "--steps", "99", "-o", "d.xyz"},
     {"weir", "logprob", "moons.safetensors", "missing.npy", "-o", "d.xyz"},

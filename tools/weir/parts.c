@@ -13,10 +13,10 @@
 static size_t rows_of_a_part(size_t numbers, size_t ranks)
 {
     enum { MOST = 1 << 16, LEAST = 1 << 10, NUMBERS = 1 << 21 };
-    size_t rows = MOST;
+    uint64_t rows = MOST; /* times the others, more than a size_t of 32 bits */
     while (rows > LEAST && rows * ranks > MOST * 4) rows /= 2;
     while (rows > LEAST && rows * numbers > NUMBERS) rows /= 2;
-    return rows;
+    return (size_t)rows;
 }
 
 const ad_communicator *parts_ranks(ad_pool *pool)
