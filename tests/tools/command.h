@@ -54,6 +54,23 @@ static inline int run_words(const char *const words[])
 #define SUCCEED(...)      succeed(WORDS(__VA_ARGS__))
 #define SUCCEED_JSON(...) succeed_json(WORDS(__VA_ARGS__, "--json"))
 
+/* Complaint without lines that tell how far the work is, " 40%  …": they come where it takes long on a busy machine. */
+static inline const char *told(void)
+{
+    char *to = complaint;
+    for (const char *line = complaint, *next; *line; line = next) {
+        next = line + strcspn(line, "\n");
+        next += *next == '\n';
+        const char *number = line + strspn(line, " ");
+        const size_t length = (size_t)(next - line), digits = strspn(number, "0123456789");
+        if (digits > 0 && number[digits] == '%') continue;
+        memmove(to, line, length);
+        to += length;
+    }
+    *to = '\0';
+    return complaint;
+}
+
 static inline void succeed(const char *const words[])
 {
     int status = run_words(words);

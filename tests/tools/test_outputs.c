@@ -54,7 +54,7 @@ static void make_expected(const char *writer)
     make_inputs();
     snprintf(line, sizeof line, "$W %s -o expected.csv >report", writer);
     ck_assert_int_eq(shell(line), 0);
-    ck_assert_str_eq(complaint, "");
+    ck_assert_str_eq(told(), "");
 }
 
 /* Run with this ending, and look at out.csv. A model says how long it took, and so is another each time: that it can be
@@ -64,7 +64,7 @@ static void assert_written(const char *writer, const char *ending, bool reports)
     char line[256];
     snprintf(line, sizeof line, "$W %s %s", writer, ending);
     ck_assert_msg(shell(line) == 0, "%s: %s", line, complaint);
-    ck_assert_msg((*complaint != '\0') == reports, "%s: %s", line, complaint);
+    ck_assert_msg((*told() != '\0') == reports, "%s: %s", line, complaint);
     if (strstr(ending, "--json")) assert_contains(complaint, "{");
     if (writes_model(writer))
         SUCCEED("info", "out.csv");
