@@ -251,6 +251,14 @@ static void store_results(fuser *f)
 
 /* ---- The loop ------------------------------------------------------------------------------------------------ */
 
+/* Where there are sums, those of as many turns as the L1 cache easily holds. */
+static size_t turns_together(const ad__fused_loop *loop)
+{
+    enum { BYTES = 8192 };
+    const size_t most = loop->n_sum ? BYTES / loop->frame.scalars + 1 : loop->turns;
+    return most < loop->turns ? most : loop->turns;
+}
+
 static bool finish(fuser *f, ad__arena **arena, ad__assembler *code, ad__fused_loop *loop)
 {
     const ad__fuse_request *r = f->request;
@@ -270,7 +278,8 @@ static bool finish(fuser *f, ad__arena **arena, ad__assembler *code, ad__fused_l
     if (f->n_sum) memcpy(loop->sum, f->sum, f->n_sum * sizeof *loop->sum);
     void *constants;
     bool good = ad__assemble_elements(code, &f->list, f->rows.count, f->scalars.count, f->sum_vectors, r->rows,
-                                      &constants, &loop->frame);
+                                      r->turns > 1, &constants, &loop->frame);
+    if (good) loop->together = turns_together(loop);
     const size_t bytes = good ? loop->frame.constants_bytes : 0;
     loop->constants = ad__arena_alloc(arena, bytes + 1, 1);
     if (good && loop->constants) memcpy(loop->constants, constants, bytes);

@@ -19,19 +19,6 @@ void ad__bind_loop(const ad_plan *plan, const ad__fused_loop *loop, const ad__wo
     }
 }
 
-/* Turns that the code takes in one call: where there are sums, as many as the L1 cache easily holds those of. */
-static size_t turns_together(const ad__fused_loop *loop)
-{
-    enum { BYTES = 8192 };
-    const size_t most = loop->n_sum ? BYTES / loop->frame.scalars + 1 : loop->turns;
-    return most < loop->turns ? most : loop->turns;
-}
-
-size_t ad__loop_workspace(const ad__fused_loop *loop)
-{
-    return loop->frame.bytes + (turns_together(loop) - 1) * loop->frame.scalars;
-}
-
 /* Where they may be moved, with how far that is from one turn to the next. */
 static void **movable_pointers(const ad__fused_loop *loop, void *const *pointer, size_t row_bytes, size_t size,
                                ad__worker *worker)
@@ -52,17 +39,29 @@ static void set_mask(ad__worker *worker, size_t rows, size_t valid, size_t size)
     worker->mask_valid = valid;
 }
 
-/* Of each turn, its partial sums. */
-static void fold_sums(const ad_plan *plan, const ad__fused_loop *loop, const ad__row_sum *sum, const char *workspace,
-                      size_t turns, bool accumulate, double *to)
+typedef struct {
+    const ad_plan *plan;
+    const ad__fused_loop *loop;
+    const ad__instruction *first;
+    const char *workspace;
+    size_t accumulator, length;
+    bool accumulate;
+} sums;
+
+/* Of each sum, what it is in these turns. */
+static inline void finish_sums(const sums *of, size_t turn, size_t turns)
 {
-    const size_t length = ad__vector_length(plan->dtype);
-    const bool narrow = plan->dtype == AD_F32 && !sum->wide;
-    const char *parts = workspace + sum->vector * length * ad_dtype_size(plan->dtype);
-    for (size_t turn = 0; turn < turns; turn++, parts += loop->frame.scalars) {
-        const double total =
-            narrow ? ad__fold_floats((const float *)parts, length) : ad__fold((const double *)parts, length);
-        to[turn] = accumulate ? to[turn] + total : total;
+    const size_t vector_bytes = of->length * ad_dtype_size(of->plan->dtype);
+    for (size_t i = 0; i < of->loop->n_sum; i++) {
+        const ad__row_sum *sum = &of->loop->sum[i];
+        double *to = (double *)ad__accumulator_at(of->plan, &of->first[sum->instruction], of->accumulator) + sum->at;
+        const char *parts = of->workspace + sum->vector * vector_bytes;
+        const bool narrow = of->plan->dtype == AD_F32 && !sum->wide;
+        for (size_t t = 0; t < turns; t++, parts += of->loop->frame.scalars) {
+            const double total = narrow ? ad__fold_floats((const float *)parts, of->length)
+                                        : ad__fold((const double *)parts, of->length);
+            to[turn + t] = of->accumulate ? to[turn + t] + total : total;
+        }
     }
 }
 
@@ -73,15 +72,18 @@ void ad__run_loop(const ad_plan *plan, const ad__fused_loop *loop, const ad__ins
     const size_t bytes = tile->rows > 1 ? tile->rows * size : length * size; /* shared values: one vector */
     void **pointer = binding->pointer + loop->first_pointer;
     if (tile->rows > 1) set_mask(worker, tile->rows, tile->valid, size);
-    if (loop->turns > 1) pointer = movable_pointers(loop, pointer, bytes, size, worker);
-    const size_t together = turns_together(loop);
+    const sums of = {plan, loop, first, worker->scratch, accumulator, length, tile->accumulate};
+    if (loop->turns == 1) {
+        if (loop->n_sum) memset(worker->scratch, 0, loop->frame.scalars);
+        loop->code(pointer, worker->scratch, bytes, loop->constants, 1, NULL);
+        finish_sums(&of, 0, 1);
+        return;
+    }
+    pointer = movable_pointers(loop, pointer, bytes, size, worker);
     for (size_t turn = 0, turns; turn < loop->turns; turn += turns) {
-        turns = loop->turns - turn < together ? loop->turns - turn : together;
+        turns = loop->turns - turn < loop->together ? loop->turns - turn : loop->together;
         for (size_t i = 0; turn > 0 && i < loop->n_place; i++) pointer[i] = (char *)pointer[i] + worker->step[i];
         loop->code(pointer, worker->scratch, bytes, loop->constants, turns, worker->step);
-        for (size_t i = 0; i < loop->n_sum; i++) {
-            double *to = (double *)ad__accumulator_at(plan, &first[loop->sum[i].instruction], accumulator);
-            fold_sums(plan, loop, &loop->sum[i], worker->scratch, turns, tile->accumulate, to + loop->sum[i].at + turn);
-        }
+        finish_sums(&of, turn, turns);
     }
 }

@@ -20,8 +20,8 @@ typedef struct {
 } ad__row_sum;
 
 typedef struct {
-    size_t turns;
-    ad__place *place; /* of numbers of each row, then scalars */
+    size_t turns, together; /* `together`: of which its code takes so many in one call */
+    ad__place *place;       /* of numbers of each row, then scalars */
     size_t n_place;
     ad__row_sum *sum; /* one element in each turn */
     size_t n_sum, sum_vectors;
@@ -31,8 +31,5 @@ typedef struct {
     size_t code_at;       /* of all code of the plan */
     size_t first_pointer; /* of ad__binding.pointer */
 } ad__fused_loop;
-
-/* Bytes that it takes beside the numbers that it works on. */
-size_t ad__loop_workspace(const ad__fused_loop *loop);
 
 #endif

@@ -306,7 +306,7 @@ static size_t round_up(size_t bytes)
     return (bytes + 63) & ~(size_t)63;
 }
 
-static void assemble(ad__machine *m, size_t n_scalars, size_t n_sums)
+static void assemble(ad__machine *m, size_t n_scalars, size_t n_sums, bool turns)
 {
     for (size_t i = 0; i < m->list->count; i++) m->value[i].reg = m->value[i].slot = AD_NONE;
     for (int reg = 0; reg < AD_MOST_REGISTERS; reg++) m->held[reg] = AD_NONE;
@@ -314,8 +314,8 @@ static void assemble(ad__machine *m, size_t n_scalars, size_t n_sums)
     m->scalars = n_sums * m->vector_bytes;
     m->spills = round_up(m->scalars + n_scalars * m->scalar_bytes);
     const size_t turn = ad__assemble_entry(m->out);
-    if (n_sums) ad__assemble(m->out, AD_VECTOR_XOR, 0, 0, ad__vector_register(0), 0);
-    for (size_t i = 0; i < n_sums; i++)
+    if (turns) ad__assemble(m->out, AD_VECTOR_XOR, 0, 0, ad__vector_register(0), 0);
+    for (size_t i = 0; i < n_sums && turns; i++)
         ad__assemble(m->out, AD_VECTOR_STORE, 0, 0, ad__at_base(R13, i * m->vector_bytes), 0);
     for (size_t i = 0; i < n_scalars; i++)
         ad__assemble_gather(m->out, m->n_loads + i, m->scalars + i * m->scalar_bytes);
@@ -326,7 +326,7 @@ static void assemble(ad__machine *m, size_t n_scalars, size_t n_sums)
 }
 
 static bool assemble_list(ad__assembler *to, const ad__elements *list, size_t vectors, size_t n_loads, size_t n_scalars,
-                          size_t n_sums, bool rows, void **constants, ad__loop_frame *frame)
+                          size_t n_sums, bool rows, bool turns, void **constants, ad__loop_frame *frame)
 {
     size_t operands = list->count + 1;
     for (size_t i = 0; i < list->count; i++) operands += (size_t)list->operation[i].n_in;
@@ -349,7 +349,7 @@ static bool assemble_list(ad__assembler *to, const ad__elements *list, size_t ve
         find_order(&m, done, stack);
         ad__find_uses(&m);
         *constants = constants_of(&m);
-        if (*constants) assemble(&m, n_scalars, n_sums);
+        if (*constants) assemble(&m, n_scalars, n_sums, turns);
         *frame = (ad__loop_frame){.scalars = m.scalars,
                                   .spills = m.spills,
                                   .bytes = m.spills + m.n_slot * m.vector_bytes,
@@ -367,7 +367,7 @@ static bool assemble_list(ad__assembler *to, const ad__elements *list, size_t ve
 }
 
 bool ad__assemble_elements(ad__assembler *to, const ad__elements *list, size_t n_loads, size_t n_scalars, size_t n_sums,
-                           bool rows, void **constants, ad__loop_frame *frame)
+                           bool rows, bool turns, void **constants, ad__loop_frame *frame)
 {
     enum { QUANTUM = 16, MOST = 2 }; /* rows come in multiples of that; vectors of them at once */
     const size_t length = ad__vector_length(list->dtype);
@@ -377,7 +377,7 @@ bool ad__assemble_elements(ad__assembler *to, const ad__elements *list, size_t n
     *constants = NULL;
     ad__elements several;
     const bool good = interleave(list, vectors, &several) &&
-                      assemble_list(to, &several, vectors, n_loads, n_scalars, n_sums, rows, constants, frame);
+                      assemble_list(to, &several, vectors, n_loads, n_scalars, n_sums, rows, turns, constants, frame);
     ad_free(several.operation);
     return good && !to->failed;
 }

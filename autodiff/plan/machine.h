@@ -21,9 +21,10 @@ typedef void ad__loop_code(void *pointer[], void *workspace, size_t bytes, const
 /* Numbers in a vector: 16 floats with AVX-512. The workspace begins with that many doubles for each sum. */
 size_t ad__vector_length(ad_dtype dtype);
 
-/* Append the code. Scalars are pointers[n_loads], …, n_scalars of them. `rows`: else all is shared, and what is stored
- * is one number. Constants (of the dtype) go to *constants, which is to be freed. False where memory is out. */
+/* Append the code. `turns`: it may take several, and sets sums to zero itself; else its caller does. Scalars are
+ * pointers[n_loads], …, n_scalars of them. `rows`: else all is shared, and what is stored is one number. Constants (of
+ * the dtype) go to *constants, which is to be freed. False where memory is out. */
 bool ad__assemble_elements(ad__assembler *to, const ad__elements *list, size_t n_loads, size_t n_scalars, size_t n_sums,
-                           bool rows, void **constants, ad__loop_frame *frame);
+                           bool rows, bool turns, void **constants, ad__loop_frame *frame);
 
 #endif

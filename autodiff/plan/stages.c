@@ -46,7 +46,7 @@ static bool fill_steps(ad__compiler *c, const ad__schedule *schedule, bool rows,
         to->loop->first_pointer = plan->n_pointer;
         plan->n_pointer += to->loop->n_place;
         if (to->loop->n_place > plan->most_pointers) plan->most_pointers = to->loop->n_place;
-        const size_t bytes = ad__loop_workspace(to->loop);
+        const size_t bytes = to->loop->frame.bytes + (to->loop->together - 1) * to->loop->frame.scalars;
         if (bytes > plan->scratch) plan->scratch = bytes;
     }
     return good;

@@ -36,6 +36,18 @@ def _like(array: Array | None, tensor: torch.Tensor | None) -> torch.Tensor | No
     return None if array is None or tensor is None else torch.from_numpy(array).to(tensor).reshape(tensor.shape)
 
 
+class _Last(torch.autograd.Function):
+    """A gradient that isn't differentiated any further."""
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, *_: Any) -> Any:
+        raise NotImplementedError("a weir flow has no second derivatives: its gradients are not differentiable")
+
+
 class _LogProb(torch.autograd.Function):
     @staticmethod
     def forward(flow: Flow, trained: torch.Tensor, x: torch.Tensor, context: torch.Tensor | None) -> torch.Tensor:
@@ -66,7 +78,7 @@ class _LogProb(torch.autograd.Function):
         return _LogProb.apply(flow, trained, rows, context), 0  # type: ignore[no-untyped-call]
 
 
-class _LogProbGradient(torch.autograd.Function):
+class _LogProbGradient(_Last):
     @staticmethod
     def forward(flow: Flow, trained: torch.Tensor, x: torch.Tensor, context: torch.Tensor | None,
                 weight: torch.Tensor) -> Any:
@@ -74,14 +86,6 @@ class _LogProbGradient(torch.autograd.Function):
             _, of_x, of_context, of_trained = flow.log_prob_gradient(_rows(x, flow.dim), _numbers(context),
                                                                      weight=_rows(weight, 1)[:, 0])
         return _like(of_trained, trained), _like(of_x, x), _summed(of_context, context)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        pass
-
-    @staticmethod
-    def backward(ctx: Any, *_: Any) -> Any:
-        raise NotImplementedError(_no_second)
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, *given: Any) -> Any:
@@ -110,7 +114,7 @@ class _Sample(torch.autograd.Function):
         return _one_by_one(_Sample, info, in_dims, *given)
 
 
-class _SampleGradient(torch.autograd.Function):
+class _SampleGradient(_Last):
     @staticmethod
     def forward(flow: Flow, n: int, seed: int, trained: torch.Tensor, context: torch.Tensor | None,
                 of_draws: torch.Tensor, weight: torch.Tensor) -> Any:
@@ -120,19 +124,8 @@ class _SampleGradient(torch.autograd.Function):
         return _like(of_trained, trained), _summed(of_context, context)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        pass
-
-    @staticmethod
-    def backward(ctx: Any, *_: Any) -> Any:
-        raise NotImplementedError(_no_second)
-
-    @staticmethod
     def vmap(info: Any, in_dims: Any, *given: Any) -> Any:
         return _one_by_one(_SampleGradient, info, in_dims, *given)
-
-
-_no_second = "a weir flow has no second derivatives: its gradients are not differentiable"
 
 
 def _gradient(function: Any, of: tuple[torch.Tensor | None, ...], *given: Any) -> tuple[torch.Tensor | None, ...]:
