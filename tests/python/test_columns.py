@@ -125,6 +125,16 @@ def test_counts_are_checked(rng):
             call()
 
 
+def test_kinds_by_name(rng):
+    table = {"share, in all": rng.uniform(size=50), 'a "b"': np.exp(rng.normal(size=50))}
+    columns = weir.Columns(table, {"share, in all": "[0,2]", 'a "b"': "positive"})
+    assert [column.kind for column in columns] == ["bounded", "positive"]
+    assert weir.Columns(np.exp(rng.normal(size=(30, 2))), {2: "positive"})[1].kind == "positive"
+    for wrong in (["positive"], {"share": 3}):
+        with pytest.raises(weir.ArgumentError, match="what columns are is told as"):
+            weir.Columns(table, wrong)
+
+
 def test_categories_that_are_numbers():
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"ward": pandas.Categorical([1, 2, 1, None])})

@@ -8,11 +8,11 @@ from weir._options import Dtype, dtype_of
 from weir._rows import Rows, split_context
 from weir._tables import names_of
 from weir._watch import Progress, Watch
-from weir.columns import Columns
+from weir.columns import Columns, Kinds
 from weir.flow import Flow
 
 
-def fit(x: Any, context: Any = None, *, flow: str | None = None, columns: str | None = None, weights: Any = None,
+def fit(x: Any, context: Any = None, *, flow: str | None = None, columns: Kinds | None = None, weights: Any = None,
         budget: float = 60, tune: bool = False, dtype: Dtype = "float32", seed: int = 1,
         progress: Progress = None) -> Flow:
     """Fit a density to rows, without settings: normals, mixtures of them and several flows are fitted to a part of the
@@ -20,9 +20,9 @@ def fit(x: Any, context: Any = None, *, flow: str | None = None, columns: str | 
 
     x is a data frame, a dictionary of columns, or an array (rows, columns). Columns of data frames and dictionaries may
     be positive, bounded, whole numbers, labels or angles, and have missing values: `columns` says what some are,
-    "share:[0,1], phase:angle", and `print(density.columns)` what each was taken for. `context` is what rows are
-    conditioned on: names of columns of x, or a table of its own. `flow` is the only formula to try; `budget` is in
-    seconds; with `tune` all of it is used.
+    "share:[0,1], phase:angle" or {"share": "[0,1]"}, and `print(density.columns)` what each was taken for. `context` is
+    what rows are conditioned on: names of columns of x, or a table of its own. `flow` is the only formula to try;
+    `budget` is in seconds; with `tune` all of it is used.
 
     The result's `report` has the candidates, with held-out scores; ctrl-C raises KeyboardInterrupt, whose `.result` is
     the density of those that were done."""

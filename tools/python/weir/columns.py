@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,23 +13,36 @@ from weir._records import Record
 from weir._tables import Table, decoded, names_of
 
 
+Kinds = str | Mapping[Any, str]  # "share:[0,1], phase:angle", or {"share": "[0,1]", "phase": "angle"}
+
+
+def _text_of(kinds: Kinds | None) -> str | None:
+    if kinds is None or isinstance(kinds, str):
+        return kinds
+    if not isinstance(kinds, Mapping) or not all(isinstance(kind, str) for kind in kinds.values()):
+        raise errors.ArgumentError("what columns are is told as 'share:[0,1], phase:angle', or as "
+                                   f"{{'share': '[0,1]', 'phase': 'angle'}}, and not as {kinds!r}")
+    names = [str(name).replace('"', '""') for name in kinds]
+    return ", ".join(f'"{name}":{kind}' for name, kind in zip(names, kinds.values()))
+
+
 class Columns:
     """The columns of a table: which are positive, bounded, whole numbers, labels or angles, and which may be missing.
 
     `Columns(table)` learns them from a data frame, a dictionary of columns or an array; `kinds` says what some of them
-    are, as `weir fit --columns` has it: "share:[0,1], phase:angle". With `context`, they are what a flow is conditioned
-    on. Print it to see what each was taken for. Tables that it decodes have the names, dtypes and labels of the one that
-    it has learned from; a file keeps labels as text, and no dtypes."""
+    are, as `weir fit --columns` has it, "share:[0,1], phase:angle", or by name: {"share": "[0,1]"}. With `context`, they
+    are what a flow is conditioned on. Print it to see what each was taken for. Tables that it decodes have the names,
+    dtypes and labels of the one that it has learned from; a file keeps labels as text, and no dtypes."""
 
     # Of the table: no rows of a frame, and what labels that aren't text were.
     _frame: Any = None
     _labels: dict[str, dict[str, Any]] = {}
 
-    def __init__(self, table: Any, kinds: str | None = None, *, context: bool = False) -> None:
+    def __init__(self, table: Any, kinds: Kinds | None = None, *, context: bool = False) -> None:
         error = new_error()
         options = ffi.new("nf_columns_options *", {"context": context})
         own = table if isinstance(table, Table) else Table(table)
-        self._take(made(lib.nf_columns_learn(own.struct, given_text(kinds), options, error), error))
+        self._take(made(lib.nf_columns_learn(own.struct, given_text(_text_of(kinds)), options, error), error))
         self._frame, self._labels = own.frame, own.labels
 
     def _take(self, pointer: Any) -> None:

@@ -9,7 +9,7 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from weir.automatic import fit
-from weir.columns import Columns
+from weir.columns import Columns, Kinds
 from weir.flow import Flow
 from weir._options import FitOptions
 from weir._tables import names_of
@@ -29,7 +29,7 @@ class FlowDensity(DensityMixin, BaseEstimator):
     feature_names_in_."""
 
     def __init__(self, formula: str | None = None, *, budget: float = 60, epochs: int = 100, batch_size: int = 128,
-                 learning_rate: float | None = None, columns: str | None = None, dtype: str = "float32",
+                 learning_rate: float | None = None, columns: Kinds | None = None, dtype: str = "float32",
                  random_state: Any = None, verbose: bool = False) -> None:
         self.formula = formula
         self.budget = budget
