@@ -77,7 +77,7 @@ static const struct {
     {{"nuts", "./copy.so", "-o", "copy.so"}, 2, {"copy.so"}},
     {{"vi", "./copy.so", "-o", "copy.so"}, 2, {"output 'copy.so' is the input"}},
     {{"nuts", "pot1", "--stats"}, 2, {"--stats: they go where draws go; give a file as -o"}},
-    {{"nuts", "gaussian", "-n", "99999999999"}, 2, {"expected less than 2^31 draws"}},
+    {{"nuts", "gaussian", "-n", "3000000000"}, 2, {"expected less than 2^31 draws"}},
     {{"nuts", "none.so"}, 1, {"plug-in 'none.so': No such file"}},
 };
 
