@@ -270,7 +270,6 @@ static bool finish(fuser *f, ad__arena **arena, ad__assembler *code, ad__fused_l
                              .n_place = f->rows.count + f->scalars.count,
                              .sum = ad__arena_alloc(arena, f->n_sum, sizeof *loop->sum),
                              .n_sum = f->n_sum,
-                             .sum_vectors = f->sum_vectors,
                              .code_at = code->size};
     if (!loop->place || !loop->sum) return false;
     if (f->rows.count) memcpy(loop->place, f->rows.place, f->rows.count * sizeof *loop->place);

@@ -24,7 +24,7 @@ typedef struct {
     ad__place *place;       /* of numbers of each row, then scalars */
     size_t n_place;
     ad__row_sum *sum; /* one element in each turn */
-    size_t n_sum, sum_vectors;
+    size_t n_sum;
     ad__loop_frame frame;
     void *constants;
     ad__loop_code *code;

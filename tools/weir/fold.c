@@ -67,5 +67,4 @@ void fold_end(struct folded *folded)
         line += length + (line[length] == '\n');
     }
     free(folded->text);
-    *folded = (struct folded){0};
 }

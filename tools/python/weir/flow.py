@@ -286,10 +286,9 @@ class Flow:
         none) and to `trained`."""
         rows, _ = rows_of(x, self.dim, "x")
         conditions, own = conditions_of(context, self.context_size, len(rows)), weights_of(weight, len(rows))
-        log_prob, of_x, of_trained = np.empty(len(rows)), np.empty_like(rows), np.empty(len(self.trained))
+        log_prob, of_x, of_trained = np.empty(len(rows)), np.empty_like(rows), np.zeros(len(self.trained))
         of_context, error = None if conditions is None else np.empty_like(conditions), new_error()
         part_of_trained, most = np.empty_like(of_trained), 1 << 14  # rows after which Python hears ctrl-C
-        of_trained[:] = 0
         for part in (slice(begin, min(begin + most, len(rows))) for begin in range(0, len(rows), most)):
             check(lib.nf_log_prob_gradient(self._flow, pointer(rows, part), pointer(conditions, part), pointer(own, part),
                                            part.stop - part.start, pointer(log_prob, part), pointer(of_x, part),
