@@ -126,7 +126,7 @@ const ad_op *const *ad_all_ops(void);
  * WEIR_ISA, as it is when the library is first used, can lower it; where it names one that this CPU doesn't have, plans
  * can't be made. */
 const char *ad_isa_name(void);
-/* "libxsmm" or "blis": what multiplies matrices. */
+/* "libxsmm" or "blis": what multiplies matrices that are there once, and the channels of images. */
 const char *ad_gemm_name(void);
 
 WEIR_END_DECLARATIONS

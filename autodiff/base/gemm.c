@@ -114,11 +114,6 @@ void ad__gemm_f64(size_t m, size_t n, size_t k, const double *a, size_t lda, con
     ad__blis_f64(m, n, k, a, lda, b, ldb, transpose_b, beta, c, ldc);
 }
 
-bool ad__gemm_goes_on(void)
-{
-    return has_kernels();
-}
-
 ad_status ad__gemm_start(ad_error *error)
 {
     ad_status status = ad__isa_check(error);

@@ -16,9 +16,6 @@ void ad__gemm_f32(size_t m, size_t n, size_t k, const float *a, size_t lda, cons
                   bool transpose_b, float beta, float *c, size_t ldc);
 void ad__gemm_f64(size_t m, size_t n, size_t k, const double *a, size_t lda, const double *b, size_t ldb,
                   bool transpose_b, double beta, double *c, size_t ldc);
-/* With beta 1 a product goes on adding up where another ended: by parts of k, in their order, C has the bits that it has
- * by one product. BLIS adds its sum to C at the end. */
-bool ad__gemm_goes_on(void);
 /* Initialise what is behind it, once, before the first product. AD_ERROR_ARGUMENT where WEIR_ISA names no instruction
  * set of this CPU; AD_ERROR_MEMORY where there isn't enough. */
 ad_status ad__gemm_start(ad_error *error);

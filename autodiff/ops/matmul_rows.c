@@ -1,4 +1,5 @@
 /* Products of per-row matrices, summed over rows: gradients of shared weights. */
+#include "ops/panel_product.h"
 #include "ops/product.h"
 
 enum { FEW = 4 }; /* rows or columns of a product summed over rows that is done by dot products */
@@ -19,10 +20,10 @@ static inline void sum_lanes(const row_vector vector[4], real total[4])
     memcpy(total, &sum[0], sizeof sum[0]);
 }
 
-/* C (m,n) = beta C + A B^T, each element as a dot product over `valid` rows, four columns at a time: for so few rows of
- * A that a GEMM has nothing to gain. Element (i,j) of C is at c[i * step_i + j * step_j]. */
+/* C (m,n) = A B^T, or added to it, each element as a dot product over `valid` rows, four columns at a time: for so few
+ * rows of A that a GEMM has nothing to gain. Element (i,j) of C is at c[i * step_i + j * step_j]. */
 static void multiply_by_dots(size_t m, size_t n, size_t valid, const real *a, size_t ld_a, const real *b, size_t ld_b,
-                             real beta, real *c, size_t step_i, size_t step_j)
+                             bool adds, real *c, size_t step_i, size_t step_j)
 {
     for (size_t j0 = 0; j0 < n; j0 += 4) {
         const real *column[4]; /* past the last, the last one again */
@@ -50,7 +51,7 @@ static void multiply_by_dots(size_t m, size_t n, size_t valid, const real *a, si
             sum_lanes(sum, total);
             for (size_t j = 0; j < 4 && j0 + j < n; j++) {
                 real *to = &c[i * step_i + (j0 + j) * step_j];
-                *to = beta == 0 ? total[j] : *to + total[j];
+                *to = adds ? *to + total[j] : total[j];
             }
         }
     }
@@ -82,7 +83,7 @@ static range rows_asked_for(const ad_tile *tile, const product *whole)
     return (range){tile->part * whole->m / tile->parts, (tile->part + 1) * whole->m / tile->parts};
 }
 
-static void add_dots(const ad_tile *tile, const product *whole, const factors *of, range rows, real beta)
+static void add_dots(const ad_tile *tile, const product *whole, const factors *of, range rows, bool adds)
 {
     const size_t n = whole->n;
     for (size_t b = 0; b < count_parts(tile); b++) {
@@ -94,82 +95,115 @@ static void add_dots(const ad_tile *tile, const product *whole, const factors *o
         const real *of_a = of->a + at.i0 * of->ld_a, *of_b = of->b + at.j0 * of->ld_b;
         real *to = (real *)tile->out.data + at.i0 * n + at.j0;
         if (whole->m <= FEW)
-            multiply_by_dots(height, width, tile->valid, of_a, of->ld_a, of_b, of->ld_b, beta, to, n, 1);
+            multiply_by_dots(height, width, tile->valid, of_a, of->ld_a, of_b, of->ld_b, adds, to, n, 1);
         else
-            multiply_by_dots(width, height, tile->valid, of_b, of->ld_b, of_a, of->ld_a, beta, to, 1, n);
+            multiply_by_dots(width, height, tile->valid, of_b, of->ld_b, of_a, of->ld_a, adds, to, 1, n);
     }
 }
 
 /* Columns of C that are computed together, from as many features of B: a panel, which the L1 cache holds while all rows
- * of C use it. Their ends are multiples of STEP, for whole vectors: what goes beyond C's last column is computed
- * elsewhere. */
-enum { PANEL = 32, STEP = 8, HEIGHT = 24 };
+ * of C use it. Blocks begin and end with whole vectors: what goes beyond C's last column is computed elsewhere. */
+enum { PANEL_BYTES = 256, PANEL = PANEL_BYTES / sizeof(real) };
 
-/* Rows of C that are computed together: of few rows of the tile the more, so that each product is worth its call. */
-static size_t height_of(const ad_tile *tile, size_t width)
+static range whole_vectors(size_t begin, size_t end)
 {
-    enum { MANY_ROWS = 128 };
-    return tile->rows < MANY_ROWS && width % STEP == 0 ? HEIGHT * MANY_ROWS / tile->rows : HEIGHT;
+    return (range){begin / PANEL_VECTOR * PANEL_VECTOR, (end + PANEL_VECTOR - 1) / PANEL_VECTOR * PANEL_VECTOR};
 }
 
-/* A group's columns from j on that are done with a panel, and their end. */
-static size_t columns_of(const group *g, size_t n, size_t j, size_t *end)
+/* The columns of a block that are done with the panel at column j: none if begin >= end. */
+static range columns_of(const part *block, size_t n, size_t j)
 {
-    *end = smaller(smaller(j + PANEL, n), (g->whole.j1 + STEP - 1) / STEP * STEP);
-    return larger(j, g->whole.j0 / STEP * STEP);
+    const range whole = whole_vectors(block->j0, block->j1);
+    return (range){larger(j, whole.begin), smaller(smaller(j + PANEL, n), whole.end)};
 }
 
-/* C (height, begin:end) = beta C + A B, from where B's columns are in the panel. */
-static void add_product(const ad_tile *tile, const factors *of, size_t n, size_t i, size_t height, size_t begin,
-                        size_t end, const real *b, real beta)
-{
-    real *c = (real *)tile->out.data + i * n + begin;
-    const real *a = of->a + i * of->ld_a;
-    const size_t width = end - begin, whole = (width + STEP - 1) / STEP * STEP;
-    if (width == whole) {
-        gemm(width, height, tile->rows, b, PANEL, a, of->ld_a, false, beta, c, n);
-        return;
-    }
-    real sum[HEIGHT * PANEL];
-    gemm(whole, height, tile->rows, b, PANEL, a, of->ld_a, false, 0, sum, PANEL);
-    for (size_t k = 0; k < height; k++)
-        for (size_t j = 0; j < width; j++) {
-            real *to = &c[k * n + j];
-            *to = beta == 0 ? sum[k * PANEL + j] : *to + sum[k * PANEL + j];
-        }
-}
+/* A panel, and what the next one is made of. */
+typedef struct {
+    const real *at;
+    size_t column;
+    upcoming features;
+} panel;
 
-/* B's features are transposed for a GEMM whose inner dimension is the rows, with zeros in place of padding rows. */
-static void add_panels(const ad_tile *tile, const product *whole, const factors *of, const group *g, size_t count,
-                       range asked, real beta, real *panel)
+/* C (rows, columns) = A B, or added to it. */
+static void add_product(const ad_tile *tile, const factors *of, size_t n, range rows, range columns, bool adds,
+                        panel *b)
 {
-    const size_t rows = tile->rows, valid = tile->valid, m = whole->m, n = whole->n;
-    memset(panel + valid * PANEL, 0, (rows - valid) * PANEL * sizeof *panel);
-    for (size_t j = 0; j < n; j += PANEL) {
-        transpose_matrix(smaller(PANEL, n - j), valid, of->b + j * of->ld_b, of->ld_b, panel, PANEL);
-        for (const group *at = g; at < g + count; at++) {
-            size_t end, begin = columns_of(at, n, j, &end);
-            const size_t height = height_of(tile, end - begin), last = smaller(at->whole.i1, asked.end);
-            for (size_t i = larger(at->whole.i0, asked.begin), next; i < last && begin < end; i = next) {
-                next = smaller(i + height, last);
-                prefetch((real *)tile->out.data + next * n + begin, n, smaller(height, m - next), end - begin);
-                add_product(tile, of, n, i, next - i, begin, end, panel + begin - j, beta);
+    enum { AT_ONCE = 24 };
+    const size_t width = columns.end - columns.begin, height = rows.end - rows.begin;
+    real *c = (real *)tile->out.data + rows.begin * n + columns.begin;
+    panel_product p = {.n = height,
+                       .k = tile->rows,
+                       .w = of->a + rows.begin * of->ld_a,
+                       .step_n = of->ld_a,
+                       .step_k = 1,
+                       .x = b->at + (columns.begin - b->column),
+                       .ldx = PANEL,
+                       .c = c,
+                       .ldc = n,
+                       .adds = adds};
+    upcoming soon[2] = {{c, n, height, width, 6}, b->features};
+    if (width % PANEL_VECTOR == 0) multiply_panels(&p, width, soon);
+    for (size_t i = 0; i < height && width % PANEL_VECTOR != 0; i += AT_ONCE) {
+        real sum[AT_ONCE * PANEL];
+        p.n = smaller(AT_ONCE, height - i);
+        p.w = of->a + (rows.begin + i) * of->ld_a;
+        p.c = sum;
+        p.ldc = PANEL;
+        p.adds = false;
+        multiply_panels(&p, whole_vectors(0, width).end, soon);
+        for (size_t k = 0; k < p.n; k++)
+            for (size_t j = 0; j < width; j++) {
+                real *to = &c[(i + k) * n + j];
+                *to = adds ? *to + sum[k * PANEL + j] : sum[k * PANEL + j];
             }
+    }
+    b->features = soon[1];
+}
+
+/* Neighbouring blocks that have the same columns of the panel are done as one. */
+static void add_panel(const ad_tile *tile, const product *whole, const factors *of, range asked, bool adds, panel *b)
+{
+    const size_t count = count_parts(tile);
+    for (size_t first = 0, next; first < count; first = next) {
+        const part block = part_of(tile, whole, first);
+        const range columns = columns_of(&block, whole->n, b->column);
+        range rows = {larger(block.i0, asked.begin), block.i1};
+        for (next = first + 1; next < count; next++) {
+            const part at = part_of(tile, whole, next);
+            const range other = columns_of(&at, whole->n, b->column);
+            if (other.begin != columns.begin || other.end != columns.end) break;
+            rows.end = at.i1;
         }
+        rows.end = smaller(rows.end, asked.end);
+        if (columns.begin < columns.end && rows.begin < rows.end)
+            add_product(tile, of, whole->n, rows, columns, adds, b);
+    }
+}
+
+/* B's features are transposed for products whose inner dimension is the rows, with zeros in place of padding rows. */
+static void add_panels(const ad_tile *tile, const product *whole, const factors *of, range asked, bool adds)
+{
+    const size_t rows = tile->rows, valid = tile->valid, n = whole->n;
+    real *turned = tile->scratch;
+    memset(turned + valid * PANEL, 0, (rows - valid) * PANEL * sizeof *turned);
+    for (size_t j = 0; j < n; j += PANEL) {
+        transpose_matrix(smaller(PANEL, n - j), valid, of->b + j * of->ld_b, of->ld_b, turned, PANEL);
+        const size_t next = smaller(j + PANEL, n), features = smaller(PANEL, n - next);
+        panel b = {turned, j, {of->b + next * of->ld_b, of->ld_b, features, rows, 1 + 6 * features / whole->m}};
+        add_panel(tile, whole, of, asked, adds, &b);
     }
 }
 
 /* Zeros where add_panels() went beyond the blocks. */
-static void clear_beside_blocks(const ad_tile *tile, const product *whole, const group *g, range asked)
+static void clear_beside_blocks(const ad_tile *tile, const product *whole, range asked)
 {
-    size_t end, begin = g->whole.j0 / STEP * STEP;
-    end = smaller((g->whole.j1 + STEP - 1) / STEP * STEP, whole->n);
-    for (size_t b = g->first; b < g->next; b++) {
+    for (size_t b = 0; b < count_parts(tile); b++) {
         const part at = part_of(tile, whole, b);
+        const range columns = whole_vectors(at.j0, at.j1);
         for (size_t i = larger(at.i0, asked.begin); i < smaller(at.i1, asked.end); i++) {
             real *row = (real *)tile->out.data + i * whole->n;
-            for (size_t j = begin; j < at.j0; j++) row[j] = 0;
-            for (size_t j = at.j1; j < end; j++) row[j] = 0;
+            for (size_t j = columns.begin; j < at.j0; j++) row[j] = 0;
+            for (size_t j = at.j1; j < smaller(columns.end, whole->n); j++) row[j] = 0;
         }
     }
 }
@@ -180,27 +214,19 @@ static void matmul_rows_evaluate(const ad_tile *tile)
     const product whole = product_of(&tile->in[0].shape, &tile->in[1].shape, tile->attribute);
     const bool by_dots = whole.m <= FEW || whole.n <= FEW, blocked = tile->attribute[AD__BLOCKED] == AD__BLOCKED_C;
     const range asked = rows_asked_for(tile, &whole);
-    real *panel = tile->scratch;
-    group *g = (group *)(panel + tile->rows * PANEL);
-    size_t count = 0;
     if (blocked && !tile->accumulate) clear_outside_blocks(tile, &whole, 1, asked.begin, asked.end);
-    for (size_t b = 0; b < count_parts(tile) && !by_dots; b = g[count++].next) g[count] = group_from(tile, &whole, b);
     for (size_t p = 0; p < whole.k; p++) {
         const factors of = factors_of(tile, &whole, p);
-        const real beta = tile->accumulate || p > 0;
-        if (by_dots)
-            add_dots(tile, &whole, &of, asked, beta);
-        else
-            add_panels(tile, &whole, &of, g, count, asked, beta, panel);
+        (by_dots ? add_dots : add_panels)(tile, &whole, &of, asked, tile->accumulate || p > 0);
     }
-    for (size_t i = 0; i < count && blocked; i++) clear_beside_blocks(tile, &whole, &g[i], asked);
+    if (blocked && !by_dots) clear_beside_blocks(tile, &whole, asked);
 }
 
 static size_t matmul_rows_scratch(const ad_call *call, size_t rows, ad_dtype dtype)
 {
-    const bool blocked = call->attribute[AD__BLOCKED] != AD__NOT_BLOCKED;
-    const size_t groups = blocked ? (size_t)call->attribute[AD__BLOCK_COUNT] : 1;
-    return rows * PANEL * ad_dtype_size(dtype) + groups * sizeof(group);
+    (void)call;
+    (void)dtype;
+    return rows * PANEL_BYTES;
 }
 
 static bool matmul_rows_shape(const ad_call *call, ad_shape *result)

@@ -16,13 +16,6 @@
 typedef real row_vector __attribute__((vector_size(64)));
 enum { LANES = sizeof(row_vector) / sizeof(real) };
 
-/* From the further caches, for what is multiplied next: lines of `width` numbers. */
-static inline void prefetch(const real *x, size_t ld, size_t lines, size_t width)
-{
-    for (size_t l = 0; l < lines; l++)
-        for (size_t i = 0; i < width; i += LANES) __builtin_prefetch(x + l * ld + i);
-}
-
 /* C (m,n) = A (m,k) B (k,n) */
 typedef struct {
     size_t m, n, k;
@@ -71,44 +64,6 @@ static inline size_t smaller(size_t a, size_t b)
 static inline size_t larger(size_t a, size_t b)
 {
     return a > b ? a : b;
-}
-
-/* Of A's rows and columns, or C's. */
-static inline size_t area(const part *at, bool of_a)
-{
-    return (at->i1 - at->i0) * (of_a ? at->p1 - at->p0 : at->j1 - at->j0);
-}
-
-/* The smallest part that holds two, one below the other. */
-static inline part hull(const part *a, const part *b)
-{
-    return (part){.i0 = a->i0,
-                  .i1 = b->i1,
-                  .j0 = smaller(a->j0, b->j0),
-                  .j1 = larger(a->j1, b->j1),
-                  .p0 = smaller(a->p0, b->p0),
-                  .p1 = larger(a->p1, b->p1)};
-}
-
-/* Blocks first … next-1 that are multiplied as one part, which they share while that wastes less than another product
- * costs, or little of them all. */
-typedef struct {
-    size_t first, next;
-    part whole;
-} group;
-
-static inline group group_from(const ad_tile *tile, const product *p, size_t first)
-{
-    enum { WORTH_A_PRODUCT = 128 }; /* numbers */
-    const bool of_a = tile->attribute[AD__BLOCKED] == AD__BLOCKED_A;
-    group g = {first, first + 1, part_of(tile, p, first)};
-    for (size_t needed = area(&g.whole, of_a); g.next < count_parts(tile); g.next++) {
-        const part at = part_of(tile, p, g.next), both = hull(&g.whole, &at);
-        needed += area(&at, of_a);
-        if (area(&both, of_a) > needed + larger(WORTH_A_PRODUCT, needed / 32)) break;
-        g.whole = both;
-    }
-    return g;
 }
 
 /* Zeros where the blocks of C (m, n * rows) say that there are some, in its rows begin … end-1. */
