@@ -65,10 +65,36 @@ static void multiply_blocks(const ad_tile *tile, const product *p, const part *b
     }
 }
 
+/* Of A, what is multiplied after `at`; false: nothing. */
+static bool go_on(const product *p, const part *block, size_t count, step *s, part *at)
+{
+    if (at->p1 < s->p1) {
+        at->p0 = at->p1;
+        at->p1 = smaller(at->p0 + DEPTH, s->p1);
+        return true;
+    }
+    do {
+        if (at->i1 == p->m) return false;
+        at->i0 = at->i1;
+        at->i1 = smaller(at->i0 + HEIGHT, p->m);
+        *s = step_of(block, count, s->first, at->i0, at->i1);
+    } while (s->p0 >= s->p1);
+    at->p0 = s->p0;
+    at->p1 = smaller(at->p0 + DEPTH, s->p1);
+    return true;
+}
+
+static upcoming lines_of_a(const ad_tile *tile, const product *p, const part *at)
+{
+    const real *a = real_in(tile, 0);
+    const size_t height = at->i1 - at->i0, depth = at->p1 - at->p0;
+    return p->transpose_a ? (upcoming){a + at->p0 * p->m + at->i0, p->m, depth, height, 4}
+                          : (upcoming){a + at->i0 * p->k + at->p0, p->k, height, depth, 6};
+}
+
 static void shared_times_rows(const ad_tile *tile, const product *p)
 {
     const size_t count = count_parts(tile), columns = p->n * tile->rows;
-    const real *a = real_in(tile, 0);
     part *block = tile->scratch;
     for (size_t b = 0; b < count; b++) {
         block[b] = part_of(tile, p, b);
@@ -77,16 +103,18 @@ static void shared_times_rows(const ad_tile *tile, const product *p)
                    (block[b].i1 - block[b].i0) * columns * sizeof(real));
     }
     part at = {0};
-    for (step s = {0}; at.i0 < p->m; at.i0 = at.i1) {
-        at.i1 = smaller(at.i0 + HEIGHT, p->m);
-        s = step_of(block, count, s.first, at.i0, at.i1);
-        for (at.p0 = s.p0; at.p0 < s.p1; at.p0 = at.p1) {
-            at.p1 = smaller(at.p0 + DEPTH, s.p1);
-            const size_t next = smaller(DEPTH, s.p1 - at.p1), height = at.i1 - at.i0;
-            upcoming soon[2] = {p->transpose_a ? (upcoming){a + at.p1 * p->m + at.i0, p->m, next, height, 4}
-                                               : (upcoming){a + at.i0 * p->k + at.p1, p->k, height, next, 6}};
-            multiply_blocks(tile, p, block, &s, &at, soon);
-        }
+    step s = {0};
+    bool more = go_on(p, block, count, &s, &at);
+    for (bool first = true; more; first = false) {
+        part next = at;
+        step after = s;
+        more = go_on(p, block, count, &after, &next);
+        upcoming soon[2] = {{NULL}};
+        if (more) soon[0] = lines_of_a(tile, p, &next);
+        if (first) soon[1] = lines_of_a(tile, p, &at);
+        multiply_blocks(tile, p, block, &s, &at, soon);
+        at = next;
+        s = after;
     }
 }
 

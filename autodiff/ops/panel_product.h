@@ -35,7 +35,7 @@ typedef struct {
     size_t ld, lines, width, at_once;
 } upcoming;
 
-/* Compute it; `soon` has two kinds of lines, of which those that were fetched are taken away. */
+/* Compute it; `soon` are two kinds of lines, of which those that were fetched are taken away. */
 #define multiply_panels AD_NAME(ad__multiply_panels)
 void multiply_panels(const panel_product *product, size_t m, upcoming soon[2]);
 
