@@ -44,22 +44,22 @@ typedef struct {
     const ad__fused_loop *loop;
     const ad__instruction *first;
     const char *workspace;
-    size_t accumulator, length;
+    size_t accumulator;
     bool accumulate;
 } sums;
 
 /* Of each sum, what it is in these turns. */
 static inline void finish_sums(const sums *of, size_t turn, size_t turns)
 {
-    const size_t vector_bytes = of->length * ad_dtype_size(of->plan->dtype);
+    const size_t length = of->loop->frame.length, vector_bytes = length * of->loop->frame.element_bytes;
     for (size_t i = 0; i < of->loop->n_sum; i++) {
         const ad__row_sum *sum = &of->loop->sum[i];
         double *to = (double *)ad__accumulator_at(of->plan, &of->first[sum->instruction], of->accumulator) + sum->at;
         const char *parts = of->workspace + sum->vector * vector_bytes;
         const bool narrow = of->plan->dtype == AD_F32 && !sum->wide;
         for (size_t t = 0; t < turns; t++, parts += of->loop->frame.scalars) {
-            const double total = narrow ? ad__fold_floats((const float *)parts, of->length)
-                                        : ad__fold((const double *)parts, of->length);
+            const double total =
+                narrow ? ad__fold_floats((const float *)parts, length) : ad__fold((const double *)parts, length);
             to[turn + t] = of->accumulate ? to[turn + t] + total : total;
         }
     }
@@ -68,11 +68,11 @@ static inline void finish_sums(const sums *of, size_t turn, size_t turns)
 void ad__run_loop(const ad_plan *plan, const ad__fused_loop *loop, const ad__instruction *first, ad__worker *worker,
                   const ad__binding *binding, const ad_tile *tile, size_t accumulator)
 {
-    const size_t size = ad_dtype_size(plan->dtype), length = ad__vector_length(plan->dtype);
+    const size_t size = loop->frame.element_bytes, length = loop->frame.length;
     const size_t bytes = tile->rows > 1 ? tile->rows * size : length * size; /* shared values: one vector */
     void **pointer = binding->pointer + loop->first_pointer;
     if (tile->rows > 1) set_mask(worker, tile->rows, tile->valid, size);
-    const sums of = {plan, loop, first, worker->scratch, accumulator, length, tile->accumulate};
+    const sums of = {plan, loop, first, worker->scratch, accumulator, tile->accumulate};
     if (loop->turns == 1) {
         if (loop->n_sum) memset(worker->scratch, 0, loop->frame.scalars);
         loop->code(pointer, worker->scratch, bytes, loop->constants, 1, NULL);

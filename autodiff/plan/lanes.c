@@ -50,15 +50,6 @@ size_t ad__accumulator_bytes(const ad_plan *plan, size_t accumulators)
     return accumulators * plan->wide_bytes + (accumulators - 1) * plan->lane_bytes;
 }
 
-void *ad__accumulator_at(const ad_plan *plan, const ad__instruction *sum, size_t accumulator)
-{
-    const size_t capacity = plan->accumulators, size = sum->out.size;
-    if (sum->wide) return plan->lanes + sum->lane_element * capacity + accumulator * size * sizeof(double);
-    if (accumulator == 0) return plan->shared[sum->out.value].data;
-    return plan->lanes + plan->wide_bytes * capacity + sum->lane_element * (capacity - 1) +
-           (accumulator - 1) * size * ad_dtype_size(plan->dtype);
-}
-
 /* ---- Which lanes there are ------------------------------------------------------------------------------------- */
 
 void ad__lanes_of_rank(ad__lanes *lanes, int rank, int size)
@@ -274,6 +265,17 @@ void ad__add_squares(ad_plan *plan, const ad__stage *stage)
     }
 }
 
+/* Where there is one lane nothing is added, and what is wide has only to be narrowed: of the many small sums of a
+ * chain of small layers, without tables of nodes. */
+static void narrow_sum(ad_plan *plan, const ad__instruction *sum)
+{
+    const double *total = ad__accumulator_at(plan, sum, 0);
+    float *to = plan->shared[sum->out.value].data;
+    double squares = 0;
+    for (size_t i = 0; i < sum->out.size; i++) squares += narrow(total[i], to + i);
+    plan->part_squares[sum->first_part] = squares;
+}
+
 void ad__add_lanes(ad_plan *plan, const ad__stage *stage, const ad__lanes *lanes, ad_pool *pool)
 {
     enum { WORTH_A_THREAD = 4096 }; /* bytes */
@@ -281,11 +283,17 @@ void ad__add_lanes(ad_plan *plan, const ad__stage *stage, const ad__lanes *lanes
     if (pool && plan->lane_bytes > WORTH_A_THREAD && (lanes->count > 1 || plan->squares_wanted))
         ad_pool_run(pool, stage->n_part, add_part_of_stage, &a);
     else
-        for (size_t i = 0; i < stage->n_sum; i++)
-            for (size_t k = 0; k < count_parts(stage->sum[i]); k++) {
-                const ad__part part = part_of_sum(stage->sum[i], k);
-                add_part(&a, &part, stage->sum[i]->first_part + k);
+        for (size_t i = 0; i < stage->n_sum; i++) {
+            const ad__instruction *sum = stage->sum[i];
+            if (lanes->count == 1 && sum->wide && sum->out.size <= WIDE_PART) {
+                narrow_sum(plan, sum);
+                continue;
             }
+            for (size_t k = 0; k < count_parts(sum); k++) {
+                const ad__part part = part_of_sum(sum, k);
+                add_part(&a, &part, sum->first_part + k);
+            }
+        }
     ad__add_squares(plan, stage);
 }
 

@@ -50,7 +50,14 @@ void ad__place_lanes(ad_plan *plan, ad__stage *stage);
 /* Bytes of so many accumulators. */
 size_t ad__accumulator_bytes(const ad_plan *plan, size_t accumulators);
 /* Where it is, of a sum. */
-void *ad__accumulator_at(const ad_plan *plan, const ad__instruction *sum, size_t accumulator);
+static inline void *ad__accumulator_at(const ad_plan *plan, const ad__instruction *sum, size_t accumulator)
+{
+    const size_t capacity = plan->accumulators, size = sum->out.size;
+    if (sum->wide) return plan->lanes + sum->lane_element * capacity + accumulator * size * sizeof(double);
+    if (accumulator == 0) return plan->shared[sum->out.value].data;
+    return plan->lanes + plan->wide_bytes * capacity + sum->lane_element * (capacity - 1) +
+           (accumulator - 1) * size * ad_dtype_size(plan->dtype);
+}
 
 /* A leaf of a node is done: add those accumulators of which both are there now. */
 void ad__add_leaf(const ad_plan *plan, const ad__stage *stage, const ad__lanes *lanes, size_t node, size_t leaf);

@@ -9,11 +9,6 @@
 
 #include <string.h>
 
-size_t ad__vector_length(ad_dtype dtype)
-{
-    return (ad__isa_of_cpu() == AD_ISA_avx512 ? 64 : 32) / ad_dtype_size(dtype);
-}
-
 /* ---- Order --------------------------------------------------------------------------------------------------- */
 
 static bool is_same(ad__element_kind kind)
@@ -350,7 +345,9 @@ static bool assemble_list(ad__assembler *to, const ad__elements *list, size_t ve
         ad__find_uses(&m);
         *constants = constants_of(&m);
         if (*constants) assemble(&m, n_scalars, n_sums, turns);
-        *frame = (ad__loop_frame){.scalars = m.scalars,
+        *frame = (ad__loop_frame){.length = m.vector_bytes / m.element_bytes,
+                                  .element_bytes = m.element_bytes,
+                                  .scalars = m.scalars,
                                   .spills = m.spills,
                                   .bytes = m.spills + m.n_slot * m.vector_bytes,
                                   .constants_bytes = m.n_constants * m.scalar_bytes,
@@ -370,9 +367,9 @@ bool ad__assemble_elements(ad__assembler *to, const ad__elements *list, size_t n
                            bool rows, bool turns, void **constants, ad__loop_frame *frame)
 {
     enum { QUANTUM = 16, MOST = 2 }; /* rows come in multiples of that; vectors of them at once */
-    const size_t length = ad__vector_length(list->dtype);
-    const size_t vectors = rows && QUANTUM / length >= MOST && list->count <= INT32_MAX / MOST ? MOST : 1;
     to->evex = ad__isa_of_cpu() == AD_ISA_avx512;
+    const size_t length = (to->evex ? 64 : 32) / ad_dtype_size(list->dtype);
+    const size_t vectors = rows && QUANTUM / length >= MOST && list->count <= INT32_MAX / MOST ? MOST : 1;
     to->f64 = list->dtype == AD_F64;
     *constants = NULL;
     ad__elements several;

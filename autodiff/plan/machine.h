@@ -5,9 +5,10 @@
 #include "base/assembler.h"
 #include "plan/elements.h"
 
-/* A loop over the rows of a tile. Its workspace has, from these bytes on: the sums over rows, the scalars, and what
- * doesn't fit the registers. */
+/* A loop over the rows of a tile, by vectors of so many numbers: 16 floats with AVX-512. Its workspace has, from these
+ * bytes on: the sums over rows, of as many doubles each, the scalars, and what doesn't fit the registers. */
 typedef struct {
+    size_t length, element_bytes;
     size_t scalars, spills, bytes, constants_bytes, set_aside;
     size_t operations; /* that it takes in each round */
 } ad__loop_frame;
@@ -17,9 +18,6 @@ typedef struct {
  * bytes. The sums of each turn lie behind those of the one before, frame.scalars bytes apart. */
 typedef void ad__loop_code(void *pointer[], void *workspace, size_t bytes, const void *constants, size_t turns,
                            const size_t step[]);
-
-/* Numbers in a vector: 16 floats with AVX-512. The workspace begins with that many doubles for each sum. */
-size_t ad__vector_length(ad_dtype dtype);
 
 /* Append the code. `turns`: it may take several, and sets sums to zero itself; else its caller does. Scalars are
  * pointers[n_loads], …, n_scalars of them. `rows`: else all is shared, and what is stored is one number. Constants (of
