@@ -56,19 +56,20 @@ static inline __attribute__((always_inline)) void multiply(const size_t vectors,
     real *c = p->c + i * p->ldc + v * PANEL_VECTOR;
     const size_t k = p->k, ldx = p->ldx, ldc = p->ldc, step_n = p->step_n, step_k = p->step_k;
     vector sum[MOST_ROWS][MANY_VECTORS], at[MANY_VECTORS];
-    UNROLLED for (size_t r = 0; r < rows; r++)
-    {
-        UNROLLED for (size_t u = 0; u < vectors; u++)
-        {
-            __builtin_prefetch(c + r * ldc + u * PANEL_VECTOR, 1);
-            sum[r][u] = (vector){0};
-        }
-    }
     if (p->adds) {
         UNROLLED for (size_t r = 0; r < rows; r++)
         {
             UNROLLED for (size_t u = 0; u < vectors; u++)
                 memcpy(&sum[r][u], c + r * ldc + u * PANEL_VECTOR, sizeof(vector));
+        }
+    } else {
+        UNROLLED for (size_t r = 0; r < rows; r++)
+        {
+            UNROLLED for (size_t u = 0; u < vectors; u++)
+            {
+                __builtin_prefetch(c + r * ldc + u * PANEL_VECTOR, 1);
+                sum[r][u] = (vector){0};
+            }
         }
     }
     for (size_t q = 0; q < k; q++, x += ldx, w += step_k) {
