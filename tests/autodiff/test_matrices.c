@@ -134,14 +134,14 @@ START_TEST(blocks_hide_what_is_outside)
 }
 END_TEST
 
-/* As masked networks have them, with NaN beyond the steps: blocks that are joined, or copied, or computed in parts, at
- * sizes where each of these happens, in tiles of many rows and of few. */
+/* As masked networks have them, with NaN beyond the steps: blocks that are computed in parts, and gradients that are
+ * added up from many lanes, at sizes where each of these happens, in tiles of many rows and of few. */
 START_TEST(staircases)
 {
-    static const size_t steps[][2] = {{1, 3}, {2, 12}, {4, 4}, {12, 12}, {23, 4}, {60, 1}};
+    static const size_t steps[][2] = {{1, 3}, {2, 12}, {4, 4}, {12, 12}, {23, 4}, {60, 1}}, rows[] = {33, 150, 1500};
     enum { M = 131, K = 157 };
-    const size_t height = steps[_i / 2][0], width = steps[_i / 2][1];
-    problem p = problem_new(_i % 2 ? 150 : 33, (uint64_t)_i);
+    const size_t height = steps[_i / 3][0], width = steps[_i / 3][1];
+    problem p = problem_new(rows[_i % 3], (uint64_t)_i);
     ad_var a = bind_whole(&p, false, AD_SHAPE(M, K)), x = bind_whole(&p, true, AD_SHAPE(K)),
            w = bind_whole(&p, false, AD_SHAPE(M)), y[3];
     size_t row_end[M], begin[M] = {0}, end[M], count = 0;
@@ -369,7 +369,7 @@ Suite *matrices_suite(void)
     tcase_add_loop_test(matrices, products, 0, 8);
     tcase_add_loop_test(matrices, product_gradients, 0, 4);
     tcase_add_test(matrices, blocks_hide_what_is_outside);
-    tcase_add_loop_test(matrices, staircases, 0, 12);
+    tcase_add_loop_test(matrices, staircases, 0, 18);
     tcase_add_loop_test(matrices, triangular_systems, 0, 16);
     tcase_add_loop_test(matrices, general_systems, 0, 4);
     tcase_add_test(matrices, singular_systems);
