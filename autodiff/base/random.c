@@ -36,30 +36,43 @@ static uint64_t mix(uint64_t x)
     return x ^ x >> 31;
 }
 
-uint64_t ad_random_permutation(uint64_t seed, uint64_t stream, uint64_t n, uint64_t i)
+enum { ROUNDS = sizeof((ad_permutation *)NULL)->key / sizeof(uint64_t) };
+
+/* Numbers of `bits` bits, as few as hold n - 1; but a network of very few bits has few permutations. */
+ad_permutation ad_permutation_of(uint64_t seed, uint64_t stream, uint64_t n)
 {
-    enum { ROUNDS = 6 };
-    if (n < 2) return 0;
-    /* Numbers of `bits` bits, as few as hold n - 1 (but a network of very few bits has few permutations), in two parts;
-     * each round mixes one into the other and swaps them. */
-    unsigned bits = 64 - (unsigned)__builtin_clzll(n - 1);
-    if (bits < 12) bits = 12;
-    unsigned half = bits / 2;
-    uint64_t key[ROUNDS];
+    enum { FEWEST_BITS = 12 };
+    ad_permutation p = {.n = n, .bits = n < 2 ? 0 : 64 - (unsigned)__builtin_clzll(n - 1)};
+    if (p.bits < FEWEST_BITS) p.bits = FEWEST_BITS;
     for (unsigned round = 0; round < ROUNDS; round += 2) {
         uint32_t random[4];
         ad_random_bits(seed, stream, round, random);
-        key[round] = (uint64_t)random[0] << 32 | random[1];
-        key[round + 1] = (uint64_t)random[2] << 32 | random[3];
+        p.key[round] = (uint64_t)random[0] << 32 | random[1];
+        p.key[round + 1] = (uint64_t)random[2] << 32 | random[3];
     }
+    return p;
+}
+
+/* A number is in two parts; each round mixes one into the other and swaps them. */
+uint64_t ad_permutation_image(const ad_permutation *p, uint64_t i)
+{
+    if (!p || p->n < 2) return 0;
+    const unsigned half = p->bits / 2;
     do {
         for (unsigned round = 0; round < ROUNDS; round++) {
-            unsigned low_bits = round % 2 ? bits - half : half;
+            unsigned low_bits = round % 2 ? p->bits - half : half;
             uint64_t low = i & (((uint64_t)1 << low_bits) - 1), high = i >> low_bits;
-            uint64_t high_mask = ((uint64_t)1 << (bits - low_bits)) - 1;
-            high ^= mix(low ^ key[round]) & high_mask;
-            i = low << (bits - low_bits) | high;
+            uint64_t high_mask = ((uint64_t)1 << (p->bits - low_bits)) - 1;
+            high ^= mix(low ^ p->key[round]) & high_mask;
+            i = low << (p->bits - low_bits) | high;
         }
-    } while (i >= n);
+    } while (i >= p->n);
     return i;
+}
+
+uint64_t ad_random_permutation(uint64_t seed, uint64_t stream, uint64_t n, uint64_t i)
+{
+    if (n < 2) return 0;
+    const ad_permutation p = ad_permutation_of(seed, stream, n);
+    return ad_permutation_image(&p, i);
 }

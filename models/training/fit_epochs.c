@@ -118,8 +118,8 @@ static void shuffle_part(void *context, size_t part, int worker)
     nf__training *t = context;
     const nf__share share = nf__share_of(t->o.pool, t->n_train);
     const size_t begin = share.first + part * SHUFFLED_AT_ONCE, end = begin + SHUFFLED_AT_ONCE;
-    for (size_t i = begin; i < end && i < share.end; i++)
-        t->order[i] = t->train[ad_random_permutation(t->o.seed, NF__SHUFFLE_STREAM + t->now.epoch, t->n_train, i)];
+    const ad_permutation shuffled = ad_permutation_of(t->o.seed, NF__SHUFFLE_STREAM + t->now.epoch, t->n_train);
+    for (size_t i = begin; i < end && i < share.end; i++) t->order[i] = t->train[ad_permutation_image(&shuffled, i)];
 }
 
 /* Rows that are read as they are needed have no list. */

@@ -160,9 +160,11 @@ START_TEST(random_permutations)
         const uint64_t n = sizes[i];
         char *seen = calloc((size_t)n, 1);
         uint64_t fixed = 0, same = 0;
+        const ad_permutation kept = ad_permutation_of(1, 2, n);
         for (uint64_t k = 0; k < n; k++) {
             uint64_t image = ad_random_permutation(1, 2, n, k);
             ck_assert(image < n && !seen[image]);
+            ck_assert_uint_eq(image, ad_permutation_image(&kept, k));
             seen[image] = 1;
             fixed += image == k;
             same += image == ad_random_permutation(1, 3, n, k);

@@ -112,6 +112,11 @@ static void call_base(void)
     }
     CASE(ad_pool_run) QUIET(ad_pool_run(OPTIONAL(pool, (ad_pool *)NULL), 1, HARMLESS(job, job), OPTIONAL(context, in)));
     CASE(ad_random_bits) QUIET(ad_random_bits(1, 2, 3, HARMLESS(bits, (uint32_t[4]){0})));
+    CASE(ad_permutation_image)
+    {
+        const ad_permutation order = ad_permutation_of(1, 2, 3);
+        QUIET(ad_permutation_image(HARMLESS(permutation, &order), 0));
+    }
     CASE(ad_matmul_blocks)
     {
         const ad_blocks blocks = {1, end, begin, end};
