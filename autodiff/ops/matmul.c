@@ -20,18 +20,24 @@ static void shared_times_shared(const ad_tile *tile, const product *p, part at)
 
 /* What is multiplied at once: so many rows of A, by so many of its columns at a time. B's rows that belong to these
  * stay in the L1 cache while they are multiplied, and C's in the L2. */
-enum { HEIGHT = 96, DEPTH = 64 };
+enum { HEIGHT = 96, DEPTH = 64, MANY_ROWS = 128, FAR_BYTES = 256 << 10 };
 
-/* Blocks first … end-1 of A, and their columns. */
+/* Of few rows of B's the more: the cache holds them, and each product is worth its call. */
+static size_t depth_for(size_t columns)
+{
+    return columns < MANY_ROWS ? DEPTH * MANY_ROWS / columns : DEPTH;
+}
+
+/* Blocks first … end-1 of A, and their columns, of which so many are multiplied at a time. */
 typedef struct {
-    size_t first, end, p0, p1;
+    size_t first, end, p0, p1, depth;
 } step;
 
 /* The blocks with rows i0 … i1-1, from block number `first` on. */
-static step step_of(const part *block, size_t count, size_t first, size_t i0, size_t i1)
+static step step_of(const part *block, size_t count, size_t first, size_t i0, size_t i1, size_t depth)
 {
     while (first < count && block[first].i1 <= i0) first++;
-    step s = {first, first, SIZE_MAX, 0};
+    step s = {first, first, SIZE_MAX, 0, depth};
     for (; s.end < count && block[s.end].i0 < i1; s.end++) {
         s.p0 = smaller(s.p0, block[s.end].p0);
         s.p1 = larger(s.p1, block[s.end].p1);
@@ -70,17 +76,17 @@ static bool go_on(const product *p, const part *block, size_t count, step *s, pa
 {
     if (at->p1 < s->p1) {
         at->p0 = at->p1;
-        at->p1 = smaller(at->p0 + DEPTH, s->p1);
+        at->p1 = smaller(at->p0 + s->depth, s->p1);
         return true;
     }
     do {
         if (at->i1 == p->m) return false;
         at->i0 = at->i1;
         at->i1 = smaller(at->i0 + HEIGHT, p->m);
-        *s = step_of(block, count, s->first, at->i0, at->i1);
+        *s = step_of(block, count, s->first, at->i0, at->i1, s->depth);
     } while (s->p0 >= s->p1);
     at->p0 = s->p0;
-    at->p1 = smaller(at->p0 + DEPTH, s->p1);
+    at->p1 = smaller(at->p0 + s->depth, s->p1);
     return true;
 }
 
@@ -102,16 +108,18 @@ static void shared_times_rows(const ad_tile *tile, const product *p)
             memset((real *)tile->out.data + block[b].i0 * columns, 0,
                    (block[b].i1 - block[b].i0) * columns * sizeof(real));
     }
+    /* Few rows of B have little time for it, in which it must be that weights are far. */
+    const bool worth_fetching = columns >= MANY_ROWS || p->m * p->k * sizeof(real) > FAR_BYTES;
     part at = {0};
-    step s = {0};
+    step s = {.depth = depth_for(columns)};
     bool more = go_on(p, block, count, &s, &at);
     for (bool first = true; more; first = false) {
         part next = at;
         step after = s;
         more = go_on(p, block, count, &after, &next);
         upcoming soon[2] = {{NULL}};
-        if (more) soon[0] = lines_of_a(tile, p, &next);
-        if (first) soon[1] = lines_of_a(tile, p, &at);
+        if (more && worth_fetching) soon[0] = lines_of_a(tile, p, &next);
+        if (first && worth_fetching) soon[1] = lines_of_a(tile, p, &at);
         multiply_blocks(tile, p, block, &s, &at, soon);
         at = next;
         s = after;

@@ -8,17 +8,25 @@
 #include <arm_neon.h>
 #endif
 
-/* So many sums, of so many vectors and rows at once, as there are registers for. Of few rows of W more vectors are
- * taken: adding to a sum takes some cycles, in which there must be others to add to. */
+/* As many sums at once as there are registers for, of so many vectors and so many rows of W at most. Of fewer vectors
+ * more rows are taken, and of few rows more vectors: adding to a sum takes some cycles, in which there must be others
+ * to add to. */
 #if defined __AVX512F__ || defined __aarch64__
-enum { VECTORS = 4, MANY_VECTORS = 8, FEW_ROWS = 3 };
-#define SHAPES(of) ROWS(of, 1) ROWS(of, 2) ROWS(of, 3) ROWS(of, 4) of(8, 1) of(8, 2) of(8, 3)
+enum { VECTORS = 4, MANY_VECTORS = 8, FEW_ROWS = 3, MOST_ROWS = 16 };
+static const size_t most_rows[MANY_VECTORS + 1] = {0, 16, 8, 8, 6, [MANY_VECTORS] = FEW_ROWS};
+#define SHAPES(of) ROWS_16(of, 1) ROWS_8(of, 2) ROWS_8(of, 3) ROWS_6(of, 4) ROWS_3(of, 8)
 #else
-enum { VECTORS = 2, MANY_VECTORS = 4, FEW_ROWS = 2 };
-#define SHAPES(of) ROWS(of, 1) ROWS(of, 2) of(4, 1) of(4, 2)
+enum { VECTORS = 2, MANY_VECTORS = 4, FEW_ROWS = 2, MOST_ROWS = 8 };
+static const size_t most_rows[MANY_VECTORS + 1] = {0, 8, 6, [MANY_VECTORS] = FEW_ROWS};
+#define SHAPES(of) ROWS_8(of, 1) ROWS_6(of, 2) of(4, 1) of(4, 2)
 #endif
-#define ROWS(of, vectors) of(vectors, 1) of(vectors, 2) of(vectors, 3) of(vectors, 4) of(vectors, 5) of(vectors, 6)
-enum { MOST_ROWS = 6 };
+#define ROWS_3(of, vectors) of(vectors, 1) of(vectors, 2) of(vectors, 3)
+#define ROWS_6(of, vectors) ROWS_3(of, vectors) of(vectors, 4) of(vectors, 5) of(vectors, 6)
+#define ROWS_8(of, vectors) ROWS_6(of, vectors) of(vectors, 7) of(vectors, 8)
+#define ROWS_16(of, vectors)                                                                                           \
+    ROWS_8(of, vectors)                                                                                                \
+    of(vectors, 9) of(vectors, 10) of(vectors, 11) of(vectors, 12) of(vectors, 13) of(vectors, 14) of(vectors, 15)     \
+        of(vectors, 16)
 
 typedef real vector __attribute__((vector_size(PANEL_VECTOR * sizeof(real))));
 
@@ -45,7 +53,7 @@ static inline vector multiply_add(vector x, real w, vector sum)
 #if defined __clang__
 #define UNROLLED _Pragma("clang loop unroll(full)")
 #else
-#define UNROLLED _Pragma("GCC unroll 8")
+#define UNROLLED _Pragma("GCC unroll 16")
 #endif
 
 /* From vector v of X and row i of W on. */
@@ -72,12 +80,20 @@ static inline __attribute__((always_inline)) void multiply(const size_t vectors,
             }
         }
     }
-    for (size_t q = 0; q < k; q++, x += ldx, w += step_k) {
+    const real *four[MOST_ROWS / 4 + 1]; /* where four rows of W begin: apart, or each row would have a register */
+    UNROLLED for (size_t g = 0; g < (rows + 3) / 4; g++)
+    {
+        four[g] = w + 4 * g * step_n;
+        __asm__("" : "+r"(four[g]));
+    }
+    for (size_t q = 0; q < k; q++, x += ldx) {
         UNROLLED for (size_t u = 0; u < vectors; u++) memcpy(&at[u], x + u * PANEL_VECTOR, sizeof(vector));
         UNROLLED for (size_t r = 0; r < rows; r++)
         {
-            UNROLLED for (size_t u = 0; u < vectors; u++) sum[r][u] = multiply_add(at[u], w[r * step_n], sum[r][u]);
+            UNROLLED for (size_t u = 0; u < vectors; u++) sum[r][u] =
+                multiply_add(at[u], four[r / 4][r % 4 * step_n], sum[r][u]);
         }
+        UNROLLED for (size_t g = 0; g < (rows + 3) / 4; g++) four[g] += step_k;
     }
     UNROLLED for (size_t r = 0; r < rows; r++)
     {
@@ -108,10 +124,11 @@ void multiply_panels(const panel_product *p, size_t m, upcoming soon[2])
     const size_t vectors = m / PANEL_VECTOR, most = p->n <= FEW_ROWS ? MANY_VECTORS : VECTORS;
     for (size_t v = 0, now; v < vectors; v += now) {
         now = vectors - v >= most ? most : vectors - v < VECTORS ? vectors - v : VECTORS;
-        for (size_t i = 0; i < p->n; i += MOST_ROWS) {
+        for (size_t i = 0, rows; i < p->n; i += rows) {
+            rows = p->n - i < most_rows[now] ? p->n - i : most_rows[now];
             fetch(&soon[0]);
             fetch(&soon[1]);
-            kernel[now][p->n - i < MOST_ROWS ? p->n - i : MOST_ROWS](p, v, i);
+            kernel[now][rows](p, v, i);
         }
     }
 }
