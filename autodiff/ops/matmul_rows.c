@@ -141,7 +141,7 @@ static void add_product(const ad_tile *tile, const factors *of, size_t n, range 
                        .c = c,
                        .ldc = n,
                        .adds = adds};
-    upcoming soon[2] = {{c, n, height, width, 6}, b->features};
+    upcoming soon[2] = {b->features, {NULL}};
     if (width % PANEL_VECTOR == 0) multiply_panels(&p, width, soon);
     for (size_t i = 0; i < height && width % PANEL_VECTOR != 0; i += AT_ONCE) {
         real sum[AT_ONCE * PANEL];
@@ -157,7 +157,7 @@ static void add_product(const ad_tile *tile, const factors *of, size_t n, range 
                 *to = adds ? *to + sum[k * PANEL + j] : sum[k * PANEL + j];
             }
     }
-    b->features = soon[1];
+    b->features = soon[0];
 }
 
 /* Neighbouring blocks that have the same columns of the panel are done as one. */
