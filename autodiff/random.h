@@ -15,8 +15,7 @@ double ad_random_normal(uint64_t seed, uint64_t stream, uint64_t index);  /* by 
  * inside. */
 uint64_t ad_random_permutation(uint64_t seed, uint64_t stream, uint64_t n, uint64_t i);
 
-/* That permutation, for many images: its keys, which take longer to draw than an image. Nothing of it is to be freed.
- */
+/* That permutation, for many images: its keys take longer to draw than an image. Nothing of it is to be freed. */
 typedef struct {
     uint64_t n, key[6];
     unsigned bits; /* of the numbers that the network permutes */

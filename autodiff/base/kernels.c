@@ -21,7 +21,7 @@ typedef struct entry {
 enum { CHAINS = 1024 };
 static _Atomic(entry *) chains[CHAINS];
 
-/* Products that don't wait for each other: this is asked for thousands of times in a step. */
+/* By multiplications that don't wait for each other: a convolution asks for a kernel with every product. */
 static _Atomic(entry *) *chain_of(const ad__product *p)
 {
     const uint64_t kind = p->f64 + 2u * p->transpose_b + 4u * p->adds;

@@ -72,7 +72,6 @@ uint64_t ad_permutation_image(const ad_permutation *p, uint64_t i)
 
 uint64_t ad_random_permutation(uint64_t seed, uint64_t stream, uint64_t n, uint64_t i)
 {
-    if (n < 2) return 0;
     const ad_permutation p = ad_permutation_of(seed, stream, n);
     return ad_permutation_image(&p, i);
 }

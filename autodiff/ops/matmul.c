@@ -28,16 +28,16 @@ static size_t depth_for(size_t columns)
     return columns < MANY_ROWS ? DEPTH * MANY_ROWS / columns : DEPTH;
 }
 
-/* Blocks first … end-1 of A, and their columns, of which so many are multiplied at a time. */
+/* Blocks first … end-1 of A, and their columns. */
 typedef struct {
-    size_t first, end, p0, p1, depth;
+    size_t first, end, p0, p1;
 } step;
 
 /* The blocks with rows i0 … i1-1, from block number `first` on. */
-static step step_of(const part *block, size_t count, size_t first, size_t i0, size_t i1, size_t depth)
+static step step_of(const part *block, size_t count, size_t first, size_t i0, size_t i1)
 {
     while (first < count && block[first].i1 <= i0) first++;
-    step s = {first, first, SIZE_MAX, 0, depth};
+    step s = {first, first, SIZE_MAX, 0};
     for (; s.end < count && block[s.end].i0 < i1; s.end++) {
         s.p0 = smaller(s.p0, block[s.end].p0);
         s.p1 = larger(s.p1, block[s.end].p1);
@@ -71,22 +71,18 @@ static void multiply_blocks(const ad_tile *tile, const product *p, const part *b
     }
 }
 
-/* Of A, what is multiplied after `at`; false: nothing. */
-static bool go_on(const product *p, const part *block, size_t count, step *s, part *at)
+/* Of A, what is multiplied after `at`: the next columns of its rows, or the first of the rows below. False: nothing. */
+static bool go_on(const product *p, const part *block, size_t count, size_t depth, step *s, part *at)
 {
-    if (at->p1 < s->p1) {
-        at->p0 = at->p1;
-        at->p1 = smaller(at->p0 + s->depth, s->p1);
-        return true;
-    }
-    do {
+    at->p0 = at->p1;
+    while (at->p0 >= s->p1) {
         if (at->i1 == p->m) return false;
         at->i0 = at->i1;
         at->i1 = smaller(at->i0 + HEIGHT, p->m);
-        *s = step_of(block, count, s->first, at->i0, at->i1, s->depth);
-    } while (s->p0 >= s->p1);
-    at->p0 = s->p0;
-    at->p1 = smaller(at->p0 + s->depth, s->p1);
+        *s = step_of(block, count, s->first, at->i0, at->i1);
+        at->p0 = s->p0;
+    }
+    at->p1 = smaller(at->p0 + depth, s->p1);
     return true;
 }
 
@@ -100,7 +96,7 @@ static upcoming lines_of_a(const ad_tile *tile, const product *p, const part *at
 
 static void shared_times_rows(const ad_tile *tile, const product *p)
 {
-    const size_t count = count_parts(tile), columns = p->n * tile->rows;
+    const size_t count = count_parts(tile), columns = p->n * tile->rows, depth = depth_for(columns);
     part *block = tile->scratch;
     for (size_t b = 0; b < count; b++) {
         block[b] = part_of(tile, p, b);
@@ -111,12 +107,12 @@ static void shared_times_rows(const ad_tile *tile, const product *p)
     /* Few rows of B have little time for it, in which it must be that weights are far. */
     const bool worth_fetching = columns >= MANY_ROWS || p->m * p->k * sizeof(real) > FAR_BYTES;
     part at = {0};
-    step s = {.depth = depth_for(columns)};
-    bool more = go_on(p, block, count, &s, &at);
+    step s = {0};
+    bool more = go_on(p, block, count, depth, &s, &at);
     for (bool first = true; more; first = false) {
         part next = at;
         step after = s;
-        more = go_on(p, block, count, &after, &next);
+        more = go_on(p, block, count, depth, &after, &next);
         upcoming soon[2] = {{NULL}};
         if (more && worth_fetching) soon[0] = lines_of_a(tile, p, &next);
         if (first && worth_fetching) soon[1] = lines_of_a(tile, p, &at);

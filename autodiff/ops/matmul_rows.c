@@ -117,11 +117,11 @@ static range columns_of(const part *block, size_t n, size_t j)
     return (range){larger(j, whole.begin), smaller(smaller(j + PANEL, n), whole.end)};
 }
 
-/* A panel, and what the next one is made of. */
+/* A panel, and what is fetched meanwhile: what the next one is made of. */
 typedef struct {
     const real *at;
     size_t column;
-    upcoming features;
+    upcoming soon[2];
 } panel;
 
 /* C (rows, columns) = A B, or added to it. */
@@ -141,8 +141,7 @@ static void add_product(const ad_tile *tile, const factors *of, size_t n, range 
                        .c = c,
                        .ldc = n,
                        .adds = adds};
-    upcoming soon[2] = {b->features, {NULL}};
-    if (width % PANEL_VECTOR == 0) multiply_panels(&p, width, soon);
+    if (width % PANEL_VECTOR == 0) multiply_panels(&p, width, b->soon);
     for (size_t i = 0; i < height && width % PANEL_VECTOR != 0; i += AT_ONCE) {
         real sum[AT_ONCE * PANEL];
         p.n = smaller(AT_ONCE, height - i);
@@ -150,14 +149,13 @@ static void add_product(const ad_tile *tile, const factors *of, size_t n, range 
         p.c = sum;
         p.ldc = PANEL;
         p.adds = false;
-        multiply_panels(&p, whole_vectors(0, width).end, soon);
+        multiply_panels(&p, whole_vectors(0, width).end, b->soon);
         for (size_t k = 0; k < p.n; k++)
             for (size_t j = 0; j < width; j++) {
                 real *to = &c[(i + k) * n + j];
                 *to = adds ? *to + sum[k * PANEL + j] : sum[k * PANEL + j];
             }
     }
-    b->features = soon[0];
 }
 
 /* Neighbouring blocks that have the same columns of the panel are done as one. */
@@ -189,7 +187,7 @@ static void add_panels(const ad_tile *tile, const product *whole, const factors 
     for (size_t j = 0; j < n; j += PANEL) {
         transpose_matrix(smaller(PANEL, n - j), valid, of->b + j * of->ld_b, of->ld_b, turned, PANEL);
         const size_t next = smaller(j + PANEL, n), features = smaller(PANEL, n - next);
-        panel b = {turned, j, {of->b + next * of->ld_b, of->ld_b, features, rows, 1 + 6 * features / whole->m}};
+        panel b = {turned, j, {{of->b + next * of->ld_b, of->ld_b, features, rows, 1 + 6 * features / whole->m}}};
         add_panel(tile, whole, of, asked, adds, &b);
     }
 }

@@ -80,7 +80,7 @@ static inline __attribute__((always_inline)) void multiply(const size_t vectors,
             }
         }
     }
-    const real *four[MOST_ROWS / 4 + 1]; /* where four rows of W begin: apart, or each row would have a register */
+    const real *four[MOST_ROWS / 4]; /* where four rows of W begin: apart, or each row would have a register */
     UNROLLED for (size_t g = 0; g < (rows + 3) / 4; g++)
     {
         four[g] = w + 4 * g * step_n;

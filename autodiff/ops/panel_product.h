@@ -29,7 +29,7 @@ typedef struct {
 } panel_product;
 
 /* Lines of a matrix that are needed soon. They are fetched from the further caches while others are multiplied, some at
- * a time: all at once would keep the products waiting. */
+ * a time: all at once would keep the products waiting. at_once: with the product of 6 rows of W, or about as many. */
 typedef struct {
     const real *at;
     size_t ld, lines, width, at_once;

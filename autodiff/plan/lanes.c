@@ -125,6 +125,14 @@ static double narrow(double total, float *to)
     return (double)*to * (double)*to;
 }
 
+/* The same of several; returns the sum of their squares. */
+static double narrow_all(const double *total, size_t count, float *to)
+{
+    double squares = 0;
+    for (size_t i = 0; i < count; i++) squares += narrow(total[i], to + i);
+    return squares;
+}
+
 /* How a sum's nodes are added. */
 static ad__lane_adder *adder_of(const ad_plan *plan, bool wide)
 {
@@ -198,10 +206,9 @@ void ad__add_node(const ad_plan *plan, const ad__part *part, const void *const *
 double ad__add_whole(const ad_plan *plan, const ad__part *part, const void *const *node, size_t nodes, void *to)
 {
     if (!part->wide) return adder_of(plan, false)(to, node, nodes, 0, part->count);
-    double total[WIDE_PART], squares = 0;
+    double total[WIDE_PART];
     adder_of(plan, true)(total, node, nodes, 0, part->count);
-    for (size_t i = 0; i < part->count; i++) squares += narrow(total[i], (float *)to + i);
-    return squares;
+    return narrow_all(total, part->count, to);
 }
 
 typedef struct {
@@ -216,13 +223,10 @@ static double add_wide(const addition *a, const ad__part *part, float *to)
 {
     const size_t nodes = a->lanes->nodes, step = accumulators_of_node(a->lanes) * part->sum->out.size;
     const double *first = ad__accumulator_at(a->plan, part->sum, 0);
+    if (nodes <= 1) return narrow_all(first + part->begin, part->count, to);
     double squares = 0;
     for (size_t i = 0; i < part->count; i++) {
         double total[1 << DEEPEST];
-        if (nodes <= 1) {
-            squares += narrow(first[part->begin + i], to + i);
-            continue;
-        }
         for (size_t n = 0; n < nodes; n++)
             total[n] = ad__tree_has_lanes(a->lanes->count, a->lanes->at, n) ? first[n * step + part->begin + i] : -0.0;
         for (size_t left = nodes / 2; left > 0; left /= 2)
@@ -265,17 +269,6 @@ void ad__add_squares(ad_plan *plan, const ad__stage *stage)
     }
 }
 
-/* Where there is one lane nothing is added, and what is wide has only to be narrowed: of the many small sums of a
- * chain of small layers, without tables of nodes. */
-static void narrow_sum(ad_plan *plan, const ad__instruction *sum)
-{
-    const double *total = ad__accumulator_at(plan, sum, 0);
-    float *to = plan->shared[sum->out.value].data;
-    double squares = 0;
-    for (size_t i = 0; i < sum->out.size; i++) squares += narrow(total[i], to + i);
-    plan->part_squares[sum->first_part] = squares;
-}
-
 void ad__add_lanes(ad_plan *plan, const ad__stage *stage, const ad__lanes *lanes, ad_pool *pool)
 {
     enum { WORTH_A_THREAD = 4096 }; /* bytes */
@@ -285,8 +278,11 @@ void ad__add_lanes(ad_plan *plan, const ad__stage *stage, const ad__lanes *lanes
     else
         for (size_t i = 0; i < stage->n_sum; i++) {
             const ad__instruction *sum = stage->sum[i];
+            /* Where there is one lane nothing is added: a chain of small layers has many small sums, to which tables of
+             * parts and nodes would be most of the work. */
             if (lanes->count == 1 && sum->wide && sum->out.size <= WIDE_PART) {
-                narrow_sum(plan, sum);
+                plan->part_squares[sum->first_part] =
+                    narrow_all(ad__accumulator_at(plan, sum, 0), sum->out.size, plan->shared[sum->out.value].data);
                 continue;
             }
             for (size_t k = 0; k < count_parts(sum); k++) {

@@ -168,8 +168,9 @@ static ad_status split(nf__training *t, ad_error *error)
     const size_t taken = t->o.val_x ? 0 : (size_t)llround(t->o.val_fraction * (double)rows);
     t->n_val = taken == rows ? rows - 1 : taken;
     t->n_train = rows - t->n_val;
+    const ad_permutation shuffled = ad_permutation_of(t->o.seed, NF__SPLIT_STREAM, rows);
     for (size_t i = 0; i < rows; i++) {
-        uint32_t row = list[ad_random_permutation(t->o.seed, NF__SPLIT_STREAM, rows, i)];
+        uint32_t row = list[ad_permutation_image(&shuffled, i)];
         if (i < t->n_val)
             t->val[i] = row;
         else

@@ -2,8 +2,6 @@
 #include "training/order.h"
 #include "training/fit.h"
 
-#include <weir/random.h>
-
 #include <math.h>
 
 /* ---- Blocks -------------------------------------------------------------------------------------------------- */
@@ -112,13 +110,14 @@ nf__stretch nf__order_stretch(const nf__order *o, size_t place, size_t end)
     stretch.rows = end - place < of_batch ? end - place : of_batch;
     if (stretch.rows > stretch.size - stretch.place) stretch.rows = stretch.size - stretch.place;
     /* Apart from the streams of the split and of the blocks. */
-    stretch.stream = (o->epoch + 1) << 36 | (uint64_t)window * NF__GROUPS | group;
+    const uint64_t stream = (o->epoch + 1) << 36 | (uint64_t)window * NF__GROUPS | group;
+    stretch.shuffled = ad_permutation_of(o->seed, stream, stretch.size);
     return stretch;
 }
 
-size_t nf__order_in_line(const nf__order *o, const nf__stretch *stretch, size_t i)
+size_t nf__order_in_line(const nf__stretch *stretch, size_t i)
 {
-    return stretch->begin + (size_t)ad_random_permutation(o->seed, stretch->stream, stretch->size, stretch->place + i);
+    return stretch->begin + (size_t)ad_permutation_image(&stretch->shuffled, stretch->place + i);
 }
 
 bool nf__order_windows(const nf__order *o, size_t batch, size_t group, size_t *first, size_t *last)

@@ -13,7 +13,7 @@
 #ifndef WEIR_MODELS_TRAINING_ORDER_H
 #define WEIR_MODELS_TRAINING_ORDER_H
 
-#include <weir/version.h>
+#include <weir/random.h>
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -66,13 +66,13 @@ typedef struct {
     size_t begin, size;         /* of the window, in rows of that line */
     size_t place;               /* of the first row, in the window */
     size_t rows;                /* how many are in it */
-    uint64_t stream;            /* of its permutation */
+    ad_permutation shuffled;    /* the rows of the window */
 } nf__stretch;
 
 /* That which `place` is in, of rows up to `end`. */
 nf__stretch nf__order_stretch(const nf__order *order, size_t place, size_t end);
 /* Row i of it, as a row of the epoch's line. */
-size_t nf__order_in_line(const nf__order *order, const nf__stretch *stretch, size_t i);
+size_t nf__order_in_line(const nf__stretch *stretch, size_t i);
 /* The first row of a block of the epoch's line, in the data, and how many rows it has. */
 size_t nf__order_block(const nf__order *order, size_t block, size_t *rows);
 /* The windows of a group that a batch takes rows from: the first and the last of them. False: none. */

@@ -163,7 +163,7 @@ static ad_status read_stretch(nf__windows *w, const nf__order *order, const nf__
     const size_t numbers = w->numbers[context], origin = stretch->first_block << order->bits;
     const size_t bytes = ad_dtype_size(w->dtype);
     for (size_t i = 0; i < stretch->rows; i++) {
-        const size_t row = nf__order_in_line(order, stretch, i) - origin;
+        const size_t row = nf__order_in_line(stretch, i) - origin;
         const ad_status status = need(w, order, s, stretch, row >> order->bits, error);
         if (status) return status;
         const char *from = s->data[context] + row * numbers * bytes;

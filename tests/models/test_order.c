@@ -70,7 +70,7 @@ static size_t row_at(const nf__order *order, size_t place)
 {
     size_t rows;
     const nf__stretch stretch = nf__order_stretch(order, place, place + 1);
-    const size_t line = nf__order_in_line(order, &stretch, 0), block = line >> order->bits;
+    const size_t line = nf__order_in_line(&stretch, 0), block = line >> order->bits;
     const size_t within = line & (((size_t)1 << order->bits) - 1), first = nf__order_block(order, block, &rows);
     ck_assert_uint_lt(within, rows);
     ck_assert_uint_ge(block, stretch.first_block);
